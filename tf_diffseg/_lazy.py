@@ -1,0 +1,32 @@
+"""Public names that load their module on first use (PEP 562).
+
+Importing TensorFlow and Keras takes seconds. A package that exports its names
+through `lazy_exports` costs nothing to import, and `tf_diffseg.diffusion` never
+loads Keras.
+"""
+
+import importlib
+
+
+def lazy_exports(package, modules):
+    """Makes the three module attributes that export `modules` lazily.
+
+    Args:
+        package: `__name__` of the exporting package.
+        modules: dict from public name to the module, relative to `package`,
+            that defines it.
+
+    Returns:
+        `(__getattr__, __dir__, __all__)` to assign in the package.
+    """
+
+    def getattr_(name):
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = importlib.import_module(f"{package}.{modules[name]}")
+        return getattr(module, name)
+
+    def dir_():
+        return sorted(modules)
+
+    return getattr_, dir_, sorted(modules)
