@@ -1,0 +1,68 @@
+"""Installs tf_diffseg with its data tools and experiments."""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+_ROOT = pathlib.Path(__file__).parent
+
+
+def _version():
+    """Runs version.py alone: importing the package would want it installed."""
+    scope = {}
+    exec((_ROOT / "tf_diffseg" / "version.py").read_text(encoding="utf-8"), scope)
+    return scope["__version__"]
+
+
+def _long_description():
+    readme = _ROOT / "README.md"
+    return readme.read_text(encoding="utf-8") if readme.is_file() else ""
+
+
+setup(
+    name="tf_diffseg",
+    version=_version(),
+    description="Diffusion models for 3D medical image segmentation in Keras 3",
+    long_description=_long_description(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    packages=find_packages(
+        include=[
+            "tf_diffseg",
+            "tf_diffseg.*",
+            "data_tools",
+            "data_tools.*",
+            "experiments",
+            "experiments.*",
+        ]
+    ),
+    python_requires=">=3.10,<3.14",
+    install_requires=[
+        "absl-py>=2.0",
+        "keras>=3.10,<4",
+        "matplotlib>=3.7",
+        "nibabel>=5.0",
+        "numpy>=1.26",
+        "scipy>=1.11",
+        "tensorboard>=2.20,<3",
+        "tensorflow>=2.20,<3",
+        "tqdm>=4.60",
+    ],
+    extras_require={
+        # jax is the other Keras backend that the network is tested under.
+        "test": ["jax>=0.4.30", "pytest>=8.0", "pytest-xdist>=3.5"],
+        "dev": ["mypy>=1.10", "pre-commit>=3.5", "ruff>=0.6"],
+        "gpu": ["tensorflow[and-cuda]>=2.20,<3"],
+    },
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Medical Science Apps.",
+    ],
+)
