@@ -1,0 +1,14 @@
+"""The 3D U-Net, in Keras layers and ops alone, for every Keras backend."""
+
+from tf_diffseg._lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "InstanceNormalization": "instance_normalization",
+        "ResidualBlock3D": "residual_block",
+        "SelfAttention3D": "self_attention",
+        "TimeEmbedding": "time_embedding",
+        "UNet3D": "unet_3d",
+    },
+)

@@ -1,0 +1,92 @@
+"""Residual block with two convolutions."""
+
+import keras
+from keras import ops
+
+from tf_diffseg.models.instance_normalization import InstanceNormalization
+
+
+@keras.saving.register_keras_serializable(package="tf_diffseg")
+class ResidualBlock3D(keras.layers.Layer):
+    """norm, SiLU, convolution, norm with the time, SiLU, convolution, plus input.
+
+    Pre-activation residual block (He et al. 2016, arXiv 1603.05027) whose second
+    norm is modulated by the time embedding (Dhariwal and Nichol 2021, arXiv
+    2105.05233, section 3.1).
+
+    Args:
+        channels: channels of the output; a 1x1x1 convolution brings the input
+            to them where they differ.
+        kernel_size: of both convolutions, per axis.
+        norm_axes: axes of [batch, x, y, z, channels] that the norms reduce.
+        dropout: share of features dropped before the second convolution.
+    """
+
+    def __init__(
+        self,
+        channels,
+        kernel_size=(3, 3, 3),
+        norm_axes=(1, 2, 3),
+        dropout=0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.kernel_size = tuple(kernel_size)
+        self.norm_axes = tuple(norm_axes)
+        self.dropout = dropout
+        policy = {"dtype": self.dtype_policy}
+        self.norm_in = InstanceNormalization(norm_axes, name="norm_in", **policy)
+        self.norm_out = InstanceNormalization(norm_axes, name="norm_out", **policy)
+        self.conv_in = keras.layers.Conv3D(
+            channels, kernel_size, padding="same", name="conv_in", **policy
+        )
+        self.conv_out = keras.layers.Conv3D(
+            channels, kernel_size, padding="same", name="conv_out", **policy
+        )
+        self.drop = keras.layers.Dropout(dropout, name="drop", **policy)
+        self.projection = None
+
+    def build(self, inputs_shape, time_embedding_shape=None):
+        """Creates the weights of the layers inside."""
+        hidden_shape = (*inputs_shape[:-1], self.channels)
+        self.norm_in.build(inputs_shape)
+        self.conv_in.build(inputs_shape)
+        self.norm_out.build(hidden_shape, time_embedding_shape)
+        self.conv_out.build(hidden_shape)
+        if inputs_shape[-1] != self.channels:
+            self.projection = keras.layers.Conv3D(
+                self.channels, 1, dtype=self.dtype_policy, name="projection"
+            )
+            self.projection.build(inputs_shape)
+
+    def call(self, inputs, time_embedding=None, training=None):
+        """Maps [batch, x, y, z, c] to [batch, x, y, z, channels].
+
+        Args:
+            inputs: features.
+            time_embedding: [batch, units], or None in a network without time.
+            training: whether to drop features.
+
+        Returns:
+            Features.
+        """
+        hidden = self.conv_in(ops.silu(self.norm_in(inputs)))
+        hidden = ops.silu(self.norm_out(hidden, time_embedding))
+        hidden = self.conv_out(self.drop(hidden, training=training))
+        shortcut = inputs if self.projection is None else self.projection(inputs)
+        return hidden + shortcut
+
+    def compute_output_shape(self, inputs_shape, time_embedding_shape=None):
+        """The input's, with `channels` channels."""
+        return (*inputs_shape[:-1], self.channels)
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "kernel_size": self.kernel_size,
+            "norm_axes": self.norm_axes,
+            "dropout": self.dropout,
+        }

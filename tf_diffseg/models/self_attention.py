@@ -1,0 +1,71 @@
+"""Self-attention over the voxels of a feature volume."""
+
+import keras
+from keras import ops
+
+from tf_diffseg.models.instance_normalization import InstanceNormalization
+
+
+@keras.saving.register_keras_serializable(package="tf_diffseg")
+class SelfAttention3D(keras.layers.Layer):
+    """Residual multi-head self-attention (Vaswani et al. 2017, arXiv 1706.03762).
+
+    Args:
+        num_heads: attention heads; the channels must divide by it.
+        axes: axes of [batch, x, y, z, channels] whose voxels see one another;
+            along the others (slices of a slice-wise network) nothing mixes.
+    """
+
+    def __init__(self, num_heads, axes=(1, 2, 3), **kwargs):
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.axes = tuple(axes)
+        self.norm = InstanceNormalization(axes, dtype=self.dtype_policy, name="norm")
+        self.attention = None
+
+    def build(self, input_shape):
+        """Creates the weights.
+
+        Raises:
+            ValueError: the channels do not divide by `num_heads`.
+        """
+        channels = input_shape[-1]
+        if channels % self.num_heads:
+            raise ValueError(
+                f"num_heads={self.num_heads} does not divide the {channels} channels"
+            )
+        self.norm.build(input_shape)
+        self.attention = keras.layers.MultiHeadAttention(
+            self.num_heads,
+            key_dim=channels // self.num_heads,
+            dtype=self.dtype_policy,
+            name="attention",
+        )
+        tokens_shape = (None, None, channels)
+        self.attention.build(tokens_shape, tokens_shape)
+
+    def call(self, inputs):
+        """Maps [batch, x, y, z, channels] to the same shape."""
+        apart = [axis for axis in (1, 2, 3) if axis not in self.axes]
+        order = (0, *apart, *self.axes, 4)
+        features = ops.transpose(self.norm(inputs), order)
+        shape = ops.shape(features)
+        num_tokens = 1
+        for size in shape[1 + len(apart) : 4]:
+            num_tokens = num_tokens * size
+        tokens = ops.reshape(features, (-1, num_tokens, inputs.shape[-1]))
+        mixed = ops.reshape(self.attention(tokens, tokens), shape)
+        inverse = [order.index(axis) for axis in range(5)]
+        return inputs + ops.transpose(mixed, inverse)
+
+    def compute_output_shape(self, input_shape):
+        """Same as the input's."""
+        return input_shape
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "axes": self.axes,
+        }

@@ -1,0 +1,224 @@
+"""The 3D U-Net."""
+
+import functools
+
+import keras
+
+from tf_diffseg.models.fit_shape import CropLike, PadToMultiple
+from tf_diffseg.models.instance_normalization import InstanceNormalization
+from tf_diffseg.models.residual_block import ResidualBlock3D
+from tf_diffseg.models.self_attention import SelfAttention3D
+from tf_diffseg.models.time_embedding import TimeEmbedding
+
+SKIPS = {"add": keras.layers.Add, "concat": keras.layers.Concatenate}
+
+
+@keras.saving.register_keras_serializable(package="tf_diffseg")
+class UNet3D(keras.Model):
+    """U-Net (Ronneberger et al. 2015) of residual blocks, conditioned on a time.
+
+    Takes a dict of `image` [batch, x, y, z, image_channels] and, unless
+    `mask_channels` is 0, `x_t` [batch, x, y, z, mask_channels], the noisy mask,
+    and `t` [batch], the time in (0, 1]; gives logits [batch, x, y, z,
+    out_channels] in float32. Any x, y and z will do: what `shape_multiple` does
+    not divide is padded and cropped inside.
+
+    With `kernel_size=(3, 3, 1)` and `scale_factor=(2, 2, 1)` slices along z do
+    not see one another: a 2D network on every slice of a volume.
+
+    Args:
+        out_channels: channels of the logits.
+        image_channels: channels of the image.
+        mask_channels: channels of the noisy mask; 0 gives a network without
+            noisy mask and time, the baseline that is no diffusion model.
+        num_channels: features at each resolution, finest first.
+        num_blocks: residual blocks at each resolution, on the way down and up.
+        kernel_size: of the convolutions, per axis.
+        patch_size: voxels per axis that one finest feature stands for.
+        scale_factor: between one resolution and the next, per axis.
+        num_heads: attention heads at the coarsest resolution; 0 for none.
+        skip: "add" or "concat", how the way up takes the features of the way
+            down.
+        dropout: share of features dropped inside a residual block.
+        **kwargs: name and dtype, as for every Keras model.
+
+    Raises:
+        ValueError: an argument is out of its range; the message names it.
+    """
+
+    def __init__(
+        self,
+        out_channels,
+        image_channels=1,
+        mask_channels=0,
+        num_channels=(16, 32, 64, 128),
+        num_blocks=2,
+        kernel_size=(3, 3, 3),
+        patch_size=(1, 1, 1),
+        scale_factor=(2, 2, 2),
+        num_heads=4,
+        skip="add",
+        dropout=0.0,
+        **kwargs,
+    ):
+        kernel_size = _per_axis("kernel_size", kernel_size)
+        patch_size = _per_axis("patch_size", patch_size)
+        scale_factor = _per_axis("scale_factor", scale_factor)
+        num_channels = tuple(num_channels)
+        if skip not in SKIPS:
+            raise ValueError(f"skip must be one of {list(SKIPS)}, got {skip!r}")
+        if not num_channels or min(num_channels) < 1:
+            raise ValueError(f"num_channels must be positive, got {num_channels}")
+        if num_blocks < 1:
+            raise ValueError(f"num_blocks must be at least 1, got {num_blocks}")
+
+        dtype = kwargs.pop("dtype", None)
+        axes = _mixed_axes(kernel_size, patch_size, scale_factor)
+        inputs = _inputs(image_channels, mask_channels)
+        features = inputs["image"]
+        time_embedding = None
+        if mask_channels:
+            features = keras.layers.Concatenate(dtype=dtype, name="image_and_mask")(
+                [inputs["image"], inputs["x_t"]]
+            )
+            time_embedding = TimeEmbedding(
+                4 * num_channels[0], dtype=dtype, name="time_embedding"
+            )(inputs["t"])
+
+        def block(features, channels, name):
+            layer = ResidualBlock3D(
+                channels, kernel_size, axes, dropout, dtype=dtype, name=name
+            )
+            return layer(features, time_embedding)
+
+        conv = functools.partial(keras.layers.Conv3D, padding="same", dtype=dtype)
+        transposed = functools.partial(
+            keras.layers.Conv3DTranspose, padding="same", dtype=dtype
+        )
+        merge = functools.partial(SKIPS[skip], dtype=dtype)
+
+        multiple = _shape_multiple(patch_size, scale_factor, len(num_channels))
+        features = PadToMultiple(multiple, dtype=dtype, name="pad")(features)
+        stem_kernel = tuple(map(max, kernel_size, patch_size))
+        features = conv(num_channels[0], stem_kernel, patch_size, name="stem")(features)
+
+        down = functools.partial(conv, kernel_size=kernel_size, strides=scale_factor)
+        features, skips = _encode(features, num_channels, num_blocks, block, down)
+
+        features = block(features, num_channels[-1], "bottom_0")
+        if num_heads:
+            features = SelfAttention3D(
+                num_heads, axes, dtype=dtype, name="bottom_attention"
+            )(features)
+            features = block(features, num_channels[-1], "bottom_1")
+
+        up = functools.partial(
+            transposed, kernel_size=scale_factor, strides=scale_factor
+        )
+        features = _decode(features, skips, num_channels, block, merge, up)
+
+        norm = InstanceNormalization(axes, dtype=dtype, name="head_norm")
+        features = keras.ops.silu(norm(features))
+        # The softmax and the diffusion behind the logits want float32.
+        logits = transposed(
+            out_channels, patch_size, patch_size, dtype="float32", name="head"
+        )(features)
+        logits = CropLike(dtype="float32", name="crop")(logits, inputs["image"])
+        super().__init__(inputs=inputs, outputs=logits, dtype=dtype, **kwargs)
+
+        self.out_channels = out_channels
+        self.image_channels = image_channels
+        self.mask_channels = mask_channels
+        self.num_channels = num_channels
+        self.num_blocks = num_blocks
+        self.kernel_size = kernel_size
+        self.patch_size = patch_size
+        self.scale_factor = scale_factor
+        self.num_heads = num_heads
+        self.skip = skip
+        self.dropout = dropout
+
+    @property
+    def shape_multiple(self):
+        """Sizes per axis; a volume whose shape they divide is not padded inside."""
+        return _shape_multiple(
+            self.patch_size, self.scale_factor, len(self.num_channels)
+        )
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "out_channels": self.out_channels,
+            "image_channels": self.image_channels,
+            "mask_channels": self.mask_channels,
+            "num_channels": self.num_channels,
+            "num_blocks": self.num_blocks,
+            "kernel_size": self.kernel_size,
+            "patch_size": self.patch_size,
+            "scale_factor": self.scale_factor,
+            "num_heads": self.num_heads,
+            "skip": self.skip,
+            "dropout": self.dropout,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Rebuilds the network from its constructor arguments."""
+        return cls(**config)
+
+
+def _per_axis(name, sizes):
+    sizes = tuple(sizes)
+    if len(sizes) != 3 or min(sizes) < 1:
+        raise ValueError(f"{name} must be three positive integers, got {sizes}")
+    return sizes
+
+
+def _mixed_axes(kernel_size, patch_size, scale_factor):
+    """Axes of [batch, x, y, z, channels] along which the network mixes voxels."""
+    sizes = zip(kernel_size, patch_size, scale_factor, strict=True)
+    return tuple(axis for axis, size in enumerate(sizes, 1) if max(size) > 1)
+
+
+def _shape_multiple(patch_size, scale_factor, num_levels):
+    return tuple(
+        patch * scale ** (num_levels - 1)
+        for patch, scale in zip(patch_size, scale_factor, strict=True)
+    )
+
+
+def _inputs(image_channels, mask_channels):
+    volume = (None, None, None)
+    inputs = {"image": keras.Input((*volume, image_channels), name="image")}
+    if mask_channels:
+        inputs["x_t"] = keras.Input((*volume, mask_channels), name="x_t")
+        inputs["t"] = keras.Input((), name="t")
+    return inputs
+
+
+def _encode(features, num_channels, num_blocks, block, down):
+    """Way down; returns the coarsest features and those of every block."""
+    skips = []
+    for level, channels in enumerate(num_channels):
+        if level:
+            features = down(channels, name=f"down_{level}")(features)
+        for index in range(num_blocks):
+            features = block(features, channels, f"encoder_{level}_{index}")
+            skips.append(features)
+    return features, skips
+
+
+def _decode(features, skips, num_channels, block, merge, up):
+    """Way up, joining the features of the way down, last first."""
+    num_blocks = len(skips) // len(num_channels)
+    for level in reversed(range(len(num_channels))):
+        for index in reversed(range(num_blocks)):
+            name = f"{level}_{index}"
+            features = merge(name=f"skip_{name}")([features, skips.pop()])
+            features = block(features, num_channels[level], f"decoder_{name}")
+        if level:
+            features = up(num_channels[level - 1], name=f"up_{level}")(features)
+    return features
