@@ -1,0 +1,85 @@
+# Runs everything in its own virtual environment, .venv. Wants Python with pip.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+# What pip has put into .venv: a stamp file each, older than what it came from.
+VENV_MADE := $(VENV)/.made
+RUN_INSTALLED := $(VENV)/.installed-run
+TEST_INSTALLED := $(VENV)/.installed-test
+DEV_INSTALLED := $(VENV)/.installed-dev
+PACKAGING := setup.py tf_diffseg/version.py
+
+PIP := $(PY) -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: demo test lint format build-files clean distclean help
+
+demo: $(RUN_INSTALLED)  ## Train, evaluate and draw a small model, into demo/
+	$(PY) -m experiments.demo --output_dir=demo
+
+test: $(TEST_INSTALLED)  ## Run the tests; PYTEST_ARGS="-k name" picks some
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+lint: $(DEV_INSTALLED)  ## Check style and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: $(DEV_INSTALLED)  ## Put the code in the project's format
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+build-files:  ## Write the Bazel BUILD files from the imports
+	$(PYTHON) -m tests.architecture.build_files --write
+
+clean:  ## Remove the demo's output, caches and build products
+	rm -rf demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -print \
+	  | xargs rm -rf
+
+distclean: clean  ## Remove .venv as well
+	rm -rf $(VENV) $(VENV)-bootstrap
+
+help:  ## Show this list
+	@echo "usage: make TARGET [PYTHON=python3.12]"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
+
+# A .venv that works is kept, also one that make did not set up. Without ensurepip
+# (Debian's bare python3) `-m venv` fails, and virtualenv brings its own pip; it goes
+# into a folder, which pip allows even where the system's Python is write-protected.
+$(VENV_MADE):
+	@$(PYTHON) -c 'import sys; \
+	  ok = (3, 10) <= sys.version_info[:2] <= (3, 13); \
+	  found = ".".join(map(str, sys.version_info[:3])); \
+	  sys.exit(None if ok else "error: tf_diffseg needs Python 3.10 to 3.13, " \
+	    "but $(PYTHON) is " + found + "; try make PYTHON=python3.12")' \
+	  || { command -v "$(PYTHON)" >/dev/null 2>&1 || echo "error: no $(PYTHON)" \
+	    "on PATH; tf_diffseg needs Python 3.10 to 3.13" >&2; exit 1; }
+	@if $(PY) -m pip --version >/dev/null 2>&1; then :; \
+	elif rm -rf $(VENV); $(PYTHON) -m venv $(VENV) >/dev/null 2>&1; then :; \
+	else \
+	  echo "$(PYTHON) has no working venv module: using virtualenv"; \
+	  rm -rf $(VENV) $(VENV)-bootstrap; \
+	  $(PYTHON) -m pip install -q --target=$(VENV)-bootstrap virtualenv && \
+	  PYTHONPATH=$(VENV)-bootstrap $(PYTHON) -m virtualenv -q $(VENV) || { \
+	    echo "error: cannot make $(VENV) with $(PYTHON): install its venv module" \
+	      "(Debian: python3-venv) or pip" >&2; exit 1; }; \
+	  rm -rf $(VENV)-bootstrap; \
+	fi
+	@touch $@
+
+$(RUN_INSTALLED): $(VENV_MADE) $(PACKAGING)
+	$(PIP) install -q -e .
+	@touch $@
+
+$(TEST_INSTALLED): $(VENV_MADE) $(PACKAGING)
+	$(PIP) install -q -e '.[test]'
+	@touch $@ $(RUN_INSTALLED)
+
+$(DEV_INSTALLED): $(VENV_MADE) $(PACKAGING)
+	$(PIP) install -q -e '.[test,dev]'
+	@touch $@ $(RUN_INSTALLED) $(TEST_INSTALLED)
