@@ -1,0 +1,1 @@
+"""Medical files to TFRecord shards and back; synthetic data to try it on."""

@@ -1,0 +1,12 @@
+"""Training data: the Example schema and the input pipeline that reads it."""
+
+from tf_diffseg._lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "encode_example": "example_schema",
+        "parse_example": "example_schema",
+        "shard_file_name": "example_schema",
+    },
+)
