@@ -1,0 +1,70 @@
+"""Each scaling does what its name says, per channel and without NaN."""
+
+import numpy as np
+import pytest
+
+from tf_diffseg.preprocessing import intensity as intensity_lib
+from tf_diffseg.preprocessing.intensity import Intensity
+
+_AXES = (0, 1, 2)
+
+
+@pytest.fixture
+def image():
+    rng = np.random.default_rng(0)
+    channels = [rng.gamma(2.0, 50.0, (9, 8, 7)), rng.normal(-4e3, 2.0, (9, 8, 7))]
+    return np.stack(channels, axis=-1).astype(np.float32)
+
+
+def test_zscore_is_per_channel(image):
+    scaled = intensity_lib.normalize(image, Intensity.ZSCORE).numpy()
+    exact = image.astype(np.float64)
+    expected = (exact - exact.mean(_AXES)) / exact.std(_AXES)
+    np.testing.assert_allclose(scaled, expected, atol=2e-4)
+    np.testing.assert_allclose(scaled[..., 0].std(), 1.0, rtol=1e-5)
+
+
+def test_zscore_forgets_the_scanner_scale(image):
+    first = image[..., :1]
+    scaled = intensity_lib.zscore(first)
+    np.testing.assert_allclose(
+        intensity_lib.zscore(20.0 * first + 7.0), scaled, atol=1e-4
+    )
+
+
+def test_percentiles_are_numpys(image):
+    low, high = intensity_lib.percentile_range(image)
+    expected = np.percentile(image, intensity_lib.PERCENTILES, axis=_AXES)
+    np.testing.assert_allclose([low, high], expected, rtol=1e-6)
+
+
+def test_percentile_clips_to_minus_one_and_one(image):
+    image[0, 0, 0] = 1e9  # one bright voxel changes nothing
+    scaled = intensity_lib.normalize(image, Intensity.PERCENTILE).numpy()
+    np.testing.assert_allclose(scaled.min(_AXES), -1.0, atol=1e-6)
+    np.testing.assert_allclose(scaled.max(_AXES), 1.0, atol=1e-6)
+    # As many voxels are clipped below as above, and few.
+    assert np.sum(scaled == scaled.min(_AXES)) <= 2 * 2 * 3
+
+
+def test_ct_window():
+    image = np.array([-1024.0, -160.0, 40.0, 240.0, 3000.0], np.float32)
+    image = image.reshape(5, 1, 1, 1)
+    scaled = intensity_lib.normalize(image, Intensity.CT_WINDOW, (-160.0, 240.0))
+    np.testing.assert_allclose(np.ravel(scaled), [-1, -1, 0, 1, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 1000.1, -3e-5])
+@pytest.mark.parametrize("intensity", [Intensity.ZSCORE, Intensity.PERCENTILE])
+def test_constant_channel_is_zero_and_leaves_the_other_alone(image, value, intensity):
+    image[..., 1] = value
+    scaled = intensity_lib.normalize(image, intensity).numpy()
+    np.testing.assert_array_equal(scaled[..., 1], 0.0)
+    assert scaled[..., 0].std() > 0.3
+
+
+@pytest.mark.parametrize("intensity", list(Intensity))
+def test_constant_volume_is_finite(intensity):
+    image = np.full((3, 3, 3, 1), 7.0, np.float32)
+    window = (0.0, 80.0) if intensity is Intensity.CT_WINDOW else None
+    assert np.isfinite(intensity_lib.normalize(image, intensity, window)).all()

@@ -1,0 +1,100 @@
+"""RAS+ is what nibabel says it is, and the way back is exact."""
+
+import itertools
+
+import nibabel as nib
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.spatial.transform import Rotation
+
+from tf_diffseg.preprocessing import orientation
+
+_AXIS_ORDERS = [
+    (permutation, signs)
+    for permutation in itertools.permutations(range(3))
+    for signs in itertools.product((1, -1), repeat=3)
+]
+_SPACING_MM = (0.8, 1.3, 2.5)
+
+
+def _axis_aligned_affine(permutation, signs):
+    affine = np.eye(4)
+    affine[:3, :3] = np.eye(3)[list(permutation)] * signs * np.array(_SPACING_MM)
+    affine[:3, 3] = (-90.0, 126.5, -72.25)
+    return affine
+
+
+def _rotate(affine, degrees, seed):
+    axis = np.random.default_rng(seed).normal(size=3)
+    rotvec = np.deg2rad(degrees) * axis / np.linalg.norm(axis)
+    rotation = np.eye(4)
+    rotation[:3, :3] = Rotation.from_rotvec(rotvec).as_matrix()
+    return rotation @ affine
+
+
+def _assert_like_nibabel(volume, affine):
+    expected = nib.as_closest_canonical(nib.Nifti1Image(volume, affine))
+    canonical, new_affine = orientation.to_canonical(volume, affine)
+    np.testing.assert_array_equal(canonical, np.asarray(expected.dataobj))
+    np.testing.assert_allclose(new_affine, expected.affine, rtol=1e-6, atol=1e-4)
+    restored = orientation.from_canonical(canonical, affine)
+    np.testing.assert_array_equal(restored, volume)
+
+
+@pytest.fixture
+def volume():
+    return np.arange(5 * 4 * 3, dtype=np.int16).reshape(5, 4, 3)
+
+
+@pytest.mark.parametrize("permutation, signs", _AXIS_ORDERS)
+def test_axis_aligned(volume, permutation, signs):
+    _assert_like_nibabel(volume, _axis_aligned_affine(permutation, signs))
+
+
+@pytest.mark.parametrize("permutation, signs", _AXIS_ORDERS[::5])
+@pytest.mark.parametrize("degrees", [5, 15, 35])
+def test_oblique(volume, permutation, signs, degrees):
+    affine = _axis_aligned_affine(permutation, signs)
+    _assert_like_nibabel(volume, _rotate(affine, degrees, seed=degrees))
+
+
+def test_spacing_and_shear_do_not_decide_the_axes():
+    affine = np.diag([1.0, 1.0, 8.0, 1.0])
+    affine[:3, 2] += (3.0, 0.0, 0.0)  # a tilted gantry, slices 8 mm apart
+    permutation, flips = orientation.canonical_axes(affine)
+    np.testing.assert_array_equal(permutation, [0, 1, 2])
+    assert not np.any(flips)
+
+
+def test_traces_with_unknown_shape_and_keeps_the_channels():
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, None, 2], tf.float32),
+            tf.TensorSpec([4, 4], tf.float32),
+        ]
+    )
+    def there_and_back(volume, affine):
+        canonical, _ = orientation.to_canonical(volume, affine)
+        assert canonical.shape.as_list() == [None, None, None, 2]
+        return canonical, orientation.from_canonical(canonical, affine)
+
+    volume = np.random.default_rng(0).normal(size=(5, 4, 3, 2)).astype(np.float32)
+    affine = _axis_aligned_affine((2, 0, 1), (-1, 1, -1))
+    canonical, restored = there_and_back(volume, affine.astype(np.float32))
+    eager, _ = orientation.to_canonical(volume, affine)
+    np.testing.assert_array_equal(canonical, eager)
+    np.testing.assert_array_equal(restored, volume)
+
+
+def test_order_of_per_axis_values_follows_the_volume(volume):
+    affine = _axis_aligned_affine((2, 0, 1), (-1, 1, 1))
+    canonical, new_affine = orientation.to_canonical(volume, affine)
+    np.testing.assert_array_equal(
+        orientation.canonical_order(volume.shape, affine), canonical.shape
+    )
+    np.testing.assert_allclose(
+        orientation.canonical_order(np.array(_SPACING_MM), affine),
+        np.linalg.norm(new_affine[:3, :3], axis=0),
+        rtol=1e-6,
+    )

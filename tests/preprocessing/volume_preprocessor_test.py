@@ -1,0 +1,232 @@
+"""The whole way to the network and back, in every orientation."""
+
+import itertools
+import json
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.spatial.transform import Rotation
+
+from tf_diffseg.preprocessing import VolumePreprocessor
+
+_ORIENTATIONS = [
+    (permutation, signs)
+    for permutation in itertools.permutations(range(3))
+    for signs in itertools.product((1, -1), repeat=3)
+]
+_NUM_CLASSES = 4
+
+
+def _case(permutation=(0, 1, 2), signs=(1, 1, 1), shape=(11, 10, 9), degrees=8.0):
+    """Smooth random image and label on a grid of the given orientation."""
+    rng = np.random.default_rng(7)
+    image = rng.normal(100.0, 20.0, (*shape, 1)).astype(np.float32)
+    label = rng.integers(0, _NUM_CLASSES, shape).astype(np.int32)
+    rotation = Rotation.from_euler("xyz", (degrees, -degrees, degrees), degrees=True)
+    affine = np.eye(4)
+    axes = np.eye(3)[list(permutation)] * signs * np.array([0.9, 1.2, 1.7])
+    affine[:3, :3] = rotation.as_matrix() @ axes
+    affine[:3, 3] = (12.0, -30.0, 5.0)
+    return image, label, affine
+
+
+def _ball(affine, shape, radius_mm=12.0):
+    """Class 1 in a ball about the centre of the field of view."""
+    index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+    offset = (index - (np.array(shape) - 1) / 2) @ affine[:3, :3].T
+    return (np.linalg.norm(offset, axis=-1) < radius_mm).astype(np.int32)
+
+
+def _dice(first, second):
+    return 2 * np.sum(first & second) / (np.sum(first) + np.sum(second))
+
+
+@pytest.mark.parametrize("permutation, signs", _ORIENTATIONS)
+@pytest.mark.parametrize("volume_shape", [None, (16, 17, 18)])
+def test_restore_is_exact_in_every_orientation(permutation, signs, volume_shape):
+    image, label, affine = _case(permutation, signs)
+    preprocessor = VolumePreprocessor(volume_shape=volume_shape)
+    processed = preprocessor.label(label, affine)
+    probabilities = tf.one_hot(processed, _NUM_CLASSES)
+    restored = preprocessor.restore(probabilities, label.shape, affine)
+    np.testing.assert_array_equal(restored, np.eye(_NUM_CLASSES)[label])
+
+
+@pytest.mark.parametrize("permutation, signs", _ORIENTATIONS[::3])
+@pytest.mark.parametrize("volume_shape", [None, (8, 14, 9)])
+def test_world_positions_agree(permutation, signs, volume_shape):
+    image, _, affine = _case(permutation, signs)
+    preprocessor = VolumePreprocessor(volume_shape=volume_shape)
+    processed, new_affine = preprocessor(image, affine)
+    assert nib.aff2axcodes(new_affine.numpy()) == ("R", "A", "S")
+    # Every processed voxel inside the file's grid holds the file's voxel there.
+    index = np.stack(
+        np.meshgrid(*map(np.arange, processed.shape[:3]), indexing="ij"), axis=-1
+    ).reshape(-1, 3)
+    world = index @ new_affine[:3, :3].numpy().T + new_affine[:3, 3].numpy()
+    back = np.linalg.inv(affine)
+    source = np.rint(world @ back[:3, :3].T + back[:3, 3]).astype(int)
+    inside = np.all((source >= 0) & (source < image.shape[:3]), axis=1)
+    assert inside.sum() == np.prod(
+        np.minimum(processed.shape[:3], _ras_shape(image, affine))
+    )
+    values = image[..., 0][tuple(source[inside].T)].astype(np.float64)
+    expected = (values - image.mean(dtype=np.float64)) / image.std(dtype=np.float64)
+    got = processed.numpy()[..., 0][tuple(index[inside].T)]
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def _ras_shape(image, affine):
+    return nib.as_closest_canonical(nib.Nifti1Image(image[..., 0], affine)).shape
+
+
+@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (2.0, 2.0, 1.2)])
+@pytest.mark.parametrize("permutation, signs", _ORIENTATIONS[::11])
+def test_resampled_ball_comes_back(spacing_mm, permutation, signs):
+    _, _, affine = _case(permutation, signs)
+    label = _ball(affine, (36, 30, 24))
+    preprocessor = VolumePreprocessor(spacing_mm=spacing_mm, volume_shape=(40, 40, 40))
+    processed = preprocessor.label(label, affine)
+    volume_mm3 = processed.numpy().sum() * np.prod(spacing_mm)
+    assert volume_mm3 == pytest.approx(4 / 3 * np.pi * 12.0**3, rel=0.05)
+    probabilities = tf.one_hot(processed, 2)
+    restored = preprocessor.restore(probabilities, label.shape, affine).numpy()
+    assert restored.shape == (*label.shape, 2)
+    np.testing.assert_allclose(restored.sum(axis=-1), 1.0, atol=1e-5)
+    assert _dice(restored.argmax(axis=-1), label) > 0.95
+
+
+def test_image_and_label_share_one_grid():
+    _, label, affine = _case(shape=(20, 19, 18))
+    foreground = (label > 1).astype(np.int32)
+    preprocessor = VolumePreprocessor(
+        spacing_mm=(1.0, 1.0, 1.0),
+        volume_shape=(24, 24, 24),
+        intensity="ct_window",
+        ct_window=(0.0, 1.0),  # a voxel half full of foreground becomes 0
+    )
+    image, _ = preprocessor(foreground[..., np.newaxis], affine)
+    share = image.numpy()[..., 0]
+    clear = np.abs(share) > 1e-4
+    assert np.mean(clear) > 0.95  # half-way positions between classes are rare
+    processed = preprocessor.label(foreground, affine).numpy()
+    np.testing.assert_array_equal(share[clear] > 0, processed[clear] == 1)
+
+
+def test_what_was_cropped_comes_back_as_background():
+    image, label, affine = _case()
+    preprocessor = VolumePreprocessor(volume_shape=(4, 4, 4))
+    probabilities = tf.one_hot(tf.ones((4, 4, 4), tf.int32), 3)
+    restored = preprocessor.restore(probabilities, label.shape, affine).numpy()
+    np.testing.assert_array_equal(restored.sum(axis=-1), 1.0)
+    assert np.sum(restored[..., 1]) == 4**3
+    assert np.sum(restored[..., 0]) == label.size - 4**3
+
+
+def test_padding_holds_the_darkest_value_after_scaling():
+    image, _, affine = _case(degrees=0.0)
+    processed, _ = VolumePreprocessor(volume_shape=(15, 10, 9))(image, affine)
+    np.testing.assert_array_equal(processed[0], processed.numpy()[2:13].min())
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"spacing_mm": [1.0, 1.0, 1.5], "volume_shape": [16, 16, 8]},
+        {"intensity": "percentile", "volume_shape": [8, 8, 8]},
+        {"intensity": "ct_window", "ct_window": [-100.0, 200.0]},
+    ],
+)
+def test_graph_with_unknown_shape_gives_the_eager_bits(config, tmp_path):
+    preprocessor = VolumePreprocessor(**config)
+
+    class Module(tf.Module):
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None, None, None, 1], tf.float32),
+                tf.TensorSpec([None, None, None], tf.int32),
+                tf.TensorSpec([4, 4], tf.float32),
+            ]
+        )
+        def there_and_back(self, image, label, affine):
+            image, _ = preprocessor(image, affine)
+            processed = preprocessor.label(label, affine)
+            restored = preprocessor.restore(
+                tf.one_hot(processed, _NUM_CLASSES), tf.shape(label), affine
+            )
+            return {"image": image, "label": processed, "restored": restored}
+
+    tf.saved_model.save(Module(), str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    for permutation, signs in _ORIENTATIONS[1::13]:
+        image, label, affine = _case(permutation, signs)
+        affine = affine.astype(np.float32)
+        out = loaded.there_and_back(image, label, affine)
+        processed = preprocessor.label(label, affine)
+        restored = preprocessor.restore(
+            tf.one_hot(processed, _NUM_CLASSES), label.shape, affine
+        )
+        np.testing.assert_array_equal(out["image"], preprocessor(image, affine)[0])
+        np.testing.assert_array_equal(out["label"], processed)
+        np.testing.assert_array_equal(out["restored"], restored)
+
+
+def test_works_in_dataset_map():
+    image, label, affine = _case()
+    preprocessor = VolumePreprocessor(volume_shape=(8, 8, 8))
+    dataset = tf.data.Dataset.from_tensors((image, label, affine)).map(
+        lambda image, label, affine: (
+            preprocessor(image, affine)[0],
+            preprocessor.label(label, affine),
+        )
+    )
+    assert dataset.element_spec[0].shape == (8, 8, 8, 1)
+    assert dataset.element_spec[1].shape == (8, 8, 8)
+    mapped, _ = next(iter(dataset))
+    np.testing.assert_array_equal(mapped, preprocessor(image, affine)[0])
+
+
+def test_config_rebuilds_it_through_json():
+    preprocessor = VolumePreprocessor((1, 1, 2), (8, 8, 4), "ct_window", (-1, 1))
+    config = json.loads(json.dumps(preprocessor.get_config()))
+    assert VolumePreprocessor(**config).get_config() == config
+    assert VolumePreprocessor().get_config() == {
+        "spacing_mm": None,
+        "volume_shape": None,
+        "intensity": "zscore",
+        "ct_window": None,
+    }
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        ({"spacing_mm": (1.0, 1.0)}, "spacing_mm must be 3 positive"),
+        ({"spacing_mm": (1.0, 0.0, 1.0)}, "spacing_mm must be 3 positive"),
+        ({"spacing_mm": (1.0, float("nan"), 1.0)}, "spacing_mm must be 3 positive"),
+        ({"volume_shape": (8, 8, -8)}, "volume_shape must be 3 positive"),
+        ({"volume_shape": (8, 8, 8.5)}, "volume_shape must be whole numbers"),
+        ({"intensity": "minmax"}, "'minmax' is not a valid Intensity"),
+        ({"intensity": "ct_window"}, "needs ct_window"),
+        ({"ct_window": (0, 1)}, "ct_window is for intensity 'ct_window' only"),
+        ({"intensity": "ct_window", "ct_window": (5, 1)}, "low < high, got"),
+        ({"intensity": "ct_window", "ct_window": (5,)}, "low < high, got"),
+    ],
+)
+def test_wrong_arguments_are_named(config, message):
+    with pytest.raises(ValueError, match=message):
+        VolumePreprocessor(**config)
+
+
+def test_package_import_costs_no_tensorflow():
+    code = """
+import sys
+import tf_diffseg.preprocessing
+assert "tensorflow" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

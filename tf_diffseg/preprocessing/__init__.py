@@ -1,0 +1,11 @@
+"""One volume's way to the network and back, in TensorFlow operations."""
+
+from tf_diffseg._lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "Intensity": "intensity",
+        "VolumePreprocessor": "volume_preprocessor",
+    },
+)

@@ -1,0 +1,103 @@
+"""Any axis order to RAS+ and back, chosen by tensors, not by Python.
+
+An affine maps voxel indices to world millimetres, right, anterior and superior
+being positive. RAS+ (canonical) orientation is the reordering and flipping of
+voxel axes that brings them nearest to the world's. Nothing is interpolated, so
+an oblique volume stays oblique.
+"""
+
+import itertools
+
+import tensorflow as tf
+
+# [6, 3]: row p says which voxel axis becomes world axis 0, 1 and 2.
+_PERMUTATIONS = tuple(itertools.permutations(range(3)))
+
+
+def canonical_axes(affine):
+    """How voxel axes must be reordered and flipped to be RAS+.
+
+    The 3 x 3 part is first replaced by the nearest orthonormal matrix (its polar
+    factor), so that anisotropic spacing and shear have no say, then the
+    permutation is chosen that agrees with it best.
+
+    Args:
+        affine: float (4, 4), voxel to world.
+
+    Returns:
+        `(permutation, flips)`: int32 (3,), the voxel axis that goes to each
+        canonical axis, and bool (3,), whether canonical axes run backwards.
+    """
+    matrix = tf.cast(affine, tf.float32)[:3, :3]
+    matrix = tf.math.divide_no_nan(matrix, tf.norm(matrix, axis=0))
+    _, left, right = tf.linalg.svd(matrix)
+    rotation = tf.matmul(left, right, transpose_b=True)  # (world, voxel)
+    # (permutation, world, voxel)
+    choices = tf.one_hot(tf.constant(_PERMUTATIONS), 3)
+    agreement = tf.reduce_sum(choices * tf.abs(rotation), axis=(1, 2))
+    best = tf.argmax(agreement)
+    permutation = tf.gather(tf.constant(_PERMUTATIONS), best)
+    flips = tf.reduce_sum(choices[best] * rotation, axis=1) < 0
+    return permutation, flips
+
+
+def canonical_order(values, affine):
+    """Puts one value per voxel axis (3,), a shape or a spacing, in RAS+ order."""
+    permutation, _ = canonical_axes(affine)
+    return tf.gather(values, permutation)
+
+
+def _flip(volume, flips):
+    for axis in range(3):
+        size = tf.shape(volume)[axis]
+        forward = tf.range(size)
+        indices = tf.where(flips[axis], size - 1 - forward, forward)
+        volume = tf.gather(volume, indices, axis=axis)
+    return volume
+
+
+def _transpose(volume, permutation):
+    trailing = tf.range(3, volume.shape.rank)
+    transposed = tf.transpose(volume, tf.concat([permutation, trailing], axis=0))
+    # A dynamic permutation makes TensorFlow forget the axes it leaves alone.
+    return tf.ensure_shape(transposed, [None, None, None, *volume.shape[3:]])
+
+
+def to_canonical(volume, affine):
+    """Reorders a volume to RAS+.
+
+    Args:
+        volume: (i, j, k, ...), any type.
+        affine: float (4, 4), voxel to world.
+
+    Returns:
+        `(volume, affine)`: (x, y, z, ...) and its float32 affine, with every
+        voxel where it was in the world.
+    """
+    volume = tf.convert_to_tensor(volume)
+    affine = tf.cast(affine, tf.float32)
+    permutation, flips = canonical_axes(affine)
+    volume = _flip(_transpose(volume, permutation), flips)
+    last = tf.cast(tf.shape(volume)[:3] - 1, tf.float32)
+    # Column d: where one canonical step along d leads in source indices.
+    steps = tf.one_hot(permutation, 3, axis=0) * tf.where(flips, -1.0, 1.0)
+    to_source_axes = tf.math.invert_permutation(permutation)
+    start = tf.gather(tf.where(flips, last, 0.0), to_source_axes)
+    to_source = tf.concat([steps, start[:, tf.newaxis]], axis=1)
+    to_source = tf.concat([to_source, [[0.0, 0.0, 0.0, 1.0]]], axis=0)
+    return volume, tf.matmul(affine, to_source)
+
+
+def from_canonical(volume, source_affine):
+    """Undoes `to_canonical`.
+
+    Args:
+        volume: (x, y, z, ...), in RAS+.
+        source_affine: float (4, 4), that `to_canonical` was given.
+
+    Returns:
+        The volume (i, j, k, ...) on the source's axes.
+    """
+    volume = tf.convert_to_tensor(volume)
+    permutation, flips = canonical_axes(source_affine)
+    return _transpose(_flip(volume, flips), tf.math.invert_permutation(permutation))
