@@ -1,0 +1,344 @@
+"""Writes the Bazel BUILD files from the imports and the import table.
+
+Run from the repository's root, with nothing installed:
+
+    python -m tests.architecture.build_files --write
+
+Without --write it only names the files that are out of date. Each module is a
+py_library; the `__init__.py` of a package is `:__init__`, and the target named after
+the package is all that its lazy exports can load. Requirements from PyPI come with
+the Python that the tests run in, so they are no targets.
+"""
+
+import argparse
+import pathlib
+import sys
+
+from tests.architecture import import_table, source_tree
+
+COMMAND = "python -m tests.architecture.build_files --write"
+_HEADER = f"# Written from the imports by `{COMMAND}`.\n"
+_PYTEST_MAIN = "//tests:run_pytest.py"
+
+# A test has 5 minutes ("medium"), these others: "small" 1, "large" 15.
+_TEST_SIZES = {
+    "tests/architecture/build_files_test.py": "small",
+    "tests/architecture/import_table_test.py": "small",
+    "tests/architecture/source_tree_test.py": "small",
+}
+
+# Files of the root folder that tests read.
+_ROOT_FILES = ("BUILD", "pyproject.toml", "setup.py")
+
+
+def render_all(tree):
+    """Returns a dict from each BUILD file's path to the text that it must hold."""
+    rendered = {"BUILD": _render_root()}
+    for folder in tree.folders():
+        rendered[f"{folder}/BUILD"] = _render_folder(tree, folder)
+    return rendered
+
+
+def out_of_date(tree):
+    """Returns the paths of BUILD files that are missing, stale or left over."""
+    rendered = render_all(tree)
+    stale = [path for path in rendered if _read(tree.root / path) != rendered[path]]
+    found = [
+        path.relative_to(tree.root).as_posix()
+        for top in source_tree.TOP_LEVEL
+        for path in (tree.root / top).rglob("BUILD")
+    ]
+    return sorted({*stale, *(path for path in found if path not in rendered)})
+
+
+def write(tree):
+    """Brings every BUILD file up to date; returns the paths that changed."""
+    rendered = render_all(tree)
+    changed = out_of_date(tree)
+    for path in changed:
+        if path in rendered:
+            (tree.root / path).write_text(rendered[path], encoding="utf-8")
+        else:
+            (tree.root / path).unlink()
+    return changed
+
+
+def _read(path):
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def _render_root():
+    exported = [name for name in _ROOT_FILES if name != "BUILD"]
+    rules = [
+        _call(
+            "exports_files",
+            [(None, exported), ("visibility", ["//tests:__subpackages__"])],
+        ),
+        _sources_rule(list(_ROOT_FILES)),
+    ]
+    return "\n".join([_HEADER, *rules])
+
+
+def _render_folder(tree, folder):
+    modules = [module for module in tree.modules.values() if module.folder == folder]
+    rules = []
+    for module in sorted(modules, key=lambda module: module.path):
+        if module.path == "tests/run_pytest.py":
+            rules.append(
+                _call(
+                    "exports_files",
+                    [
+                        (None, ["run_pytest.py"]),
+                        ("visibility", ["//tests:__subpackages__"]),
+                    ],
+                )
+            )
+        elif module.is_test:
+            rules.append(_test_rule(tree, module))
+        else:
+            rules.append(_library_rule(tree, module))
+            if module.has_main and not module.name.startswith("tests."):
+                rules.append(_binary_rule(module))
+    if not import_table.is_inside(folder.replace("/", "."), "tests"):
+        rules.append(_package_rule(tree, folder, modules))
+    rules.append(_sources_rule())
+    default = _default_visibility(tree, folder)
+    package = _call("package", [("default_visibility", default)])
+    return "\n".join([_HEADER, _load_line(rules), package, *rules])
+
+
+def _load_line(rules):
+    kinds = sorted({rule.partition("(")[0] for rule in rules})
+    loaded = ", ".join(f'"{kind}"' for kind in kinds if kind.startswith("py_"))
+    return f'load("@rules_python//python:defs.bzl", {loaded})\n'
+
+
+def _library_rule(tree, module):
+    in_tests = module.name.startswith("tests.")
+    return _call(
+        "py_library",
+        [
+            ("name", _target_name(module)),
+            ("testonly", True if in_tests else None),
+            ("srcs", [module.path.rpartition("/")[2]]),
+            ("data", _library_data(tree, module)),
+            ("visibility", _own_visibility(tree, module)),
+            ("deps", _deps(tree, module)),
+        ],
+    )
+
+
+def _library_data(tree, module):
+    # Whoever depends on the reader of the sources needs them all.
+    if module.name != "tests.architecture.source_tree":
+        return []
+    return [":sources", "//:sources"] + [
+        f"//{folder}:sources" for folder in tree.folders() if folder != module.folder
+    ]
+
+
+def _package_rule(tree, folder, modules):
+    """Returns the target of a package and all that importing it can lead to."""
+    name = folder.replace("/", ".")
+    package = tree.modules.get(name)
+    if package is None:
+        raise ValueError(f"{folder}: a package needs an __init__.py")
+    target = folder.rpartition("/")[2]
+    if any(_target_name(module) == target for module in modules):
+        raise ValueError(f"{folder}/{target}.py: the package's own name")
+    exported = [tree.resolve(f"{name}.{export}") for export in package.exports]
+    if not exported:
+        exported = [module for module in modules if not module.is_package]
+    labels = {_label(module, folder) for module in exported}
+    return _call(
+        "py_library",
+        [
+            ("name", target),
+            ("deps", _sorted_labels({":__init__", *labels})),
+        ],
+    )
+
+
+def _binary_rule(module):
+    file = module.path.rpartition("/")[2]
+    return _call(
+        "py_binary",
+        [
+            ("name", _target_name(module) + "_main"),
+            ("srcs", [file]),
+            ("legacy_create_init", 0),
+            ("main", file),
+            ("deps", [":" + _target_name(module)]),
+        ],
+    )
+
+
+def _test_rule(tree, module):
+    return _call(
+        "py_test",
+        [
+            ("name", _target_name(module)),
+            ("size", _TEST_SIZES.get(module.path, "medium")),
+            ("srcs", [module.path.rpartition("/")[2], _PYTEST_MAIN]),
+            ("args", [module.path]),
+            ("data", ["//:pyproject.toml"]),
+            ("legacy_create_init", 0),
+            ("main", _PYTEST_MAIN),
+            ("deps", _deps(tree, module)),
+        ],
+    )
+
+
+def _sources_rule(files=None):
+    """Returns the group of files that the architecture tests read."""
+    value = _literal(files, 4) if files else 'glob(["*.py"]) + ["BUILD"]'
+    return (
+        "filegroup(\n"
+        '    name = "sources",\n'
+        f"    srcs = {value},\n"
+        '    visibility = ["//tests/architecture:__pkg__"],\n'
+        ")\n"
+    )
+
+
+def _target_name(module):
+    return pathlib.PurePosixPath(module.path).stem
+
+
+def _label(module, folder):
+    """Returns the label of a module's own target as `folder`'s BUILD spells it."""
+    place = "" if module.folder == folder else f"//{module.folder}"
+    return f"{place}:{_target_name(module)}"
+
+
+def _deps(tree, module):
+    """Returns the labels of what `module` imports, and of the packages around it."""
+    targets = {_imported_label(module, t) for _, t in tree.first_party_imports(module)}
+    for parent in _packages_around(tree, module):
+        if module.name not in _eagerly_loaded(tree, parent):
+            targets.add(_label(parent, module.folder))
+    if module.is_test:
+        targets.update(_conftests(tree, module))
+    return _sorted_labels(targets)
+
+
+def _imported_label(module, target):
+    # A package stands for all that its lazy exports load, except to its own modules:
+    # those would then depend on themselves.
+    if target.is_package and not import_table.is_inside(module.name, target.name):
+        return f"//{target.folder}"
+    return _label(target, module.folder)
+
+
+def _packages_around(tree, module):
+    """Returns the package whose `__init__.py` runs before `module`, if there is one."""
+    parent = tree.modules.get(module.name.rpartition(".")[0])
+    return [parent] if parent is not None else []
+
+
+def _eagerly_loaded(tree, package):
+    """Returns the names of the modules that `package` itself imports, at any depth."""
+    reached, waiting = set(), [package]
+    while waiting:
+        for _, target in tree.first_party_imports(waiting.pop()):
+            if target.name not in reached:
+                reached.add(target.name)
+                waiting.append(target)
+    return reached
+
+
+def _conftests(tree, module):
+    for other in tree.modules.values():
+        if _target_name(other) == "conftest" and (
+            module.folder == other.folder
+            or module.folder.startswith(other.folder + "/")
+        ):
+            yield _label(other, module.folder)
+
+
+def _default_visibility(tree, folder):
+    return _visibility(tree, folder.replace("/", "."))
+
+
+def _own_visibility(tree, module):
+    """Returns the visibility of a module where its package's does not fit it."""
+    visibility = _visibility(tree, module.name, module.is_package)
+    default = _default_visibility(tree, module.folder)
+    return None if visibility == default else visibility
+
+
+def _visibility(tree, name, is_package=False):
+    """Returns who may depend on the module or package `name`, by the import table."""
+    if import_table.is_inside(name, "tests"):
+        return ["//tests:__subpackages__"]
+    own = import_table.row_name(name)
+    rows = {
+        row
+        for row in import_table.TABLE
+        if row != own and import_table.may_import(row, name)
+    }
+    labels = set()
+    if name in import_table.COMMON or (is_package and name == "tf_diffseg"):
+        # Importing a package runs the package around it, too.
+        rows = {row for row in rows if not import_table.is_inside(row, "tf_diffseg")}
+        rows.add("tf_diffseg")
+    elif own != "tf_diffseg" and import_table.is_inside(name, "tf_diffseg"):
+        # For the lazy exports.
+        labels.add("//tf_diffseg:__pkg__")
+    if any(_is_nested(folder, own) for folder in tree.folders()):
+        rows.add(own)
+    labels.update(f"//{row.replace('.', '/')}:__subpackages__" for row in rows)
+    return _sorted_labels(labels)
+
+
+def _is_nested(folder, row):
+    name = folder.replace("/", ".")
+    return name != row and import_table.row_name(name) == row
+
+
+def _sorted_labels(labels):
+    # Buildifier's order: this package's first, then a package before its sub-packages.
+    return sorted(
+        labels, key=lambda label: (label.startswith("//"), label.replace(":", "!"))
+    )
+
+
+def _call(rule, attributes):
+    """Returns one call in Starlark, laid out as buildifier does it."""
+    lines = []
+    for name, value in attributes:
+        if value is None or value == []:
+            continue
+        prefix = f"{name} = " if name else ""
+        lines.append(f"    {prefix}{_literal(value, 4)},")
+    return "\n".join([f"{rule}(", *lines, ")", ""])
+
+
+def _literal(value, indent):
+    if isinstance(value, list) and len(value) > 1:
+        inner = " " * (indent + 4)
+        items = "".join(f'{inner}"{item}",\n' for item in value)
+        return f"[\n{items}{' ' * indent}]"
+    if isinstance(value, list):
+        return f'["{value[0]}"]'
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def main():
+    """Writes the files, or fails where some are out of date."""
+    parser = argparse.ArgumentParser(description="Bazel BUILD files from the imports.")
+    parser.add_argument("--write", action="store_true", help="write the files")
+    arguments = parser.parse_args()
+    tree = source_tree.repository()
+    if arguments.write:
+        for path in write(tree):
+            print(f"wrote {path}")
+        return 0
+    stale = out_of_date(tree)
+    for path in stale:
+        print(f"out of date: {path}; run {COMMAND}", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

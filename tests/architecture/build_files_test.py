@@ -1,0 +1,118 @@
+"""The BUILD files are those that the imports ask for."""
+
+import pytest
+
+from tests.architecture import build_files, source_tree
+
+
+@pytest.fixture
+def small_tree(tmp_path):
+    """Root of a tree with one package of the library, its test and a program."""
+    sources = {
+        "tf_diffseg/__init__.py": "from tf_diffseg._lazy import lazy_exports\n"
+        "lazy_exports(__name__, {'Dice': 'losses.dice'})",
+        "tf_diffseg/_lazy.py": "",
+        "tf_diffseg/losses/__init__.py": "",
+        "tf_diffseg/losses/dice.py": "import numpy\nclass Dice: pass",
+        "experiments/__init__.py": "",
+        "experiments/train.py": "def main():\n  from tf_diffseg import Dice\n"
+        "if __name__ == '__main__':\n  main()",
+        "tests/conftest.py": "",
+        "tests/losses/dice_test.py": "import tf_diffseg",
+    }
+    for name, source in sources.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    return tmp_path
+
+
+def test_build_files_are_up_to_date():
+    stale = build_files.out_of_date(source_tree.repository())
+    assert stale == [], f"run {build_files.COMMAND}"
+
+
+def test_library_depends_on_what_it_imports_and_its_package(small_tree):
+    rendered = build_files.render_all(source_tree.SourceTree(small_tree))
+    expected = """py_library(
+    name = "train",
+    srcs = ["train.py"],
+    deps = [
+        ":__init__",
+        "//tf_diffseg/losses:dice",
+    ],
+)
+"""
+    assert expected in rendered["experiments/BUILD"]
+
+
+def test_package_depends_on_its_lazy_exports(small_tree):
+    rendered = build_files.render_all(source_tree.SourceTree(small_tree))
+    expected = """py_library(
+    name = "tf_diffseg",
+    deps = [
+        ":__init__",
+        "//tf_diffseg/losses:dice",
+    ],
+)
+"""
+    assert expected in rendered["tf_diffseg/BUILD"]
+    # A package loads _lazy, so that _lazy cannot depend on its package.
+    assert 'srcs = ["_lazy.py"],\n    visibility' in rendered["tf_diffseg/BUILD"]
+    assert rendered["tf_diffseg/BUILD"].count('deps = [":_lazy"]') == 1
+
+
+def test_visibility_is_the_import_table(small_tree):
+    rendered = build_files.render_all(source_tree.SourceTree(small_tree))
+    expected = """    default_visibility = [
+        "//experiments:__subpackages__",
+        "//tests:__subpackages__",
+        "//tf_diffseg:__pkg__",
+        "//tf_diffseg/training:__subpackages__",
+    ],
+"""
+    assert expected in rendered["tf_diffseg/losses/BUILD"]
+
+
+def test_test_runs_pytest_with_its_conftest(small_tree):
+    rendered = build_files.render_all(source_tree.SourceTree(small_tree))
+    expected = """py_test(
+    name = "dice_test",
+    size = "medium",
+    srcs = [
+        "dice_test.py",
+        "//tests:run_pytest.py",
+    ],
+    args = ["tests/losses/dice_test.py"],
+    data = ["//:pyproject.toml"],
+    legacy_create_init = 0,
+    main = "//tests:run_pytest.py",
+    deps = [
+        "//tests:conftest",
+        "//tf_diffseg",
+    ],
+)
+"""
+    assert expected in rendered["tests/losses/BUILD"]
+
+
+def test_write_makes_adds_and_removes(small_tree):
+    tree = source_tree.SourceTree(small_tree)
+    assert len(build_files.write(tree)) == 6
+    assert build_files.out_of_date(tree) == []
+
+    (small_tree / "tests/gone").mkdir()
+    (small_tree / "tests/gone/BUILD").write_text("")
+    (small_tree / "tf_diffseg/losses/dice.py").write_text("import tf_diffseg._lazy")
+    tree = source_tree.SourceTree(small_tree)
+    expected = ["tests/gone/BUILD", "tf_diffseg/losses/BUILD"]
+    assert build_files.out_of_date(tree) == expected
+    assert build_files.write(tree) == expected
+    assert build_files.out_of_date(tree) == []
+    assert not (small_tree / "tests/gone/BUILD").exists()
+
+
+def test_folder_without_init_is_named(small_tree):
+    (small_tree / "tf_diffseg/losses/__init__.py").unlink()
+    with pytest.raises(ValueError, match="tf_diffseg/losses: .*__init__.py"):
+        build_files.render_all(source_tree.SourceTree(small_tree))

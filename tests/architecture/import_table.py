@@ -1,0 +1,112 @@
+"""Which package may import which: the one written copy, held by tests and Bazel.
+
+`import_table_test.py` holds every import in the repository to `TABLE`, and
+`build_files.py` turns it into the visibility of the Bazel targets.
+"""
+
+import dataclasses
+
+ANY = ("*",)
+_TENSORFLOW = ("tensorflow", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What one package may import, beside itself and the standard library.
+
+    Attributes:
+        first_party: packages, with all that is in them, and single modules.
+        third_party: top-level names of libraries, or `ANY`.
+    """
+
+    first_party: tuple[str, ...] = ()
+    third_party: tuple[str, ...] = ()
+
+
+# Imports go from a row to rows above it. A package that is not here has the row of
+# the package around it.
+TABLE = {
+    # The package itself: its version and its lazy exports.
+    "tf_diffseg": Row(),
+    "tf_diffseg.diffusion": Row(third_party=_TENSORFLOW),
+    "tf_diffseg.losses": Row(third_party=_TENSORFLOW),
+    "tf_diffseg.metrics": Row(third_party=(*_TENSORFLOW, "keras", "scipy")),
+    # No TensorFlow: the network runs under every Keras backend.
+    "tf_diffseg.models": Row(third_party=("keras",)),
+    "tf_diffseg.preprocessing": Row(third_party=_TENSORFLOW),
+    "tf_diffseg.data": Row(third_party=_TENSORFLOW),
+    "tf_diffseg.training": Row(
+        first_party=(
+            "tf_diffseg.diffusion",
+            "tf_diffseg.losses",
+            "tf_diffseg.metrics",
+            "tf_diffseg.models",
+            "tf_diffseg.preprocessing",
+            "tf_diffseg.data",
+        ),
+        third_party=(*_TENSORFLOW, "keras", "absl"),
+    ),
+    "tf_diffseg.inference": Row(
+        first_party=(
+            "tf_diffseg.diffusion",
+            "tf_diffseg.models",
+            "tf_diffseg.preprocessing",
+        ),
+        third_party=(*_TENSORFLOW, "absl"),
+    ),
+    "tf_diffseg.serving": Row(
+        first_party=("tf_diffseg.inference",),
+        # Keras for its export archive.
+        third_party=(*_TENSORFLOW, "keras", "absl"),
+    ),
+    "data_tools": Row(
+        first_party=("tf_diffseg.data.example_schema", "tf_diffseg.preprocessing"),
+        third_party=(
+            *_TENSORFLOW,
+            "absl",
+            "matplotlib",
+            "nibabel",
+            "scipy",
+            "tqdm",
+        ),
+    ),
+    "experiments": Row(first_party=("tf_diffseg", "data_tools"), third_party=ANY),
+    "tests": Row(
+        first_party=("tf_diffseg", "data_tools", "experiments"), third_party=ANY
+    ),
+}
+
+# Modules that every package of tf_diffseg may import.
+COMMON = ("tf_diffseg._lazy", "tf_diffseg.version")
+
+
+def is_inside(name, package):
+    """Whether the dotted `name` is `package` or a module or package in it."""
+    return name == package or name.startswith(package + ".")
+
+
+def row_name(module):
+    """Returns the name of the row that `module` belongs to, or None."""
+    while module not in TABLE and "." in module:
+        module = module.rpartition(".")[0]
+    return module if module in TABLE else None
+
+
+def may_import(importer, imported):
+    """Whether module `importer` may import module `imported`, both of this tree."""
+    row = row_name(importer)
+    if row is None:
+        return False
+    if row == row_name(imported):
+        return True
+    if imported in COMMON and is_inside(importer, "tf_diffseg"):
+        return True
+    return any(is_inside(imported, name) for name in TABLE[row].first_party)
+
+
+def may_import_library(importer, library):
+    """Whether module `importer` may import the third-party `library`."""
+    row = row_name(importer)
+    if row is None:
+        return False
+    return TABLE[row].third_party == ANY or library in TABLE[row].third_party

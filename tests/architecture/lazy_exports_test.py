@@ -1,0 +1,68 @@
+"""The packages export names that exist, and load nothing until one is used."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.architecture import source_tree
+
+_TREE = source_tree.repository()
+_EXPORTING = sorted(name for name, module in _TREE.modules.items() if module.exports)
+# What TensorFlow may load for itself is no matter here, so it comes first.
+_LIST_KERAS = (
+    "import sys, importlib, tensorflow\n"
+    "before = set(sys.modules)\n"
+    "for name in {modules!r}: importlib.import_module(name)\n"
+    "new = set(sys.modules) - before\n"
+    "print(sorted(n for n in new if n.partition('.')[0] == 'keras'))\n"
+)
+
+
+def _run(code):
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=_TREE.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+@pytest.mark.parametrize("package", _EXPORTING)
+def test_exported_names_are_defined_where_the_package_says(package):
+    for name, module in _TREE.modules[package].exports.items():
+        home = _TREE.modules.get(f"{package}.{module}")
+        assert home is not None, f"{package} exports {name} from no module {module}"
+        if home.is_package:
+            assert name == module or name in home.exports, f"{home.path} lacks {name}"
+        else:
+            assert name in home.defined, f"{home.path} does not define {name}"
+
+
+def test_importing_a_package_loads_no_library():
+    packages = [name for name, module in _TREE.modules.items() if module.is_package]
+    code = (
+        f"import sys, importlib\n"
+        f"for name in {packages!r}: importlib.import_module(name)\n"
+        f"heavy = ('tensorflow', 'keras', 'numpy', 'nibabel', 'matplotlib')\n"
+        f"print([name for name in heavy if name in sys.modules])"
+    )
+    assert _run(code) == "[]"
+
+
+def test_diffusion_runs_without_keras():
+    modules = [
+        name for name in _TREE.modules if name.startswith("tf_diffseg.diffusion.")
+    ]
+    assert modules
+    assert _run(_LIST_KERAS.format(modules=modules)) == "[]"
+
+
+def test_unknown_name_is_an_attribute_error():
+    package = importlib.import_module("tf_diffseg.diffusion")
+    with pytest.raises(AttributeError, match="tf_diffseg.diffusion.*no_such_name"):
+        _ = package.no_such_name

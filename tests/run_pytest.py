@@ -1,0 +1,39 @@
+"""Runs pytest on the files given as arguments, as the main of Bazel's py_test."""
+
+import os
+import sys
+
+# First, before pytest looks for its home and matplotlib for its settings.
+_ROOT = os.getcwd()
+_SCRATCH = os.environ.get("TEST_TMPDIR", "")
+
+
+def _prepare_environment():
+    """Lets tests, and the processes they start, import from the built tree."""
+    # Python put this file's folder here, where `tests/data` would be `data`.
+    sys.path[0] = _ROOT
+    # Bazel's launcher finds the packages through sys.path, which child processes
+    # do not inherit.
+    inherited = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_ROOT, inherited]))
+    os.environ.setdefault("HOME", _SCRATCH or _ROOT)
+    if _SCRATCH:
+        os.environ.setdefault("MPLCONFIGDIR", os.path.join(_SCRATCH, "matplotlib"))
+
+
+def _arguments():
+    arguments = ["-c", "pyproject.toml", "--rootdir", _ROOT, "-p", "no:cacheprovider"]
+    if _SCRATCH:
+        arguments += ["--basetemp", os.path.join(_SCRATCH, "pytest")]
+    if "XML_OUTPUT_FILE" in os.environ:
+        arguments += ["--junitxml", os.environ["XML_OUTPUT_FILE"]]
+    if os.environ.get("TESTBRIDGE_TEST_ONLY"):  # bazel test --test_filter=NAME
+        arguments += ["-k", os.environ["TESTBRIDGE_TEST_ONLY"]]
+    return arguments + sys.argv[1:]
+
+
+if __name__ == "__main__":
+    _prepare_environment()
+    import pytest
+
+    sys.exit(pytest.main(_arguments()))
