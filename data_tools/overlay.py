@@ -1,0 +1,152 @@
+"""A picture of one case: three planes with the true and predicted outlines."""
+
+import pathlib
+
+import numpy as np
+
+_BACKGROUND = "#0b0d10"
+_TEXT = "#e8eaed"
+_COLOURS = (
+    "#4cd07d", "#ff6b6b", "#5ab4ff", "#ffd166", "#c792ea",
+    "#ff9f5a", "#4dd6d0", "#f48fb1", "#b5e34d", "#9fa8ff",
+)  # fmt: skip
+# Axes that are left when cutting at axis 0, 1, 2 of a RAS+ volume.
+_PLANES = (("Sagittal", 1, 2), ("Coronal", 0, 2), ("Axial", 0, 1))
+
+
+def foreground_centre(label):
+    """Voxel (3,) at the centre of all foreground, or of an empty volume."""
+    foreground = np.argwhere(label > 0)
+    if not len(foreground):
+        return tuple(size // 2 for size in label.shape)
+    return tuple(int(value) for value in np.rint(foreground.mean(axis=0)))
+
+
+def save_overlay(
+    path,
+    image,
+    ground_truth=None,
+    predicted=None,
+    spacing_mm=(1.0, 1.0, 1.0),
+    class_names=None,
+    title=None,
+):
+    """Draws an image with outlines, true dashed and predicted solid, to PNG.
+
+    The planes go through the centre of the foreground of `ground_truth`, or of
+    `predicted` where that is not given.
+
+    Args:
+        path: PNG file to write; its folder is made.
+        image: (x, y, z) or (x, y, z, c), of which the first channel is shown.
+        ground_truth: integer class ids (x, y, z), or None.
+        predicted: integer class ids (x, y, z), or None.
+        spacing_mm: (x, y, z) voxel size, for the aspect.
+        class_names: name per class id, background first; None numbers them.
+        title: one line above, or None.
+
+    Raises:
+        ValueError: if a label does not have the image's shape.
+    """
+    # Not pyplot: this neither needs a display nor keeps figures.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    image = np.asarray(image, np.float32)
+    image = image[..., 0] if image.ndim == 4 else image
+    # Drawn in this order: the prediction lies on the truth.
+    outlines = [
+        (name, np.asarray(label), style)
+        for name, label, style in (
+            ("ground truth", ground_truth, (0, (4, 2.5))),
+            ("predicted", predicted, "solid"),
+        )
+        if label is not None
+    ]
+    for name, label, _ in outlines:
+        if label.shape != image.shape:
+            raise ValueError(
+                f"{name} must have the image's shape {image.shape}, got {label.shape}"
+            )
+    shown = outlines[0][1] if outlines else np.zeros(image.shape, int)
+    centre = foreground_centre(shown)
+    size_mm = np.multiply(image.shape, spacing_mm)
+    widths = [size_mm[across] for _, across, _ in _PLANES]
+    height = max(size_mm[up] for _, _, up in _PLANES)
+    figure = Figure(
+        figsize=(12.0, 12.0 * height / sum(widths) + 1.3),
+        facecolor=_BACKGROUND,
+        layout="constrained",
+    )
+    figure.get_layout_engine().set(h_pad=0.1, w_pad=0.08)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 3, width_ratios=widths)
+    window = np.percentile(image, (0.5, 99.7))
+    for cut, (axis, plane) in enumerate(zip(axes, _PLANES, strict=True)):
+        _draw_plane(axis, image, outlines, spacing_mm, window, cut, centre, plane)
+    class_ids = sorted({int(c) for _, lab, _ in outlines for c in np.unique(lab)} - {0})
+    _draw_legend(figure, outlines, class_ids, class_names)
+    if title:
+        figure.suptitle(title, color=_TEXT, fontsize=15, fontweight="bold")
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, facecolor=_BACKGROUND)
+
+
+def _colour(class_id):
+    return _COLOURS[(class_id - 1) % len(_COLOURS)]
+
+
+def _draw_plane(axis, image, outlines, spacing_mm, window, cut, centre, plane):
+    name, across, up = plane
+    size_mm = np.multiply(image.shape, spacing_mm)
+    # Pixel centres in mm from the corner of the field of view.
+    x, y = ((np.arange(image.shape[d]) + 0.5) * spacing_mm[d] for d in (across, up))
+    axis.imshow(
+        np.take(image, centre[cut], axis=cut).T,
+        cmap="gray",
+        vmin=window[0],
+        vmax=max(window[1], window[0] + 1e-6),
+        origin="lower",
+        extent=(0.0, size_mm[across], 0.0, size_mm[up]),
+        interpolation="bicubic",
+    )
+    for _, label, style in outlines:
+        section = np.take(label, centre[cut], axis=cut).T
+        for class_id in np.unique(section[section > 0]):
+            axis.contour(
+                x,
+                y,
+                section == class_id,
+                levels=[0.5],
+                colors=[_colour(int(class_id))],
+                linewidths=1.8,
+                linestyles=[style],
+            )
+    axis.set_title(name, color=_TEXT, fontsize=12, alpha=0.75)
+    axis.set_axis_off()
+
+
+def _draw_legend(figure, outlines, class_ids, class_names):
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D(
+            [], [], color=_colour(c), linewidth=5, solid_capstyle="round",
+            label=class_names[c] if class_names else f"class {c}",
+        )
+        for c in class_ids
+    ]  # fmt: skip
+    handles += [
+        Line2D([], [], color=_TEXT, linewidth=1.8, linestyle=style, label=name)
+        for name, _, style in outlines
+    ]
+    if handles:
+        figure.legend(
+            handles=handles,
+            loc="outside lower center",
+            ncols=min(len(handles), 8),
+            frameon=False,
+            labelcolor=_TEXT,
+            fontsize=12,
+            handlelength=2.8,
+        )
