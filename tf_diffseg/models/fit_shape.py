@@ -19,9 +19,7 @@ class PadToMultiple(keras.layers.Layer):
     def call(self, inputs):
         """Maps [batch, x, y, z, c] to a shape that `multiple` divides."""
         sizes = ops.shape(inputs)[1:4]
-        padding = [
-            (-size) % m for size, m in zip(sizes, self.multiple, strict=True)
-        ]
+        padding = [(-size) % m for size, m in zip(sizes, self.multiple, strict=True)]
         if all(isinstance(p, int) and p == 0 for p in padding):
             return inputs
         return ops.pad(inputs, [[0, 0], *([0, p] for p in padding), [0, 0]])

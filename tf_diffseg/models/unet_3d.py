@@ -32,12 +32,14 @@ class UNet3D(keras.Model):
         mask_channels: channels of the noisy mask; 0 gives a network without
             noisy mask and time, the baseline that is no diffusion model.
         num_channels: features at each resolution, finest first.
-        num_blocks: residual blocks at each resolution, on the way down and up.
+        num_blocks: residual blocks at each resolution, finest first, on the way
+            down and again on the way up; by default one at the finest, where a
+            block costs most, and two at the others.
         kernel_size: of the convolutions, per axis.
         patch_size: voxels per axis that one finest feature stands for.
         scale_factor: between one resolution and the next, per axis.
         num_heads: attention heads at the coarsest resolution; 0 for none.
-        skip: "add" or "concat", how the way up takes the features of the way
+        skip: "add" or "concat", how the way up takes in the features of the way
             down.
         dropout: share of features dropped inside a residual block.
         **kwargs: name and dtype, as for every Keras model.
@@ -52,7 +54,7 @@ class UNet3D(keras.Model):
         image_channels=1,
         mask_channels=0,
         num_channels=(16, 32, 64, 128),
-        num_blocks=2,
+        num_blocks=None,
         kernel_size=(3, 3, 3),
         patch_size=(1, 1, 1),
         scale_factor=(2, 2, 2),
@@ -65,12 +67,18 @@ class UNet3D(keras.Model):
         patch_size = _per_axis("patch_size", patch_size)
         scale_factor = _per_axis("scale_factor", scale_factor)
         num_channels = tuple(num_channels)
+        if num_blocks is None:
+            num_blocks = (1, *(2 for _ in num_channels[1:]))
+        num_blocks = tuple(num_blocks)
         if skip not in SKIPS:
             raise ValueError(f"skip must be one of {list(SKIPS)}, got {skip!r}")
         if not num_channels or min(num_channels) < 1:
             raise ValueError(f"num_channels must be positive, got {num_channels}")
-        if num_blocks < 1:
-            raise ValueError(f"num_blocks must be at least 1, got {num_blocks}")
+        if len(num_blocks) != len(num_channels) or min(num_blocks) < 1:
+            raise ValueError(
+                f"num_blocks must be {len(num_channels)} positive integers, one for "
+                f"each of num_channels, got {num_blocks}"
+            )
 
         dtype = kwargs.pop("dtype", None)
         axes = _mixed_axes(kernel_size, patch_size, scale_factor)
@@ -91,9 +99,14 @@ class UNet3D(keras.Model):
             )
             return layer(features, time_embedding)
 
-        conv = functools.partial(keras.layers.Conv3D, padding="same", dtype=dtype)
-        transposed = functools.partial(
-            keras.layers.Conv3DTranspose, padding="same", dtype=dtype
+        # No biases inside: the norms would remove them.
+        unbiased = {"padding": "same", "use_bias": False, "dtype": dtype}
+        conv = functools.partial(keras.layers.Conv3D, **unbiased)
+        up = functools.partial(
+            keras.layers.Conv3DTranspose,
+            kernel_size=scale_factor,
+            strides=scale_factor,
+            **unbiased,
         )
         merge = functools.partial(SKIPS[skip], dtype=dtype)
 
@@ -112,15 +125,12 @@ class UNet3D(keras.Model):
             )(features)
             features = block(features, num_channels[-1], "bottom_1")
 
-        up = functools.partial(
-            transposed, kernel_size=scale_factor, strides=scale_factor
-        )
-        features = _decode(features, skips, num_channels, block, merge, up)
+        features = _decode(features, skips, num_channels, num_blocks, block, merge, up)
 
         norm = InstanceNormalization(axes, dtype=dtype, name="head_norm")
-        features = keras.ops.silu(norm(features))
+        features = keras.ops.leaky_relu(norm(features), negative_slope=0.01)
         # The softmax and the diffusion behind the logits want float32.
-        logits = transposed(
+        logits = keras.layers.Conv3DTranspose(
             out_channels, patch_size, patch_size, dtype="float32", name="head"
         )(features)
         logits = CropLike(dtype="float32", name="crop")(logits, inputs["image"])
@@ -200,25 +210,23 @@ def _inputs(image_channels, mask_channels):
 
 
 def _encode(features, num_channels, num_blocks, block, down):
-    """Way down; returns the coarsest features and those of every block."""
+    """Way down; returns the coarsest features and those before each step down."""
     skips = []
     for level, channels in enumerate(num_channels):
         if level:
-            features = down(channels, name=f"down_{level}")(features)
-        for index in range(num_blocks):
-            features = block(features, channels, f"encoder_{level}_{index}")
             skips.append(features)
+            features = down(channels, name=f"down_{level}")(features)
+        for index in range(num_blocks[level]):
+            features = block(features, channels, f"encoder_{level}_{index}")
     return features, skips
 
 
-def _decode(features, skips, num_channels, block, merge, up):
-    """Way up, joining the features of the way down, last first."""
-    num_blocks = len(skips) // len(num_channels)
-    for level in reversed(range(len(num_channels))):
-        for index in reversed(range(num_blocks)):
-            name = f"{level}_{index}"
-            features = merge(name=f"skip_{name}")([features, skips.pop()])
-            features = block(features, num_channels[level], f"decoder_{name}")
-        if level:
-            features = up(num_channels[level - 1], name=f"up_{level}")(features)
+def _decode(features, skips, num_channels, num_blocks, block, merge, up):
+    """Way up; takes in `skips`, the coarsest first."""
+    for level in reversed(range(len(skips))):
+        channels = num_channels[level]
+        features = up(channels, name=f"up_{level}")(features)
+        features = merge(name=f"skip_{level}")([features, skips[level]])
+        for index in range(num_blocks[level]):
+            features = block(features, channels, f"decoder_{level}_{index}")
     return features
