@@ -1,0 +1,85 @@
+"""Beta schedules: how much noise each forward step adds.
+
+Linear, quadratic and warm-up schedules go back to Ho et al. 2020 (DDPM) and Song
+et al. 2020 (DDIM); all of them, the cosine one included, run from `beta_start` to
+`beta_end`.
+"""
+
+import enum
+
+import numpy as np
+
+_COSINE_OFFSET = 0.008  # Nichol and Dhariwal 2021, equation 17.
+
+
+class BetaSchedule(enum.Enum):
+    """Shape of beta over the steps.
+
+    LINEAR: beta rises linearly.
+    QUADRATIC: the square root of beta rises linearly.
+    COSINE: beta rises by half a cosine wave. It borrows f(u) of Nichol and
+        Dhariwal 2021 for beta itself, not for alphas_cumprod as they do.
+    WARMUP10, WARMUP50: quadratic over the first 10 or 50 percent of the steps,
+        `beta_end` from there on.
+    """
+
+    LINEAR = "linear"
+    QUADRATIC = "quadratic"
+    COSINE = "cosine"
+    WARMUP10 = "warmup10"
+    WARMUP50 = "warmup50"
+
+
+def _quadratic(num_timesteps, beta_start, beta_end):
+    return np.linspace(beta_start**0.5, beta_end**0.5, num_timesteps) ** 2
+
+
+def _cosine(num_timesteps, beta_start, beta_end):
+    progress = np.linspace(0.0, 1.0, num_timesteps)
+    angle = (progress + _COSINE_OFFSET) / (1 + _COSINE_OFFSET) * np.pi / 2
+    betas = beta_start + (beta_end - beta_start) * np.sin(angle) ** 2
+    betas[0] = beta_start  # The offset would start slightly above it.
+    return betas
+
+
+def _warmup(num_timesteps, beta_start, beta_end, fraction):
+    num_warmup = int(num_timesteps * fraction)
+    constant = np.full(num_timesteps - num_warmup, beta_end)
+    return np.concatenate([_quadratic(num_warmup, beta_start, beta_end), constant])
+
+
+def get_betas(schedule, num_timesteps, beta_start=1e-4, beta_end=0.02):
+    """The betas of a schedule, before any resampling.
+
+    Args:
+        schedule: a `BetaSchedule` or its value.
+        num_timesteps: number of steps, at least 2.
+        beta_start: beta of the first step.
+        beta_end: beta of the last step.
+
+    Returns:
+        float64 array of shape [num_timesteps].
+
+    Raises:
+        ValueError: where fewer than 2 steps are asked for, or where not
+            0 < beta_start <= beta_end < 1.
+    """
+    schedule = BetaSchedule(schedule)
+    if num_timesteps < 2:
+        raise ValueError(f"num_timesteps must be at least 2, got {num_timesteps}")
+    if not 0.0 < beta_start <= beta_end < 1.0:
+        raise ValueError(
+            "expected 0 < beta_start <= beta_end < 1, got "
+            f"beta_start={beta_start} and beta_end={beta_end}"
+        )
+    match schedule:
+        case BetaSchedule.LINEAR:
+            return np.linspace(beta_start, beta_end, num_timesteps)
+        case BetaSchedule.QUADRATIC:
+            return _quadratic(num_timesteps, beta_start, beta_end)
+        case BetaSchedule.COSINE:
+            return _cosine(num_timesteps, beta_start, beta_end)
+        case BetaSchedule.WARMUP10:
+            return _warmup(num_timesteps, beta_start, beta_end, fraction=0.1)
+        case BetaSchedule.WARMUP50:
+            return _warmup(num_timesteps, beta_start, beta_end, fraction=0.5)

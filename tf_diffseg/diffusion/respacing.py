@@ -1,0 +1,62 @@
+"""Variance schedule resampling: fewer steps that keep the same noise levels.
+
+arXiv 2303.06040: every k-th alphas_cumprod is kept, both ends among them, so that
+5 steps span exactly the noise levels of 1001.
+"""
+
+import numpy as np
+
+
+def _nearest_even_divisions(num_timesteps, num_timesteps_base):
+    """The valid numbers of steps next below and next above `num_timesteps`."""
+    valid = [
+        n
+        for n in range(2, num_timesteps_base + 1)
+        if (num_timesteps_base - 1) % (n - 1) == 0
+    ]
+    below = [n for n in valid if n < num_timesteps][-1:]
+    above = [n for n in valid if n > num_timesteps][:1]
+    return below + above
+
+
+def kept_steps(num_timesteps, num_timesteps_base):
+    """Which of `num_timesteps_base` steps a schedule of `num_timesteps` keeps.
+
+    Args:
+        num_timesteps: number of steps to keep, 2 to `num_timesteps_base`.
+        num_timesteps_base: number of steps to choose from.
+
+    Returns:
+        int array of shape [num_timesteps]: evenly spaced indices, the first 0, the
+        last `num_timesteps_base - 1`.
+
+    Raises:
+        ValueError: where `num_timesteps - 1` does not divide
+            `num_timesteps_base - 1`; the message names the nearest numbers that do.
+    """
+    in_range = 2 <= num_timesteps <= num_timesteps_base
+    if not in_range or (num_timesteps_base - 1) % (num_timesteps - 1):
+        nearest = _nearest_even_divisions(num_timesteps, num_timesteps_base)
+        raise ValueError(
+            f"num_timesteps={num_timesteps} does not evenly divide the "
+            f"{num_timesteps_base} steps it is resampled from; nearest that do: "
+            + " and ".join(map(str, nearest))
+        )
+    stride = (num_timesteps_base - 1) // (num_timesteps - 1)
+    return np.arange(num_timesteps) * stride
+
+
+def resample_alphas_cumprod(alphas_cumprod, num_timesteps):
+    """Keeps evenly spaced entries of alphas_cumprod, both ends among them.
+
+    Args:
+        alphas_cumprod: array of shape [num_timesteps_base].
+        num_timesteps: number of entries to keep.
+
+    Returns:
+        Array of shape [num_timesteps].
+
+    Raises:
+        ValueError: as `kept_steps`.
+    """
+    return alphas_cumprod[kept_steps(num_timesteps, len(alphas_cumprod))]
