@@ -1,0 +1,332 @@
+"""The Gaussian diffusion process on masks: forward, posterior and reverse.
+
+Notation and formulas of Ho et al. 2020 (arXiv 2006.11239), learned variances of
+Nichol and Dhariwal 2021 (arXiv 2102.09672), resampled schedule of arXiv 2303.06040.
+"""
+
+import copy
+import math
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_diffseg.diffusion.beta_schedule import BetaSchedule, get_betas
+from tf_diffseg.diffusion.likelihood import gaussian_kl, mask_log_likelihood
+from tf_diffseg.diffusion.model_parameterization import ModelOutput, ModelVariance
+from tf_diffseg.diffusion.precision import as_floats, at_step
+from tf_diffseg.diffusion.respacing import kept_steps, resample_alphas_cumprod
+
+
+class GaussianMoments(NamedTuple):
+    """A Gaussian over x_(t-1).
+
+    Attributes:
+        mean: shape [batch, ..., channels].
+        variance: broadcasts against mean; exactly 0 at the first step of
+            FIXED_SMALL.
+        log_variance: broadcasts against mean; at the first step, where it would be
+            minus infinity, that of the second step.
+    """
+
+    mean: tf.Tensor
+    variance: tf.Tensor
+    log_variance: tf.Tensor
+
+
+class GaussianDiffusion:
+    """q(x_t | x_start), q(x_(t-1) | x_t, x_start) and p(x_(t-1) | x_t).
+
+    Everywhere x_start, x_t and noise have shape [batch, ..., channels], t_index is an
+    int in [0, num_timesteps - 1], a scalar or of shape [batch], and model_out is what
+    a network predicts in the space of x: x_start in [-1, 1], or noise, with the
+    variance in a second half of the channels where it is learned. Arithmetic and
+    results are float32, or float64 where an input is.
+
+    Attributes:
+        betas: float64 array of shape [num_timesteps], like the others.
+        alphas_cumprod: share of the signal's variance left at each step.
+        alphas_cumprod_prev: the same one step earlier, 1 before the first.
+        posterior_mean_coeff_start: weight of x_start in the posterior's mean.
+        posterior_mean_coeff_t: weight of x_t in the posterior's mean.
+        posterior_variance: the posterior's variance, 0 at the first step.
+        posterior_log_variance_clipped: its log, the first step's replaced by the
+            second's.
+        kept_steps: int array of shape [num_timesteps]: of the steps that the network
+            is trained with, those that this diffusion visits.
+        num_timesteps_trained: the number of steps that the network is trained with.
+    """
+
+    def __init__(
+        self,
+        num_timesteps=5,
+        num_timesteps_beta=1001,
+        beta_schedule=BetaSchedule.LINEAR,
+        beta_start=1e-4,
+        beta_end=0.02,
+        model_output=ModelOutput.X_START,
+        model_variance=ModelVariance.FIXED_SMALL,
+    ):
+        """Builds the process.
+
+        Args:
+            num_timesteps: number of steps; `num_timesteps - 1` must divide
+                `num_timesteps_beta - 1`.
+            num_timesteps_beta: number of steps that the schedule is defined over.
+            beta_schedule: a `BetaSchedule` or its value.
+            beta_start: beta of the schedule's first step.
+            beta_end: beta of the schedule's last step.
+            model_output: a `ModelOutput` or its value.
+            model_variance: a `ModelVariance` or its value.
+
+        Raises:
+            ValueError: for a number of steps that does not divide evenly, and betas
+                out of range.
+        """
+        self.num_timesteps = num_timesteps
+        self.num_timesteps_beta = num_timesteps_beta
+        self.beta_schedule = BetaSchedule(beta_schedule)
+        self.beta_start = beta_start
+        self.beta_end = beta_end
+        self.model_output = ModelOutput(model_output)
+        self.model_variance = ModelVariance(model_variance)
+        self.num_timesteps_trained = num_timesteps
+        self.kept_steps = np.arange(num_timesteps)
+        betas = get_betas(beta_schedule, num_timesteps_beta, beta_start, beta_end)
+        self._set_schedule(
+            resample_alphas_cumprod(np.cumprod(1.0 - betas), num_timesteps)
+        )
+
+    def _set_schedule(self, alphas_cumprod):
+        alphas_cumprod_prev = np.concatenate([[1.0], alphas_cumprod[:-1]])
+        alphas = alphas_cumprod / alphas_cumprod_prev
+        betas = 1.0 - alphas
+        self.betas = betas
+        self.alphas_cumprod = alphas_cumprod
+        self.alphas_cumprod_prev = alphas_cumprod_prev
+        # Ho et al. 2020, equation 7.
+        noise_variance = 1.0 - alphas_cumprod
+        noise_variance_prev = 1.0 - alphas_cumprod_prev
+        self.posterior_mean_coeff_start = (
+            betas * np.sqrt(alphas_cumprod_prev) / noise_variance
+        )
+        self.posterior_mean_coeff_t = (
+            noise_variance_prev * np.sqrt(alphas) / noise_variance
+        )
+        self.posterior_variance = betas * noise_variance_prev / noise_variance
+        clipped = self.posterior_variance.copy()
+        clipped[0] = clipped[1]
+        self.posterior_log_variance_clipped = np.log(clipped)
+
+    def respaced(self, num_timesteps):
+        """The same process in fewer steps, for the same network.
+
+        Args:
+            num_timesteps: number of steps to keep, by the same resampling rule.
+
+        Returns:
+            A `GaussianDiffusion` whose `time` is that of the steps it keeps, so that
+            the network meets only times it was trained with.
+
+        Raises:
+            ValueError: where the number does not divide this diffusion's evenly.
+        """
+        kept = kept_steps(num_timesteps, self.num_timesteps)
+        respaced = copy.copy(self)
+        respaced.num_timesteps = num_timesteps
+        respaced.kept_steps = self.kept_steps[kept]
+        respaced._set_schedule(self.alphas_cumprod[kept])
+        return respaced
+
+    def time(self, t_index):
+        """The time that the network is given: (t_index + 1) / num_timesteps.
+
+        Args:
+            t_index: int, of any shape.
+
+        Returns:
+            float32 tensor of t_index's shape, in (0, 1].
+        """
+        times = (self.kept_steps + 1) / self.num_timesteps_trained
+        return tf.gather(tf.constant(times, tf.float32), t_index)
+
+    def q_sample(self, x_start, noise, t_index):
+        """Draws x_t from q(x_t | x_start).
+
+        Args:
+            x_start: encoded mask.
+            noise: standard normal, same shape.
+            t_index: step to noise it to.
+
+        Returns:
+            x_t, same shape.
+        """
+        x_start, noise = as_floats(x_start, noise)
+        signal = at_step(np.sqrt(self.alphas_cumprod), t_index, x_start)
+        sigma = at_step(np.sqrt(1.0 - self.alphas_cumprod), t_index, x_start)
+        return signal * x_start + sigma * noise
+
+    def q_posterior_mean_variance(self, x_start, x_t, t_index):
+        """The posterior q(x_(t-1) | x_t, x_start).
+
+        Args:
+            x_start: encoded mask.
+            x_t: noisy mask at t_index.
+            t_index: step of x_t.
+
+        Returns:
+            `GaussianMoments`.
+        """
+        x_start, x_t = as_floats(x_start, x_t)
+        mean = (
+            at_step(self.posterior_mean_coeff_start, t_index, x_t) * x_start
+            + at_step(self.posterior_mean_coeff_t, t_index, x_t) * x_t
+        )
+        return GaussianMoments(
+            mean,
+            at_step(self.posterior_variance, t_index, x_t),
+            at_step(self.posterior_log_variance_clipped, t_index, x_t),
+        )
+
+    def predict_x_start_from_noise(self, x_t, noise, t_index):
+        """The x_start that `q_sample` would have noised to x_t.
+
+        Args:
+            x_t: noisy mask at t_index.
+            noise: the noise in it.
+            t_index: step of x_t.
+
+        Returns:
+            x_start, same shape.
+        """
+        x_t, noise = as_floats(x_t, noise)
+        signal = at_step(np.sqrt(self.alphas_cumprod), t_index, x_t)
+        sigma = at_step(np.sqrt(1.0 - self.alphas_cumprod), t_index, x_t)
+        return (x_t - sigma * noise) / signal
+
+    def predict_noise_from_x_start(self, x_t, x_start, t_index):
+        """The noise that `q_sample` would have added to x_start to get x_t.
+
+        Args:
+            x_t: noisy mask at t_index.
+            x_start: encoded mask.
+            t_index: step of x_t.
+
+        Returns:
+            noise, same shape.
+        """
+        x_t, x_start = as_floats(x_t, x_start)
+        signal = at_step(np.sqrt(self.alphas_cumprod), t_index, x_t)
+        sigma = at_step(np.sqrt(1.0 - self.alphas_cumprod), t_index, x_t)
+        return (x_t - signal * x_start) / sigma
+
+    def _split_model_out(self, model_out, x_t):
+        """Splits model_out into (mean part, variance part or None)."""
+        is_learned = self.model_variance.is_learned
+        channels, expected = model_out.shape[-1], x_t.shape[-1]
+        if None not in (channels, expected):
+            expected *= 2 if is_learned else 1
+            if channels != expected:
+                raise ValueError(
+                    f"model_out has {channels} channels, expected {expected} for x_t "
+                    f"with {x_t.shape[-1]} and {self.model_variance.value} variance"
+                )
+        return tf.split(model_out, 2, axis=-1) if is_learned else (model_out, None)
+
+    def predict_x_start(self, model_out, x_t, t_index, clip=False):
+        """The x_start that a network's output stands for.
+
+        Args:
+            model_out: the network's output; learned-variance channels are left out.
+            x_t: noisy mask at t_index.
+            t_index: step of x_t.
+            clip: whether to clip to [-1, 1]. An x_start computed from predicted noise
+                leaves that range, at the last steps by a factor of a hundred.
+
+        Returns:
+            x_start, shape of x_t.
+
+        Raises:
+            ValueError: where model_out has a wrong number of channels.
+        """
+        model_out, x_t = as_floats(model_out, x_t)
+        prediction, _ = self._split_model_out(model_out, x_t)
+        if self.model_output is ModelOutput.NOISE:
+            prediction = self.predict_x_start_from_noise(x_t, prediction, t_index)
+        return tf.clip_by_value(prediction, -1.0, 1.0) if clip else prediction
+
+    def _p_variance(self, model_out, x_t, t_index):
+        """Returns (variance, log_variance) of the reverse process."""
+        _, prediction = self._split_model_out(model_out, x_t)
+        smallest = at_step(self.posterior_log_variance_clipped, t_index, x_t)
+        match self.model_variance:
+            case ModelVariance.FIXED_SMALL:
+                return at_step(self.posterior_variance, t_index, x_t), smallest
+            case ModelVariance.FIXED_LARGE:
+                # Ho et al. let the first step, whose likelihood it sets, be small.
+                variance = self.betas.copy()
+                variance[0] = self.posterior_variance[1]
+                return (
+                    at_step(variance, t_index, x_t),
+                    at_step(np.log(variance), t_index, x_t),
+                )
+            case ModelVariance.LEARNED:
+                log_variance = prediction
+            case ModelVariance.LEARNED_RANGE:
+                largest = at_step(np.log(self.betas), t_index, x_t)
+                share = (prediction + 1.0) / 2.0
+                log_variance = share * largest + (1.0 - share) * smallest
+        return tf.exp(log_variance), log_variance
+
+    def p_mean_variance(self, model_out, x_t, t_index, clip_x_start=False):
+        """The reverse process p(x_(t-1) | x_t) that a network's output stands for.
+
+        Args:
+            model_out: the network's output.
+            x_t: noisy mask at t_index.
+            t_index: step of x_t.
+            clip_x_start: as `clip` of `predict_x_start`.
+
+        Returns:
+            `GaussianMoments`.
+
+        Raises:
+            ValueError: where model_out has a wrong number of channels.
+        """
+        model_out, x_t = as_floats(model_out, x_t)
+        x_start = self.predict_x_start(model_out, x_t, t_index, clip_x_start)
+        mean = self.q_posterior_mean_variance(x_start, x_t, t_index).mean
+        return GaussianMoments(mean, *self._p_variance(model_out, x_t, t_index))
+
+    def variational_lower_bound(self, model_out, x_start, x_t, t_index):
+        """The bound's term of one step, in bits per dimension.
+
+        KL(q(x_(t-1) | x_t, x_start) || p(x_(t-1) | x_t)), and at the first step
+        -log p(x_start | x_t) with x_start read as two levels.
+
+        Args:
+            model_out: the network's output for x_t.
+            x_start: encoded mask.
+            x_t: noisy mask at t_index.
+            t_index: step of x_t.
+
+        Returns:
+            Tensor of shape [batch], non-negative.
+
+        Raises:
+            ValueError: where model_out has a wrong number of channels.
+        """
+        model_out, x_start, x_t = as_floats(model_out, x_start, x_t)
+        posterior = self.q_posterior_mean_variance(x_start, x_t, t_index)
+        model = self.p_mean_variance(model_out, x_t, t_index)
+        divergence = gaussian_kl(
+            posterior.mean, posterior.log_variance, model.mean, model.log_variance
+        )
+        likelihood = mask_log_likelihood(x_start, model.mean, model.log_variance)
+        axes = list(range(1, x_t.shape.rank))
+        nats = tf.where(
+            tf.equal(t_index, 0),
+            -tf.reduce_mean(likelihood, axes),
+            tf.reduce_mean(divergence, axes),
+        )
+        return nats / math.log(2.0)
