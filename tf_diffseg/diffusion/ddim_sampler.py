@@ -1,0 +1,63 @@
+"""DDIM, sampling with as much noise as wanted (Song et al. 2020, arXiv 2010.02502)."""
+
+import numpy as np
+
+from tf_diffseg.diffusion.precision import as_floats, at_step
+from tf_diffseg.diffusion.sampler import Sampler
+
+
+class DDIMSampler(Sampler):
+    """Steps along the predicted noise, equation 12; eta 0 draws none.
+
+    Attributes:
+        eta: share of DDPM's standard deviation that a step draws.
+        sigma: float64 array of shape [num_timesteps], that standard deviation.
+    """
+
+    def __init__(self, diffusion, eta=0.0, clip_x_start=True):
+        """Computes the steps' standard deviations, equation 16.
+
+        Args:
+            diffusion: a `GaussianDiffusion`.
+            eta: 0 for the deterministic sampler to 1 for DDPM's variance.
+            clip_x_start: as in `Sampler`.
+
+        Raises:
+            ValueError: where eta is outside [0, 1].
+        """
+        if not 0.0 <= eta <= 1.0:
+            raise ValueError(f"eta must be in [0, 1], got {eta}")
+        super().__init__(diffusion, clip_x_start)
+        self.eta = eta
+        alphas_cumprod = diffusion.alphas_cumprod
+        alphas_cumprod_prev = diffusion.alphas_cumprod_prev
+        self.sigma = (
+            eta
+            * np.sqrt((1.0 - alphas_cumprod_prev) / (1.0 - alphas_cumprod))
+            * np.sqrt(1.0 - alphas_cumprod / alphas_cumprod_prev)
+        )
+
+    @property
+    def draws_noise(self):
+        """Whether eta is positive."""
+        return self.eta > 0.0
+
+    def step(self, model_out, x_t, t_index, noise=None):
+        """Goes from x_t to x_(t-1), see `Sampler.step`."""
+        model_out, x_t = as_floats(model_out, x_t)
+        x_start = self.predict_x_start(model_out, x_t, t_index)
+        # From x_start, not model_out: clipped, the two no longer agree.
+        predicted_noise = self.diffusion.predict_noise_from_x_start(
+            x_t, x_start, t_index
+        )
+        alphas_cumprod_prev = self.diffusion.alphas_cumprod_prev
+        signal = np.sqrt(alphas_cumprod_prev)
+        direction = np.sqrt(1.0 - alphas_cumprod_prev - self.sigma**2)
+        x_prev = (
+            at_step(signal, t_index, x_t) * x_start
+            + at_step(direction, t_index, x_t) * predicted_noise
+        )
+        if not self.draws_noise:
+            return x_prev
+        x_prev, noise = as_floats(x_prev, noise)
+        return x_prev + at_step(self.sigma, t_index, x_t) * noise

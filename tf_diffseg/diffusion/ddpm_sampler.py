@@ -1,0 +1,26 @@
+"""DDPM, ancestral sampling (Ho et al. 2020, arXiv 2006.11239, algorithm 2)."""
+
+import tensorflow as tf
+
+from tf_diffseg.diffusion.precision import as_floats, at_step
+from tf_diffseg.diffusion.sampler import Sampler
+
+
+class DDPMSampler(Sampler):
+    """Draws x_(t-1) from the reverse process p(x_(t-1) | x_t)."""
+
+    @property
+    def draws_noise(self):
+        """True: every step but the last one adds noise."""
+        return True
+
+    def step(self, model_out, x_t, t_index, noise):
+        """Goes from x_t to x_(t-1), see `Sampler.step`."""
+        model_out, x_t, noise = as_floats(model_out, x_t, noise)
+        model = self.diffusion.p_mean_variance(
+            model_out, x_t, t_index, clip_x_start=self.clip_x_start
+        )
+        # The last step ends at the mean: noise would only blur the mask.
+        is_noisy = [0.0] + [1.0] * (self.diffusion.num_timesteps - 1)
+        sigma = at_step(is_noisy, t_index, x_t) * tf.exp(0.5 * model.log_variance)
+        return model.mean + sigma * noise

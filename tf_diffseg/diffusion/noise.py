@@ -1,0 +1,71 @@
+"""Standard normal noise that each example draws from its own seed.
+
+A sample then depends on its seed alone: not on the batch it is drawn in, nor on its
+place there, nor on how many replicas share the work.
+"""
+
+import tensorflow as tf
+
+# In place of a step's index for x_T, so that x_T does not depend on their number.
+_INITIAL_STEP = -1
+
+
+def _example_seeds(seed, batch_size):
+    """One seed per example: given, or a scalar folded with the example's index."""
+    seed = tf.convert_to_tensor(seed)
+    if seed.shape.rank == 1:
+        return seed
+
+    def fold(index):
+        return tf.random.stateless_uniform(
+            [],
+            tf.stack([seed, index]),
+            minval=None,
+            maxval=None,
+            dtype=seed.dtype,
+            alg=tf.random.Algorithm.PHILOX,
+        )
+
+    return tf.map_fn(fold, tf.range(batch_size, dtype=seed.dtype))
+
+
+def normal_per_example(seed, step, shape):
+    """Draws standard normal noise, each example from its own seed.
+
+    Args:
+        seed: int of shape [batch], or a scalar, which is folded with each example's
+            index.
+        step: int scalar: other steps give other noise.
+        shape: shape of the noise, [batch, ...], list or int tensor.
+
+    Returns:
+        float32 tensor of that shape.
+
+    Raises:
+        ValueError or tf.errors.InvalidArgumentError: where the number of seeds is
+            not the batch size.
+    """
+    shape = tf.convert_to_tensor(shape)
+    seeds = _example_seeds(seed, shape[0])
+    step = tf.cast(step, seeds.dtype)
+
+    def draw(example_seed):
+        return tf.random.stateless_normal(
+            shape[1:], tf.stack([example_seed, step]), alg=tf.random.Algorithm.PHILOX
+        )
+
+    noise = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
+    return tf.reshape(noise, shape)
+
+
+def initial_noise(seed, shape):
+    """Draws x_T, where sampling starts.
+
+    Args:
+        seed: as in `normal_per_example`. The reverse steps may use the same one.
+        shape: shape of x_T, [batch, ...].
+
+    Returns:
+        float32 tensor of that shape.
+    """
+    return normal_per_example(seed, _INITIAL_STEP, shape)

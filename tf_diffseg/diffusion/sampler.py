@@ -1,0 +1,137 @@
+"""What DDPM and DDIM share: the loop from x_T to x_0.
+
+A sampler holds a `GaussianDiffusion` and is handed the network as a function, so
+that its mathematics is tested without one.
+"""
+
+import abc
+
+import tensorflow as tf
+
+from tf_diffseg.diffusion.noise import normal_per_example
+from tf_diffseg.diffusion.precision import as_floats
+
+
+class Sampler(abc.ABC):
+    """Runs the reverse process of a diffusion.
+
+    Attributes:
+        diffusion: the `GaussianDiffusion`, respaced or not.
+        clip_x_start: whether predictions are clipped to [-1, 1].
+    """
+
+    def __init__(self, diffusion, clip_x_start=True):
+        """Stores the diffusion.
+
+        Args:
+            diffusion: a `GaussianDiffusion`.
+            clip_x_start: whether to clip predictions of x_start to [-1, 1], where
+                masks live. It changes nothing for a network that predicts x_start.
+        """
+        self.diffusion = diffusion
+        self.clip_x_start = clip_x_start
+
+    @property
+    @abc.abstractmethod
+    def draws_noise(self):
+        """Whether a step adds noise; if not, a sample depends on x_T alone."""
+
+    @abc.abstractmethod
+    def step(self, model_out, x_t, t_index, noise):
+        """Goes from x_t to x_(t-1).
+
+        Args:
+            model_out: the network's output for x_t.
+            x_t: shape [batch, ..., channels].
+            t_index: int, scalar or of shape [batch].
+            noise: standard normal, shape of x_t; None where none is drawn.
+
+        Returns:
+            x_(t-1), shape of x_t; at t_index 0 the predicted x_start.
+        """
+
+    def predict_x_start(self, model_out, x_t, t_index):
+        """The x_start that a step goes by.
+
+        Args:
+            model_out: the network's output for x_t.
+            x_t: shape [batch, ..., channels].
+            t_index: int, scalar or of shape [batch].
+
+        Returns:
+            x_start, shape of x_t.
+        """
+        return self.diffusion.predict_x_start(
+            model_out, x_t, t_index, clip=self.clip_x_start
+        )
+
+    def _reverse(self, denoise_fn, x_T, seed, keeps_predictions):
+        """Runs all steps; returns x_0 and a TensorArray of predictions."""
+        if self.draws_noise and seed is None:
+            raise ValueError(f"seed is None, but {type(self).__name__} draws noise")
+        (x_T,) = as_floats(x_T)
+        last_step = self.diffusion.num_timesteps - 1
+
+        def reverse_step(step, x_t, predictions):
+            shape = tf.shape(x_t)
+            t_index = tf.fill(shape[:1], step)
+            model_out = denoise_fn(x_t, t_index)
+            noise = None
+            if self.draws_noise:
+                noise = normal_per_example(seed, step, shape)
+            if keeps_predictions:
+                x_start = self.predict_x_start(model_out, x_t, t_index)
+                predictions = predictions.write(last_step - step, x_start)
+            x_prev = self.step(model_out, x_t, t_index, noise)
+            return step - 1, tf.ensure_shape(x_prev, x_T.shape), predictions
+
+        predictions = tf.TensorArray(
+            x_T.dtype,
+            size=last_step + 1 if keeps_predictions else 0,
+            element_shape=x_T.shape,
+        )
+        _, x_0, predictions = tf.while_loop(
+            lambda step, *_: step >= 0,
+            reverse_step,
+            (tf.constant(last_step), x_T, predictions),
+            parallel_iterations=1,  # A step needs the one before it.
+        )
+        return x_0, predictions
+
+    def sample(self, denoise_fn, x_T, seed=None):
+        """Denoises x_T to a sample of x_start.
+
+        Args:
+            denoise_fn: function (x_t, t_index) -> model_out, with t_index int32 of
+                shape [batch]. Inside a tf.function it is traced once.
+            x_T: standard normal of shape [batch, ..., channels], see
+                `initial_noise`; sizes may be unknown when traced.
+            seed: int32 of shape [batch], or a scalar, see `normal_per_example`;
+                may be None where the sampler draws no noise.
+
+        Returns:
+            x_0, shape of x_T, float32 (float64 where x_T is).
+
+        Raises:
+            ValueError: where the sampler draws noise and seed is None.
+        """
+        x_0, _ = self._reverse(denoise_fn, x_T, seed, keeps_predictions=False)
+        return x_0
+
+    def trajectory(self, denoise_fn, x_T, seed=None):
+        """Denoises x_T and keeps what was predicted on the way.
+
+        Args:
+            denoise_fn: as in `sample`.
+            x_T: as in `sample`.
+            seed: as in `sample`.
+
+        Returns:
+            Predicted x_start of each reverse step, shape [num_timesteps, batch, ...,
+            channels]. The last entry is what `sample` returns.
+
+        Raises:
+            ValueError: as `sample`.
+        """
+        _, predictions = self._reverse(denoise_fn, x_T, seed, keeps_predictions=True)
+        return predictions.stack()
