@@ -1,0 +1,78 @@
+"""Labels to x_start and logits back."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffseg.diffusion.mask_encoding import (
+    MaskEncoding,
+    label_to_mask,
+    label_to_region_mask,
+    logits_to_probabilities,
+    logits_to_x_start,
+    mask_to_x_start,
+    x_start_to_probabilities,
+)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
+def test_label_becomes_one_hot(dtype):
+    label = np.array([[[0, 1], [2, 0]]], dtype)
+
+    mask = label_to_mask(label, num_classes=3)
+
+    assert mask.shape == (1, 2, 2, 3)
+    assert mask.dtype == tf.float32
+    np.testing.assert_array_equal(np.argmax(mask, -1), label)
+    np.testing.assert_array_equal(np.sum(mask, -1), 1.0)
+
+
+def test_regions_of_labels_may_overlap():
+    mask = label_to_region_mask(np.array([0, 1, 2, 4]), [(1, 2, 4), (1, 4), (4,)])
+
+    expected = [[0, 0, 0], [1, 1, 0], [1, 0, 0], [1, 1, 1]]
+    assert mask.dtype == tf.float32
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_x_start_of_a_mask_is_minus_one_or_one_and_comes_back():
+    mask = label_to_mask(np.array([0, 1, 2]), 3)
+
+    x_start = mask_to_x_start(mask)
+
+    np.testing.assert_array_equal(np.unique(x_start), [-1.0, 1.0])
+    np.testing.assert_array_equal(x_start_to_probabilities(x_start), mask)
+
+
+def test_x_start_beyond_the_range_is_clipped():
+    probabilities = x_start_to_probabilities([-3.0, -1.0, 0.0, 1.0, 3.0])
+    np.testing.assert_array_equal(probabilities, [0.0, 0.0, 0.5, 1.0, 1.0])
+
+
+def test_exclusive_logits_match_reference_values(golden_diffusion):
+    case = golden_diffusion["case"]
+    x_start = logits_to_x_start(np.asarray(case["logits"]), "exclusive")
+    np.testing.assert_allclose(x_start, case["x_start_pred"], rtol=0, atol=1e-12)
+
+
+def test_exclusive_probabilities_sum_to_one_and_overlapping_stand_alone():
+    logits = tf.constant([[2.0, 2.0, -2.0]])
+
+    exclusive = logits_to_probabilities(logits, MaskEncoding.EXCLUSIVE)
+    overlapping = logits_to_probabilities(logits, MaskEncoding.OVERLAPPING)
+
+    np.testing.assert_allclose(np.sum(exclusive), 1.0, rtol=1e-6)
+    expected = 1.0 / (1.0 + np.exp([[-2.0, -2.0, 2.0]]))
+    np.testing.assert_allclose(overlapping, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("encoding", list(MaskEncoding))
+@pytest.mark.parametrize("half", [tf.float16, tf.bfloat16])
+def test_half_precision_logits_are_computed_in_float32(encoding, half):
+    logits = tf.cast([[3.1, -1.7, 0.4]], half)
+
+    x_start = logits_to_x_start(logits, encoding)
+
+    assert x_start.dtype == tf.float32
+    expected = logits_to_x_start(tf.cast(logits, tf.float32), encoding)
+    np.testing.assert_array_equal(x_start, expected)

@@ -1,0 +1,109 @@
+"""Masks as diffusion sees them: labels to x_start in [-1, 1], logits back.
+
+Probabilities are float32 also where logits are in half precision.
+"""
+
+import enum
+
+import tensorflow as tf
+
+from tf_diffseg.diffusion.precision import as_floats
+
+
+class MaskEncoding(enum.Enum):
+    """How classes share a voxel.
+
+    EXCLUSIVE: each voxel has one class, background among them; softmax.
+    OVERLAPPING: each class is present or not by itself, as the nested tumour regions
+        of BraTS are; sigmoid.
+    """
+
+    EXCLUSIVE = "exclusive"
+    OVERLAPPING = "overlapping"
+
+
+def label_to_mask(label, num_classes):
+    """One-hot mask of exclusive classes.
+
+    Args:
+        label: class ids, int of shape [...].
+        num_classes: number of classes, background included.
+
+    Returns:
+        float32 mask of shape [..., num_classes]; ids out of range are all zeros.
+    """
+    return tf.one_hot(label, num_classes, dtype=tf.float32)
+
+
+def label_to_region_mask(label, regions):
+    """Mask of overlapping classes, each a set of label ids.
+
+    Args:
+        label: label ids, int of shape [...].
+        regions: for each class the ids it is made of; for BraTS
+            [(1, 2, 4), (1, 4), (4,)], whole tumour, core and enhancing.
+
+    Returns:
+        float32 mask of shape [..., len(regions)].
+    """
+    label = tf.convert_to_tensor(label)
+    regions = [tf.constant(list(region), label.dtype) for region in regions]
+    masks = [
+        tf.reduce_any(label[..., tf.newaxis] == region, axis=-1) for region in regions
+    ]
+    return tf.cast(tf.stack(masks, axis=-1), tf.float32)
+
+
+def mask_to_x_start(mask):
+    """Scales a mask from [0, 1] to [-1, 1].
+
+    Args:
+        mask: one-hot mask or probabilities.
+
+    Returns:
+        x_start, same shape.
+    """
+    (mask,) = as_floats(mask)
+    return 2.0 * mask - 1.0
+
+
+def logits_to_probabilities(logits, encoding=MaskEncoding.EXCLUSIVE):
+    """Probabilities of the classes.
+
+    Args:
+        logits: shape [..., num_classes].
+        encoding: a `MaskEncoding` or its value.
+
+    Returns:
+        Probabilities in [0, 1], same shape, summing to 1 where classes are exclusive.
+    """
+    (logits,) = as_floats(logits)
+    if MaskEncoding(encoding) is MaskEncoding.EXCLUSIVE:
+        return tf.nn.softmax(logits)
+    return tf.sigmoid(logits)
+
+
+def logits_to_x_start(logits, encoding=MaskEncoding.EXCLUSIVE):
+    """The x_start that logits predict.
+
+    Args:
+        logits: shape [..., num_classes].
+        encoding: a `MaskEncoding` or its value.
+
+    Returns:
+        x_start in [-1, 1], same shape.
+    """
+    return mask_to_x_start(logits_to_probabilities(logits, encoding))
+
+
+def x_start_to_probabilities(x_start):
+    """Scales x_start back to [0, 1], and clips it there.
+
+    Args:
+        x_start: encoded mask; one computed from predicted noise may leave [-1, 1].
+
+    Returns:
+        Values in [0, 1], same shape.
+    """
+    (x_start,) = as_floats(x_start)
+    return tf.clip_by_value((x_start + 1.0) / 2.0, 0.0, 1.0)
