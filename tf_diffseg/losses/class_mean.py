@@ -1,0 +1,30 @@
+"""Mean of a loss over the classes that an example has."""
+
+import tensorflow as tf
+
+from tf_diffseg.losses.voxels import as_floats, spatial_axes
+
+
+def mean_over_present_classes(loss, mask, include_background=True):
+    """Averages over classes, those absent from the ground truth left out.
+
+    The Dice loss of an absent class is 1 whatever is predicted, a single voxel or the
+    whole volume: in the mean it would only hide the classes that are there.
+
+    Args:
+        loss: shape [batch, num_classes].
+        mask: ground truth, shape [batch, ..., num_classes].
+        include_background: whether class 0 counts. False makes no sense where classes
+            overlap: there is no background among them.
+
+    Returns:
+        Loss of shape [batch], 0 with no gradient for an example without any class.
+    """
+    loss, mask = as_floats(loss, mask)
+    is_present = tf.reduce_any(mask > 0.0, spatial_axes(mask))
+    if not include_background:
+        loss, is_present = loss[:, 1:], is_present[:, 1:]
+    is_present = tf.cast(is_present, loss.dtype)
+    return tf.math.divide_no_nan(
+        tf.reduce_sum(loss * is_present, axis=-1), tf.reduce_sum(is_present, axis=-1)
+    )
