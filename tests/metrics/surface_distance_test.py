@@ -1,0 +1,219 @@
+"""Surface distances of shapes whose distances are known."""
+
+import numpy as np
+import pytest
+from scipy.spatial import distance
+
+from tf_diffseg.metrics.surface_distance import surface_distances, surface_metrics
+
+_SPACING_MM = (0.8, 1.0, 2.5)
+
+
+def box(shape, corner, size):
+    """Mask of a box."""
+    mask = np.zeros(shape, bool)
+    mask[tuple(slice(c, c + s) for c, s in zip(corner, size, strict=True))] = True
+    return mask
+
+
+def sphere(shape, radius_mm, spacing_mm):
+    """Mask of a sphere in the middle of a volume."""
+    axes = [
+        (np.arange(n) - (n - 1) / 2) * s for n, s in zip(shape, spacing_mm, strict=True)
+    ]
+    x, y, z = np.meshgrid(*axes, indexing="ij")
+    return x**2 + y**2 + z**2 <= radius_mm**2
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("shift", [1, 4])
+def test_voxels_apart_along_an_axis_are_their_spacing_apart(axis, shift):
+    one, other = np.zeros((2, 8, 8, 8), bool)
+    place = np.array([2, 2, 2])
+    one[tuple(place)] = True
+    place[axis] += shift
+    other[tuple(place)] = True
+
+    distances = surface_distances(one, other, _SPACING_MM)
+
+    expected = shift * _SPACING_MM[axis]
+    assert distances.hausdorff_mm() == pytest.approx(expected)
+    assert distances.average_mm() == pytest.approx(expected)
+
+
+def test_voxels_apart_along_the_diagonal_are_its_length_apart():
+    one, other = np.zeros((2, 8, 8, 8), bool)
+    one[1, 1, 1] = other[4, 4, 4] = True
+
+    distances = surface_distances(one, other, _SPACING_MM)
+
+    expected = 3 * np.linalg.norm(_SPACING_MM)
+    assert distances.average_mm() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("shift", [1, 2, 3])
+def test_parallel_plates_are_everywhere_their_gap_apart(shift):
+    shape = (4, 5, 12)
+    one = box(shape, (0, 0, 2), (4, 5, 1))
+    other = box(shape, (0, 0, 2 + shift), (4, 5, 1))
+
+    distances = surface_distances(one, other, _SPACING_MM)
+
+    gap_mm = shift * 2.5
+    assert distances.hausdorff_mm(percentile=100) == pytest.approx(gap_mm)
+    assert distances.average_mm() == pytest.approx(gap_mm)
+    assert distances.surface_dice(tolerance_mm=gap_mm) == 1.0
+    assert distances.surface_dice(tolerance_mm=gap_mm - 0.01) == 0.0
+
+
+@pytest.mark.parametrize("shift", [1, 2, 3])
+def test_shifted_cube_is_its_shift_away(shift):
+    shape = (30, 20, 20)
+    one = box(shape, (4, 5, 5), (9, 9, 9))
+    other = box(shape, (4 + shift, 5, 5), (9, 9, 9))
+    spacing_mm = (2.0, 2.0, 2.0)
+
+    distances = surface_distances(one, other, spacing_mm)
+
+    # The face that one cube leaves behind is all of it `shift` away from the other,
+    # 81 of 386 surface voxels, and nothing is farther.
+    assert distances.hausdorff_mm(percentile=95) == pytest.approx(2.0 * shift)
+    assert distances.hausdorff_mm(percentile=100) == pytest.approx(2.0 * shift)
+    assert 0.0 < distances.average_mm() < 2.0 * shift
+    assert distances.surface_dice(tolerance_mm=2.0 * shift) == 1.0
+    # Of the walls, 32 voxels around, 9 - shift rings cover each other.
+    apart_mm = distances.ground_truth_to_predicted_mm
+    assert apart_mm.size == 386
+    assert np.count_nonzero(apart_mm == 0.0) == 32 * (9 - shift)
+
+
+@pytest.mark.parametrize("radii_mm", [(8.0, 12.0), (10.0, 11.5)])
+def test_concentric_spheres_are_their_radii_s_difference_apart(radii_mm):
+    shape = (40, 32, 13)
+    small, large = (sphere(shape, radius, _SPACING_MM) for radius in radii_mm)
+
+    distances = surface_distances(small, large, _SPACING_MM)
+
+    # A voxel's surface is up to half its diagonal off the sphere's, on both spheres.
+    gap_mm = radii_mm[1] - radii_mm[0]
+    assert distances.hausdorff_mm() == pytest.approx(
+        gap_mm, abs=np.linalg.norm(_SPACING_MM)
+    )
+    assert distances.average_mm() == pytest.approx(gap_mm, abs=0.6)
+
+
+def test_agrees_with_all_pairs_of_surface_voxels():
+    rng = np.random.default_rng(0)
+    masks = rng.random((2, 7, 8, 6)) < 0.3
+
+    def surface_mm(mask):
+        padded = np.pad(mask, 1)
+        inner = np.ones_like(mask)
+        for axis in range(3):
+            for step in (-1, 1):
+                inner &= np.roll(padded, step, axis)[1:-1, 1:-1, 1:-1]
+        return np.argwhere(mask & ~inner) * _SPACING_MM
+
+    pairs_mm = distance.cdist(*(surface_mm(mask) for mask in masks))
+    there, back = pairs_mm.min(1), pairs_mm.min(0)
+
+    distances = surface_distances(*masks, _SPACING_MM)
+
+    np.testing.assert_allclose(
+        np.sort(distances.ground_truth_to_predicted_mm), np.sort(there), rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        np.sort(distances.predicted_to_ground_truth_mm), np.sort(back), rtol=1e-12
+    )
+    hd95 = max(np.percentile(there, 95), np.percentile(back, 95))
+    assert distances.hausdorff_mm() == pytest.approx(hd95)
+    both = np.concatenate([there, back])
+    assert distances.average_mm() == pytest.approx(both.mean())
+    assert distances.surface_dice(1.0) == pytest.approx((both <= 1.0).mean())
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_hausdorff_distance_is_that_of_the_worse_direction(swap):
+    one, both = np.zeros((2, 8, 8, 8), bool)
+    one[1, 1, 1] = both[1, 1, 1] = both[1, 5, 1] = True
+    pair = (both, one) if swap else (one, both)
+
+    distances = surface_distances(*pair, _SPACING_MM)
+
+    assert distances.hausdorff_mm(percentile=100) == pytest.approx(4.0)
+    assert distances.average_mm() == pytest.approx(4.0 / 3)
+
+
+def test_a_mask_agrees_with_itself():
+    mask = sphere((20, 20, 20), 7.0, (1.0, 1.0, 1.0))
+
+    distances = surface_distances(mask, mask, (1.0, 1.0, 1.0))
+
+    assert distances.hausdorff_mm(percentile=100) == 0.0
+    assert distances.average_mm() == 0.0
+    assert distances.surface_dice(tolerance_mm=0.0) == 1.0
+
+
+def test_distances_do_not_depend_on_the_empty_space_around():
+    masks = np.random.default_rng(0).random((2, 6, 6, 6)) < 0.3
+    padded = np.pad(masks, [(0, 0), (9, 3), (2, 7), (5, 5)])
+
+    tight = surface_distances(*masks, _SPACING_MM)
+    wide = surface_distances(*padded, _SPACING_MM)
+
+    assert tight.hausdorff_mm() == wide.hausdorff_mm()
+    assert tight.average_mm() == wide.average_mm()
+
+
+@pytest.mark.parametrize("missed", [True, False], ids=["missed", "invented"])
+def test_missed_and_invented_structures_are_never_better_than_bad_ones(missed):
+    shape = (10, 10, 10)
+    structure, empty = box(shape, (0, 0, 0), (2, 2, 2)), np.zeros(shape, bool)
+    opposite = box(shape, (8, 8, 8), (2, 2, 2))
+    pair = (structure, empty) if missed else (empty, structure)
+
+    one_sided = surface_distances(*pair, _SPACING_MM)
+    worst = surface_distances(structure, opposite, _SPACING_MM)
+
+    assert one_sided.hausdorff_mm() > worst.hausdorff_mm(percentile=100)
+    assert one_sided.average_mm() > worst.average_mm()
+    assert one_sided.surface_dice(tolerance_mm=5.0) == 0.0
+    diagonal_mm = 10 * np.linalg.norm(_SPACING_MM)
+    assert one_sided.hausdorff_mm() == pytest.approx(diagonal_mm)
+
+
+def test_metrics_per_class_leave_out_what_is_absent_in_both():
+    ground_truth = np.zeros((8, 8, 8), int)
+    ground_truth[1:4, 1:4, 1:4] = 1
+    ground_truth[6, 6, 6] = 2
+    predicted = np.zeros((8, 8, 8), int)
+    predicted[2:5, 1:4, 1:4] = 1
+
+    metrics = surface_metrics(
+        ground_truth, predicted, 4, spacing_mm=(3.0, 1.0, 1.0), tolerance_mm=3.0
+    )
+
+    np.testing.assert_array_equal(metrics.is_defined, [True, True, True, False])
+    assert metrics.hd95_mm[1] == pytest.approx(3.0)
+    assert metrics.surface_dice[1] == 1.0
+    assert metrics.assd_mm[2] == pytest.approx(8 * np.linalg.norm([3.0, 1.0, 1.0]))
+    assert metrics.surface_dice[2] == 0.0
+    assert all(np.isfinite(values).all() for values in metrics)
+
+
+def test_two_empty_masks_are_refused():
+    empty = np.zeros((4, 4, 4))
+    with pytest.raises(ValueError, match="both masks are empty"):
+        surface_distances(empty, empty, _SPACING_MM)
+
+
+def test_different_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"shape \(4, 4, 4\).* shape \(4, 4, 5\)"):
+        surface_distances(np.ones((4, 4, 4)), np.ones((4, 4, 5)), _SPACING_MM)
+
+
+@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0), (1.0, 0.0, 1.0), 1.0])
+def test_spacing_that_does_not_fit_is_refused(spacing_mm):
+    mask = np.ones((4, 4, 4))
+    with pytest.raises(ValueError, match="spacing_mm must be 3 positive numbers"):
+        surface_distances(mask, mask, spacing_mm)

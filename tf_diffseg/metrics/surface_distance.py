@@ -1,0 +1,173 @@
+"""Distances between the surfaces of two segmentations, in mm.
+
+The surface is the set of voxels of a mask that have a face on its outside, the edge
+of the volume included; distances are between voxel centres.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+
+@dataclasses.dataclass(frozen=True)
+class SurfaceDistances:
+    """Distance of each surface voxel to the other mask's surface.
+
+    Where one mask is empty, the other's voxels are taken to be as far away as the
+    volume is long, its diagonal: a missed or invented structure is never better than
+    one that is badly segmented.
+
+    Attributes:
+        ground_truth_to_predicted_mm: one distance per surface voxel of ground truth.
+        predicted_to_ground_truth_mm: one distance per surface voxel of prediction.
+    """
+
+    ground_truth_to_predicted_mm: np.ndarray
+    predicted_to_ground_truth_mm: np.ndarray
+
+    def hausdorff_mm(self, percentile=95):
+        """Hausdorff distance, the larger of the two directed ones.
+
+        Args:
+            percentile: of each direction's distances; 100 for the maximum.
+
+        Returns:
+            Distance in mm.
+        """
+        directed = (
+            self.ground_truth_to_predicted_mm,
+            self.predicted_to_ground_truth_mm,
+        )
+        return max(float(np.percentile(d, percentile)) for d in directed if d.size)
+
+    def average_mm(self):
+        """Average symmetric surface distance (ASSD): mean over all surface voxels.
+
+        Returns:
+            Distance in mm.
+        """
+        return float(np.mean(self._all()))
+
+    def surface_dice(self, tolerance_mm):
+        """Share of surface voxels that are within a tolerance of the other surface.
+
+        Args:
+            tolerance_mm: largest distance that counts as agreement.
+
+        Returns:
+            Share in [0, 1].
+        """
+        return float(np.mean(self._all() <= tolerance_mm))
+
+    def _all(self):
+        return np.concatenate(
+            [self.ground_truth_to_predicted_mm, self.predicted_to_ground_truth_mm]
+        )
+
+
+def _surface(mask):
+    return mask & ~ndimage.binary_erosion(mask)
+
+
+def _distances_mm(from_surface, to_surface, spacing_mm, diagonal_mm):
+    if not to_surface.any():
+        return np.full(np.count_nonzero(from_surface), diagonal_mm)
+    distance_mm = ndimage.distance_transform_edt(~to_surface, sampling=spacing_mm)
+    return distance_mm[from_surface]
+
+
+def surface_distances(ground_truth_mask, predicted_mask, spacing_mm):
+    """Measures the distances between the surfaces of two masks.
+
+    Args:
+        ground_truth_mask: bool or 0/1 of shape [x, y, z], or of any rank.
+        predicted_mask: same shape.
+        spacing_mm: voxel size along each axis.
+
+    Returns:
+        `SurfaceDistances`.
+
+    Raises:
+        ValueError: where shapes differ or do not fit the spacing, and where both
+            masks are empty, which have no distance.
+    """
+    ground_truth = np.asarray(ground_truth_mask, bool)
+    predicted = np.asarray(predicted_mask, bool)
+    spacing_mm = np.asarray(spacing_mm, np.float64)
+    if ground_truth.shape != predicted.shape:
+        raise ValueError(
+            f"ground truth has shape {ground_truth.shape}, prediction has shape "
+            f"{predicted.shape}"
+        )
+    if spacing_mm.shape != (ground_truth.ndim,) or not (spacing_mm > 0.0).all():
+        raise ValueError(
+            f"spacing_mm must be {ground_truth.ndim} positive numbers, got {spacing_mm}"
+        )
+    either = ground_truth | predicted
+    if not either.any():
+        raise ValueError("both masks are empty: their surface distance is undefined")
+    diagonal_mm = float(np.linalg.norm(spacing_mm * either.shape))
+    # Surfaces and nearest surface voxels all lie in the box around both masks.
+    (box,) = ndimage.find_objects(either.astype(np.uint8))
+    ground_truth_surface = _surface(ground_truth[box])
+    predicted_surface = _surface(predicted[box])
+    return SurfaceDistances(
+        _distances_mm(ground_truth_surface, predicted_surface, spacing_mm, diagonal_mm),
+        _distances_mm(predicted_surface, ground_truth_surface, spacing_mm, diagonal_mm),
+    )
+
+
+class ClassSurfaceMetrics(NamedTuple):
+    """Surface metrics of one volume, arrays of shape [num_classes].
+
+    Attributes:
+        hd95_mm: 95th percentile Hausdorff distance.
+        assd_mm: average symmetric surface distance.
+        surface_dice: share of the surfaces within the tolerance.
+        is_defined: False for a class that is absent from ground truth and prediction
+            alike: its metrics are 0 here, leave it out of means, and count it.
+    """
+
+    hd95_mm: np.ndarray
+    assd_mm: np.ndarray
+    surface_dice: np.ndarray
+    is_defined: np.ndarray
+
+
+def surface_metrics(
+    ground_truth_label, predicted_label, num_classes, spacing_mm, tolerance_mm=1.0
+):
+    """Surface metrics of one volume of class ids.
+
+    Args:
+        ground_truth_label: int of shape [x, y, z], or of any rank.
+        predicted_label: int, same shape.
+        num_classes: number of classes, background included.
+        spacing_mm: voxel size along each axis.
+        tolerance_mm: of the surface Dice.
+
+    Returns:
+        `ClassSurfaceMetrics`.
+
+    Raises:
+        ValueError: where shapes differ or do not fit the spacing.
+    """
+    metrics = ClassSurfaceMetrics(
+        np.zeros(num_classes),
+        np.zeros(num_classes),
+        np.zeros(num_classes),
+        np.zeros(num_classes, bool),
+    )
+    for class_id in range(num_classes):
+        ground_truth = np.equal(ground_truth_label, class_id)
+        predicted = np.equal(predicted_label, class_id)
+        if not ground_truth.any() and not predicted.any():
+            continue
+        distances = surface_distances(ground_truth, predicted, spacing_mm)
+        metrics.hd95_mm[class_id] = distances.hausdorff_mm(percentile=95)
+        metrics.assd_mm[class_id] = distances.average_mm()
+        metrics.surface_dice[class_id] = distances.surface_dice(tolerance_mm)
+        metrics.is_defined[class_id] = True
+    return metrics
