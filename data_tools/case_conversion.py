@@ -1,0 +1,98 @@
+"""One case from its files to a serialized Example, in a worker process."""
+
+import dataclasses
+
+import numpy as np
+
+from data_tools import nifti
+from data_tools.case_statistics import CaseSummary, describe_intensity
+from data_tools.errors import InputError
+from tf_diffseg.data.example_schema import encode_example
+from tf_diffseg.preprocessing import VolumePreprocessor
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertedCase:
+    """A case ready to be written."""
+
+    uid: str
+    example: bytes
+    summary: CaseSummary
+
+
+def to_class_ids(uid, label, label_values):
+    """Replaces the values of a label file by class ids.
+
+    Args:
+        uid: name of the case, for the message.
+        label: `nifti.Volume` of integers (i, j, k).
+        label_values: declared value per class id, ascending.
+
+    Returns:
+        int32 (i, j, k).
+
+    Raises:
+        InputError: if the file holds a value that is not declared.
+    """
+    undeclared = sorted(set(np.unique(label.array).tolist()) - set(label_values))
+    if undeclared:
+        raise InputError(
+            f"case {uid}: {label.path} holds the label value "
+            f"{', '.join(map(str, undeclared))}, dataset.json declares "
+            f"{', '.join(map(str, label_values))}"
+        )
+    return np.searchsorted(label_values, label.array).astype(np.int32)
+
+
+def convert_case(case, label_values, preprocessing):
+    """Reads, checks and preprocesses one case.
+
+    Args:
+        case: `msd_dataset.Case`.
+        label_values: value in the label file per class id.
+        preprocessing: config of the `VolumePreprocessor`.
+
+    Returns:
+        A `ConvertedCase`.
+
+    Raises:
+        InputError: if a file is not as it must be.
+    """
+    image = nifti.read_image(case.image_path)
+    label = nifti.read_label(case.label_path)
+    nifti.check_same_grid(image, label)
+    class_ids = to_class_ids(case.uid, label, label_values)
+    channels = image.array[..., np.newaxis]
+    preprocessor = VolumePreprocessor(**preprocessing)
+    processed, affine = preprocessor(channels, image.affine)
+    processed_label = preprocessor.label(class_ids, image.affine).numpy()
+    example = encode_example(
+        uid=case.uid,
+        image=processed.numpy(),
+        label=processed_label,
+        spacing_mm=np.linalg.norm(affine.numpy()[:3, :3], axis=0),
+        source_affine=image.affine,
+        source_label=class_ids,
+    )
+    summary = CaseSummary(
+        source_shape=list(class_ids.shape),
+        source_spacing_mm=image.spacing_mm.tolist(),
+        shape=list(processed_label.shape),
+        intensity=describe_intensity(channels),
+        voxels_per_class=np.bincount(
+            class_ids.ravel(), minlength=len(label_values)
+        ).tolist(),
+        cropped_voxels=_cropped_voxels(
+            preprocessing, class_ids, image.affine, processed_label
+        ),
+    )
+    return ConvertedCase(case.uid, example, summary)
+
+
+def _cropped_voxels(preprocessing, class_ids, affine, processed_label):
+    """Labelled voxels of the processed grid outside `volume_shape`."""
+    if preprocessing["volume_shape"] is None:
+        return 0
+    uncropped = VolumePreprocessor(**{**preprocessing, "volume_shape": None})
+    whole = uncropped.label(class_ids, affine).numpy()
+    return int(np.count_nonzero(whole) - np.count_nonzero(processed_label))

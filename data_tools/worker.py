@@ -1,0 +1,23 @@
+"""How a process that converts cases starts. Loads nothing heavy itself."""
+
+import os
+import signal
+
+from data_tools.quiet import load_tensorflow
+
+
+def start_worker():
+    """Sets a fresh process up: one thread, no accelerator, no interrupts.
+
+    With one thread each, workers share the machine, and sums are added in one
+    order whatever their number. An interrupt is the parent's to handle.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The parent has the log level of the user; errors come back as exceptions.
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    load_tensorflow()
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.set_visible_devices([], "GPU")

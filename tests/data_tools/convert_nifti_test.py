@@ -1,0 +1,184 @@
+"""The converter as its user runs it: real processes, real files."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data_tools import convert_nifti
+from data_tools.manifest import read_manifest
+from tf_diffseg.data.example_schema import parse_example
+from tf_diffseg.preprocessing import VolumePreprocessor
+from tf_diffseg.preprocessing.intensity import Intensity
+
+
+def _run(module, **flags):
+    command = [sys.executable, "-m", f"data_tools.{module}"]
+    command += [f"--{name}={value}" for name, value in flags.items()]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def _convert(dataset_json, output_dir, **flags):
+    flags = {"split": "train=0.5,test=0.5", "num_workers": 1, **flags}
+    return _run(
+        "convert_nifti", dataset_json=dataset_json, output_dir=output_dir, **flags
+    )
+
+
+@pytest.fixture(scope="module")
+def converted(toy_folder, tmp_path_factory):
+    """The toy data, converted by two workers: `(folder, finished process)`."""
+    output = tmp_path_factory.mktemp("converted") / "toy"
+    done = _convert(
+        toy_folder.dataset_json,
+        output,
+        volume_shape="6,12,12",
+        num_shards=3,
+        num_workers=2,
+    )
+    assert done.returncode == 0, done.stderr
+    return output, done
+
+
+def _contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_manifest_tells_what_is_there(toy_folder, converted):
+    output, _ = converted
+    manifest = read_manifest(output)
+    assert manifest.dataset == "toy_data"
+    assert manifest.class_names == ["background", "organ", "vessel"]
+    assert manifest.label_values == [0, 2, 7]
+    preprocessor = VolumePreprocessor(**manifest.preprocessing)
+    assert preprocessor.volume_shape == (6, 12, 12)
+    uids = [uid for split in manifest.splits.values() for uid in split.uids]
+    assert sorted(uids) == [f"toy_{index:02d}" for index in range(9)]
+    for name, split in manifest.splits.items():
+        assert sum(shard.num_examples for shard in split.shards) == len(split.uids)
+        assert len(split.shards) == min(3, len(split.uids))
+        stored = []
+        paths = manifest.shard_paths(output, name)
+        for shard, path in zip(split.shards, paths, strict=True):
+            content = (output / shard.file_name).read_bytes()
+            assert hashlib.sha256(content).hexdigest() == shard.sha256
+            examples = list(tf.data.TFRecordDataset(path))
+            assert len(examples) == shard.num_examples
+            stored += [parse_example(e)["uid"].numpy().decode() for e in examples]
+        assert stored == split.uids
+        assert split.statistics["source_shape"]["max"] == [8, 9, 10]
+
+
+def test_summary_is_all_that_is_printed(converted):
+    output, done = converted
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["split", "cases", "shards"]
+    assert lines[1].split()[0] == "train"
+    assert lines[-1] == f"data set toy_data in {output}"
+
+
+def test_bytes_do_not_depend_on_the_number_of_workers(toy_folder, converted, tmp_path):
+    done = _convert(
+        toy_folder.dataset_json, tmp_path / "toy", volume_shape="6,12,12", num_shards=3
+    )
+    assert done.returncode == 0, done.stderr
+    assert _contents(tmp_path / "toy") == _contents(converted[0])
+
+
+def test_refusal_is_one_line_and_leaves_nothing(msd_folder, tmp_path):
+    for index in range(5):
+        msd_folder.add_case(f"good_{index}", index)
+    image = np.full((8, 9, 10), np.nan, np.float32)
+    msd_folder.add_case("scan_9", image=image)
+    done = _convert(msd_folder.dataset_json, tmp_path / "out")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "scan_9.nii.gz has 720 voxels that are NaN or infinite" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ({"split": "train=0.6"}, "--split=train=0.6: the fractions must add up to 1"),
+        ({"spacing_mm": "1,1"}, "--spacing_mm=1,1: expected 3 numbers"),
+        ({"volume_shape": "8,8,x"}, "--volume_shape=8,8,x: expected 3 whole numbers"),
+        ({"ct_window": "0,80"}, "ct_window is for intensity 'ct_window' only"),
+        ({"split": "train=0.999999,rare=0.000001"}, "leaves 'rare' without a case"),
+        ({"dataset_json": "nowhere.json"}, "no dataset.json at nowhere.json"),
+    ],
+)
+def test_wrong_flags_are_one_line(toy_folder, tmp_path, flags, message):
+    flags = {"dataset_json": toy_folder.dataset_json, **flags}
+    done = _convert(output_dir=tmp_path / "out", **flags)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+    assert not any(tmp_path.iterdir())
+
+
+def test_output_dir_with_files_is_refused(toy_folder, converted):
+    output, _ = converted
+    before = _contents(output)
+    done = _convert(toy_folder.dataset_json, output)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: --output_dir={output} is not empty; --overwrite replaces it\n"
+    )
+    assert _contents(output) == before
+
+
+def test_crop_through_the_foreground_is_told(converted):
+    output, done = converted
+    for name, split in read_manifest(output).splits.items():
+        # Every file is wider than 6 voxels and full of foreground.
+        assert split.statistics["cropped_cases"] == len(split.uids)
+        assert split.statistics["cropped_voxels"] > 0
+        assert (
+            f"note: --volume_shape=6,12,12 cropped "
+            f"{split.statistics['cropped_voxels']} labelled voxels away in "
+            f"{len(split.uids)} of {len(split.uids)} {name} cases"
+        ) in done.stdout
+
+
+def test_real_data(hippocampus_dir, tmp_path):
+    fields = json.loads((hippocampus_dir / "dataset.json").read_text())
+    for entry in fields["training"][:2]:
+        for key, name in entry.items():
+            entry[key] = str(hippocampus_dir / name)
+    fields["training"] = fields["training"][:2]
+    (tmp_path / "dataset.json").write_text(json.dumps(fields))
+    done = _convert(
+        tmp_path / "dataset.json",
+        tmp_path / "out",
+        split="train=1",
+        intensity="percentile",
+        volume_shape="48,64,48",
+    )
+    assert done.returncode == 0, done.stderr
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest.class_names == ["background", "Anterior", "Posterior"]
+    paths = manifest.shard_paths(tmp_path / "out", "train")
+    for serialized in tf.data.TFRecordDataset(paths):
+        example = parse_example(serialized)
+        assert example["image"].shape == (48, 64, 48, 1)
+        foreground = np.count_nonzero(example["source_label"])
+        assert np.count_nonzero(example["label"]) == foreground > 0
+
+
+def test_flag_values_are_those_of_the_enum():
+    flag = convert_nifti.flags.FLAGS["intensity"]
+    assert flag.parser.enum_values == [intensity.value for intensity in Intensity]
+
+
+def test_help_is_instant_for_it_loads_no_tensorflow():
+    code = "import sys, data_tools.convert_nifti; print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n"

@@ -1,0 +1,88 @@
+"""dataset.json is read whole and checked before any work."""
+
+import pytest
+
+from data_tools.errors import InputError
+from data_tools.msd_dataset import read_msd_dataset
+
+
+def test_reads_the_toy_data(toy_folder):
+    dataset = read_msd_dataset(toy_folder.dataset_json)
+    assert (dataset.name, dataset.modality, dataset.license) == (
+        "toy_data",
+        "MRI",
+        "CC0",
+    )
+    assert dataset.label_values == [0, 2, 7]
+    assert dataset.class_names == ["background", "organ", "vessel"]
+    assert [case.uid for case in dataset.cases] == [f"toy_{i:02d}" for i in range(9)]
+    assert read_msd_dataset(toy_folder.folder) == dataset
+
+
+def test_reads_real_data(hippocampus_dir):
+    dataset = read_msd_dataset(hippocampus_dir)
+    assert dataset.name == "hippocampus"
+    assert dataset.class_names == ["background", "Anterior", "Posterior"]
+    assert dataset.license == "CC-BY-SA 4.0"
+    assert dataset.cases[0].uid == "hippocampus_004"
+
+
+def test_label_keys_sort_as_integers(msd_folder):
+    msd_folder.add_case("a")
+    labels = {str(value): f"class {value}" for value in (10, 2, 0, 1)}
+    msd_folder.write(labels=labels)
+    dataset = read_msd_dataset(msd_folder.folder)
+    assert dataset.label_values == [0, 1, 2, 10]
+    assert dataset.class_names == ["class 0", "class 1", "class 2", "class 10"]
+
+
+@pytest.mark.parametrize("name", ["dataset.json", ""])
+def test_empty_folder(tmp_path, name):
+    with pytest.raises(InputError, match="no dataset.json at .*dataset.json"):
+        read_msd_dataset(tmp_path / name)
+
+
+def test_broken_json(tmp_path):
+    (tmp_path / "dataset.json").write_text('{"name": ')
+    with pytest.raises(InputError, match="dataset.json cannot be read as JSON"):
+        read_msd_dataset(tmp_path)
+
+
+def test_every_missing_file_is_listed(msd_folder):
+    for uid in "abc":
+        msd_folder.add_case(uid)
+    (msd_folder.folder / "labelsTr" / "b.nii.gz").unlink()
+    (msd_folder.folder / "imagesTr" / "c.nii.gz").unlink()
+    message = r"names 2 files that do not exist: .*labelsTr/b.nii.gz, .*imagesTr/c.nii"
+    with pytest.raises(InputError, match=message):
+        read_msd_dataset(msd_folder.folder)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"labels": ["background", "organ"]}, "has no 'labels', expected an object"),
+        ({"labels": {"background": 0}}, "keys of 'labels' must be whole numbers"),
+        ({"labels": {"1": "organ", "2": "b"}}, r"must hold 0, .* got \[1, 2\]"),
+        ({"labels": {"0": "background"}}, r"got \[0\]"),
+        ({"labels": {"-1": "x", "0": "y"}}, r"got \[-1, 0\]"),
+        ({"modality": {"0": "T1", "1": "T2"}}, r"2 modalities \(T1, T2\): several"),
+        ({"name": "  "}, "expected letters or digits"),
+        ({"training": []}, "'training' lists no case"),
+        ({"training": [{"image": "a.nii"}]}, "entry 0 .* must name an image and a lab"),
+        ({"training": ["a.nii"]}, 'must name an image and a label, got "a.nii"'),
+        ({"training": None}, "has no 'training'"),
+    ],
+)
+def test_wrong_fields_are_named(msd_folder, changes, message):
+    msd_folder.add_case("a")
+    msd_folder.write(**changes)
+    with pytest.raises(InputError, match=message):
+        read_msd_dataset(msd_folder.folder)
+
+
+def test_repeated_case(msd_folder):
+    msd_folder.add_case("a")
+    msd_folder.add_case("a")
+    with pytest.raises(InputError, match="lists cases more than once: a"):
+        read_msd_dataset(msd_folder.folder)

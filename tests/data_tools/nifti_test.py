@@ -1,0 +1,170 @@
+"""Volumes are read as their files mean them, and every defect has a message."""
+
+import gzip
+import re
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from data_tools import nifti
+from data_tools.errors import InputError
+
+
+def _save(path, array, affine=None, **header):
+    volume = nib.Nifti1Image(array, np.eye(4) if affine is None else affine)
+    for name, value in header.items():
+        volume.header[name] = value
+    nib.save(volume, path)
+    return path
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "volume.nii.gz"
+
+
+def test_image_is_scaled_as_the_header_says(path):
+    volume = nib.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), None)
+    volume.header.set_slope_inter(2.0, -1024.0)
+    raw = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    with gzip.open(path, "wb") as file:
+        volume.header.write_to(file)
+        file.write(b"\0" * (352 - file.tell()))
+        file.write(raw.tobytes(order="F"))
+    image = nifti.read_image(path)
+    assert image.array.dtype == np.float32
+    np.testing.assert_array_equal(image.array, raw * 2.0 - 1024.0)
+
+
+def test_big_endian_files(path):
+    header = nib.Nifti1Header(endianness=">")
+    header.set_data_dtype(">i2")
+    array = np.arange(24).reshape(2, 3, 4)
+    nib.save(nib.Nifti1Image(array.astype(">i2"), np.eye(4), header), path)
+    for volume in (nifti.read_image(path), nifti.read_label(path)):
+        assert volume.array.dtype.isnative
+        np.testing.assert_array_equal(volume.array, array)
+
+
+def test_label_values_near_whole_numbers_are_rounded(path):
+    _save(path, np.array([0.0, 0.9995, 1.0, 2.0004], np.float32).reshape(1, 2, 2))
+    label = nifti.read_label(path)
+    assert label.array.dtype == np.int32
+    np.testing.assert_array_equal(np.ravel(label.array), [0, 1, 1, 2])
+
+
+def test_other_label_values_are_refused(path):
+    _save(path, np.array([0.0, 1.0, 1.25, 2.0], np.float32).reshape(1, 2, 2))
+    with pytest.raises(InputError, match=r"volume.nii.gz holds the label value 1.25"):
+        nifti.read_label(path)
+
+
+def test_missing_file(path):
+    with pytest.raises(InputError, match="volume.nii.gz does not exist"):
+        nifti.read_image(path)
+
+
+def test_file_of_something_else(path):
+    path.write_text("not a volume")
+    with pytest.raises(InputError, match="volume.nii.gz cannot be read as NIfTI"):
+        nifti.read_image(path)
+
+
+def test_truncated_file(path):
+    rng = np.random.default_rng(0)
+    _save(path, rng.normal(size=(9, 9, 9)))
+    path.write_bytes(path.read_bytes()[:-900])
+    with pytest.raises(InputError, match="volume.nii.gz is damaged"):
+        nifti.read_image(path)
+
+
+@pytest.mark.parametrize(
+    "shape, message",
+    [
+        ((8, 8), r"is 2D \(8x8\), expected one 3D volume"),
+        ((4, 4, 4, 2), r"is 4D \(4x4x4x2\): several channels are not supported yet"),
+    ],
+)
+def test_wrong_number_of_axes(path, shape, message):
+    _save(path, np.zeros(shape, np.float32))
+    with pytest.raises(InputError, match=message):
+        nifti.read_image(path)
+
+
+def test_nan_and_infinity_are_counted(path):
+    array = np.zeros((3, 3, 3), np.float32)
+    array[0, 0] = np.nan, np.inf, 1.0
+    with pytest.raises(InputError, match="has 2 voxels that are NaN or infinite"):
+        nifti.read_image(_save(path, array))
+
+
+def test_colour_voxels(path):
+    colour = np.zeros((3, 3, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    with pytest.raises(InputError, match="expected numbers"):
+        nifti.read_image(_save(path, colour))
+
+
+@pytest.mark.parametrize("axes", [(1.0, 0.0, 1.0), (1.0, np.nan, 1.0)])
+def test_affine_without_volume(path, axes):
+    volume = nib.Nifti1Image(np.zeros((3, 3, 3), np.float32), None)
+    volume.header["sform_code"] = 1
+    for row, size in enumerate(axes):
+        name = f"srow_{'xyz'[row]}"
+        volume.header[name] = np.eye(4)[row] * size
+    nib.save(volume, path)
+    with pytest.raises(InputError, match="affine without volume"):
+        nifti.read_image(path)
+
+
+def _volume(name, shape=(10, 10, 10), affine=None):
+    affine = np.eye(4) if affine is None else affine
+    return nifti.Volume(name, np.zeros(shape, np.float32), affine)
+
+
+def test_grids_must_agree():
+    image = _volume("image.nii")
+    with pytest.raises(InputError, match=r"label.nii has shape \(10, 10, 9\)"):
+        nifti.check_same_grid(image, _volume("label.nii", (10, 10, 9)))
+    shifted = np.eye(4)
+    shifted[0, 3] = 0.5
+    with pytest.raises(InputError, match="different affines.* up to 0.5 mm apart"):
+        nifti.check_same_grid(image, _volume("label.nii", affine=shifted))
+
+
+def test_rounding_in_headers_is_no_difference():
+    nearly = np.eye(4) * 1.00001
+    nifti.check_same_grid(_volume("image.nii"), _volume("label.nii", affine=nearly))
+
+
+@pytest.mark.parametrize(
+    "largest, dtype", [(2, np.uint8), (255, np.uint8), (256, np.uint16)]
+)
+def test_written_label_lies_on_the_image_grid(tmp_path, path, largest, dtype):
+    affine = np.array([[0, -2, 0.1, 9], [1, 0, 0, -4], [0, 0.1, 3, 5], [0, 0, 0, 1]])
+    image = nib.Nifti1Image(np.zeros((4, 3, 2), np.int16), affine)
+    image.set_sform(affine, code="mni")
+    image.set_qform(affine, code="scanner")
+    image.header.set_xyzt_units("mm")
+    image.header["cal_max"] = 400
+    image.header.set_slope_inter(0.5, 3)
+    nib.save(image, path)
+    label = np.zeros((4, 3, 2), np.int64)
+    label[1, 2, 0] = largest
+    nifti.write_label(tmp_path / "label.nii.gz", label, like=path)
+    written = nib.load(tmp_path / "label.nii.gz")
+    assert written.get_data_dtype() == dtype
+    np.testing.assert_array_equal(np.asarray(written.dataobj), label)
+    np.testing.assert_array_equal(written.affine, nib.load(path).affine)
+    assert int(written.header["sform_code"]) == 4  # mni
+    assert int(written.header["qform_code"]) == 1  # scanner
+    assert written.header.get_xyzt_units()[0] == "mm"
+    assert float(written.header["cal_max"]) == 0.0
+
+
+def test_label_of_another_shape_is_not_written(tmp_path, path):
+    _save(path, np.zeros((4, 3, 2), np.int16))
+    message = re.escape("must have the shape (4, 3, 2)")
+    with pytest.raises(ValueError, match=message):
+        nifti.write_label(tmp_path / "label.nii", np.zeros((3, 4, 2), int), like=path)
+    assert not (tmp_path / "label.nii").exists()

@@ -1,0 +1,64 @@
+"""The picture shows what it was given."""
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from data_tools.overlay import foreground_centre, save_overlay
+
+
+@pytest.fixture
+def case():
+    label = np.zeros((20, 24, 16), int)
+    label[5:12, 6:14, 4:10], label[12:15, 6:14, 4:10] = 1, 2
+    image = np.random.default_rng(0).normal(size=label.shape) + 2 * label
+    return image, label
+
+
+def _has_colour(pixels, code):
+    colour = [int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    return (np.abs(pixels[..., :3] - colour).max(axis=-1) < 0.02).any()
+
+
+def test_outlines_of_every_class_are_drawn(case, tmp_path):
+    image, label = case
+    path = tmp_path / "pictures" / "case.png"
+    save_overlay(path, image, label, np.roll(label, 1, axis=0), title="case")
+    pixels = matplotlib.image.imread(path)
+    assert _has_colour(pixels, "4cd07d") and _has_colour(pixels, "ff6b6b")
+    assert not _has_colour(pixels, "5ab4ff")  # class 3 is not there
+
+
+def test_truth_and_prediction_differ_in_the_picture(case, tmp_path):
+    image, label = case
+    save_overlay(tmp_path / "truth.png", image, ground_truth=label)
+    save_overlay(tmp_path / "predicted.png", image, predicted=label)
+    truth = matplotlib.image.imread(tmp_path / "truth.png")
+    predicted = matplotlib.image.imread(tmp_path / "predicted.png")
+    assert not np.array_equal(truth, predicted)
+
+
+def test_spacing_sets_the_aspect(case, tmp_path):
+    image, _ = case
+    save_overlay(tmp_path / "flat.png", image, spacing_mm=(1.0, 1.0, 1.0))
+    save_overlay(tmp_path / "tall.png", image, spacing_mm=(1.0, 1.0, 4.0))
+    flat = matplotlib.image.imread(tmp_path / "flat.png")
+    tall = matplotlib.image.imread(tmp_path / "tall.png")
+    assert tall.shape[0] > 1.5 * flat.shape[0]
+
+
+def test_planes_go_through_the_foreground(case):
+    assert foreground_centre(case[1]) == (10, 10, 6)
+    assert foreground_centre(np.zeros((4, 6, 8), int)) == (2, 3, 4)
+
+
+def test_constant_image_and_empty_label_are_drawn(tmp_path):
+    image = np.zeros((6, 6, 6, 1), np.float32)
+    save_overlay(tmp_path / "a.png", image, np.zeros((6, 6, 6), int))
+    assert (tmp_path / "a.png").stat().st_size > 0
+
+
+def test_label_of_another_shape_is_named(case, tmp_path):
+    image, label = case
+    with pytest.raises(ValueError, match="predicted must have the image's shape"):
+        save_overlay(tmp_path / "a.png", image, label, label[1:])
