@@ -10,23 +10,40 @@ import tensorflow as tf
 _INITIAL_STEP = -1
 
 
-def _example_seeds(seed, batch_size):
-    """One seed per example: given, or a scalar folded with the example's index."""
-    seed = tf.convert_to_tensor(seed)
-    if seed.shape.rank == 1:
-        return seed
+def derived_seeds(seeds, indices):
+    """Seeds that differ where seed or index does.
 
-    def fold(index):
+    Args:
+        seeds: int of shape [n].
+        indices: int of the same shape.
+
+    Returns:
+        Tensor of the seeds' type and shape.
+    """
+
+    def derive(pair):
+        # `stateless_fold_in` would not do: it hashes the seed, not the index.
         return tf.random.stateless_uniform(
             [],
-            tf.stack([seed, index]),
+            pair,
             minval=None,
             maxval=None,
-            dtype=seed.dtype,
+            dtype=seeds.dtype,
             alg=tf.random.Algorithm.PHILOX,
         )
 
-    return tf.map_fn(fold, tf.range(batch_size, dtype=seed.dtype))
+    seeds = tf.convert_to_tensor(seeds)
+    pairs = tf.stack([seeds, tf.cast(indices, seeds.dtype)], axis=1)
+    return tf.map_fn(derive, pairs)
+
+
+def _example_seeds(seed, batch_size):
+    """One seed per example: given, or from a scalar and the example's index."""
+    seed = tf.convert_to_tensor(seed)
+    if seed.shape.rank == 1:
+        return seed
+    indices = tf.range(batch_size, dtype=seed.dtype)
+    return derived_seeds(tf.fill([batch_size], seed), indices)
 
 
 def normal_per_example(seed, step, shape):

@@ -5,7 +5,13 @@ from tf_diffseg._lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "Checkpointing": "checkpoints",
         "DiffusionUNet3D": "diffusion_unet_3d",
+        "MetricsLog": "metrics_log",
+        "Progress": "progress",
         "TrainingStrategy": "noisy_mask",
+        "list_checkpoints": "checkpoints",
+        "mirrored_strategy": "devices",
+        "save_checkpoint": "checkpoints",
     },
 )

@@ -1,0 +1,65 @@
+"""A flag for every value of a `TrainConfig`."""
+
+import dataclasses
+import typing
+
+from absl import flags
+
+from data_tools.command_line import parse_numbers
+from data_tools.errors import InputError
+from experiments.train_config import TrainConfig
+
+# Closed choices; the library's enums hold the same values.
+_CHOICES = {
+    "strategy": ("recycling", "diffusion", "supervised"),
+    "beta_schedule": ("linear", "quadratic", "cosine", "warmup10", "warmup50"),
+    "model_output": ("x_start", "noise"),
+    "sampler": ("ddim", "ddpm"),
+    "skip": ("add", "concat"),
+}
+
+
+def define_config_flags():
+    """Defines the flags; without a value each keeps what the config says."""
+    types = typing.get_type_hints(TrainConfig)
+    for field in dataclasses.fields(TrainConfig):
+        help_text = f"{field.metadata['help']} Default: what --config says."
+        if field.name in _CHOICES:
+            flags.DEFINE_enum(field.name, None, _CHOICES[field.name], help_text)
+        elif types[field.name] is int:
+            flags.DEFINE_integer(field.name, None, help_text)
+        elif types[field.name] is float:
+            flags.DEFINE_float(field.name, None, help_text)
+        else:
+            flags.DEFINE_string(field.name, None, help_text)
+
+
+def override(config):
+    """The config with those values replaced that flags were given for.
+
+    Args:
+        config: a `TrainConfig`.
+
+    Returns:
+        A new one.
+
+    Raises:
+        InputError: a flag of several numbers holds something else.
+    """
+    given = {}
+    for field in dataclasses.fields(TrainConfig):
+        value = flags.FLAGS[field.name].value
+        if value is None:
+            continue
+        is_text = isinstance(value, str) and field.name not in _CHOICES
+        given[field.name] = _integers(field.name, value) if is_text else value
+    return dataclasses.replace(config, **given)
+
+
+def _integers(name, text):
+    per_resolution = name in ("num_channels", "num_blocks")
+    count = len(text.split(",")) if per_resolution else 3
+    values = parse_numbers(name, text, count, int)
+    if min(values) < 1:
+        raise InputError(f"--{name}={text}: expected positive numbers")
+    return values

@@ -1,0 +1,1 @@
+"""One training config a file, each with its purpose, cost and score."""

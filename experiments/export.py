@@ -1,0 +1,51 @@
+"""Exports a trained model to a SavedModel for TF Serving.
+
+python -m experiments.export --model_dir=RUN --export_dir=EXPORT
+"""
+
+import dataclasses
+
+from absl import flags
+
+from data_tools import command_line
+from experiments.run_folder import RunFolder
+
+_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder of a training run.")
+_EXPORT_DIR = flags.DEFINE_string(
+    "export_dir", None, "Folder of the model's versions; the next one is added."
+)
+flags.mark_flags_as_required(["model_dir", "export_dir"])
+
+
+def main(argv):
+    """Loads the newest checkpoint and writes the next version."""
+    del argv
+    run_folder = RunFolder(_MODEL_DIR.value)
+    config, manifest = run_folder.config(), run_folder.manifest()
+    model = run_folder.load_model()
+
+    from tf_diffseg.inference import Segmenter
+    from tf_diffseg.preprocessing import VolumePreprocessor
+    from tf_diffseg.serving import export_saved_model
+
+    segmenter = Segmenter(
+        model.sample,
+        VolumePreprocessor(**manifest.preprocessing),
+        manifest.label_values,
+    )
+    model_card = {
+        "dataset": manifest.dataset,
+        "modality": manifest.modality,
+        "license": manifest.license,
+        "class_names": manifest.class_names,
+        "label_values": manifest.label_values,
+        "channel_names": manifest.channel_names,
+        "preprocessing": manifest.preprocessing,
+        "training": dataclasses.asdict(config),
+    }
+    path = export_saved_model(segmenter, model, _EXPORT_DIR.value, model_card)
+    print(f"exported: {path}")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

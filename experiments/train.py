@@ -1,0 +1,54 @@
+r"""Trains a diffusion model on converted shards.
+
+    python -m experiments.train --config=msd_hippocampus \
+        --data_dir=SHARDS --model_dir=RUN
+
+The same command on the same folder resumes a run that was stopped.
+"""
+
+from absl import flags
+
+from data_tools import command_line
+from data_tools.errors import InputError
+from data_tools.manifest import read_manifest
+from experiments import config_flags
+from experiments.run_folder import RunFolder
+from experiments.train_config import load_config
+
+_CONFIG = flags.DEFINE_string(
+    "config", None, "Name in experiments/configs, or path of a Python file."
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder that data_tools.convert_nifti wrote."
+)
+_MODEL_DIR = flags.DEFINE_string(
+    "model_dir", None, "Folder of the run: config, checkpoints, logs, metrics."
+)
+flags.mark_flags_as_required(["config", "data_dir", "model_dir"])
+config_flags.define_config_flags()
+
+
+def main(argv):
+    """Checks everything that can be checked, then trains."""
+    del argv
+    config = config_flags.override(load_config(_CONFIG.value))
+    manifest = read_manifest(_DATA_DIR.value)
+    shard_paths = {
+        split: manifest.shard_paths(_DATA_DIR.value, split)
+        for split in ("train", "validation")
+        if split in manifest.splits or split == "train"
+    }
+    num_cases = len(manifest.split("train").uids)
+    if config.batch_size > num_cases:
+        raise InputError(
+            f"--batch_size={config.batch_size} is more than the {num_cases} cases of "
+            f"the split train in {_DATA_DIR.value}"
+        )
+
+    from experiments.training_run import train
+
+    train(config, manifest, shard_paths, RunFolder(_MODEL_DIR.value))
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,127 @@
+"""What a training run is made of, as one flat set of values."""
+
+import dataclasses
+import importlib.util
+import json
+import pathlib
+
+from data_tools.errors import InputError
+
+CONFIGS_DIR = pathlib.Path(__file__).parent / "configs"
+
+
+def _value(default, help_text):
+    return dataclasses.field(default=default, metadata={"help": help_text})
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Values of a training run; each is a flag of `experiments.train` as well."""
+
+    patch_shape: tuple[int, ...] = _value(
+        (48, 48, 48), "Voxels of the random patches that are trained on: x,y,z."
+    )
+    batch_size: int = _value(2, "Patches in a batch, over all devices.")
+    epochs: int = _value(10, "Passes over the training cases.")
+    learning_rate: float = _value(1e-3, "Highest learning rate; decays to 0 by cosine.")
+    warmup_steps: int = _value(50, "Steps of linear rise to the learning rate.")
+    weight_decay: float = _value(1e-4, "Weight decay of AdamW.")
+    gradient_clip: float = _value(1.0, "Largest norm of a weight's gradient.")
+    validation_frequency: int = _value(5, "Epochs from one validation to the next.")
+    seed: int = _value(0, "Seed of weights, order of cases, patches and noise.")
+
+    strategy: str = _value(
+        "recycling", "What to train on: recycling, diffusion or supervised."
+    )
+    num_timesteps: int = _value(5, "Diffusion steps of training and of sampling.")
+    num_timesteps_beta: int = _value(1001, "Steps that the schedule is defined over.")
+    beta_schedule: str = _value(
+        "linear", "Noise schedule: linear, quadratic, cosine, warmup10 or warmup50."
+    )
+    model_output: str = _value("x_start", "What the network predicts: x_start, noise.")
+    sampler: str = _value("ddim", "Sampler of validation: ddim or ddpm.")
+    dice_weight: float = _value(1.0, "Weight of the Dice loss.")
+    cross_entropy_weight: float = _value(1.0, "Weight of the cross-entropy.")
+    focal_weight: float = _value(0.0, "Weight of the focal loss.")
+
+    num_channels: tuple[int, ...] = _value(
+        (16, 32, 64, 128), "Features at each resolution, finest first."
+    )
+    num_blocks: tuple[int, ...] | None = _value(
+        None, "Residual blocks at each resolution; by default 1,2,2,..."
+    )
+    kernel_size: tuple[int, ...] = _value((3, 3, 3), "Convolution kernel: x,y,z.")
+    patch_size: tuple[int, ...] = _value(
+        (1, 1, 1), "Voxels that one finest feature stands for: x,y,z."
+    )
+    scale_factor: tuple[int, ...] = _value(
+        (2, 2, 2), "Between one resolution and the next: x,y,z."
+    )
+    num_heads: int = _value(4, "Attention heads at the coarsest resolution, or 0.")
+    skip: str = _value("add", "How skip connections join: add or concat.")
+    dropout: float = _value(0.0, "Share of features dropped inside a block.")
+
+    def to_json(self):
+        """The values as JSON text, one a line."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, path):
+        """Reads what `to_json` wrote; raises InputError where it cannot."""
+        try:
+            values = json.loads(pathlib.Path(path).read_text())
+            lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
+            return cls(**{**values, **lists})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} is not the config of a run: {error}") from error
+
+    def model_arguments(self):
+        """Those values that `DiffusionUNet3D` takes, under its names."""
+        of_training = (
+            "patch_shape",
+            "batch_size",
+            "epochs",
+            "learning_rate",
+            "warmup_steps",
+            "weight_decay",
+            "gradient_clip",
+            "validation_frequency",
+        )
+        values = dataclasses.asdict(self)
+        return {name: v for name, v in values.items() if name not in of_training}
+
+
+def load_config(name_or_file):
+    """Runs `get_config()` of a config.
+
+    Args:
+        name_or_file: name of a module in experiments/configs, or path of a Python
+            file.
+
+    Returns:
+        `TrainConfig`.
+
+    Raises:
+        InputError: there is no such config, or it defines no `get_config()`.
+    """
+    path = pathlib.Path(name_or_file)
+    if path.suffix != ".py":
+        path = CONFIGS_DIR / f"{name_or_file}.py"
+    if not path.is_file():
+        names = sorted(p.stem for p in CONFIGS_DIR.glob("[!_]*.py"))
+        raise InputError(
+            f"--config={name_or_file}: expected the path of a .py file or one of "
+            f"{', '.join(names)}; there is no file {path}"
+        )
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise InputError(f"--config={name_or_file}: {path} defines no get_config()")
+    config = module.get_config()
+    if not isinstance(config, TrainConfig):
+        raise InputError(
+            f"--config={name_or_file}: get_config() must return a TrainConfig, "
+            f"got {type(config).__name__}"
+        )
+    return config

@@ -1,0 +1,111 @@
+"""One training run: model, data and optimizer out of a config."""
+
+import keras
+
+from data_tools.errors import InputError
+from tf_diffseg.data.input_pipeline import evaluation_dataset, training_dataset
+from tf_diffseg.training.devices import mirrored_strategy
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.fit import fit
+
+
+def train(config, manifest, shard_paths, run_folder):
+    """Trains up to `config.epochs`, resuming where the run stopped.
+
+    Args:
+        config: `TrainConfig`.
+        manifest: `Manifest` of the data.
+        shard_paths: dict from "train" and, if there is one, "validation" to the
+            paths of their shards.
+        run_folder: `RunFolder` to write to.
+
+    Raises:
+        InputError: values do not fit one another, or the folder's run.
+    """
+    num_cases = len(manifest.split("train").uids)
+    steps_per_epoch = num_cases // config.batch_size
+    strategy = mirrored_strategy()
+    if config.batch_size % strategy.num_replicas_in_sync:
+        raise InputError(
+            f"--batch_size={config.batch_size} does not divide over "
+            f"{strategy.num_replicas_in_sync} devices"
+        )
+    model = build_model(config, manifest, steps_per_epoch, strategy)
+    run_folder.begin(config, manifest)
+    print(
+        f"{manifest.dataset}: {num_cases} training cases, "
+        f"{manifest.num_classes} classes; {model.count_params():,} parameters; "
+        f"{config.epochs} epochs of {steps_per_epoch} steps; "
+        f"{strategy.num_replicas_in_sync} device(s)",
+        flush=True,
+    )
+
+    def make_dataset(first_epoch):
+        return training_dataset(
+            shard_paths["train"],
+            num_cases,
+            config.patch_shape,
+            config.batch_size,
+            config.seed,
+            first_epoch,
+        )
+
+    validation_dataset = None
+    if "validation" in shard_paths:
+        cases = evaluation_dataset(shard_paths["validation"], ("image", "label"))
+        validation_dataset = cases.batch(1)
+    num_epochs = fit(
+        model,
+        make_dataset,
+        run_folder.path,
+        config.epochs,
+        steps_per_epoch,
+        config.batch_size,
+        validation_dataset,
+        config.validation_frequency,
+    )
+    if not num_epochs:
+        print(f"the run has its {config.epochs} epochs already; nothing to do")
+    print(f"run folder: {run_folder.path}")
+
+
+def build_model(config, manifest, steps_per_epoch, strategy):
+    """The compiled model.
+
+    Args:
+        config: `TrainConfig`.
+        manifest: `Manifest`, for the numbers of classes and channels.
+        steps_per_epoch: for the length of the learning rate's decay.
+        strategy: the distribution strategy to train under.
+
+    Returns:
+        `DiffusionUNet3D`.
+
+    Raises:
+        InputError: a value of the config is out of range.
+    """
+    keras.utils.set_random_seed(config.seed)
+    total_steps = config.epochs * steps_per_epoch
+    warmup_steps = min(config.warmup_steps, total_steps // 2)
+    try:
+        with strategy.scope():
+            model = DiffusionUNet3D(
+                manifest.num_classes,
+                manifest.num_channels,
+                **config.model_arguments(),
+            )
+            learning_rate = keras.optimizers.schedules.CosineDecay(
+                0.0,
+                decay_steps=total_steps - warmup_steps,
+                warmup_target=config.learning_rate,
+                warmup_steps=warmup_steps,
+            )
+            optimizer = keras.optimizers.AdamW(
+                learning_rate,
+                weight_decay=config.weight_decay,
+                global_clipnorm=config.gradient_clip,
+            )
+            model.compile(optimizer)
+    except ValueError as error:
+        raise InputError(f"config: {error}") from error
+    return model

@@ -1,0 +1,30 @@
+"""Diffusion models for 3D medical image segmentation, in TensorFlow and Keras.
+
+A name loads its module on first use, so that importing this package costs nothing.
+The sub-packages export more than is listed here.
+"""
+
+from tf_diffseg._lazy import lazy_exports
+from tf_diffseg.version import __version__
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "BetaSchedule": "diffusion.beta_schedule",
+        "DDIMSampler": "diffusion.ddim_sampler",
+        "DDPMSampler": "diffusion.ddpm_sampler",
+        "DiffusionUNet3D": "training.diffusion_unet_3d",
+        "GaussianDiffusion": "diffusion.gaussian_diffusion",
+        "ModelOutput": "diffusion.model_parameterization",
+        "ModelVariance": "diffusion.model_parameterization",
+        "Segmenter": "inference.segmenter",
+        "StreamingDice": "metrics.streaming_dice",
+        "TimestepSampler": "diffusion.timestep_sampler",
+        "TrainingStrategy": "training.noisy_mask",
+        "UNet3D": "models.unet_3d",
+        "VolumePreprocessor": "preprocessing.volume_preprocessor",
+        "evaluation_dataset": "data.input_pipeline",
+        "export_saved_model": "serving.export",
+        "training_dataset": "data.input_pipeline",
+    },
+)
