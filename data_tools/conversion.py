@@ -20,6 +20,7 @@ from data_tools.errors import InputError
 from data_tools.manifest import Manifest, Shard, Split, file_sha256
 from data_tools.output_folder import staged_folder
 from data_tools.splits import assign_splits
+from data_tools.tfds_metadata import write_tfds_metadata
 from data_tools.worker import start_worker
 from tf_diffseg.data.example_schema import shard_file_name
 
@@ -76,6 +77,8 @@ def convert(
             preprocessing=preprocessor.get_config(),
             splits=splits,
         )
+        if manifest.num_classes <= 256:
+            write_tfds_metadata(folder, manifest)
         manifest.write(folder)
     return manifest
 

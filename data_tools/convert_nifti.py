@@ -1,7 +1,7 @@
-"""Converts NIfTI cases in the Medical Segmentation Decathlon's layout to shards.
+r"""Converts NIfTI cases in the Medical Segmentation Decathlon's layout to shards.
 
-    python -m data_tools.convert_nifti \\
-        --dataset_json=Task04_Hippocampus/dataset.json --output_dir=hippocampus \\
+    python -m data_tools.convert_nifti \
+        --dataset_json=Task04_Hippocampus/dataset.json --output_dir=hippocampus \
         --spacing_mm=1,1,1 --volume_shape=48,64,48
 
 Everything wrong with the input is refused by name before `output_dir` appears.

@@ -73,6 +73,40 @@ def test_manifest_tells_what_is_there(toy_folder, converted):
         assert split.statistics["source_shape"]["max"] == [8, 9, 10]
 
 
+def test_tfds_metadata_describes_the_stored_features(converted):
+    output, _ = converted
+    manifest = read_manifest(output)
+    described = json.loads((output / "features.json").read_text())
+    described = described["featuresDict"]["features"]
+    (path, *_) = manifest.shard_paths(output, "train")
+    example = tf.train.Example.FromString(
+        next(iter(tf.data.TFRecordDataset(path))).numpy()
+    )
+    stored = {name.partition("/")[0] for name in example.features.feature}
+    assert set(described) == stored
+    info = json.loads((output / "dataset_info.json").read_text())
+    for split in info["splits"]:
+        shards = manifest.split(split["name"]).shards
+        lengths = [str(shard.num_examples) for shard in shards]
+        assert split["shardLengths"] == lengths
+        assert shards[0].file_name.startswith(f"{info['name']}-{split['name']}.")
+
+
+def test_tensorflow_datasets_opens_the_folder(converted):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    output, _ = converted
+    manifest = read_manifest(output)
+    for name in manifest.splits:
+        theirs = tfds.builder_from_directory(output).as_dataset(split=name)
+        ours = tf.data.TFRecordDataset(manifest.shard_paths(output, name))
+        ours = {e["uid"].numpy(): e for e in map(parse_example, ours)}
+        assert len(ours) == len(theirs)
+        for example in theirs:
+            for key, value in example.items():
+                expected = ours[example["uid"].numpy()][key]
+                np.testing.assert_array_equal(value, expected)
+
+
 def test_summary_is_all_that_is_printed(converted):
     output, done = converted
     assert done.stderr == ""

@@ -1,0 +1,66 @@
+"""`dataset_info.json` and `features.json` beside the shards.
+
+With them `tfds.builder_from_directory(folder)` opens a converted data set; see
+https://www.tensorflow.org/datasets/external_tfrecord. They are written by hand,
+TensorFlow Datasets is not needed.
+"""
+
+import json
+import pathlib
+
+_FEATURES = "tensorflow_datasets.core.features"
+
+
+def _tensor(dtype, shape=(), encoding="none"):
+    # -1 is any size; proto JSON writes 64 bit integers as strings.
+    dimensions = {"dimensions": [str(size) for size in shape]} if shape else {}
+    return {
+        "pythonClassName": f"{_FEATURES}.tensor_feature.Tensor",
+        "tensor": {"shape": dimensions, "dtype": dtype, "encoding": encoding},
+    }
+
+
+def tfds_features(num_channels):
+    """The features of `tf_diffseg.data.example_schema` as TFDS spells them."""
+    class_ids = _tensor("uint8", (-1, -1, -1), "bytes")
+    return {
+        "uid": _tensor("string"),
+        "image": _tensor("float32", (-1, -1, -1, num_channels), "bytes"),
+        "label": class_ids,
+        "spacing_mm": _tensor("float32", (3,)),
+        "source_affine": _tensor("float32", (4, 4)),
+        "source_label": class_ids,
+    }
+
+
+def _split_info(name, split):
+    return {
+        "name": name,
+        "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+        "shardLengths": [str(shard.num_examples) for shard in split.shards],
+    }
+
+
+def write_tfds_metadata(folder, manifest):
+    """Writes both files.
+
+    Args:
+        folder: that the shards are in.
+        manifest: `Manifest` of those shards, of at most 256 classes: beyond,
+            class ids take one byte or four, which TFDS cannot tell apart.
+    """
+    dataset_info = {
+        "name": manifest.dataset,
+        "version": f"{manifest.format_version}.0.0",
+        "description": f"{manifest.modality}: {', '.join(manifest.class_names)}",
+        "redistributionInfo": {"license": manifest.license},
+        "fileFormat": "tfrecord",
+        "splits": [_split_info(*item) for item in manifest.splits.items()],
+    }
+    features = {
+        "pythonClassName": f"{_FEATURES}.features_dict.FeaturesDict",
+        "featuresDict": {"features": tfds_features(manifest.num_channels)},
+    }
+    for name, content in (("dataset_info", dataset_info), ("features", features)):
+        path = pathlib.Path(folder) / f"{name}.json"
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
