@@ -14,6 +14,7 @@ from absl import flags
 from data_tools import command_line
 from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
+from data_tools.quiet import load_tensorflow
 from experiments.run_folder import RunFolder
 
 _DATA_DIR = flags.DEFINE_string(
@@ -44,6 +45,7 @@ def main(argv):
     output_dir = pathlib.Path(_OUTPUT_DIR.value)
     if output_dir.is_file():
         raise InputError(f"--output_dir={output_dir} is a file, expected a folder")
+    load_tensorflow()
     model = run_folder.load_model()
 
     from experiments import evaluation, evaluation_report

@@ -8,6 +8,7 @@ import dataclasses
 from absl import flags
 
 from data_tools import command_line
+from data_tools.quiet import load_tensorflow
 from experiments.run_folder import RunFolder
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder of a training run.")
@@ -22,6 +23,7 @@ def main(argv):
     del argv
     run_folder = RunFolder(_MODEL_DIR.value)
     config, manifest = run_folder.config(), run_folder.manifest()
+    load_tensorflow()
     model = run_folder.load_model()
 
     from tf_diffseg.inference import Segmenter

@@ -13,6 +13,7 @@ from absl import flags
 
 from data_tools import command_line
 from data_tools.errors import InputError
+from data_tools.quiet import load_tensorflow
 
 _MODEL = flags.DEFINE_string("model", None, "Folder of an exported version: EXPORT/1.")
 _INPUT = flags.DEFINE_string("input", None, "Image to segment, .nii or .nii.gz.")
@@ -36,6 +37,7 @@ def main(argv):
     from data_tools.nifti import read_image
 
     image = read_image(_INPUT.value)
+    load_tensorflow()
     label = segment_volume(model_dir, image, _SEED.value)
     write_whole(output, label, like=_INPUT.value)
     print(f"segmented: {output}")

@@ -11,6 +11,7 @@ from absl import flags
 from data_tools import command_line
 from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
+from data_tools.quiet import load_tensorflow
 from experiments import config_flags
 from experiments.run_folder import RunFolder
 from experiments.train_config import load_config
@@ -45,6 +46,7 @@ def main(argv):
             f"the split train in {_DATA_DIR.value}"
         )
 
+    load_tensorflow()
     from experiments.training_run import train
 
     train(config, manifest, shard_paths, RunFolder(_MODEL_DIR.value))

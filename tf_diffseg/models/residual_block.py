@@ -1,7 +1,5 @@
 """Residual block with two convolutions."""
 
-import functools
-
 import keras
 from keras import ops
 
@@ -39,16 +37,23 @@ class ResidualBlock3D(keras.layers.Layer):
         self.kernel_size = tuple(kernel_size)
         self.norm_axes = tuple(norm_axes)
         self.dropout = dropout
-        policy = {"dtype": self.dtype_policy}
-        conv = functools.partial(
-            keras.layers.Conv3D, channels, padding="same", use_bias=False, **policy
+        self.conv_in = self._conv(kernel_size=kernel_size, name="conv_in")
+        self.norm = InstanceNormalization(
+            norm_axes, dtype=self.dtype_policy, name="norm"
         )
-        self.conv_in = conv(kernel_size=kernel_size, name="conv_in")
-        self.norm = InstanceNormalization(norm_axes, name="norm", **policy)
-        self.drop = keras.layers.Dropout(dropout, name="drop", **policy)
-        self.conv_out = conv(kernel_size=kernel_size, name="conv_out")
-        self.projection = conv(kernel_size=1, name="projection")
-        self.projects = False
+        self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop")
+        self.conv_out = self._conv(kernel_size=kernel_size, name="conv_out")
+        self.projection = None
+
+    def _conv(self, kernel_size, name):
+        return keras.layers.Conv3D(
+            self.channels,
+            kernel_size,
+            padding="same",
+            use_bias=False,
+            dtype=self.dtype_policy,
+            name=name,
+        )
 
     def build(self, inputs_shape, time_embedding_shape=None):
         """Creates the weights of the layers inside."""
@@ -56,8 +61,8 @@ class ResidualBlock3D(keras.layers.Layer):
         self.conv_in.build(inputs_shape)
         self.norm.build(hidden_shape, time_embedding_shape)
         self.conv_out.build(hidden_shape)
-        self.projects = inputs_shape[-1] != self.channels
-        if self.projects:
+        if inputs_shape[-1] != self.channels:
+            self.projection = self._conv(kernel_size=1, name="projection")
             self.projection.build(inputs_shape)
 
     def call(self, inputs, time_embedding=None, training=None):
@@ -74,7 +79,7 @@ class ResidualBlock3D(keras.layers.Layer):
         hidden = self.norm(self.conv_in(inputs), time_embedding)
         hidden = ops.leaky_relu(hidden, negative_slope=0.01)
         hidden = self.conv_out(self.drop(hidden, training=training))
-        shortcut = self.projection(inputs) if self.projects else inputs
+        shortcut = inputs if self.projection is None else self.projection(inputs)
         return hidden + shortcut
 
     def compute_output_shape(self, inputs_shape, time_embedding_shape=None):

@@ -6,10 +6,6 @@ import tensorflow as tf
 
 PERCENTILES = (0.5, 99.5)
 
-# A channel whose values differ by less than this part of the largest is constant
-# but for rounding; dividing by its deviation would blow that rounding up.
-_CONSTANT = 1e-6
-
 
 class Intensity(enum.Enum):
     """How intensities are scaled.
@@ -27,13 +23,11 @@ class Intensity(enum.Enum):
 def zscore(image):
     """Each channel of (x, y, z, c) to mean 0, deviation 1; 0 if constant."""
     # In float64 the sums do not depend, once rounded, on how many threads share
-    # them: the converter and a server then get the same bits.
+    # them: the converter and a server then get the same bits. And the mean of a
+    # constant channel is its value, so that nothing is left to blow up.
     mean, variance = tf.nn.moments(tf.cast(image, tf.float64), axes=(0, 1, 2))
-    mean = tf.cast(mean, tf.float32)
     deviation = tf.cast(tf.sqrt(variance), tf.float32)
-    largest = tf.reduce_max(tf.abs(image), axis=(0, 1, 2))
-    deviation = tf.where(deviation > _CONSTANT * largest, deviation, 0.0)
-    return tf.math.divide_no_nan(image - mean, deviation)
+    return tf.math.divide_no_nan(image - tf.cast(mean, tf.float32), deviation)
 
 
 def percentile_range(image):

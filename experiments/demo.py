@@ -1,0 +1,105 @@
+"""Runs the whole chain on phantoms: convert, train, evaluate, export, segment.
+
+    python -m experiments.demo --output_dir=demo
+
+Each step is one of the commands that you would call on your own data, and is
+printed as such. Takes some minutes on two CPU cores.
+"""
+
+import json
+import pathlib
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+
+from absl import flags
+
+from data_tools import command_line
+from data_tools.errors import InputError
+from data_tools.manifest import read_manifest
+
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", "demo", "Folder to make; one of an earlier demo is replaced."
+)
+# A folder without it was not made here, and is not replaced.
+_MARKER = ".tf_diffseg_demo"
+
+
+def main(argv):
+    """Runs the chain and says where to look."""
+    del argv
+    started = time.monotonic()
+    folder = pathlib.Path(_OUTPUT_DIR.value)
+    _make_folder(folder)
+    shards, run, results = folder / "shards", folder / "run", folder / "results"
+
+    _call("data_tools.make_phantom", output_dir=folder / "phantom", num_cases=40)
+    _call(
+        "data_tools.convert_nifti",
+        dataset_json=folder / "phantom" / "dataset.json",
+        output_dir=shards,
+        spacing_mm="1.5,1.5,1.5",
+        volume_shape="48,48,48",
+    )
+    _call("experiments.train", config="demo", data_dir=shards, model_dir=run)
+    _call("experiments.evaluate", data_dir=shards, model_dir=run, output_dir=results)
+    _call("experiments.export", model_dir=run, export_dir=folder / "export")
+    uid = read_manifest(shards).split("test").uids[0]
+    image = folder / "phantom" / "imagesTr" / f"{uid}.nii.gz"
+    segmented = folder / f"{uid}_label.nii.gz"
+    _call(
+        "experiments.segment",
+        model=folder / "export" / "1",
+        input=image,
+        output=segmented,
+    )
+
+    dice = json.loads((results / "metrics.json").read_text())["mean_foreground_dice"]
+    print(
+        f"\ndone in {(time.monotonic() - started) / 60:.1f} minutes\n"
+        f"  mean foreground Dice {dice:.3f} on the test split; the best intensity "
+        f"threshold reaches {_threshold_dice(shards):.3f} there\n"
+        f"  metrics table     {results / 'metrics.csv'}\n"
+        f"  overlay picture   {results / 'median.png'}\n"
+        f"  exported model    {folder / 'export' / '1'}\n"
+        f"  segmented volume  {segmented}, of {image}"
+    )
+
+
+def _make_folder(folder):
+    if folder.exists() and not (folder / _MARKER).is_file():
+        if not folder.is_dir() or any(folder.iterdir()):
+            raise InputError(
+                f"--output_dir={folder} was not made by the demo; name another"
+            )
+    elif folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MARKER).touch()
+
+
+def _call(module, **flag_values):
+    arguments = [f"--{name}={value}" for name, value in flag_values.items()]
+    print("\n$ python -m " + shlex.join([module, *arguments]), flush=True)
+    code = subprocess.run([sys.executable, "-m", module, *arguments]).returncode
+    if code:
+        raise InputError(f"{module} ended with exit code {code}")
+
+
+def _threshold_dice(shards):
+    """Mean Dice of the best threshold, found with the truth of the test split."""
+    from data_tools.threshold_baseline import best_threshold_dice
+    from tf_diffseg.data.input_pipeline import evaluation_dataset
+
+    paths = read_manifest(shards).shard_paths(shards, "test")
+    cases = list(evaluation_dataset(paths, ("image", "label")).as_numpy_iterator())
+    mean, _ = best_threshold_dice(
+        [case["image"][..., 0] for case in cases], [case["label"] for case in cases]
+    )
+    return mean
+
+
+if __name__ == "__main__":
+    command_line.run(main)
