@@ -164,7 +164,7 @@ class VolumePreprocessor:
                 background = tf.one_hot(0, tf.shape(volume)[-1])
                 volume = crop_or_pad(volume, resampled, background)
             if ratio is not None:
-                volume = resample(volume, ratio, shape)
+                volume = resample(volume, 1.0 / ratio, shape)
             return from_canonical(volume, source_affine)
 
     def _resampling(self, shape, affine):
