@@ -48,6 +48,7 @@ def test_a_case_stays_when_others_come():
     uids = [f"case_{index}" for index in range(60)]
     before = assign_splits(uids[:40], _FRACTIONS)
     after = assign_splits(list(reversed(uids)), _FRACTIONS)
+    assert after == assign_splits(uids, _FRACTIONS)
     for name, members in before.items():
         assert set(members) <= set(after[name])
 
