@@ -1,0 +1,175 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+
+NUM_CLASSES = 3
+
+
+def _model(optimizer=None, **kwargs):
+    keras.utils.set_random_seed(1)
+    kwargs = {"num_channels": (4, 8), "num_heads": 2} | kwargs
+    model = DiffusionUNet3D(NUM_CLASSES, **kwargs)
+    model.compile(optimizer or keras.optimizers.Adam(1e-2))
+    return model
+
+
+def _two_halves(num_examples=4):
+    """Volumes that an intensity threshold segments: -1, 0 and 1 are the classes."""
+    generator = np.random.default_rng(0)
+    label = generator.integers(0, NUM_CLASSES, [num_examples, 2, 2, 2])
+    label = label.repeat(4, axis=1).repeat(4, axis=2).repeat(4, axis=3)
+    image = label[..., np.newaxis].astype(np.float32) - 1.0
+    return image, label
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"strategy": "diffusion"},
+        {"strategy": "supervised"},
+        {"sampler": "ddpm"},
+        {"focal_weight": 1.0, "dice_weight": 0.0, "cross_entropy_weight": 0.0},
+    ],
+    ids=str,
+)
+def test_learns_a_threshold(arguments):
+    image, label = _two_halves()
+    model = _model(**arguments)
+    before = model.evaluate(image, label, batch_size=2, return_dict=True, verbose=0)
+    model.fit(image, label, batch_size=2, epochs=30, verbose=0)
+    after = model.evaluate(image, label, batch_size=2, return_dict=True, verbose=0)
+    assert before["dice"] < 0.7
+    assert after["dice"] > 0.95
+    assert set(after) == {"dice", "dice_class_1", "dice_class_2"}
+
+
+def test_loss_on_predicted_noise_falls():
+    image, label = _two_halves()
+    model = _model(strategy="diffusion", model_output="noise")
+    losses = model.fit(image, label, batch_size=4, epochs=30, verbose=0).history["loss"]
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_fits_dicts_and_pairs_alike():
+    image, label = _two_halves()
+    losses = []
+    for element in ((image, label), {"image": image, "label": label}):
+        dataset = tf.data.Dataset.from_tensor_slices(element).batch(2)
+        losses.append(_model().fit(dataset, verbose=0).history["loss"])
+    assert losses[0] == losses[1]
+
+
+def test_a_step_is_repeated_exactly_and_seeds_differ():
+    image, label = _two_halves()
+    batch = {"image": tf.constant(image), "label": tf.constant(label)}
+    losses = [float(_model(seed=s).train_step(batch)["loss"]) for s in (0, 0, 1)]
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+
+
+def test_steps_differ_from_one_another():
+    image, label = _two_halves()
+    batch = {"image": tf.constant(image), "label": tf.constant(label)}
+    model = _model(keras.optimizers.SGD(0.0))
+    losses = []
+    for _ in range(3):
+        model.reset_metrics()
+        losses.append(float(model.train_step(batch)["loss"]))
+    assert len(set(losses)) == 3
+
+
+def test_predict_depends_on_image_and_seed_alone():
+    image, _ = _two_halves()
+    model = _model()
+    probabilities = model.predict(image, batch_size=4, verbose=0)
+    assert probabilities.shape == (*image.shape[:4], NUM_CLASSES)
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1.0, rtol=1e-5)
+    alone = model.predict(image[2:3], verbose=0)
+    np.testing.assert_allclose(alone[0], probabilities[2], rtol=1e-4, atol=1e-6)
+    seed = np.ones(len(image), np.int32)
+    other = model.predict({"image": image, "seed": seed}, verbose=0)
+    assert np.abs(other - probabilities).max() > 1e-3
+
+
+def test_last_step_of_the_trajectory_is_the_sample():
+    image, _ = _two_halves(2)
+    model = _model()
+    seed = tf.constant([3, 4])
+    trajectory = model.sample_trajectory(tf.constant(image), seed)
+    assert trajectory.shape == (5, *image.shape[:4], NUM_CLASSES)
+    sample = model.sample(tf.constant(image), seed)
+    np.testing.assert_array_equal(trajectory[-1], sample)
+
+
+def test_saves_and_goes_on_training_as_if_never_saved(tmp_path):
+    image, label = _two_halves()
+    model = _model(keras.optimizers.AdamW(1e-2))
+    model.fit(image, label, batch_size=2, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded) is DiffusionUNet3D
+    assert loaded.get_config() == model.get_config()
+    for each in (model, loaded):
+        each.fit(image, label, batch_size=2, shuffle=False, verbose=0)
+    for ours, theirs in zip(model.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_config_holds_every_argument():
+    arguments = {
+        "num_classes": 4,
+        "image_channels": 2,
+        "strategy": "diffusion",
+        "num_timesteps": 11,
+        "num_timesteps_beta": 101,
+        "beta_schedule": "cosine",
+        "model_output": "noise",
+        "sampler": "ddpm",
+        "dice_weight": 0.5,
+        "cross_entropy_weight": 0.25,
+        "focal_weight": 0.125,
+        "seed": 7,
+        "num_channels": (4, 8),
+        "num_blocks": (1, 1),
+        "num_heads": 0,
+        "skip": "concat",
+        "dropout": 0.1,
+    }
+    config = DiffusionUNet3D(**arguments).get_config()
+    assert {name: config[name] for name in arguments} == arguments
+    assert DiffusionUNet3D.from_config(config).get_config() == config
+
+
+def test_runs_without_xla_on_cpu_compiled_or_not():
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("XLA is on where there is a GPU")
+    model = DiffusionUNet3D(NUM_CLASSES, num_channels=(4,), num_heads=0)
+    assert not model.jit_compile
+    model.compile("adam")
+    assert not model.jit_compile
+    model.compile("adam", jit_compile=True)
+    assert model.jit_compile
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"num_classes": 1}, "num_classes must be at least 2"),
+        ({"num_timesteps": 4}, "num_timesteps=4"),
+        ({"strategy": "magic"}, "magic"),
+        ({"strategy": "supervised", "model_output": "noise"}, "model_output=noise"),
+        ({"dice_weight": 0.0, "cross_entropy_weight": 0.0}, "all loss weights are 0"),
+    ],
+)
+def test_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        DiffusionUNet3D(**({"num_classes": 2, "num_channels": (4,)} | arguments))
+
+
+def test_refuses_a_loss():
+    with pytest.raises(ValueError, match="loss built in"):
+        _model().compile("adam", loss="mse")

@@ -1,0 +1,125 @@
+import io
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffseg.training import checkpoints
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.fit import fit
+from tf_diffseg.training.progress import Progress
+
+STEPS_PER_EPOCH = 2
+
+
+def _model():
+    keras.utils.set_random_seed(1)
+    model = DiffusionUNet3D(2, num_channels=(4,), num_heads=0)
+    model.compile(keras.optimizers.AdamW(1e-2))
+    return model
+
+
+def _make_dataset(first_epoch):
+    """Batches that tell their place in the run apart."""
+
+    def example(step):
+        seed = tf.stack([step, 0])
+        label = tf.random.stateless_uniform([2, 4, 4, 4], seed, 0, 2, tf.int32)
+        return {"image": tf.cast(label, tf.float32)[..., tf.newaxis], "label": label}
+
+    first_step = first_epoch * STEPS_PER_EPOCH
+    return tf.data.Dataset.range(first_step, tf.int64.max).map(example)
+
+
+def _fit(model, folder, epochs, **kwargs):
+    return fit(model, _make_dataset, folder, epochs, STEPS_PER_EPOCH, 2, **kwargs)
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path):
+    whole = _model()
+    assert _fit(whole, tmp_path / "whole", 4) == 4
+    assert _fit(_model(), tmp_path / "stopped", 2) == 2
+    resumed = _model()
+    assert _fit(resumed, tmp_path / "stopped", 4) == 2
+    for ours, theirs in zip(whole.weights, resumed.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert int(resumed.optimizer.iterations.numpy()) == 4 * STEPS_PER_EPOCH
+
+
+def test_a_complete_run_is_left_alone(tmp_path):
+    _fit(_model(), tmp_path, 2)
+    before = (tmp_path / "metrics.jsonl").read_text()
+    assert _fit(_model(), tmp_path, 2) == 0
+    assert (tmp_path / "metrics.jsonl").read_text() == before
+
+
+def test_writes_metrics_and_logs(tmp_path):
+    cases = _make_dataset(0).take(1)
+    _fit(_model(), tmp_path, 2, validation_dataset=cases, validation_frequency=2)
+    lines = [
+        json.loads(line)
+        for line in (tmp_path / "metrics.jsonl").read_text().split("\n")[:-1]
+    ]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert "val_dice" not in lines[0]
+    assert 0.0 <= lines[1]["val_dice"] <= 1.0
+    assert list((tmp_path / "logs").rglob("events.out.tfevents*"))
+
+
+def test_keeps_the_newest_checkpoints(tmp_path):
+    model = _model()
+    for epoch in (1, 2, 10):
+        checkpoints.save_checkpoint(model, tmp_path, epoch, keep=2)
+    kept = checkpoints.list_checkpoints(tmp_path)
+    assert [checkpoints.checkpoint_epoch(path) for path in kept] == [2, 10]
+
+
+def test_a_half_written_checkpoint_is_not_one(tmp_path, monkeypatch):
+    model = _model()
+    checkpoints.save_checkpoint(model, tmp_path, 1)
+
+    def write_half(path):
+        path.write_bytes(b"PK")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model, "save", write_half)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save_checkpoint(model, tmp_path, 2)
+    kept = checkpoints.list_checkpoints(tmp_path)
+    assert [checkpoints.checkpoint_epoch(path) for path in kept] == [1]
+
+
+def test_no_folder_has_no_checkpoints(tmp_path):
+    assert checkpoints.list_checkpoints(tmp_path / "none") == []
+
+
+def _progress(stream):
+    progress = Progress(batch_size=2, seconds_between_lines=0.0, stream=stream)
+    progress.set_params({"epochs": 3, "steps": 4})
+    progress.on_epoch_begin(1)
+    for batch in range(3):
+        progress.on_train_batch_begin(batch)
+        progress.on_train_batch_end(batch, {"loss": 0.5})
+    progress.on_epoch_end(1, {"loss": 0.25})
+    return stream.getvalue()
+
+
+def test_progress_shows_loss_rate_and_time_left():
+    lines = _progress(io.StringIO()).splitlines()
+    # The first step traces the graph: no rate yet.
+    assert lines[0] == "epoch 2/3  step 1/4  loss 0.5000"
+    assert lines[1].startswith("epoch 2/3  step 2/4  loss 0.5000")
+    assert "examples/s" in lines[1] and lines[1].endswith(" left")
+    assert lines[-1].startswith("epoch 2/3  step 4/4  loss 0.2500")
+
+
+def test_progress_keeps_one_line_on_a_terminal():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    text = _progress(Terminal())
+    assert text.count("\n") == 1
+    assert text.startswith("\r")
