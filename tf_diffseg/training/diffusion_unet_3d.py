@@ -31,8 +31,9 @@ class DiffusionUNet3D(UNet3D):
     int [batch, x, y, z]. `evaluate` samples a segmentation and reports its Dice;
     `predict` samples and gives probabilities [batch, x, y, z, num_classes].
 
-    The loss is built in. Noise, time steps and dropout are drawn from (`seed`,
-    optimizer step, replica), so a step can be repeated exactly.
+    The loss is built in. Noise and time steps are drawn from (`seed`, optimizer
+    step, place in the batch), so a step can be repeated exactly, on any number of
+    devices.
 
     Args:
         num_classes: classes, background included.
@@ -192,10 +193,7 @@ class DiffusionUNet3D(UNet3D):
         """Draws steps and the noisy masks to train on: (x_t, t_index, weights)."""
         if self.diffusion is None:
             return None, None, 1.0
-        seed_step, seed_noise = tf.unstack(self._step_seeds())
-        t_index, weights = self.timestep_sampler.sample(
-            seed_step, tf.shape(image)[0], self._timestep_probabilities()
-        )
+        t_index, weights, seed = self._draw_timesteps(tf.shape(image)[0])
 
         def predict_x_start(x_t, t_index):
             model_out = self._run_network(
@@ -206,7 +204,7 @@ class DiffusionUNet3D(UNet3D):
             )
 
         x_t = self.strategy.noisy_mask(
-            self.diffusion, predict_x_start, mask_to_x_start(mask), t_index, seed_noise
+            self.diffusion, predict_x_start, mask_to_x_start(mask), t_index, seed
         )
         return x_t, t_index, weights
 
@@ -218,14 +216,28 @@ class DiffusionUNet3D(UNet3D):
             *self.timestep_sampler.initial_state()
         )
 
-    def _step_seeds(self):
-        """Two stateless seeds from (seed, optimizer step, replica)."""
-        fold_in = tf.random.experimental.stateless_fold_in
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        seed = tf.constant([self.seed, 0], tf.int32)
-        for value in (tf.convert_to_tensor(self.optimizer.iterations), replica):
-            seed = fold_in(seed, tf.cast(value, tf.int32), tf.random.Algorithm.PHILOX)
-        return tf.random.split(seed, alg=tf.random.Algorithm.PHILOX)
+    def _draw_timesteps(self, batch_size):
+        """Draws (t_index, weights, seed of the noise) for each example of a replica.
+
+        Drawn for the batch of all replicas from (seed, optimizer step), and then
+        cut: an example trains on the same, however many devices share the batch.
+        """
+        philox = tf.random.Algorithm.PHILOX
+        step = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int32)
+        seed = tf.random.experimental.stateless_fold_in([self.seed, 0], step, philox)
+        seed_steps, seed_noise = tf.unstack(tf.random.split(seed, alg=philox))
+
+        context = tf.distribute.get_replica_context()
+        total = batch_size * context.num_replicas_in_sync
+        t_index, weights = self.timestep_sampler.sample(
+            seed_steps, total, self._timestep_probabilities()
+        )
+        noise_seeds = tf.random.stateless_uniform(
+            [total], seed_noise, None, None, tf.int32, alg=philox
+        )
+        start = context.replica_id_in_sync_group * batch_size
+        share = slice(start, start + batch_size)
+        return t_index[share], weights[share], noise_seeds[share]
 
     def _example_losses(self, model_out, mask, x_t, t_index):
         """Losses per example by name, the one to train on as `loss`."""

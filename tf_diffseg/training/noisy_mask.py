@@ -6,7 +6,8 @@ All take the same arguments:
     predict_x_start: function (x_t, t_index) -> x_start, the network as it is now.
     x_start: encoded ground truth, [batch, x, y, z, channels].
     t_index: int [batch], the steps to train on.
-    seed: stateless seed [2]; the same seed gives the same noise.
+    seed: int [batch]; an example's noise depends on its own seed alone, so that it
+        is the same whether one device trains on the batch or several share it.
 
 and return x_t, of x_start's shape.
 """
@@ -15,11 +16,13 @@ import enum
 
 import tensorflow as tf
 
+from tf_diffseg.diffusion.noise import normal_per_example
+
 
 def diffuse(diffusion, predict_x_start, x_start, t_index, seed):
     """Plain diffusion (Ho et al. 2020): noise on the ground truth."""
     del predict_x_start
-    return diffusion.q_sample(x_start, _noise_like(x_start, seed), t_index)
+    return diffusion.q_sample(x_start, _noise_like(x_start, seed, 0), t_index)
 
 
 def recycle(diffusion, predict_x_start, x_start, t_index, seed):
@@ -31,13 +34,10 @@ def recycle(diffusion, predict_x_start, x_start, t_index, seed):
     on. No gradient flows through the earlier prediction. Nothing comes before the
     last step: it is its own earlier step, so that it is trained as well.
     """
-    seed_earlier, seed_now = tf.unstack(_split(seed))
     t_earlier = tf.minimum(t_index + 1, diffusion.num_timesteps - 1)
-    x_earlier = diffusion.q_sample(
-        x_start, _noise_like(x_start, seed_earlier), t_earlier
-    )
+    x_earlier = diffusion.q_sample(x_start, _noise_like(x_start, seed, 1), t_earlier)
     predicted = tf.stop_gradient(predict_x_start(x_earlier, t_earlier))
-    return diffusion.q_sample(predicted, _noise_like(x_start, seed_now), t_index)
+    return diffusion.q_sample(predicted, _noise_like(x_start, seed, 0), t_index)
 
 
 class TrainingStrategy(enum.Enum):
@@ -61,11 +61,5 @@ class TrainingStrategy(enum.Enum):
         }[self]
 
 
-def _split(seed):
-    return tf.random.split(seed, alg=tf.random.Algorithm.PHILOX)
-
-
-def _noise_like(x_start, seed):
-    return tf.random.stateless_normal(
-        tf.shape(x_start), seed, alg=tf.random.Algorithm.PHILOX
-    )
+def _noise_like(x_start, seed, draw):
+    return normal_per_example(seed, draw, tf.shape(x_start))
