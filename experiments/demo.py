@@ -40,6 +40,7 @@ def main(argv):
         "data_tools.convert_nifti",
         dataset_json=folder / "phantom" / "dataset.json",
         output_dir=shards,
+        split="train=0.6,validation=0.1,test=0.3",
         spacing_mm="1.5,1.5,1.5",
         volume_shape="48,48,48",
     )

@@ -1,6 +1,7 @@
 """Scores of a model on the cases of a split."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import tensorflow as tf
@@ -73,7 +74,15 @@ def score_cases(model, manifest, shard_paths, num_cases, num_samples, seed):
     class_ids = tf.function(segmenter.class_ids, reduce_retracing=True)
     cases = []
     dataset = evaluation_dataset(shard_paths)
-    for example in tqdm.tqdm(dataset, total=num_cases, desc="evaluate", unit="case"):
+    progress = tqdm.tqdm(
+        dataset,
+        total=num_cases,
+        desc="evaluate",
+        unit="case",
+        # Every case on a terminal, but not every one in a log file.
+        mininterval=0.1 if sys.stderr.isatty() else 15.0,
+    )
+    for example in progress:
         trajectory = mean_over_samples(
             sample, example["image"][tf.newaxis], tf.constant([seed]), num_samples
         )[:, 0]

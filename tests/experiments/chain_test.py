@@ -1,0 +1,203 @@
+"""The whole chain on a few phantoms, every link as the command that users call."""
+
+import csv
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CONFIG = """
+from experiments.train_config import TrainConfig
+
+
+def get_config():
+    return TrainConfig(
+        patch_shape=(16, 16, 16), epochs=2, num_channels=(4, 8), num_heads=2
+    )
+"""
+
+
+def command(module, *arguments, expected_code=0, **flag_values):
+    """Runs `python -m module --flag=value ...` and returns what it prints."""
+    flags = [f"--{name}={value}" for name, value in flag_values.items()]
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    process = subprocess.run(
+        [sys.executable, "-m", module, *flags, *arguments],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
+    output = process.stdout + process.stderr
+    assert process.returncode == expected_code, output
+    return output
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """Folder with phantoms, shards, a trained run, its results and its export."""
+    folder = tmp_path_factory.mktemp("chain")
+    (folder / "config.py").write_text(CONFIG)
+    command("data_tools.make_phantom", output_dir=folder / "phantom", num_cases=8)
+    command(
+        "data_tools.convert_nifti",
+        dataset_json=folder / "phantom" / "dataset.json",
+        output_dir=folder / "shards",
+        split="train=0.5,test=0.5",
+        spacing_mm="4,4,4",
+        volume_shape="20,20,20",
+        num_workers=1,
+    )
+    run = {"data_dir": folder / "shards", "model_dir": folder / "run"}
+    train = {"config": folder / "config.py", **run}
+    first = command("experiments.train", **train, epochs=1)
+    second = command("experiments.train", **train)
+    third = command("experiments.train", **train)
+    (folder / "train.log").write_text("\n=====\n".join([first, second, third]))
+    results = folder / "results"
+    log = command("experiments.evaluate", **run, split="test", output_dir=results)
+    (folder / "evaluate.log").write_text(log)
+    export = {"model_dir": folder / "run", "export_dir": folder / "export"}
+    command("experiments.export", **export)
+    return folder
+
+
+def test_train_resumes_and_ends(chain):
+    first, second, third = (chain / "train.log").read_text().split("\n=====\n")
+    assert "epoch 1/1" in first
+    assert "epoch 2/2" in second and "epoch 1/2" not in second
+    assert "nothing to do" in third
+    checkpoints = [path.name for path in (chain / "run" / "checkpoints").iterdir()]
+    assert sorted(checkpoints) == ["epoch-00001.keras", "epoch-00002.keras"]
+    config = json.loads((chain / "run" / "config.json").read_text())
+    assert config["epochs"] == 2 and config["num_channels"] == [4, 8]
+
+
+def test_train_refuses_another_config_in_the_same_folder(chain):
+    output = command(
+        "experiments.train",
+        config=chain / "config.py",
+        data_dir=chain / "shards",
+        model_dir=chain / "run",
+        learning_rate=0.5,
+        expected_code=1,
+    )
+    assert "learning_rate was 0.001, now 0.5" in output
+    assert "Traceback" not in output
+
+
+def test_evaluate_writes_a_row_for_each_case_and_class(chain):
+    manifest = json.loads((chain / "shards" / "manifest.json").read_text())
+    uids = manifest["splits"]["test"]["uids"]
+    with open(chain / "results" / "metrics.csv") as file:
+        rows = list(csv.DictReader(file))
+    cases = [row for row in rows if row["uid"] != "mean"]
+    assert [row["uid"] for row in cases] == list(np.repeat(uids, 3))
+    assert {row["class_name"] for row in cases} == set(manifest["class_names"][1:])
+    summary = json.loads((chain / "results" / "metrics.json").read_text())
+    assert summary["num_cases"] == len(uids)
+    assert len(summary["mean_foreground_dice_per_step"]) == 5
+    for row in (row for row in rows if row["uid"] == "mean" and row["class_id"]):
+        of_class = [c for c in cases if c["class_id"] == row["class_id"] and c["dice"]]
+        mean = np.mean([float(case["dice"]) for case in of_class])
+        assert float(row["dice"]) == pytest.approx(mean, abs=1e-5)
+        assert summary["classes"][row["class_name"]]["dice"] == pytest.approx(
+            mean, abs=1e-5
+        )
+    for name in ("best", "median", "worst"):
+        png = (chain / "results" / f"{name}.png").read_bytes()
+        assert png.startswith(b"\x89PNG") and len(png) > 10_000
+
+
+def test_predict_evaluate_and_export_agree(chain):
+    import keras
+    import tensorflow as tf
+
+    import tf_diffseg
+    from data_tools.manifest import read_manifest
+    from experiments.evaluation import score_cases
+    from experiments.run_folder import RunFolder
+
+    assert tf_diffseg.DiffusionUNet3D  # Registers the class.
+    manifest = read_manifest(chain / "shards")
+    paths = manifest.shard_paths(chain / "shards", "test")
+    model = RunFolder(chain / "run").load_model()
+    assert isinstance(model, keras.Model)
+    served = tf.saved_model.load(str(chain / "export" / "1"))
+    serve = served.signatures["serving_default"]
+    for case in score_cases(model, manifest, paths, None, num_samples=1, seed=0):
+        image = case.image[np.newaxis]
+        predicted = model.predict(image, verbose=0).argmax(axis=-1)[0]
+        np.testing.assert_array_equal(predicted, case.predicted)
+        result = serve(image=tf.constant(image), seed=tf.constant([0]))
+        np.testing.assert_array_equal(result["label"][0], case.predicted)
+
+
+def test_segment_scores_as_evaluate_says(chain):
+    from tf_diffseg.metrics import dice_score
+
+    uid = json.loads((chain / "shards" / "manifest.json").read_text())["splits"][
+        "test"
+    ]["uids"][0]
+    image_path = chain / "phantom" / "imagesTr" / f"{uid}.nii.gz"
+    output = chain / "out" / "label.nii.gz"
+    command(
+        "experiments.segment",
+        model=chain / "export" / "1",
+        input=image_path,
+        output=output,
+    )
+    image, label = nib.load(image_path), nib.load(output)
+    assert label.shape == image.shape
+    np.testing.assert_array_equal(label.affine, image.affine)
+    assert [path.name for path in output.parent.iterdir()] == [output.name]
+    truth = nib.load(chain / "phantom" / "labelsTr" / f"{uid}.nii.gz")
+    dice = dice_score(np.asarray(truth.dataobj), np.asarray(label.dataobj), 4).dice
+    with open(chain / "results" / "metrics.csv") as file:
+        rows = [row for row in csv.DictReader(file) if row["uid"] == uid]
+    expected = [float(row["dice"]) for row in rows]
+    np.testing.assert_allclose(dice[1:], expected, atol=1e-5)
+
+
+def test_a_permuted_copy_of_a_scan_gets_the_permuted_label_map(chain, tmp_path):
+    uid = json.loads((chain / "shards" / "manifest.json").read_text())["splits"][
+        "test"
+    ]["uids"][0]
+    original = nib.load(chain / "phantom" / "imagesTr" / f"{uid}.nii.gz")
+    model = chain / "export" / "1"
+    target = nib.orientations.axcodes2ornt(("P", "S", "L"))
+    turn = nib.orientations.ornt_transform(nib.io_orientation(original.affine), target)
+    nib.save(original.as_reoriented(turn), tmp_path / "permuted.nii.gz")
+    nib.save(original, tmp_path / "original.nii.gz")
+    labels = []
+    for name in ("original", "permuted"):
+        output = tmp_path / f"{name}_label.nii.gz"
+        command(
+            "experiments.segment",
+            model=model,
+            input=tmp_path / f"{name}.nii.gz",
+            output=output,
+        )
+        labels.append(nib.load(output))
+    assert labels[1].shape != labels[0].shape or turn.tolist() == [[0, 1]] * 3
+    turned = labels[0].as_reoriented(turn)
+    np.testing.assert_allclose(turned.affine, labels[1].affine, atol=1e-4)
+    agree = np.asarray(turned.dataobj) == np.asarray(labels[1].dataobj)
+    # Sums in another order round otherwise: single voxels at a border may differ.
+    assert agree.mean() > 0.999
+    assert np.asarray(labels[0].dataobj).any()
+
+
+def test_the_next_export_is_the_next_version(chain):
+    command("experiments.export", model_dir=chain / "run", export_dir=chain / "export")
+    names = {path.name for path in (chain / "export").iterdir()}
+    assert names == {"1", "2"}
+    card = json.loads(
+        (chain / "export" / "2" / "assets.extra" / "model_card.json").read_text()
+    )
+    assert card["class_names"][0] == "background"

@@ -1,0 +1,93 @@
+"""What the commands refuse, before any work and in one line."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def _refusal(module, **flag_values):
+    """Runs a command that must fail, and returns the last line it prints."""
+    flags = [f"--{name}={value}" for name, value in flag_values.items()]
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    process = subprocess.run(
+        [sys.executable, "-m", module, *flags],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 1, process.stderr
+    assert "Traceback" not in process.stderr
+    return process.stderr
+
+
+@pytest.mark.parametrize(
+    "module, flag_values, message",
+    [
+        ("train", {}, "--config"),
+        (
+            "train",
+            {"config": "demo", "data_dir": "x", "model_dir": "y", "nope": 1},
+            "nope",
+        ),
+        (
+            "train",
+            {"config": "nope", "data_dir": "x", "model_dir": "y"},
+            "--config=nope",
+        ),
+        ("train", {"config": "demo", "data_dir": "x", "model_dir": "y"}, "no folder x"),
+        (
+            "train",
+            {"config": "demo", "data_dir": "x", "model_dir": "y", "strategy": "magic"},
+            "strategy",
+        ),
+        (
+            "train",
+            {"config": "demo", "data_dir": "x", "model_dir": "y", "patch_shape": "8,8"},
+            "--patch_shape=8,8: expected 3 whole numbers",
+        ),
+        (
+            "evaluate",
+            {"data_dir": "x", "model_dir": "y", "output_dir": "z"},
+            "=y holds no config.json",
+        ),
+        ("export", {"model_dir": "y", "export_dir": "z"}, "=y holds no config.json"),
+        ("segment", {"model": "m", "input": "i.nii", "output": "o.nii"}, "--model=m"),
+        ("benchmark", {"suite": "nope"}, "suite"),
+    ],
+    ids=str,
+)
+def test_refuses_by_name(module, flag_values, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in _refusal(f"experiments.{module}", **flag_values)
+    assert not list(tmp_path.iterdir())
+
+
+def test_segment_refuses_an_unknown_file_type(tmp_path):
+    (tmp_path / "saved_model.pb").touch()
+    message = _refusal(
+        "experiments.segment", model=tmp_path, input="i.nii", output="o.png"
+    )
+    assert "--output=o.png" in message
+
+
+def test_demo_spares_other_folders(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    message = _refusal("experiments.demo", output_dir=tmp_path)
+    assert "was not made by the demo" in message
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_a_config_file_without_get_config(tmp_path):
+    (tmp_path / "mine.py").write_text("x = 1\n")
+    message = _refusal(
+        "experiments.train",
+        config=tmp_path / "mine.py",
+        data_dir="x",
+        model_dir=tmp_path / "run",
+    )
+    assert "defines no get_config()" in message
