@@ -18,11 +18,18 @@ class PadToMultiple(keras.layers.Layer):
 
     def call(self, inputs):
         """Maps [batch, x, y, z, c] to a shape that `multiple` divides."""
-        sizes = ops.shape(inputs)[1:4]
-        padding = [(-size) % m for size, m in zip(sizes, self.multiple, strict=True)]
-        if all(isinstance(p, int) and p == 0 for p in padding):
-            return inputs
-        return ops.pad(inputs, [[0, 0], *([0, p] for p in padding), [0, 0]])
+        for axis, multiple in enumerate(self.multiple, 1):
+            shape = ops.shape(inputs)
+            padding = -shape[axis] % multiple
+            if isinstance(padding, int) and padding == 0:
+                continue
+            # Not ops.pad: on a CPU, TensorFlow's graph optimizer takes it into the
+            # convolution behind it and drops that one's own "same" padding (seen in
+            # 2.21, with oneDNN).
+            zeros_shape = (*shape[:axis], padding, *shape[axis + 1 :])
+            zeros = ops.zeros(zeros_shape, dtype=inputs.dtype)
+            inputs = ops.concatenate([inputs, zeros], axis=axis)
+        return inputs
 
     def compute_output_shape(self, input_shape):
         """Sizes rounded up; unknown ones stay unknown."""
