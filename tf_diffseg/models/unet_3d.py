@@ -72,6 +72,12 @@ class UNet3D(keras.Model):
         num_blocks = tuple(num_blocks)
         if skip not in SKIPS:
             raise ValueError(f"skip must be one of {list(SKIPS)}, got {skip!r}")
+        _at_least("out_channels", out_channels, 1)
+        _at_least("image_channels", image_channels, 1)
+        _at_least("mask_channels", mask_channels, 0)
+        _at_least("num_heads", num_heads, 0)
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
         if not num_channels or min(num_channels) < 1:
             raise ValueError(f"num_channels must be positive, got {num_channels}")
         if len(num_blocks) != len(num_channels) or min(num_blocks) < 1:
@@ -134,7 +140,11 @@ class UNet3D(keras.Model):
             out_channels, patch_size, patch_size, dtype="float32", name="head"
         )(features)
         logits = CropLike(dtype="float32", name="crop")(logits, inputs["image"])
-        super().__init__(inputs=inputs, outputs=logits, dtype=dtype, **kwargs)
+        super().__init__(inputs=inputs, outputs=logits, **kwargs)
+        # A functional model takes no dtype: it would be saved, and its loss scaled,
+        # by the global policy.
+        if dtype is not None:
+            self.dtype_policy = dtype
 
         self.out_channels = out_channels
         self.image_channels = image_channels
@@ -178,6 +188,11 @@ class UNet3D(keras.Model):
     def from_config(cls, config, custom_objects=None):
         """Rebuilds the network from its constructor arguments."""
         return cls(**config)
+
+
+def _at_least(name, number, least):
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, got {number}")
 
 
 def _per_axis(name, sizes):
