@@ -18,17 +18,28 @@ def random_patch(image, label, patch_shape, seed):
     Returns:
         (image, label) of shapes (*patch_shape, channels) and patch_shape.
     """
+    image = tf.convert_to_tensor(image)
     shape = tf.shape(label)
-    missing = tf.maximum(tf.constant(patch_shape) - shape, 0)
-    padding = tf.stack([missing // 2, missing - missing // 2], axis=1)
-    darkest = tf.reduce_min(image, axis=[0, 1, 2])
-    # tf.pad takes one value for all channels: pad what lies above the darkest.
-    image = tf.pad(image - darkest, tf.pad(padding, [[0, 1], [0, 0]])) + darkest
-    label = tf.pad(label, padding)
-
-    num_places = shape + missing - tf.constant(patch_shape) + 1
+    kept = tf.minimum(shape, patch_shape)
+    num_places = shape - kept + 1
     uniform = tf.random.stateless_uniform([3], seed, alg=tf.random.Algorithm.PHILOX)
     start = tf.cast(uniform * tf.cast(num_places, tf.float32), tf.int32)
     start = tf.minimum(start, num_places - 1)
-    image = tf.slice(image, tf.pad(start, [[0, 1]]), [*patch_shape, -1])
-    return image, tf.slice(label, start, patch_shape)
+    image_patch = tf.slice(image, tf.pad(start, [[0, 1]]), [*tf.unstack(kept), -1])
+    label_patch = tf.slice(label, start, kept)
+
+    missing = patch_shape - kept
+    padding = tf.stack([missing // 2, missing - missing // 2], axis=1)
+    # tf.pad takes one value for all channels.
+    inside = tf.pad(tf.ones([*tf.unstack(kept), 1], tf.bool), _and_channels(padding))
+    image_patch = tf.pad(image_patch, _and_channels(padding))
+    darkest = tf.reduce_min(image, axis=[0, 1, 2])
+    image_patch = tf.where(inside, image_patch, darkest)
+    return (
+        tf.ensure_shape(image_patch, [*patch_shape, image.shape[-1]]),
+        tf.ensure_shape(tf.pad(label_patch, padding), patch_shape),
+    )
+
+
+def _and_channels(padding):
+    return tf.pad(padding, [[0, 1], [0, 0]])
