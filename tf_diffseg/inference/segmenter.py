@@ -34,6 +34,7 @@ class Segmenter:
             int32 [i, j, k], values of `label_values`.
         """
         preprocessed, _ = self.preprocessor(image, affine)
+        seed = tf.convert_to_tensor(seed)
         probabilities = self.sample(preprocessed[tf.newaxis], seed[tf.newaxis])[0]
         class_ids = self.class_ids(probabilities, tf.shape(image)[:3], affine)
         return tf.gather(tf.constant(self.label_values, tf.int32), class_ids)
