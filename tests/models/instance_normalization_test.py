@@ -1,0 +1,103 @@
+"""Instance normalisation against numpy."""
+
+import numpy as np
+import pytest
+
+from tests.models.layer_contract import assert_layer_contract
+from tests.models.toy_network import outputs_of, randomize_weights
+from tf_diffseg.models import InstanceNormalization
+
+
+def _features(shape=(2, 5, 4, 9, 6), mean=1.0):
+    rng = np.random.default_rng(0)
+    return rng.normal(mean, 3.0, shape).astype(np.float32)
+
+
+def _reference(features, axes, epsilon, scale=1.0, shift=0.0):
+    features = features.astype(np.float64)
+    mean = features.mean(axis=axes, keepdims=True)
+    variance = features.var(axis=axes, keepdims=True)
+    return (features - mean) / np.sqrt(variance + epsilon) * scale + shift
+
+
+@pytest.mark.parametrize("inputs", [[_features()], [_features(), np.ones((2, 3), "f")]])
+def test_contract(inputs, tmp_path):
+    arguments = {"axes": (1, 2), "epsilon": 0.5}
+    assert_layer_contract(InstanceNormalization, arguments, inputs, tmp_path)
+
+
+@pytest.mark.parametrize("axes", [(1, 2, 3), (1, 2), (3,)])
+@pytest.mark.parametrize("epsilon", [1e-5, 0.5])
+def test_a_new_layer_normalises(axes, epsilon):
+    layer = InstanceNormalization(axes, epsilon)
+    np.testing.assert_allclose(
+        outputs_of(layer, _features()),
+        _reference(_features(), axes, epsilon),
+        atol=1e-5,
+    )
+
+
+def test_scale_and_shift_per_channel():
+    layer = InstanceNormalization()
+    layer.build((None, None, None, None, 6))
+    randomize_weights(layer)
+    gamma, beta = layer.get_weights()
+    np.testing.assert_allclose(
+        outputs_of(layer, _features()),
+        _reference(_features(), (1, 2, 3), 1e-5, gamma, beta),
+        atol=1e-5,
+    )
+
+
+def test_condition_modulates_scale_and_shift_of_its_example():
+    condition = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
+    layer = InstanceNormalization()
+    layer.build((None, None, None, None, 6), (None, 3))
+    randomize_weights(layer)
+    weights = {weight.path.split("/")[-1]: weight.numpy() for weight in layer.weights}
+    modulation = condition @ weights["kernel"] + weights["bias"]
+    factor, offset = np.split(modulation[:, None, None, None, :], 2, axis=-1)
+    expected = _reference(
+        _features(),
+        (1, 2, 3),
+        1e-5,
+        weights["gamma"] * (1.0 + factor),
+        weights["beta"] + offset,
+    )
+    np.testing.assert_allclose(
+        outputs_of(layer, _features(), condition), expected, atol=1e-5
+    )
+
+
+def test_modulation_starts_at_nothing():
+    condition = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
+    with_condition = outputs_of(InstanceNormalization(), _features(), condition)
+    without = outputs_of(InstanceNormalization(), _features())
+    np.testing.assert_array_equal(with_condition, without)
+
+
+def test_a_mean_of_ten_deviations_costs_two_digits():
+    # The variance is then the small difference of two large numbers.
+    features = _features((1, 16, 16, 16, 2), mean=30.0)
+    expected = _reference(features, (1, 2, 3), 1e-5)
+    outputs = outputs_of(InstanceNormalization(), features)
+    np.testing.assert_allclose(outputs, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, -700.0])
+def test_constant_features_become_the_shift(value):
+    layer = InstanceNormalization()
+    layer.build((None, None, None, None, 2))
+    layer.beta.assign([1.0, -2.0])
+    features = np.full((1, 4, 4, 4, 2), value, np.float32)
+    expected = np.broadcast_to([1.0, -2.0], features.shape)
+    np.testing.assert_allclose(outputs_of(layer, features), expected, atol=1e-6)
+
+
+def test_statistics_are_float32_under_mixed_float16():
+    # The square of 400 is beyond float16, and so is the sum of 4096 times 30.
+    features = _features((1, 16, 16, 16, 2), mean=30.0) * 13.0
+    layer = InstanceNormalization(dtype="mixed_float16")
+    expected = _reference(features.astype(np.float16), (1, 2, 3), 1e-5)
+    # float16 holds 3 to 1e-3, and the outputs reach 4.
+    np.testing.assert_allclose(outputs_of(layer, features), expected, atol=2e-3)
