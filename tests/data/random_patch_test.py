@@ -1,0 +1,109 @@
+"""Random patches: where they lie and what they hold."""
+
+import collections
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffseg.data.random_patch import random_patch
+
+
+def _case(shape, channels=2):
+    """An image whose first channel is its label, every voxel another value."""
+    label = 1 + np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
+    rng = np.random.default_rng(0)
+    others = rng.normal(size=(*shape, channels - 1))
+    image = np.concatenate([label[..., np.newaxis], others], axis=-1)
+    return image.astype(np.float32), label
+
+
+def _seed(value):
+    return tf.constant([value, 7], tf.int64)
+
+
+def _start(label, shape):
+    """Where in a volume of `_case` the first voxel of a patch lies."""
+    return tuple(int(i) for i in np.unravel_index(int(label[0, 0, 0]) - 1, shape))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    "shape, patch_shape",
+    [((7, 6, 5), (3, 4, 2)), ((7, 6, 5), (7, 6, 5)), ((4, 4, 4), (1, 1, 1))],
+)
+def test_is_the_same_cut_of_image_and_label(shape, patch_shape, seed):
+    image, label = _case(shape)
+    patch, patch_label = random_patch(image, label, patch_shape, _seed(seed))
+    x, y, z = _start(patch_label, shape)
+    cut = np.s_[x : x + patch_shape[0], y : y + patch_shape[1], z : z + patch_shape[2]]
+    assert patch_label.shape == patch_shape
+    np.testing.assert_array_equal(patch_label, label[cut])
+    np.testing.assert_array_equal(patch, image[cut])
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("shape", [(3, 6, 7), (3, 2, 1), (5, 4, 4)])
+def test_short_axes_are_padded_on_both_sides(shape, seed):
+    patch_shape = (6, 5, 4)
+    image, label = _case(shape)
+    patch, patch_label = (
+        array.numpy() for array in random_patch(image, label, patch_shape, _seed(seed))
+    )
+    assert patch.shape == (*patch_shape, 2)
+    inside = patch_label > 0
+    # Padded by half of what is missing, the odd voxel at the end.
+    for axis, (size, wanted) in enumerate(zip(shape, patch_shape, strict=True)):
+        before = max(wanted - size, 0) // 2
+        others = tuple(other for other in range(3) if other != axis)
+        found = np.flatnonzero(inside.any(axis=others))
+        np.testing.assert_array_equal(
+            found, np.arange(before, before + min(size, wanted))
+        )
+    flat = patch_label[inside] - 1
+    np.testing.assert_array_equal(patch[inside], image.reshape(-1, 2)[flat])
+    np.testing.assert_array_equal(
+        patch[~inside],
+        np.broadcast_to(image.min(axis=(0, 1, 2)), (np.sum(~inside), 2)),
+    )
+
+
+def test_every_place_is_reached_about_equally_often():
+    shape, patch_shape = (4, 3, 6), (2, 3, 4)
+    image, label = _case(shape)
+    labels = tf.data.Dataset.range(900).map(
+        lambda seed: random_patch(image, label, patch_shape, tf.stack([seed, 0]))[1]
+    )
+    counts = collections.Counter(_start(patch, shape) for patch in labels)
+    assert set(counts) == set(itertools.product(range(3), range(1), range(3)))
+    # 100 each are expected, give or take 9.4.
+    assert min(counts.values()) > 60
+    assert max(counts.values()) < 140
+
+
+@pytest.mark.parametrize("shape", [(7, 6, 5), (3, 6, 2)])
+def test_dataset_map_gives_the_eager_patch(shape):
+    image, label = _case(shape)
+    dataset = tf.data.Dataset.range(4).map(
+        lambda seed: random_patch(image, label, (4, 4, 4), tf.stack([seed, 7]))
+    )
+    assert dataset.element_spec[0].shape == (4, 4, 4, 2)
+    assert dataset.element_spec[1].shape == (4, 4, 4)
+    for seed, (patch, patch_label) in enumerate(dataset):
+        expected, expected_label = random_patch(image, label, (4, 4, 4), _seed(seed))
+        np.testing.assert_array_equal(patch, expected)
+        np.testing.assert_array_equal(patch_label, expected_label)
+
+
+def test_the_seed_alone_says_where():
+    image, label = _case((9, 9, 9))
+
+    def start(seed):
+        return _start(random_patch(image, label, (2, 2, 2), seed)[1], (9, 9, 9))
+
+    tf.random.set_seed(1)
+    first = [start(_seed(value)) for value in range(6)]
+    tf.random.set_seed(2)
+    assert [start(_seed(value)) for value in range(6)] == first
+    assert len(set(first)) > 1
