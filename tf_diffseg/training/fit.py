@@ -47,8 +47,10 @@ def fit(
     first_epoch = 0
     if checkpoints:
         first_epoch = checkpoint_epoch(checkpoints[-1])
-        model.optimizer.build(model.trainable_variables)
-        model.load_weights(checkpoints[-1])
+        with model.distribute_strategy.scope():
+            # Without its variables the optimizer would not be read.
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(checkpoints[-1])
     if first_epoch >= epochs:
         return 0
     logs_dir = folder / "logs"
