@@ -23,7 +23,7 @@ class TrainConfig:
     )
     batch_size: int = _value(2, "Patches in a batch, over all devices.")
     epochs: int = _value(10, "Passes over the training cases.")
-    learning_rate: float = _value(1e-3, "Highest learning rate; decays to 0 by cosine.")
+    learning_rate: float = _value(3e-3, "Highest learning rate; decays to 0 by cosine.")
     warmup_steps: int = _value(50, "Steps of linear rise to the learning rate.")
     weight_decay: float = _value(1e-4, "Weight decay of AdamW.")
     gradient_clip: float = _value(1.0, "Largest norm of a weight's gradient.")

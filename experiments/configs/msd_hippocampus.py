@@ -17,6 +17,6 @@ def get_config():
         patch_shape=(40, 56, 40),
         batch_size=2,
         epochs=20,
-        learning_rate=1e-3,
+        learning_rate=3e-3,
         num_channels=(16, 32, 64, 128),
     )

@@ -6,7 +6,9 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "encode_example": "example_schema",
+        "evaluation_dataset": "input_pipeline",
         "parse_example": "example_schema",
         "shard_file_name": "example_schema",
+        "training_dataset": "input_pipeline",
     },
 )

@@ -33,12 +33,13 @@ class UNet3D(keras.Model):
             noisy mask and time, the baseline that is no diffusion model.
         num_channels: features at each resolution, finest first.
         num_blocks: residual blocks at each resolution, finest first, on the way
-            down and again on the way up; by default one at the finest, where a
-            block costs most, and two at the others.
+            down and again on the way up, and once at the coarsest; by default one
+            at the finest, where a block costs most, and two at the others.
         kernel_size: of the convolutions, per axis.
         patch_size: voxels per axis that one finest feature stands for.
         scale_factor: between one resolution and the next, per axis.
-        num_heads: attention heads at the coarsest resolution; 0 for none.
+        num_heads: heads of the attention that follows the first block at the
+            coarsest resolution; 0 for none.
         skip: "add" or "concat", how the way up takes in the features of the way
             down.
         dropout: share of features dropped inside a residual block.
@@ -124,12 +125,12 @@ class UNet3D(keras.Model):
         down = functools.partial(conv, kernel_size=kernel_size, strides=scale_factor)
         features, skips = _encode(features, num_channels, num_blocks, block, down)
 
-        features = block(features, num_channels[-1], "bottom_0")
-        if num_heads:
-            features = SelfAttention3D(
-                num_heads, axes, dtype=dtype, name="bottom_attention"
-            )(features)
-            features = block(features, num_channels[-1], "bottom_1")
+        for index in range(num_blocks[-1]):
+            features = block(features, num_channels[-1], f"bottom_{index}")
+            if num_heads and index == 0:
+                features = SelfAttention3D(
+                    num_heads, axes, dtype=dtype, name="bottom_attention"
+                )(features)
 
         features = _decode(features, skips, num_channels, num_blocks, block, merge, up)
 
@@ -225,14 +226,13 @@ def _inputs(image_channels, mask_channels):
 
 
 def _encode(features, num_channels, num_blocks, block, down):
-    """Way down; returns the coarsest features and those before each step down."""
+    """Way down; returns the first coarsest features and those of finer levels."""
     skips = []
-    for level, channels in enumerate(num_channels):
-        if level:
-            skips.append(features)
-            features = down(channels, name=f"down_{level}")(features)
+    for level, channels in enumerate(num_channels[:-1]):
         for index in range(num_blocks[level]):
             features = block(features, channels, f"encoder_{level}_{index}")
+        skips.append(features)
+        features = down(num_channels[level + 1], name=f"down_{level}")(features)
     return features, skips
 
 
