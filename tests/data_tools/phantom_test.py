@@ -39,7 +39,7 @@ def test_grids_differ_as_real_ones_do(cases):
         assert case.image.shape == case.label.shape
         assert min(case.image.shape) >= 36 and max(case.image.shape) <= 56
         spacing = np.linalg.norm(case.affine[:3, :3], axis=0)
-        assert 0.8 <= spacing.min() and spacing.max() <= 1.6
+        assert spacing.min() >= 0.8 and spacing.max() <= 1.6
     orientations = {nib.aff2axcodes(case.affine) for case in cases}
     assert len(orientations) > 2
     oblique = [np.count_nonzero(case.affine[:3, :3]) > 3 for case in cases]

@@ -28,4 +28,3 @@ def mean_over_samples(sample, image, seed, num_samples):
     for index in range(1, num_samples):
         total += sample(image, derived_seeds(seed, tf.fill(tf.shape(seed), index)))
     return total / num_samples
-
