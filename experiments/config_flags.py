@@ -23,7 +23,7 @@ def define_config_flags():
     """Defines the flags; without a value each keeps what the config says."""
     types = typing.get_type_hints(TrainConfig)
     for field in dataclasses.fields(TrainConfig):
-        help_text = f"{field.metadata['help']} Default: what --config says."
+        help_text = field.metadata["help"]
         if field.name in _CHOICES:
             flags.DEFINE_enum(field.name, None, _CHOICES[field.name], help_text)
         elif types[field.name] is int:

@@ -3,7 +3,8 @@ r"""Trains a diffusion model on converted shards.
     python -m experiments.train --config=msd_hippocampus \
         --data_dir=SHARDS --model_dir=RUN
 
-The same command on the same folder resumes a run that was stopped.
+The same command on the same folder resumes a run that was stopped. A flag of a value
+that the config holds, such as --epochs, replaces it; without the flag it stays.
 """
 
 from absl import flags
@@ -27,6 +28,7 @@ _MODEL_DIR = flags.DEFINE_string(
 )
 flags.mark_flags_as_required(["config", "data_dir", "model_dir"])
 config_flags.define_config_flags()
+flags.adopt_module_key_flags(config_flags)  # So that --help lists them.
 
 
 def main(argv):
