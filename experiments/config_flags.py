@@ -6,7 +6,6 @@ import typing
 from absl import flags
 
 from data_tools.command_line import parse_numbers
-from data_tools.errors import InputError
 from experiments.train_config import TrainConfig
 
 # Closed choices; the library's enums hold the same values.
@@ -44,7 +43,8 @@ def override(config):
         A new one.
 
     Raises:
-        InputError: a flag of several numbers holds something else.
+        InputError: a flag of several numbers holds something else, or a value is
+            too small.
     """
     given = {}
     for field in dataclasses.fields(TrainConfig):
@@ -59,7 +59,4 @@ def override(config):
 def _integers(name, text):
     per_resolution = name in ("num_channels", "num_blocks")
     count = len(text.split(",")) if per_resolution else 3
-    values = parse_numbers(name, text, count, int)
-    if min(values) < 1:
-        raise InputError(f"--{name}={text}: expected positive numbers")
-    return values
+    return parse_numbers(name, text, count, int)

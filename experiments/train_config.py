@@ -10,8 +10,9 @@ from data_tools.errors import InputError
 CONFIGS_DIR = pathlib.Path(__file__).parent / "configs"
 
 
-def _value(default, help_text):
-    return dataclasses.field(default=default, metadata={"help": help_text})
+def _value(default, help_text, at_least=None):
+    metadata = {"help": help_text, "at_least": at_least}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,47 +20,75 @@ class TrainConfig:
     """Values of a training run; each is a flag of `experiments.train` as well."""
 
     patch_shape: tuple[int, ...] = _value(
-        (48, 48, 48), "Voxels of the random patches that are trained on: x,y,z."
+        (48, 48, 48),
+        "Voxels of the random patches that are trained on: x,y,z.",
+        at_least=1,
     )
-    batch_size: int = _value(2, "Patches in a batch, over all devices.")
-    epochs: int = _value(10, "Passes over the training cases.")
-    learning_rate: float = _value(3e-3, "Highest learning rate; decays to 0 by cosine.")
-    warmup_steps: int = _value(50, "Steps of linear rise to the learning rate.")
-    weight_decay: float = _value(1e-4, "Weight decay of AdamW.")
-    gradient_clip: float = _value(1.0, "Largest norm of a weight's gradient.")
-    validation_frequency: int = _value(5, "Epochs from one validation to the next.")
-    seed: int = _value(0, "Seed of weights, order of cases, patches and noise.")
+    batch_size: int = _value(2, "Patches in a batch, over all devices.", at_least=1)
+    epochs: int = _value(10, "Passes over the training cases.", at_least=1)
+    learning_rate: float = _value(
+        3e-3, "Highest learning rate; decays to 0 by cosine.", at_least=0
+    )
+    warmup_steps: int = _value(
+        50, "Steps of linear rise to the learning rate.", at_least=0
+    )
+    weight_decay: float = _value(1e-4, "Weight decay of AdamW.", at_least=0)
+    gradient_clip: float = _value(
+        1.0, "Largest norm of a weight's gradient.", at_least=0
+    )
+    validation_frequency: int = _value(
+        5, "Epochs from one validation to the next.", at_least=1
+    )
+    seed: int = _value(
+        0, "Seed of weights, order of cases, patches and noise.", at_least=0
+    )
 
-    strategy: str = _value(
-        "recycling", "What to train on: recycling, diffusion or supervised."
-    )
+    strategy: str = _value("recycling", "What the network is trained on.")
     num_timesteps: int = _value(5, "Diffusion steps of training and of sampling.")
     num_timesteps_beta: int = _value(1001, "Steps that the schedule is defined over.")
-    beta_schedule: str = _value(
-        "linear", "Noise schedule: linear, quadratic, cosine, warmup10 or warmup50."
+    beta_schedule: str = _value("linear", "Noise schedule.")
+    model_output: str = _value("x_start", "What the network predicts.")
+    sampler: str = _value("ddim", "Sampler of validation.")
+    dice_weight: float = _value(1.0, "Weight of the Dice loss.", at_least=0)
+    cross_entropy_weight: float = _value(
+        1.0, "Weight of the cross-entropy.", at_least=0
     )
-    model_output: str = _value("x_start", "What the network predicts: x_start, noise.")
-    sampler: str = _value("ddim", "Sampler of validation: ddim or ddpm.")
-    dice_weight: float = _value(1.0, "Weight of the Dice loss.")
-    cross_entropy_weight: float = _value(1.0, "Weight of the cross-entropy.")
-    focal_weight: float = _value(0.0, "Weight of the focal loss.")
+    focal_weight: float = _value(0.0, "Weight of the focal loss.", at_least=0)
 
     num_channels: tuple[int, ...] = _value(
-        (16, 32, 64, 128), "Features at each resolution, finest first."
+        (16, 32, 64, 128), "Features at each resolution, finest first.", at_least=1
     )
     num_blocks: tuple[int, ...] | None = _value(
-        None, "Residual blocks at each resolution; by default 1,2,2,..."
+        None, "Residual blocks at each resolution; by default 1,2,2,...", at_least=1
     )
-    kernel_size: tuple[int, ...] = _value((3, 3, 3), "Convolution kernel: x,y,z.")
+    kernel_size: tuple[int, ...] = _value(
+        (3, 3, 3), "Convolution kernel: x,y,z.", at_least=1
+    )
     patch_size: tuple[int, ...] = _value(
-        (1, 1, 1), "Voxels that one finest feature stands for: x,y,z."
+        (1, 1, 1), "Voxels that one finest feature stands for: x,y,z.", at_least=1
     )
     scale_factor: tuple[int, ...] = _value(
-        (2, 2, 2), "Between one resolution and the next: x,y,z."
+        (2, 2, 2), "Between one resolution and the next: x,y,z.", at_least=1
     )
-    num_heads: int = _value(4, "Attention heads at the coarsest resolution, or 0.")
-    skip: str = _value("add", "How skip connections join: add or concat.")
-    dropout: float = _value(0.0, "Share of features dropped inside a block.")
+    num_heads: int = _value(
+        4, "Attention heads at the coarsest resolution, or 0.", at_least=0
+    )
+    skip: str = _value("add", "How skip connections join.")
+    dropout: float = _value(
+        0.0, "Share of features dropped inside a block.", at_least=0
+    )
+
+    def __post_init__(self):
+        """Raises InputError where a value is too small."""
+        for field in dataclasses.fields(self):
+            value, at_least = getattr(self, field.name), field.metadata["at_least"]
+            if value is None or at_least is None:
+                continue
+            smallest = min(value, default=0) if isinstance(value, tuple) else value
+            if smallest < at_least:
+                raise InputError(
+                    f"{field.name} must be at least {at_least}, got {value}"
+                )
 
     def to_json(self):
         """The values as JSON text, one a line."""
