@@ -1,7 +1,7 @@
 r"""Medical Segmentation Decathlon, Task04 Hippocampus.
 
     python -m data_tools.convert_nifti --output_dir=SHARDS \
-        --dataset_json=Task04_Hippocampus/dataset.json --volume_shape=48,64,48
+        --dataset_json=Task04_Hippocampus/dataset.json --volume_shape=40,56,40
     python -m experiments.train --config=msd_hippocampus \
         --data_dir=SHARDS --model_dir=RUN
 
@@ -12,11 +12,11 @@ from experiments.train_config import TrainConfig
 
 
 def get_config():
-    """Patches of 40x56x40 out of volumes padded to 48x64x48."""
+    """Whole volumes of 40x56x40, which hold every labelled voxel."""
     return TrainConfig(
         patch_shape=(40, 56, 40),
         batch_size=2,
-        epochs=20,
+        epochs=16,
         learning_rate=3e-3,
         num_channels=(16, 32, 64, 128),
     )

@@ -19,7 +19,7 @@ def cross_entropy_loss(mask, logits, exclusive=True):
     """
     mask, logits = as_floats(mask, logits)
     if exclusive:
-        loss = tf.nn.softmax_cross_entropy_with_logits(labels=mask, logits=logits)
+        loss = -tf.reduce_sum(mask * tf.nn.log_softmax(logits), axis=-1)
     else:
         binary = tf.nn.sigmoid_cross_entropy_with_logits(labels=mask, logits=logits)
         loss = tf.reduce_mean(binary, axis=-1)
