@@ -42,7 +42,7 @@ def main(argv):
         output_dir=shards,
         split="train=0.6,validation=0.1,test=0.3",
         spacing_mm="1.5,1.5,1.5",
-        volume_shape="48,48,48",
+        volume_shape="40,40,40",
     )
     _call("experiments.train", config="demo", data_dir=shards, model_dir=run)
     _call("experiments.evaluate", data_dir=shards, model_dir=run, output_dir=results)

@@ -1,7 +1,7 @@
 """The phantoms of `make demo`: shows that all parts work together.
 
-Made for shards of `data_tools.make_phantom` at 1.5 mm. See
-`python -m experiments.demo` for the whole chain.
+For the 40 cases of `data_tools.make_phantom`, converted at 1.5 mm to 40x40x40 voxels.
+See `python -m experiments.demo` for the whole chain.
 """
 
 from experiments.train_config import TrainConfig
@@ -12,7 +12,7 @@ def get_config():
     return TrainConfig(
         patch_shape=(40, 40, 40),
         batch_size=2,
-        epochs=16,
-        validation_frequency=8,
+        epochs=40,
+        validation_frequency=20,
         num_channels=(16, 32, 64),
     )
