@@ -21,7 +21,8 @@ class TrainConfig:
 
     patch_shape: tuple[int, ...] = _value(
         (48, 48, 48),
-        "Voxels of the random patches that are trained on: x,y,z.",
+        "Voxels of the random patches that are trained on: x,y,z. Volumes are "
+        "segmented whole, so their own shape is best where memory allows.",
         at_least=1,
     )
     batch_size: int = _value(2, "Patches in a batch, over all devices.", at_least=1)
