@@ -18,7 +18,14 @@ def lazy_exports(package, modules):
 
     Returns:
         `(__getattr__, __dir__, __all__)` to assign in the package.
+
+    Raises:
+        ValueError: a name is that of a module of the package: once somebody imports
+            the module, Python would find it in place of the export.
     """
+    shadowed = sorted(set(modules) & set(modules.values()))
+    if shadowed:
+        raise ValueError(f"{package} exports {shadowed}, names of its own modules")
 
     def getattr_(name):
         if name not in modules:

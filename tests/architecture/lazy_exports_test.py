@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.architecture import source_tree
+from tf_diffseg._lazy import lazy_exports
 
 _TREE = source_tree.repository()
 _EXPORTING = sorted(name for name, module in _TREE.modules.items() if module.exports)
@@ -48,3 +49,8 @@ def test_unknown_name_is_an_attribute_error():
     package = importlib.import_module("tf_diffseg.diffusion")
     with pytest.raises(AttributeError, match="tf_diffseg.diffusion.*no_such_name"):
         _ = package.no_such_name
+
+
+def test_an_export_may_not_have_the_name_of_a_module():
+    with pytest.raises(ValueError, match=r"exports \['dice'\]"):
+        lazy_exports("package", {"dice": "dice", "focal_loss": "focal"})
