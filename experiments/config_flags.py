@@ -46,13 +46,13 @@ def override(config):
         InputError: a flag of several numbers holds something else, or a value is
             too small.
     """
+    types = typing.get_type_hints(TrainConfig)
     given = {}
-    for field in dataclasses.fields(TrainConfig):
-        value = flags.FLAGS[field.name].value
-        if value is None:
-            continue
-        is_text = isinstance(value, str) and field.name not in _CHOICES
-        given[field.name] = _integers(field.name, value) if is_text else value
+    for name, kind in types.items():
+        value = flags.FLAGS[name].value
+        if value is not None:
+            is_plain = kind in (int, float, str)
+            given[name] = value if is_plain else _integers(name, value)
     return dataclasses.replace(config, **given)
 
 

@@ -8,6 +8,17 @@ import pathlib
 from data_tools.errors import InputError
 
 CONFIGS_DIR = pathlib.Path(__file__).parent / "configs"
+_OF_TRAINING = (
+    "patch_shape",
+    "batch_size",
+    "epochs",
+    "learning_rate",
+    "warmup_steps",
+    "weight_decay",
+    "gradient_clip",
+    "validation_frequency",
+)
+_OF_AUGMENTATION = ("rotation_degrees", "zoom", "flip_axes")
 
 
 def _value(default, help_text, at_least=None):
@@ -36,6 +47,15 @@ class TrainConfig:
     weight_decay: float = _value(1e-4, "Weight decay of AdamW.", at_least=0)
     gradient_clip: float = _value(
         1.0, "Largest norm of a weight's gradient.", at_least=0
+    )
+    rotation_degrees: float = _value(
+        15.0, "Augmentation: largest rotation about each axis.", at_least=0
+    )
+    zoom: float = _value(
+        0.15, "Augmentation: largest change of size, as a share.", at_least=0
+    )
+    flip_axes: str = _value(
+        "", "Augmentation: axes to mirror, of xyz; RAS+, so x is left and right."
     )
     validation_frequency: int = _value(
         5, "Epochs from one validation to the next.", at_least=1
@@ -105,20 +125,15 @@ class TrainConfig:
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is not the config of a run: {error}") from error
 
+    def augmentation(self):
+        """Those values that `tf_diffseg.data.augment` takes, under its names."""
+        return {name: getattr(self, name) for name in _OF_AUGMENTATION}
+
     def model_arguments(self):
         """Those values that `DiffusionUNet3D` takes, under its names."""
-        of_training = (
-            "patch_shape",
-            "batch_size",
-            "epochs",
-            "learning_rate",
-            "warmup_steps",
-            "weight_decay",
-            "gradient_clip",
-            "validation_frequency",
-        )
+        others = (*_OF_TRAINING, *_OF_AUGMENTATION)
         values = dataclasses.asdict(self)
-        return {name: v for name, v in values.items() if name not in of_training}
+        return {name: v for name, v in values.items() if name not in others}
 
 
 def load_config(name_or_file):

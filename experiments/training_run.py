@@ -48,6 +48,7 @@ def train(config, manifest, shard_paths, run_folder):
             config.batch_size,
             config.seed,
             first_epoch,
+            **config.augmentation(),
         )
 
     validation_dataset = None

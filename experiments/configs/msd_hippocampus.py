@@ -16,7 +16,8 @@ def get_config():
     return TrainConfig(
         patch_shape=(40, 56, 40),
         batch_size=2,
-        epochs=16,
+        epochs=24,
         learning_rate=3e-3,
+        flip_axes="x",  # Both sides are there, and their parts are named alike.
         num_channels=(16, 32, 64, 128),
     )

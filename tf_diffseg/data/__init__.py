@@ -5,6 +5,7 @@ from tf_diffseg._lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "augment": "augmentation",
         "encode_example": "example_schema",
         "evaluation_dataset": "input_pipeline",
         "parse_example": "example_schema",

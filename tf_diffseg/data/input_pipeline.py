@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tf_diffseg.data.augmentation import augment
 from tf_diffseg.data.example_schema import KEYS, TRAINING_KEYS, parse_example
 from tf_diffseg.data.random_patch import random_patch
 
@@ -14,10 +15,11 @@ def training_dataset(
     seed=0,
     first_epoch=0,
     shuffle_buffer=256,
+    **augmentation,
 ):
-    """Batches of random patches, epoch after epoch without end.
+    """Batches of augmented random patches, epoch after epoch without end.
 
-    The order of the cases and the place of the patches are functions of (seed,
+    The order of the cases, their augmentation and their patches are functions of (seed,
     epoch, position in the epoch), so a run that starts at `first_epoch` sees what
     an uninterrupted one would have seen. An epoch has `num_examples //
     batch_size` batches; the cases left over are others in every epoch.
@@ -30,6 +32,8 @@ def training_dataset(
         seed: int.
         first_epoch: epoch to start with.
         shuffle_buffer: how many serialized cases are shuffled at a time.
+        **augmentation: arguments of `augmentation.augment`; without any, cases
+            stay as they are.
 
     Returns:
         Infinite dataset of dicts: `image` float32 [batch, x, y, z, channels],
@@ -56,9 +60,17 @@ def training_dataset(
 
     def load(seed_example, record):
         example = parse_example(record, TRAINING_KEYS)
-        image, label = random_patch(
-            example["image"], example["label"], patch_shape, seed_example
+        seed_change, seed_patch = tf.unstack(
+            tf.random.split(seed_example, alg=tf.random.Algorithm.PHILOX)
         )
+        image, label = augment(
+            example["image"],
+            example["label"],
+            example["spacing_mm"],
+            seed_change,
+            **augmentation,
+        )
+        image, label = random_patch(image, label, patch_shape, seed_patch)
         return {"image": image, "label": label}
 
     epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
