@@ -1,6 +1,7 @@
 """One training run: model, data and optimizer out of a config."""
 
 import keras
+import tensorflow as tf
 
 from data_tools.errors import InputError
 from tf_diffseg.data.input_pipeline import evaluation_dataset, training_dataset
@@ -22,6 +23,14 @@ def train(config, manifest, shard_paths, run_folder):
     Raises:
         InputError: values do not fit one another, or the folder's run.
     """
+    run_folder.check(config, manifest)
+    num_epochs = run_folder.num_epochs()
+    if num_epochs >= config.epochs:
+        print(
+            f"the run in {run_folder.path} has {num_epochs} epoch(s) already, "
+            f"{config.epochs} are asked for; nothing to do"
+        )
+        return
     num_cases = len(manifest.split("train").uids)
     steps_per_epoch = num_cases // config.batch_size
     strategy = mirrored_strategy()
@@ -35,10 +44,14 @@ def train(config, manifest, shard_paths, run_folder):
     print(
         f"{manifest.dataset}: {num_cases} training cases, "
         f"{manifest.num_classes} classes; {model.count_params():,} parameters; "
-        f"{config.epochs} epochs of {steps_per_epoch} steps; "
+        f"{config.epochs} epoch(s) of {steps_per_epoch} steps; "
         f"{strategy.num_replicas_in_sync} device(s)",
         flush=True,
     )
+    if num_epochs:
+        print(f"going on after epoch {num_epochs}", flush=True)
+    if "validation" not in shard_paths:
+        print("the data has no split validation; nothing is validated", flush=True)
 
     def make_dataset(first_epoch):
         return training_dataset(
@@ -54,19 +67,24 @@ def train(config, manifest, shard_paths, run_folder):
     validation_dataset = None
     if "validation" in shard_paths:
         cases = evaluation_dataset(shard_paths["validation"], ("image", "label"))
-        validation_dataset = cases.batch(1)
-    num_epochs = fit(
-        model,
-        make_dataset,
-        run_folder.path,
-        config.epochs,
-        steps_per_epoch,
-        config.batch_size,
-        validation_dataset,
-        config.validation_frequency,
-    )
-    if not num_epochs:
-        print(f"the run has its {config.epochs} epochs already; nothing to do")
+        # Keras takes the end of a data set of unknown length for a fault.
+        num_validation_cases = len(manifest.split("validation").uids)
+        validation_dataset = cases.batch(1).apply(
+            tf.data.experimental.assert_cardinality(num_validation_cases)
+        )
+    try:
+        fit(
+            model,
+            make_dataset,
+            run_folder.path,
+            config.epochs,
+            steps_per_epoch,
+            config.batch_size,
+            validation_dataset,
+            config.validation_frequency,
+        )
+    except FloatingPointError as error:
+        raise InputError(f"--model_dir={run_folder.path}: {error}") from error
     print(f"run folder: {run_folder.path}")
 
 

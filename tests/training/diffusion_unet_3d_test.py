@@ -162,6 +162,11 @@ def test_runs_without_xla_on_cpu_compiled_or_not():
         ({"num_timesteps": 4}, "num_timesteps=4"),
         ({"strategy": "magic"}, "magic"),
         ({"strategy": "supervised", "model_output": "noise"}, "model_output=noise"),
+        (
+            {"strategy": "recycling", "model_output": "noise"},
+            "needs strategy=diffusion",
+        ),
+        ({"dice_weight": -1.0}, "loss weights must be positive"),
         ({"dice_weight": 0.0, "cross_entropy_weight": 0.0}, "all loss weights are 0"),
     ],
 )
@@ -170,6 +175,43 @@ def test_refuses(arguments, message):
         DiffusionUNet3D(**({"num_classes": 2, "num_channels": (4,)} | arguments))
 
 
-def test_refuses_a_loss():
-    with pytest.raises(ValueError, match="loss built in"):
-        _model().compile("adam", loss="mse")
+@pytest.mark.parametrize("arguments", [{"loss": "mse"}, {"metrics": ["mae"]}])
+def test_refuses_a_loss_and_metrics(arguments):
+    with pytest.raises(ValueError, match="built in"):
+        _model().compile("adam", **arguments)
+
+
+def test_an_uncompiled_model_is_saved(tmp_path):
+    model = DiffusionUNet3D(NUM_CLASSES, num_channels=(4,), num_heads=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    image, _ = _two_halves(1)
+    np.testing.assert_array_equal(
+        model.predict(image, verbose=0), loaded.predict(image, verbose=0)
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float32])
+def test_labels_may_have_any_type_and_a_channel_axis(dtype):
+    image, label = _two_halves()
+    expected = _model().fit(image, label, verbose=0, shuffle=False).history
+    given = label[..., np.newaxis].astype(dtype)
+    assert _model().fit(image, given, verbose=0, shuffle=False).history == expected
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda image, label: (image[..., 0], label), "image must have shape"),
+        (lambda image, label: (image, label[0]), "label must have shape"),
+        (lambda image, label: (image, label + 1), "label must be below num_classes=3"),
+        (lambda image, label: (image, label - 1), "label must not be negative"),
+        (lambda image, label: (image, label, label), "sample weights"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_refuses_bad_batches(change, message, method):
+    changed = change(*_two_halves())
+    data = [tf.data.Dataset.from_tensors(changed)]
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=message):
+        getattr(_model(), method)(*data, verbose=0)

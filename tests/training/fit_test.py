@@ -123,3 +123,17 @@ def test_progress_keeps_one_line_on_a_terminal():
     text = _progress(Terminal())
     assert text.count("\n") == 1
     assert text.startswith("\r")
+
+
+def test_a_loss_that_is_no_number_leaves_the_good_checkpoint(tmp_path):
+    _fit(_model(), tmp_path, 1)
+    model = _model()
+
+    def with_nan(first_epoch):
+        nan = tf.constant(np.nan)
+        return _make_dataset(first_epoch).map(lambda b: b | {"image": b["image"] * nan})
+
+    with pytest.raises(FloatingPointError, match="loss of epoch 2 is nan"):
+        fit(model, with_nan, tmp_path, 3, STEPS_PER_EPOCH, 2)
+    kept = checkpoints.list_checkpoints(tmp_path / "checkpoints")
+    assert [checkpoints.checkpoint_epoch(path) for path in kept] == [1]

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "DiffusionUNet3D": "diffusion_unet_3d",
         "MetricsLog": "metrics_log",
         "Progress": "progress",
+        "StopOnNaN": "stop_on_nan",
         "TrainingStrategy": "noisy_mask",
         "list_checkpoints": "checkpoints",
         "mirrored_strategy": "devices",

@@ -82,7 +82,16 @@ class DiffusionUNet3D(UNet3D):
                 f"got {num_classes}"
             )
         strategy = TrainingStrategy(strategy)
+        model_output = ModelOutput(model_output)
         is_diffusion = strategy is not TrainingStrategy.SUPERVISED
+        predicts_noise = model_output is ModelOutput.NOISE
+        if predicts_noise and strategy is not TrainingStrategy.DIFFUSION:
+            # The noise that leads from a recycled mask to the ground truth holds the
+            # error of the prediction, a hundredfold at the first step.
+            raise ValueError(
+                "model_output=noise needs strategy=diffusion, "
+                f"got strategy={strategy.value}"
+            )
         super().__init__(
             out_channels=num_classes,
             image_channels=image_channels,
@@ -94,7 +103,7 @@ class DiffusionUNet3D(UNet3D):
         self.num_timesteps = num_timesteps
         self.num_timesteps_beta = num_timesteps_beta
         self.beta_schedule = BetaSchedule(beta_schedule)
-        self.model_output = ModelOutput(model_output)
+        self.model_output = model_output
         self.sampler_kind = SamplerKind(sampler)
         self.loss_weights = {
             "dice_loss": dice_weight,
@@ -112,10 +121,6 @@ class DiffusionUNet3D(UNet3D):
             )
             self.sampler = self.sampler_kind.build(self.diffusion)
             self.timestep_sampler = TimestepSampler(num_timesteps)
-        elif self.model_output is ModelOutput.NOISE:
-            raise ValueError(
-                "model_output=noise needs a diffusion strategy, got strategy=supervised"
-            )
         self._loss_means = {
             name: keras.metrics.Mean(name=name) for name in self._loss_names()
         }
@@ -128,6 +133,8 @@ class DiffusionUNet3D(UNet3D):
     def _loss_names(self):
         if self.model_output is ModelOutput.NOISE:
             return ["loss"]
+        if min(self.loss_weights.values()) < 0.0:
+            raise ValueError(f"loss weights must be positive, got {self.loss_weights}")
         names = [name for name, weight in self.loss_weights.items() if weight]
         if not names:
             raise ValueError("all loss weights are 0, there is nothing to train")
@@ -139,22 +146,25 @@ class DiffusionUNet3D(UNet3D):
         Args:
             optimizer: a Keras optimizer or its name.
             jit_compile: whether to compile with XLA; "auto" does on GPU and TPU.
-            **kwargs: passed on; a loss is built in.
+            **kwargs: passed on; loss and metrics are built in.
 
         Raises:
-            ValueError: a loss is given.
+            ValueError: a loss or metrics are given.
         """
-        if kwargs.get("loss") is not None:
-            raise ValueError(
-                "DiffusionUNet3D has its loss built in; choose it by dice_weight, "
-                "cross_entropy_weight and focal_weight"
-            )
+        for name in ("loss", "metrics", "weighted_metrics"):
+            if kwargs.get(name) is not None:
+                raise ValueError(
+                    f"{name} cannot be given: Dice and the loss are built in, and "
+                    "dice_weight, cross_entropy_weight and focal_weight choose the loss"
+                )
         if jit_compile == "auto":
             jit_compile = _compiles_by_default()
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
 
     def get_compile_config(self):
-        """What `compile_from_config` needs."""
+        """What `compile_from_config` needs; None before `compile`."""
+        if not self.compiled:
+            return None
         return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)}
 
     def compile_from_config(self, config):
@@ -167,7 +177,7 @@ class DiffusionUNet3D(UNet3D):
 
     def train_step(self, data):
         """One step on one replica's share of a batch."""
-        image, label = _image_and_label(data)
+        image, label = self._image_and_label(data)
         mask = label_to_mask(label, self.num_classes)
         x_t, t_index, weights = self._draw_noisy_mask(image, mask)
 
@@ -188,6 +198,27 @@ class DiffusionUNet3D(UNet3D):
         for name, metric in self._loss_means.items():
             metric.update_state(losses[name])
         return self._loss_results()
+
+    def _image_and_label(self, data):
+        """Takes a batch apart, a dict or a pair, and checks it."""
+        if isinstance(data, dict):
+            image, label, weight = data["image"], data["label"], None
+        else:
+            image, label, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if weight is not None:
+            raise ValueError("sample weights are not supported")
+        _check_shape("image", image, (None, None, None, None, self.image_channels))
+        if label.shape.rank == 5 and label.shape[-1] == 1:
+            label = label[..., 0]
+        _check_shape("label", label, (None, None, None, None))
+        label = tf.cast(label, tf.int32)
+        tf.debugging.assert_less(
+            label,
+            self.num_classes,
+            f"label must be below num_classes={self.num_classes}",
+        )
+        tf.debugging.assert_non_negative(label, "label must not be negative")
+        return image, label
 
     def _draw_noisy_mask(self, image, mask):
         """Draws steps and the noisy masks to train on: (x_t, t_index, weights)."""
@@ -250,7 +281,7 @@ class DiffusionUNet3D(UNet3D):
 
     def test_step(self, data):
         """Samples segmentations and scores them with Dice."""
-        image, label = _image_and_label(data)
+        image, label = self._image_and_label(data)
         probabilities = self.sample(image, _evaluation_seeds(image))
         self._dice.update_state(label, tf.argmax(probabilities, axis=-1))
         return self._dice_results()
@@ -260,6 +291,7 @@ class DiffusionUNet3D(UNet3D):
         data = data[0] if isinstance(data, tuple) else data
         data = data if isinstance(data, dict) else {"image": data}
         image = data["image"]
+        _check_shape("image", image, (None, None, None, None, self.image_channels))
         return self.sample(image, data.get("seed", _evaluation_seeds(image)))
 
     def sample(self, image, seed):
@@ -364,12 +396,14 @@ class DiffusionUNet3D(UNet3D):
         }
 
 
-def _image_and_label(data):
-    """Takes a batch apart, a dict or a pair."""
-    if isinstance(data, dict):
-        return data["image"], data["label"]
-    image, label, _ = keras.utils.unpack_x_y_sample_weight(data)
-    return image, label
+def _check_shape(name, tensor, expected):
+    """Raises ValueError unless a static shape fits `expected`, None being any size."""
+    shape = tensor.shape
+    if shape.rank is not None and not shape.is_compatible_with(expected):
+        axes = (
+            "[batch, x, y, z]" if len(expected) == 4 else "[batch, x, y, z, channels]"
+        )
+        raise ValueError(f"{name} must have shape {axes} {expected}, got {shape}")
 
 
 def _evaluation_seeds(image):

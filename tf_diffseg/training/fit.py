@@ -11,6 +11,7 @@ from tf_diffseg.training.checkpoints import (
 )
 from tf_diffseg.training.metrics_log import MetricsLog
 from tf_diffseg.training.progress import Progress
+from tf_diffseg.training.stop_on_nan import StopOnNaN
 
 
 def fit(
@@ -41,6 +42,9 @@ def fit(
 
     Returns:
         Number of epochs trained by this call; 0 where the run was complete.
+
+    Raises:
+        FloatingPointError: the loss of an epoch is not a finite number.
     """
     folder = pathlib.Path(model_dir)
     checkpoints = list_checkpoints(folder / "checkpoints")
@@ -68,6 +72,8 @@ def fit(
             Progress(batch_size),
             keras.callbacks.TensorBoard(logs_dir, write_graph=False),
             MetricsLog(folder / "metrics.jsonl"),
+            # Before the checkpoint, which would replace a good one.
+            StopOnNaN(),
             Checkpointing(folder / "checkpoints"),
         ],
     )
