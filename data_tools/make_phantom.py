@@ -14,6 +14,7 @@ from absl import flags
 
 from data_tools import command_line
 from data_tools.errors import InputError
+from data_tools.output_folder import check_place
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder to write; it must be new or empty.", required=True
@@ -34,7 +35,7 @@ def write_phantoms(output_dir, num_cases, seed):
         `data_tools.threshold_baseline.best_threshold_dice` of the cases.
 
     Raises:
-        InputError: if `output_dir` is not new or empty.
+        InputError: if `output_dir` is not new or empty, or cannot be made.
     """
     import nibabel as nib
     from tqdm import tqdm
@@ -43,7 +44,8 @@ def write_phantoms(output_dir, num_cases, seed):
     from data_tools.threshold_baseline import best_threshold_dice
 
     folder = pathlib.Path(output_dir)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    check_place(output_dir)
+    if folder.exists() and any(folder.iterdir()):
         raise InputError(f"--output_dir={output_dir} must be new or empty")
     for name in ("imagesTr", "labelsTr"):
         (folder / name).mkdir(parents=True)

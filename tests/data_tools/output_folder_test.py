@@ -3,11 +3,33 @@
 import pytest
 
 from data_tools.errors import InputError
+from data_tools.manifest import Manifest, Shard, Split
 from data_tools.output_folder import staged_folder
 
 
 def _names(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+def _write_data_set(folder, **fields):
+    """A manifest and the one shard that it names."""
+    folder.mkdir(exist_ok=True)
+    shard = Shard("toy-all.tfrecord-00000-of-00001", 1, "0" * 64)
+    (folder / shard.file_name).touch()
+    (folder / "features.json").touch()
+    (folder / "dataset_info.json").touch()
+    fields = {
+        "dataset": "toy",
+        "modality": "MRI",
+        "license": "CC0",
+        "class_names": ["background", "organ"],
+        "label_values": [0, 1],
+        "channel_names": ["MRI"],
+        "preprocessing": {},
+        "splits": {"all": Split(["a"], [shard], {})},
+        **fields,
+    }
+    Manifest(**fields).write(folder)
 
 
 def test_appears_on_success_only(tmp_path):
@@ -29,11 +51,11 @@ def test_failure_leaves_nothing(tmp_path, error):
 
 def test_failure_leaves_what_was_there(tmp_path):
     output = tmp_path / "out"
-    output.mkdir()
-    (output / "manifest.json").touch()
+    _write_data_set(output)
+    before = _names(output)
     with pytest.raises(RuntimeError), staged_folder(output, overwrite=True):
         raise RuntimeError
-    assert _names(output) == ["manifest.json"]
+    assert _names(output) == before
 
 
 def test_empty_folder_is_filled(tmp_path):
@@ -46,8 +68,7 @@ def test_empty_folder_is_filled(tmp_path):
 
 def test_overwrite_replaces_a_data_set(tmp_path):
     output = tmp_path / "out"
-    output.mkdir()
-    (output / "manifest.json").touch()
+    _write_data_set(output)
     with pytest.raises(InputError, match="is not empty; --overwrite replaces it"):
         with staged_folder(output):
             pass
@@ -65,11 +86,51 @@ def test_overwrite_spares_other_folders(tmp_path):
     assert _names(tmp_path) == ["thesis.tex"]
 
 
-def test_file_in_the_place(tmp_path):
-    (tmp_path / "out").touch()
-    with pytest.raises(InputError, match="is a file, expected a folder"):
-        with staged_folder(tmp_path / "out"):
+@pytest.mark.parametrize("entry", ["config.json", "checkpoints/", "toy-all.old"])
+def test_overwrite_spares_a_training_run(tmp_path, entry):
+    run = tmp_path / "run"
+    _write_data_set(run)
+    (run / entry).mkdir() if entry.endswith("/") else (run / entry).touch()
+    before = _names(run)
+    message = rf"run holds what no converted data set has \({entry.strip('/')}\)"
+    with pytest.raises(InputError, match=message), staged_folder(run, overwrite=True):
+        pass
+    assert _names(run) == before
+
+
+def test_overwrite_spares_a_folder_that_a_shard_is_named_after(tmp_path):
+    output = tmp_path / "out"
+    _write_data_set(output)
+    shard = output / "toy-all.tfrecord-00000-of-00001"
+    shard.unlink()
+    shard.mkdir()
+    with pytest.raises(InputError, match="holds what no converted data set has"):
+        with staged_folder(output, overwrite=True):
             pass
-    with pytest.raises(InputError, match="cannot write beside"):
-        with staged_folder(tmp_path / "out" / "below"):
+    assert shard.is_dir()
+
+
+def test_overwrite_spares_what_an_unknown_manifest_describes(tmp_path):
+    output = tmp_path / "out"
+    _write_data_set(output, format_version=99)
+    before = _names(output)
+    with pytest.raises(InputError, match="holds what no converted data set has"):
+        with staged_folder(output, overwrite=True):
             pass
+    assert _names(output) == before
+
+
+@pytest.mark.parametrize(
+    "place, message",
+    [
+        ("file", "file is a file, expected a folder"),
+        ("file/below", "below cannot be made: .*file is a file, expected a folder"),
+        ("file/a/b", "b cannot be made: .*file is a file, expected a folder"),
+        ("x" * 300, "File name too long"),
+    ],
+)
+def test_place_that_is_no_folder(tmp_path, place, message):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=message), staged_folder(tmp_path / place):
+        pass
+    assert _names(tmp_path) == ["file"]

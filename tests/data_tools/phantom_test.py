@@ -105,3 +105,13 @@ def test_command_refuses_a_folder_with_files(tmp_path):
     assert done.returncode == 1
     assert done.stderr == f"error: --output_dir={tmp_path} must be new or empty\n"
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_command_refuses_a_folder_below_a_file(tmp_path):
+    (tmp_path / "mine").touch()
+    done = _run(f"--output_dir={tmp_path / 'mine' / 'x'}")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: --output_dir={tmp_path / 'mine' / 'x'} cannot be made: "
+        f"{tmp_path / 'mine'} is a file, expected a folder\n"
+    )
