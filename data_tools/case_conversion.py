@@ -56,8 +56,22 @@ def convert_case(case, label_values, preprocessing):
         A `ConvertedCase`.
 
     Raises:
-        InputError: if a file is not as it must be.
+        InputError: if a file is not as it must be, or anything else goes wrong
+            with this case: among thousands, its name is what the user needs.
     """
+    try:
+        return _convert(case, label_values, preprocessing)
+    except InputError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"case {case.uid} ({case.image_path}, {case.label_path}) cannot be "
+            f"converted: {type(error).__name__}: {reason}"
+        ) from error
+
+
+def _convert(case, label_values, preprocessing):
     image = nifti.read_image(case.image_path)
     label = nifti.read_label(case.label_path)
     nifti.check_same_grid(image, label)

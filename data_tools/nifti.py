@@ -1,6 +1,7 @@
 """Reading and writing NIfTI volumes, with every way a file can be wrong."""
 
 import dataclasses
+import math
 import os
 import zlib
 
@@ -14,6 +15,22 @@ _ROUNDING = 1e-3
 
 # Image and label are on one grid if no corner is off by more, in voxels.
 _GRID_TOLERANCE = 0.1
+
+# What nibabel raises on headers that are damaged or of something else.
+_HEADER_ERRORS = (
+    nib.filebasedimages.ImageFileError,
+    nib.spatialimages.HeaderDataError,
+    nib.wrapstruct.WrapStructError,
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    MemoryError,
+    zlib.error,
+)
+
+# No byte of a deflate stream stands for more, see https://zlib.net/zlib_tech.html.
+_LARGEST_COMPRESSION = 1032
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,20 +57,28 @@ def _load(path):
     """Opens a file and checks all that its header tells."""
     if not os.path.isfile(path):
         raise InputError(f"{path} does not exist")
+    if not str(path).lower().endswith((".nii", ".nii.gz")):
+        raise InputError(f"{path} is not NIfTI, expected a .nii or .nii.gz file")
     try:
         volume = nib.load(path)
-    except (nib.filebasedimages.ImageFileError, OSError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as NIfTI: {error}") from error
-    size = "x".join(map(str, volume.shape))
-    if len(volume.shape) == 4:
+        shape = _grid_shape(volume)
+    except _HEADER_ERRORS as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read as NIfTI: {reason}") from error
+    # `Nifti2Image` is one too; CIFTI in a .dscalar.nii is not.
+    if not isinstance(volume, nib.Nifti1Image):
+        raise InputError(
+            f"{path} is not NIfTI but a {type(volume).__name__}, expected a .nii or "
+            ".nii.gz file"
+        )
+    size = "x".join(map(str, shape))
+    if len(shape) == 4:
         raise InputError(
             f"{path} is 4D ({size}): several channels are not supported yet, "
             "expected one 3D volume"
         )
-    if len(volume.shape) != 3 or 0 in volume.shape:
-        raise InputError(
-            f"{path} is {len(volume.shape)}D ({size}), expected one 3D volume"
-        )
+    if len(shape) != 3 or min(shape) < 1:
+        raise InputError(f"{path} is {len(shape)}D ({size}), expected one 3D volume")
     axes = volume.affine[:3, :3]
     if not np.isfinite(volume.affine).all() or np.linalg.matrix_rank(axes) < 3:
         raise InputError(
@@ -63,16 +88,57 @@ def _load(path):
     return volume
 
 
-def _voxels(path, volume):
+def _grid_shape(volume):
+    """Shape without trailing axes of 1: (i, j, k, 1) is one channel."""
+    shape = tuple(map(int, volume.shape))
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
+def _check_size(path, volume):
+    """Raises InputError if the file or the memory cannot hold what the header says."""
+    shape = _grid_shape(volume)
+    size = "x".join(map(str, shape))
+    itemsize = volume.get_data_dtype().itemsize
+    expected = math.prod(shape) * itemsize
+    largest = os.path.getsize(path)
+    if str(path).lower().endswith(".gz"):
+        largest *= _LARGEST_COMPRESSION
+    if expected > largest:
+        raise InputError(
+            f"{path} is damaged: its header tells of {size} voxels of {itemsize} bytes, "
+            "more than the file can hold"
+        )
+    needed = math.prod(shape) * max(itemsize, 4)
+    if needed > _memory_bytes():
+        raise InputError(
+            f"{path} is too large: {size} voxels take {needed / 2**30:.1f} GiB, "
+            f"this machine has {_memory_bytes() / 2**30:.1f} GiB"
+        )
+
+
+def _memory_bytes():
+    """Physical memory, or no limit where the system does not tell."""
     try:
-        array = np.asanyarray(volume.dataobj)
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return math.inf
+
+
+def _voxels(path, volume):
+    _check_size(path, volume)
+    try:
+        array = np.asanyarray(volume.dataobj).reshape(_grid_shape(volume))
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(f"{path} is damaged: {error}") from error
+    except MemoryError as error:
+        raise InputError(f"{path} does not fit in memory: {error}") from error
     if array.dtype.kind not in "buif":
         raise InputError(f"{path} holds {array.dtype} voxels, expected numbers")
     bad = array.size - np.count_nonzero(np.isfinite(array))
     if bad:
-        raise InputError(f"{path} has {bad} voxels that are NaN or infinite")
+        raise InputError(f"{path} has {bad} voxel(s) that are NaN or infinite")
     return array
 
 
@@ -80,14 +146,14 @@ def read_image(path):
     """Reads an image, its intensities scaled as the header says.
 
     Args:
-        path: a .nii or .nii.gz file.
+        path: a .nii or .nii.gz file, (i, j, k) or (i, j, k, 1).
 
     Returns:
         `Volume` of float32.
 
     Raises:
-        InputError: if the file is missing, damaged, not 3D, not finite or
-            without a usable affine.
+        InputError: if the file is missing, damaged, not NIfTI, not 3D, not
+            finite or without a usable affine.
     """
     volume = _load(path)
     array = _voxels(path, volume)
@@ -149,9 +215,10 @@ def write_label(path, label, like):
     """
     reference = _load(like)
     label = np.asarray(label)
-    if label.shape != reference.shape:
+    shape = _grid_shape(reference)
+    if label.shape != shape:
         raise ValueError(
-            f"label must have the shape {reference.shape} of {like}, got {label.shape}"
+            f"label must have the shape {shape} of {like}, got {label.shape}"
         )
     smallest = np.min_scalar_type(int(label.max(initial=0)))
     header = reference.header.copy()

@@ -8,7 +8,6 @@ import shutil
 from data_tools import manifest
 from data_tools.errors import InputError
 
-
 # What `data_tools.conversion` writes beside the shards.
 _METADATA = frozenset({manifest.FILE_NAME, "features.json", "dataset_info.json"})
 

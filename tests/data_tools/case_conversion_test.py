@@ -53,6 +53,21 @@ def test_undeclared_value_names_case_value_and_declared(msd_folder):
         _convert(msd_folder.folder)
 
 
+@pytest.mark.parametrize("error", [MemoryError("no\nroom"), KeyError("no room")])
+def test_unforeseen_error_names_case_and_files(msd_folder, monkeypatch, error):
+    def fail(_):
+        raise error
+
+    msd_folder.add_case("liver_3")
+    monkeypatch.setattr(case_conversion, "describe_intensity", fail)
+    message = (
+        r"case liver_3 \(.*imagesTr/liver_3.nii.gz, .*labelsTr/liver_3.nii.gz\) cannot "
+        rf"be converted: {type(error).__name__}: '?no room"
+    )
+    with pytest.raises(InputError, match=message):
+        _convert(msd_folder.folder)
+
+
 def test_image_and_label_must_share_a_grid(msd_folder):
     msd_folder.add_case("a", label=np.zeros((8, 9, 11), np.uint8))
     with pytest.raises(InputError, match=r"shape \(8, 9, 11\), its image"):

@@ -133,7 +133,7 @@ def test_refusal_is_one_line_and_leaves_nothing(msd_folder, tmp_path):
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
-    assert "scan_9.nii.gz has 720 voxels that are NaN or infinite" in line
+    assert "scan_9.nii.gz has 720 voxel(s) that are NaN or infinite" in line
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 

@@ -79,6 +79,109 @@ def test_truncated_file(path):
         nifti.read_image(path)
 
 
+def test_stream_damaged_in_the_middle(path):
+    _save(path, np.random.default_rng(0).normal(size=(30, 30, 30)))
+    content = bytearray(path.read_bytes())
+    for place in range(1000, len(content) - 1000, 1000):
+        content[place : place + 50] = b"\xff" * 50
+    path.write_bytes(content)
+    for read in (nifti.read_image, nifti.read_label):
+        with pytest.raises(InputError, match="volume.nii.gz (is damaged|cannot be)"):
+            read(path)
+
+
+def test_every_damaged_byte_is_read_or_named(path):
+    """No damage to the compressed stream ends in another error."""
+    _save(path, np.arange(64.0, dtype=np.float32).reshape(4, 4, 4))
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            nifti.read_image(path)
+        except InputError as error:
+            assert str(path) in str(error)
+            refused += 1
+    assert refused > len(whole) // 2
+
+
+def _with_header(path, offset, dtype, values):
+    """A volume of 8 voxels with some bytes of its header replaced."""
+    _save(path, np.zeros((2, 2, 2), np.uint8))
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rb") as file:
+        content = bytearray(file.read())
+    replaced = np.asarray(values, dtype).tobytes()
+    content[offset : offset + len(replaced)] = replaced
+    with opened(path, "wb") as file:
+        file.write(content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_unknown_data_type(tmp_path, name):
+    path = _with_header(tmp_path / name, 70, "<i2", [9999])
+    with pytest.raises(InputError, match=f"{name} cannot be read as NIfTI: .*9999"):
+        nifti.read_image(path)
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize("read", [nifti.read_image, nifti.read_label])
+def test_header_of_more_voxels_than_the_file_holds(tmp_path, name, read):
+    path = _with_header(tmp_path / name, 42, "<i2", [30000] * 3)
+    message = f"{name} is damaged: its header tells of 30000x30000x30000 voxels"
+    with pytest.raises(InputError, match=message):
+        read(path)
+
+
+def test_more_voxels_than_memory(path, monkeypatch):
+    _save(path, np.zeros((8, 8, 8), np.float32))
+    monkeypatch.setattr(nifti, "_memory_bytes", lambda: 2047)
+    with pytest.raises(InputError, match="volume.nii.gz is too large: 8x8x8 voxels"):
+        nifti.read_image(path)
+    monkeypatch.setattr(nifti, "_memory_bytes", lambda: 2048)
+    nifti.read_image(path)
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [
+        ("a.mgz", nib.MGHImage),
+        ("a.img", nib.Nifti1Pair),
+        ("a.hdr", nib.AnalyzeImage),
+    ],
+)
+def test_other_formats_are_refused(tmp_path, name, kind):
+    path = tmp_path / name
+    nib.save(kind(np.zeros((4, 3, 2), np.float32), np.eye(4)), path)
+    label = np.zeros((4, 3, 2), int)
+    message = f"{name} is not NIfTI, expected a .nii or .nii.gz file"
+    for call in (
+        lambda: nifti.read_image(path),
+        lambda: nifti.read_label(path),
+        lambda: nifti.write_label(tmp_path / "label.nii", label, like=path),
+    ):
+        with pytest.raises(InputError, match=message):
+            call()
+    assert not (tmp_path / "label.nii").exists()
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_single_channel_axis_is_dropped(tmp_path, path, kind):
+    array = np.arange(24, dtype=np.int16).reshape(2, 3, 4, 1)
+    nib.save(kind(array, np.diag([1.0, 2.0, 3.0, 1.0])), path)
+    image, label = nifti.read_image(path), nifti.read_label(path)
+    np.testing.assert_array_equal(image.array, array[..., 0])
+    np.testing.assert_array_equal(label.array, array[..., 0])
+    nifti.write_label(tmp_path / "label.nii.gz", label.array, like=path)
+    written = nifti.read_label(tmp_path / "label.nii.gz")
+    assert nib.load(tmp_path / "label.nii.gz").shape == (2, 3, 4)
+    np.testing.assert_array_equal(written.array, label.array)
+    nifti.check_same_grid(image, written)
+
+
 @pytest.mark.parametrize(
     "shape, message",
     [
@@ -95,7 +198,7 @@ def test_wrong_number_of_axes(path, shape, message):
 def test_nan_and_infinity_are_counted(path):
     array = np.zeros((3, 3, 3), np.float32)
     array[0, 0] = np.nan, np.inf, 1.0
-    with pytest.raises(InputError, match="has 2 voxels that are NaN or infinite"):
+    with pytest.raises(InputError, match=r"has 2 voxel\(s\) that are NaN or infinite"):
         nifti.read_image(_save(path, array))
 
 
