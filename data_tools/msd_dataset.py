@@ -105,13 +105,28 @@ def _classes(path, labels):
         raise InputError(
             f"{path}: the keys of 'labels' must be whole numbers, got {list(labels)}"
         ) from error
+    if len(names) < len(labels):  # such as "1" and "01"
+        raise InputError(
+            f"{path}: 'labels' has one value several times, got {list(labels)}"
+        )
     values = sorted(names)
     if len(values) < 2 or values[0] != 0:
         raise InputError(
             f"{path}: 'labels' must hold 0, the background, and positive values, "
             f"got {values}"
         )
-    return values, [names[value] for value in values]
+    class_names = [names[value] for value in values]
+    repeated = _repeated(class_names)
+    if repeated:
+        raise InputError(
+            f"{path}: 'labels' gives several values the name "
+            f"{', '.join(map(repr, repeated))}, expected one name each"
+        )
+    return values, class_names
+
+
+def _repeated(names):
+    return sorted(n for n, count in collections.Counter(names).items() if count > 1)
 
 
 def _channels(path, modality):
@@ -145,8 +160,7 @@ def _cases(path, training):
     cases = [_case(path, index, entry) for index, entry in enumerate(training)]
     if not cases:
         raise InputError(f"{path}: 'training' lists no case")
-    counts = collections.Counter(case.uid for case in cases)
-    repeated = sorted(uid for uid, count in counts.items() if count > 1)
+    repeated = _repeated(case.uid for case in cases)
     if repeated:
         raise InputError(f"{path} lists cases more than once: {', '.join(repeated)}")
     files = [file for case in cases for file in (case.image_path, case.label_path)]

@@ -65,6 +65,8 @@ def test_every_missing_file_is_listed(msd_folder):
         ({"labels": {"background": 0}}, "keys of 'labels' must be whole numbers"),
         ({"labels": {"1": "organ", "2": "b"}}, r"must hold 0, .* got \[1, 2\]"),
         ({"labels": {"0": "background"}}, r"got \[0\]"),
+        ({"labels": {"0": "b", "1": "a", "2": "a"}}, "several values the name 'a'"),
+        ({"labels": {"0": "b", "1": "a", "01": "c"}}, "one value several times"),
         ({"labels": {"-1": "x", "0": "y"}}, r"got \[-1, 0\]"),
         ({"modality": {"0": "T1", "1": "T2"}}, r"2 modalities \(T1, T2\): several"),
         ({"name": "  "}, "expected letters or digits"),
