@@ -7,12 +7,12 @@ what the same machine does in the same minute, so they carry over to others.
 """
 
 import json
-import pathlib
 
 from absl import flags
 
 from data_tools import command_line
 from data_tools.quiet import load_tensorflow
+from experiments.output_path import output_file
 
 _SUITES = ("train_step",)
 _SUITE = flags.DEFINE_enum("suite", "train_step", _SUITES, "What to measure.")
@@ -23,6 +23,7 @@ _REPEATS = flags.DEFINE_integer("repeats", 7, "Timed runs of each part.", lower_
 def main(argv):
     """Runs one suite and shows its table."""
     del argv
+    json_path = _JSON.value and output_file("json", _JSON.value)
     load_tensorflow()
     from experiments.benchmarks import train_step
 
@@ -32,8 +33,9 @@ def main(argv):
     for name, value in figures.items():
         text = f"{value:.4g}" if isinstance(value, float) else str(value)
         print(f"{name:<{width}}  {text}")
-    if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps(figures, indent=2) + "\n")
+    if json_path:
+        json_path.parent.mkdir(parents=True, exist_ok=True)
+        json_path.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ printed as such. Takes some minutes on two CPU cores.
 """
 
 import json
-import pathlib
 import shlex
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from absl import flags
 from data_tools import command_line
 from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
+from experiments.output_path import output_folder
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", "demo", "Folder to make; one of an earlier demo is replaced."
@@ -31,7 +31,7 @@ def main(argv):
     """Runs the chain and says where to look."""
     del argv
     started = time.monotonic()
-    folder = pathlib.Path(_OUTPUT_DIR.value)
+    folder = output_folder("output_dir", _OUTPUT_DIR.value)
     _make_folder(folder)
     shards, run, results = folder / "shards", folder / "run", folder / "results"
 

@@ -7,14 +7,13 @@ Writes metrics.json, metrics.csv (one row for each case and class, then means) a
 overlays of the best, the median and the worst case.
 """
 
-import pathlib
-
 from absl import flags
 
 from data_tools import command_line
 from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
 from data_tools.quiet import load_tensorflow
+from experiments.output_path import output_folder
 from experiments.run_folder import RunFolder
 
 _DATA_DIR = flags.DEFINE_string(
@@ -29,7 +28,9 @@ _SAMPLER = flags.DEFINE_enum(
 _NUM_SAMPLES = flags.DEFINE_integer(
     "num_samples", 1, "Samples whose mean is taken.", lower_bound=1
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the sampling noise.", lower_bound=0)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Seed of the sampling noise.", lower_bound=0, upper_bound=2**31 - 1
+)
 flags.mark_flags_as_required(["data_dir", "model_dir", "output_dir"])
 
 
@@ -37,14 +38,19 @@ def main(argv):
     """Checks run and data, scores every case, writes the results."""
     del argv
     run_folder = RunFolder(_MODEL_DIR.value)
-    run_folder.config()
+    config = run_folder.config()
+    output_dir = output_folder("output_dir", _OUTPUT_DIR.value)
+    given = [name for name in ("sampler", "num_samples") if flags.FLAGS[name].present]
+    if config.strategy == "supervised" and given:
+        raise InputError(
+            f"--{' and --'.join(given)} do not apply: the run in "
+            f"--model_dir={_MODEL_DIR.value} is supervised, it does not sample"
+        )
     manifest = read_manifest(_DATA_DIR.value)
     run_folder.check_data(manifest)
+    run_folder.check_unseen(manifest, _SPLIT.value)
     shard_paths = manifest.shard_paths(_DATA_DIR.value, _SPLIT.value)
-    num_cases = len(manifest.split(_SPLIT.value).uids)
-    output_dir = pathlib.Path(_OUTPUT_DIR.value)
-    if output_dir.is_file():
-        raise InputError(f"--output_dir={output_dir} is a file, expected a folder")
+    uids = set(manifest.split(_SPLIT.value).uids)
     load_tensorflow()
     model = run_folder.load_model()
 
@@ -53,10 +59,14 @@ def main(argv):
 
     if _SAMPLER.value and model.diffusion:
         model.sampler = SamplerKind(_SAMPLER.value).build(model.diffusion)
-    cases = evaluation.score_cases(
-        model, manifest, shard_paths, num_cases, _NUM_SAMPLES.value, _SEED.value
+    scorer = evaluation.CaseScorer(
+        model, manifest, shard_paths, _NUM_SAMPLES.value, _SEED.value
     )
-    evaluation_report.write(cases, manifest, output_dir)
+    cases = [scores for scores, _ in scorer.score(uids)]
+    # The few that are drawn are segmented again rather than all of them kept.
+    drawn = set(evaluation_report.drawn_cases(cases).values())
+    volumes = {scores.uid: volumes for scores, volumes in scorer.score(drawn, "draw")}
+    evaluation_report.write(cases, volumes, manifest, output_dir)
 
 
 if __name__ == "__main__":

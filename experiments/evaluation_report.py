@@ -18,29 +18,50 @@ _COLUMNS = (
 )
 
 
-def write(cases, manifest, output_dir):
+def write(cases, volumes, manifest, output_dir):
     """Writes metrics.json, metrics.csv and overlays, and prints the table.
 
     Args:
-        cases: list of `ScoredCase`.
+        cases: list of `CaseScores`.
+        volumes: `CaseVolumes` by uid, of the `drawn_cases` at least.
         manifest: `Manifest` of the data.
         output_dir: folder, made where it is missing.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
     summary = summarize(cases, manifest.class_names)
-    # Last, so that whoever finds it finds the rest.
     _write_csv(output_dir / "metrics.csv", cases, manifest.class_names)
-    _write_overlays(output_dir, cases, manifest.class_names)
+    _write_overlays(output_dir, cases, volumes, manifest.class_names)
+    # Last, so that whoever finds it finds the rest.
     (output_dir / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
     print(table(summary))
     print(f"results: {output_dir}")
+
+
+def drawn_cases(cases):
+    """Which cases are drawn.
+
+    Args:
+        cases: list of `CaseScores`.
+
+    Returns:
+        Dict from "worst", "median" and "best" to uids, by mean Dice; empty where
+        no case has one.
+    """
+    ranked = sorted(
+        (case for case in cases if not np.isnan(case.mean_dice)),
+        key=lambda case: case.mean_dice,
+    )
+    if not ranked:
+        return {}
+    chosen = {"worst": 0, "median": len(ranked) // 2, "best": -1}
+    return {name: ranked[index].uid for name, index in chosen.items()}
 
 
 def summarize(cases, class_names):
     """Means over cases, of the classes that are there.
 
     Args:
-        cases: list of `ScoredCase`.
+        cases: list of `CaseScores`.
         class_names: name per class id, background first.
 
     Returns:
@@ -130,16 +151,10 @@ def _write_row(writer, uid, class_id, class_names, values):
     writer.writerow([uid, class_id, class_names[class_id], *texts])
 
 
-def _write_overlays(output_dir, cases, class_names):
-    ranked = sorted(
-        (case for case in cases if not np.isnan(case.mean_dice)),
-        key=lambda case: case.mean_dice,
-    )
-    if not ranked:
-        return
-    chosen = {"worst": 0, "median": len(ranked) // 2, "best": -1}
-    for name, index in chosen.items():
-        case = ranked[index]
+def _write_overlays(output_dir, cases, volumes, class_names):
+    mean_dice = {case.uid: case.mean_dice for case in cases}
+    for name, uid in drawn_cases(cases).items():
+        case = volumes[uid]
         save_overlay(
             output_dir / f"{name}.png",
             case.image,
@@ -147,7 +162,7 @@ def _write_overlays(output_dir, cases, class_names):
             case.predicted,
             case.spacing_mm,
             class_names,
-            f"{name}: {case.uid}, mean Dice {case.mean_dice:.3f}",
+            f"{name}: {uid}, mean Dice {mean_dice[uid]:.3f}",
         )
 
 

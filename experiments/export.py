@@ -9,6 +9,7 @@ from absl import flags
 
 from data_tools import command_line
 from data_tools.quiet import load_tensorflow
+from experiments.output_path import output_folder
 from experiments.run_folder import RunFolder
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder of a training run.")
@@ -23,6 +24,7 @@ def main(argv):
     del argv
     run_folder = RunFolder(_MODEL_DIR.value)
     config, manifest = run_folder.config(), run_folder.manifest()
+    export_dir = output_folder("export_dir", _EXPORT_DIR.value)
     load_tensorflow()
     model = run_folder.load_model()
 
@@ -45,7 +47,7 @@ def main(argv):
         "preprocessing": manifest.preprocessing,
         "training": dataclasses.asdict(config),
     }
-    path = export_saved_model(segmenter, model, _EXPORT_DIR.value, model_card)
+    path = export_saved_model(segmenter, model, str(export_dir), model_card)
     print(f"exported: {path}")
 
 

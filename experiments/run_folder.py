@@ -3,6 +3,8 @@
 import dataclasses
 import os
 import pathlib
+import zipfile
+import zlib
 
 from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
@@ -27,21 +29,28 @@ class RunFolder:
         """The resolved config, JSON."""
         return self.path / "config.json"
 
-    def begin(self, config, manifest):
-        """Writes config and manifest, or checks that they are those of this run.
+    def check(self, config, manifest):
+        """Checks that a run in the folder, if there is one, can go on with these.
 
         Args:
             config: the resolved `TrainConfig`.
             manifest: `Manifest` of the training data.
 
         Raises:
-            InputError: the folder holds a run with another config or data set.
+            InputError: the folder holds a run with another config or other data.
         """
         if self.config_path.is_file():
             self._check_config(TrainConfig.from_json(self.config_path), config)
             self.check_data(manifest)
+            self._check_same_cases(manifest)
+
+    def begin(self, config, manifest):
+        """Writes the config, and the manifest of a new run; see `check`."""
+        self.check(config, manifest)
         self.path.mkdir(parents=True, exist_ok=True)
-        manifest.write(self.path)
+        # An existing run keeps its own: it says what was trained on.
+        if not self.config_path.is_file():
+            manifest.write(self.path)
         partial = self.path / ".config.json"
         partial.write_text(config.to_json(), encoding="utf-8")
         os.replace(partial, self.config_path)
@@ -70,6 +79,37 @@ class RunFolder:
                     f"{getattr(own, name)}, --data_dir has {getattr(manifest, name)}"
                 )
 
+    def _check_same_cases(self, manifest):
+        before = self.manifest()
+        for name in ("train", "validation"):
+            if _cases(before, name) != _cases(manifest, name):
+                raise InputError(
+                    f"--model_dir={self.path} holds a run on other data: the split "
+                    f"{name} of --data_dir has {_count(manifest, name)}, that of the "
+                    f"run {_count(before, name)}, and they are not the same cases or "
+                    "files. Name another folder, or the data that it began with"
+                )
+
+    def check_unseen(self, manifest, split):
+        """Checks that a split holds none of the cases that were trained on.
+
+        Args:
+            manifest: `Manifest` of the data to evaluate on.
+            split: name of a split; "train" is asked for by name, so it may.
+
+        Raises:
+            InputError: it holds some.
+        """
+        trained_on = set(self.manifest().split("train").uids)
+        seen = [uid for uid in manifest.split(split).uids if uid in trained_on]
+        if seen and split != "train":
+            names = ", ".join(seen[:3]) + (", ..." if len(seen) > 3 else "")
+            raise InputError(
+                f"--split={split} of --data_dir holds {len(seen)} case(s) that the run "
+                f"in --model_dir={self.path} was trained on: {names}. Evaluate on "
+                "the data that it was trained with, or on --split=train"
+            )
+
     def config(self):
         """The `TrainConfig`; raises InputError where the folder holds no run."""
         if not self.config_path.is_file():
@@ -83,20 +123,64 @@ class RunFolder:
         """`Manifest` of the data that the run was trained on."""
         return read_manifest(self.path)
 
-    def load_model(self):
-        """The model of the newest checkpoint.
+    def newest_checkpoint(self):
+        """Path of the newest checkpoint, or None without one.
 
         Raises:
-            InputError: the run has no checkpoint yet.
+            InputError: that file is damaged.
         """
-        import keras
-
-        import tf_diffseg.training.diffusion_unet_3d  # noqa: F401 registers the class
         from tf_diffseg.training.checkpoints import list_checkpoints
 
         checkpoints = list_checkpoints(self.path / "checkpoints")
         if not checkpoints:
+            return None
+        if not _is_whole(checkpoints[-1]):
+            raise InputError(
+                f"the checkpoint {checkpoints[-1]} is damaged; remove it, and the one "
+                "before it counts"
+            )
+        return checkpoints[-1]
+
+    def num_epochs(self):
+        """Number of epochs that the newest checkpoint was trained for, or 0."""
+        from tf_diffseg.training.checkpoints import checkpoint_epoch
+
+        path = self.newest_checkpoint()
+        return checkpoint_epoch(path) if path else 0
+
+    def load_model(self):
+        """The model of the newest checkpoint.
+
+        Raises:
+            InputError: the run has no checkpoint yet, or a damaged one.
+        """
+        import keras
+
+        import tf_diffseg.training.diffusion_unet_3d  # noqa: F401 registers the class
+
+        path = self.newest_checkpoint()
+        if path is None:
             raise InputError(
                 f"the run in --model_dir={self.path} has no checkpoint yet"
             )
-        return keras.saving.load_model(checkpoints[-1])
+        return keras.saving.load_model(path)
+
+
+def _is_whole(path):
+    """Whether a .keras file, a zip archive, has all its bytes as they were written."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile):
+        return False
+
+
+def _cases(manifest, name):
+    """What a split was made of, or None without one."""
+    split = manifest.splits.get(name)
+    return split and (split.uids, [shard.sha256 for shard in split.shards])
+
+
+def _count(manifest, name):
+    split = manifest.splits.get(name)
+    return f"{len(split.uids)} cases" if split else "no cases"

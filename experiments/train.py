@@ -5,7 +5,13 @@ r"""Trains a diffusion model on converted shards.
 
 The same command on the same folder resumes a run that was stopped. A flag of a value
 that the config holds, such as --epochs, replaces it; without the flag it stays.
+
+The learning rate's decay spans the epochs given, counted from the first. A run that
+goes on with more --epochs than before hence goes on at a higher learning rate than
+it had ended with.
 """
+
+import pathlib
 
 from absl import flags
 
@@ -14,6 +20,7 @@ from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
 from data_tools.quiet import load_tensorflow
 from experiments import config_flags
+from experiments.output_path import output_folder
 from experiments.run_folder import RunFolder
 from experiments.train_config import load_config
 
@@ -36,6 +43,13 @@ def main(argv):
     del argv
     config = config_flags.override(load_config(_CONFIG.value))
     manifest = read_manifest(_DATA_DIR.value)
+    model_dir = output_folder("model_dir", _MODEL_DIR.value)
+    if model_dir.resolve() == pathlib.Path(_DATA_DIR.value).resolve():
+        raise InputError(
+            f"--model_dir={model_dir} is the folder of --data_dir, name another"
+        )
+    run_folder = RunFolder(model_dir)
+    run_folder.check(config, manifest)
     shard_paths = {
         split: manifest.shard_paths(_DATA_DIR.value, split)
         for split in ("train", "validation")
@@ -51,7 +65,7 @@ def main(argv):
     load_tensorflow()
     from experiments.training_run import train
 
-    train(config, manifest, shard_paths, RunFolder(_MODEL_DIR.value))
+    train(config, manifest, shard_paths, run_folder)
 
 
 if __name__ == "__main__":

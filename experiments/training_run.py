@@ -23,7 +23,6 @@ def train(config, manifest, shard_paths, run_folder):
     Raises:
         InputError: values do not fit one another, or the folder's run.
     """
-    run_folder.check(config, manifest)
     num_epochs = run_folder.num_epochs()
     if num_epochs >= config.epochs:
         print(

@@ -87,7 +87,7 @@ def test_train_refuses_another_config_in_the_same_folder(chain):
         learning_rate=0.5,
         expected_code=1,
     )
-    assert "learning_rate was 0.001, now 0.5" in output
+    assert "learning_rate was 0.003, now 0.5" in output
     assert "Traceback" not in output
 
 
@@ -120,7 +120,7 @@ def test_predict_evaluate_and_export_agree(chain):
 
     import tf_diffseg
     from data_tools.manifest import read_manifest
-    from experiments.evaluation import score_cases
+    from experiments.evaluation import CaseScorer
     from experiments.run_folder import RunFolder
 
     assert tf_diffseg.DiffusionUNet3D  # Registers the class.
@@ -130,7 +130,8 @@ def test_predict_evaluate_and_export_agree(chain):
     assert isinstance(model, keras.Model)
     served = tf.saved_model.load(str(chain / "export" / "1"))
     serve = served.signatures["serving_default"]
-    for case in score_cases(model, manifest, paths, None, num_samples=1, seed=0):
+    scorer = CaseScorer(model, manifest, paths, num_samples=1, seed=0)
+    for _, case in scorer.score(set(manifest.split("test").uids)):
         image = case.image[np.newaxis]
         predicted = model.predict(image, verbose=0).argmax(axis=-1)[0]
         np.testing.assert_array_equal(predicted, case.predicted)
