@@ -1,9 +1,10 @@
 """What every command line module shares: how it runs, how it fails."""
 
 import os
+import signal
 import sys
 
-from absl import app
+from absl import app, flags, logging
 
 from data_tools.errors import InputError
 
@@ -31,24 +32,43 @@ def parse_numbers(flag_name, text, count, number=float):
         values = ()
     if len(values) != count:
         kind = "whole numbers" if number is int else "numbers"
+        expected = kind if count == 1 else f"{count} {kind}"
         raise InputError(
-            f"--{flag_name}={text}: expected {count} {kind} separated by commas"
+            f"--{flag_name}={text}: expected {expected} separated by commas"
         )
     return values
+
+
+class _Terminated(BaseException):
+    """SIGTERM: like an interrupt, it must pass every `except Exception`."""
+
+
+def _on_sigterm(number, _):
+    signal.signal(number, signal.SIG_IGN)  # once: what cleans up must finish
+    raise _Terminated
+
+
+def _log_warnings_only():
+    """Undoes that absl shows all information where --verbosity is not given."""
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)
 
 
 def run(main):
     """Runs `main(argv)` under absl and exits the process.
 
     `InputError` becomes one line on stderr and exit code 1, an interrupt exit
-    code 130; every other error keeps its traceback.
+    code 130, SIGTERM exit code 143, each after every `finally` has run; every
+    other error keeps its traceback.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
     def main_without_traceback(argv):
         if len(argv) > 1:
             raise app.UsageError(f"expected flags only, got {argv[1:]}")
+        _log_warnings_only()
         try:
+            signal.signal(signal.SIGTERM, _on_sigterm)
             return main(argv)
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -56,5 +76,8 @@ def run(main):
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return 130
+        except _Terminated:
+            print("terminated", file=sys.stderr)
+            return 143
 
     app.run(main_without_traceback)

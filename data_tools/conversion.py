@@ -93,6 +93,7 @@ def _converted(convert_case, cases, num_workers):
         initializer=start_worker,
     )
     progress = tqdm(total=len(cases), unit="case", disable=None)
+    not_ours = multiprocessing.active_children()
     try:
         yield _in_order(pool, convert_case, cases, 2 * num_workers, progress)
     except concurrent.futures.process.BrokenProcessPool as error:
@@ -100,6 +101,12 @@ def _converted(convert_case, cases, num_workers):
             "a worker process died, most likely for want of memory: "
             f"try fewer than --num_workers={num_workers}"
         ) from error
+    except BaseException:
+        # A case may take minutes, and nobody waits for it any more.
+        for process in multiprocessing.active_children():
+            if process not in not_ours:
+                process.terminate()
+        raise
     finally:
         progress.close()
         pool.shutdown(cancel_futures=True)

@@ -107,8 +107,8 @@ def _check_size(path, volume):
         largest *= _LARGEST_COMPRESSION
     if expected > largest:
         raise InputError(
-            f"{path} is damaged: its header tells of {size} voxels of {itemsize} bytes, "
-            "more than the file can hold"
+            f"{path} is damaged: its header tells of {size} voxels of {itemsize} "
+            "bytes, more than the file can hold"
         )
     needed = math.prod(shape) * max(itemsize, 4)
     if needed > _memory_bytes():

@@ -17,7 +17,7 @@ def _stderr_held_back():
         os.dup2(file.fileno(), _STDERR)
         try:
             yield
-        except BaseException:
+        except Exception:
             file.seek(0)
             os.write(kept, file.read())
             raise

@@ -1,17 +1,34 @@
 """How a process that converts cases starts. Loads nothing heavy itself."""
 
+import multiprocessing
 import os
 import signal
+import threading
 
 from data_tools.quiet import load_tensorflow
+
+
+def _end_with_parent():
+    """Ends this process when its parent ends, in whatever way that does."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait():
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def start_worker():
     """Sets a fresh process up: one thread, no accelerator, no interrupts.
 
     With one thread each, workers share the machine, and sums are added in one
-    order whatever their number. An interrupt is the parent's to handle.
+    order whatever their number. An interrupt is the parent's to handle, and no
+    worker outlives it.
     """
+    _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The parent has the log level of the user; errors come back as exceptions.
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"

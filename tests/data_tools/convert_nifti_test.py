@@ -2,8 +2,12 @@
 
 import hashlib
 import json
+import os
+import pathlib
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -167,6 +171,55 @@ def test_output_dir_with_files_is_refused(toy_folder, converted):
         f"error: --output_dir={output} is not empty; --overwrite replaces it\n"
     )
     assert _contents(output) == before
+
+
+def _processes_of_group(group):
+    """Ids of the processes of a group that run, from Linux's /proc."""
+    members = set()
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:  # it ended in between
+            continue
+        if int(its_group) == group and state != "Z":
+            members.add(int(stat.parent.name))
+    return members
+
+
+def _wait_until(is_reached, seconds=60):
+    end = time.monotonic() + seconds
+    while not is_reached():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_signal_ends_the_workers_too(msd_folder, tmp_path, number):
+    image = np.zeros((160, 160, 160), np.float32)
+    for index in range(4):
+        msd_folder.add_case(f"a_{index}", image=image, label=image, affine=np.eye(4))
+    command = [sys.executable, "-m", "data_tools.convert_nifti", "--split=all=1"]
+    command += [f"--dataset_json={msd_folder.dataset_json}", "--num_workers=2"]
+    command += [f"--output_dir={tmp_path / 'out'}", "--spacing_mm=0.4,0.4,0.4"]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    with process:
+        try:
+            # The command, what tracks its resources, and two workers.
+            _wait_until(lambda: len(_processes_of_group(process.pid)) >= 4)
+            assert any(tmp_path.glob(".out.partial-*"))
+            time.sleep(1)  # to be in the midst of it, wherever that is
+            process.send_signal(number)
+            _, stderr = process.communicate(timeout=60)
+            _wait_until(lambda: not _processes_of_group(process.pid), seconds=20)
+        finally:
+            for member in _processes_of_group(process.pid):
+                os.kill(member, signal.SIGKILL)
+    if number == signal.SIGTERM:
+        assert (process.returncode, stderr) == (143, "terminated\n")
+        assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
 def test_crop_through_the_foreground_is_told(converted):
