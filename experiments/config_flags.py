@@ -6,16 +6,8 @@ import typing
 from absl import flags
 
 from data_tools.command_line import parse_numbers
-from experiments.train_config import TrainConfig
-
-# Closed choices; the library's enums hold the same values.
-_CHOICES = {
-    "strategy": ("recycling", "diffusion", "supervised"),
-    "beta_schedule": ("linear", "quadratic", "cosine", "warmup10", "warmup50"),
-    "model_output": ("x_start", "noise"),
-    "sampler": ("ddim", "ddpm"),
-    "skip": ("add", "concat"),
-}
+from data_tools.errors import InputError
+from experiments.train_config import CHOICES, TrainConfig
 
 
 def define_config_flags():
@@ -23,10 +15,16 @@ def define_config_flags():
     types = typing.get_type_hints(TrainConfig)
     for field in dataclasses.fields(TrainConfig):
         help_text = field.metadata["help"]
-        if field.name in _CHOICES:
-            flags.DEFINE_enum(field.name, None, _CHOICES[field.name], help_text)
+        if field.name in CHOICES:
+            flags.DEFINE_enum(field.name, None, CHOICES[field.name], help_text)
         elif types[field.name] is int:
-            flags.DEFINE_integer(field.name, None, help_text)
+            flags.DEFINE_integer(
+                field.name,
+                None,
+                help_text,
+                lower_bound=field.metadata["at_least"],
+                upper_bound=field.metadata["at_most"],
+            )
         elif types[field.name] is float:
             flags.DEFINE_float(field.name, None, help_text)
         else:
@@ -44,7 +42,7 @@ def override(config):
 
     Raises:
         InputError: a flag of several numbers holds something else, or a value is
-            too small.
+            out of range.
     """
     types = typing.get_type_hints(TrainConfig)
     given = {}
@@ -53,7 +51,11 @@ def override(config):
         if value is not None:
             is_plain = kind in (int, float, str)
             given[name] = value if is_plain else _integers(name, value)
-    return dataclasses.replace(config, **given)
+    try:
+        return dataclasses.replace(config, **given)
+    except InputError as error:
+        # The config's own values passed already: this is one of the flags'.
+        raise InputError(f"--{error}") from None
 
 
 def _integers(name, text):

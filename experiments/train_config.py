@@ -3,7 +3,11 @@
 import dataclasses
 import importlib.util
 import json
+import math
+import numbers
 import pathlib
+import re
+import typing
 
 from data_tools.errors import InputError
 
@@ -19,10 +23,23 @@ _OF_TRAINING = (
     "validation_frequency",
 )
 _OF_AUGMENTATION = ("rotation_degrees", "zoom", "flip_axes")
+# Closed choices; the library's enums hold the same values.
+CHOICES = {
+    "strategy": ("recycling", "diffusion", "supervised"),
+    "beta_schedule": ("linear", "quadratic", "cosine", "warmup10", "warmup50"),
+    "model_output": ("x_start", "noise"),
+    "sampler": ("ddim", "ddpm"),
+    "skip": ("add", "concat"),
+}
 
 
-def _value(default, help_text, at_least=None):
-    metadata = {"help": help_text, "at_least": at_least}
+def _value(default, help_text, at_least=None, at_most=None, length=None):
+    metadata = {
+        "help": help_text,
+        "at_least": at_least,
+        "at_most": at_most,
+        "length": length,  # Of a tuple; None where any will do.
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -35,6 +52,7 @@ class TrainConfig:
         "Voxels of the random patches that are trained on: x,y,z. Volumes are "
         "segmented whole, so their own shape is best where memory allows.",
         at_least=1,
+        length=3,
     )
     batch_size: int = _value(2, "Patches in a batch, over all devices.", at_least=1)
     epochs: int = _value(10, "Passes over the training cases.", at_least=1)
@@ -61,7 +79,10 @@ class TrainConfig:
         5, "Epochs from one validation to the next.", at_least=1
     )
     seed: int = _value(
-        0, "Seed of weights, order of cases, patches and noise.", at_least=0
+        0,
+        "Seed of weights, order of cases, patches and noise.",
+        at_least=0,
+        at_most=2**31 - 1,
     )
 
     strategy: str = _value("recycling", "What the network is trained on.")
@@ -83,13 +104,16 @@ class TrainConfig:
         None, "Residual blocks at each resolution; by default 1,2,2,...", at_least=1
     )
     kernel_size: tuple[int, ...] = _value(
-        (3, 3, 3), "Convolution kernel: x,y,z.", at_least=1
+        (3, 3, 3), "Convolution kernel: x,y,z.", at_least=1, length=3
     )
     patch_size: tuple[int, ...] = _value(
-        (1, 1, 1), "Voxels that one finest feature stands for: x,y,z.", at_least=1
+        (1, 1, 1),
+        "Voxels that one finest feature stands for: x,y,z.",
+        at_least=1,
+        length=3,
     )
     scale_factor: tuple[int, ...] = _value(
-        (2, 2, 2), "Between one resolution and the next: x,y,z.", at_least=1
+        (2, 2, 2), "Between one resolution and the next: x,y,z.", at_least=1, length=3
     )
     num_heads: int = _value(
         4, "Attention heads at the coarsest resolution, or 0.", at_least=0
@@ -100,16 +124,17 @@ class TrainConfig:
     )
 
     def __post_init__(self):
-        """Raises InputError where a value is too small."""
+        """Turns lists into tuples; raises InputError where a value is a wrong one."""
+        types = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            value, at_least = getattr(self, field.name), field.metadata["at_least"]
-            if value is None or at_least is None:
+            value = getattr(self, field.name)
+            if value is None and type(None) in typing.get_args(types[field.name]):
                 continue
-            smallest = min(value, default=0) if isinstance(value, tuple) else value
-            if smallest < at_least:
-                raise InputError(
-                    f"{field.name} must be at least {at_least}, got {value}"
-                )
+            value = _convert(field, types[field.name], value)
+            _check_range(field, value)
+            object.__setattr__(self, field.name, value)
+        if len(set(self.flip_axes) & set("xyz")) != len(self.flip_axes):
+            raise InputError(f"flip_axes must be of xyz, got {self.flip_axes!r}")
 
     def to_json(self):
         """The values as JSON text, one a line."""
@@ -119,9 +144,7 @@ class TrainConfig:
     def from_json(cls, path):
         """Reads what `to_json` wrote; raises InputError where it cannot."""
         try:
-            values = json.loads(pathlib.Path(path).read_text())
-            lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
-            return cls(**{**values, **lists})
+            return cls(**json.loads(pathlib.Path(path).read_text()))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is not the config of a run: {error}") from error
 
@@ -136,6 +159,48 @@ class TrainConfig:
         return {name: v for name, v in values.items() if name not in others}
 
 
+def _convert(field, kind, value):
+    """The value as the field's type; raises InputError unless it is one."""
+    if kind is str:
+        choices = CHOICES.get(field.name)
+        if choices and value not in choices:
+            raise InputError(
+                f"{field.name} must be one of {', '.join(choices)}, got {value!r}"
+            )
+        expected, fits, convert = "text", isinstance(value, str), str
+    elif kind is int:
+        expected, fits, convert = "a whole number", _is_whole(value), int
+    elif kind is float:
+        fits = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        fits = fits and math.isfinite(value)
+        expected, convert = "a finite number", float
+    else:
+        length = field.metadata["length"]
+        expected, convert = f"{length or 'some'} whole numbers", _integers
+        fits = isinstance(value, (tuple, list)) and all(map(_is_whole, value))
+        fits = fits and len(value) == (length or max(len(value), 1))
+    if not fits:
+        raise InputError(f"{field.name} must be {expected}, got {value!r}")
+    return convert(value)
+
+
+def _is_whole(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _integers(values):
+    return tuple(int(value) for value in values)
+
+
+def _check_range(field, value):
+    values = value if isinstance(value, tuple) else (value,)
+    at_least, at_most = field.metadata["at_least"], field.metadata["at_most"]
+    if at_least is not None and min(values) < at_least:
+        raise InputError(f"{field.name} must be at least {at_least}, got {value}")
+    if at_most is not None and max(values) > at_most:
+        raise InputError(f"{field.name} must be at most {at_most}, got {value}")
+
+
 def load_config(name_or_file):
     """Runs `get_config()` of a config.
 
@@ -147,7 +212,8 @@ def load_config(name_or_file):
         `TrainConfig`.
 
     Raises:
-        InputError: there is no such config, or it defines no `get_config()`.
+        InputError: there is no such config, it defines no `get_config()`, or that
+            fails or gives something else.
     """
     path = pathlib.Path(name_or_file)
     if path.suffix != ".py":
@@ -160,13 +226,34 @@ def load_config(name_or_file):
         )
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    _call(name_or_file, spec.loader.exec_module, module)
     if not hasattr(module, "get_config"):
         raise InputError(f"--config={name_or_file}: {path} defines no get_config()")
-    config = module.get_config()
+    config = _call(name_or_file, module.get_config)
     if not isinstance(config, TrainConfig):
         raise InputError(
             f"--config={name_or_file}: get_config() must return a TrainConfig, "
             f"got {type(config).__name__}"
         )
     return config
+
+
+def _call(name_or_file, function, *arguments):
+    """Calls what the user wrote; whatever it raises becomes one InputError."""
+    try:
+        return function(*arguments)
+    except InputError as error:
+        what = str(error)
+    except SyntaxError as error:
+        what = f"syntax error in line {error.lineno}: {error.msg}"
+    except Exception as error:
+        what = _unknown_field(error) or f"{type(error).__name__}: {error}"
+    raise InputError(f"--config={name_or_file}: {what}")
+
+
+def _unknown_field(error):
+    match = re.search(r"TrainConfig.*unexpected keyword argument '(\w+)'", str(error))
+    if match is None:
+        return None
+    names = ", ".join(field.name for field in dataclasses.fields(TrainConfig))
+    return f"TrainConfig has no field {match.group(1)}, expected one of {names}"

@@ -3,8 +3,8 @@ import inspect
 
 import pytest
 
-from experiments.config_flags import _CHOICES
-from experiments.train_config import CONFIGS_DIR, TrainConfig, load_config
+from data_tools.errors import InputError
+from experiments.train_config import CHOICES, CONFIGS_DIR, TrainConfig, load_config
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS_DIR.glob("[!_]*.py")), ids=str)
@@ -35,7 +35,7 @@ def test_choices_of_flags_are_those_of_the_library():
     }
     expected = {name: {e.value for e in enum} for name, enum in enums.items()}
     expected["skip"] = set(SKIPS)
-    assert {name: set(values) for name, values in _CHOICES.items()} == expected
+    assert {name: set(values) for name, values in CHOICES.items()} == expected
 
 
 def test_model_arguments_are_those_of_the_model():
@@ -48,3 +48,68 @@ def test_model_arguments_are_those_of_the_model():
         for name in inspect.signature(model.__init__).parameters
     }
     assert set(TrainConfig().model_arguments()) <= known
+
+
+def test_lists_become_tuples():
+    config = TrainConfig(patch_shape=[8, 8, 8], num_blocks=[1, 2], learning_rate=1)
+    assert config.patch_shape == (8, 8, 8) and config.num_blocks == (1, 2)
+    assert config == TrainConfig(
+        patch_shape=(8, 8, 8), num_blocks=(1, 2), learning_rate=1.0
+    )
+
+
+WRONG_VALUES = [
+    ("epochs", "3", "a whole number"),
+    ("epochs", 3.5, "a whole number"),
+    ("epochs", True, "a whole number"),
+    ("epochs", 0, "at least 1"),
+    ("seed", 2**31, "at most 2147483647"),
+    ("learning_rate", float("nan"), "a finite number"),
+    ("learning_rate", float("inf"), "a finite number"),
+    ("learning_rate", "0.1", "a finite number"),
+    ("patch_shape", (8, 8), "3 whole numbers"),
+    ("patch_shape", 8, "3 whole numbers"),
+    ("num_channels", (), "some whole numbers"),
+    ("num_channels", (8, "16"), "some whole numbers"),
+    ("num_channels", None, "some whole numbers"),
+    ("strategy", "foo", "one of recycling, diffusion, supervised"),
+    ("skip", None, "one of add, concat"),
+    ("flip_axes", "xw", "of xyz"),
+    ("flip_axes", 3, "text"),
+]
+
+
+@pytest.mark.parametrize("name, value, expected", WRONG_VALUES, ids=str)
+def test_a_wrong_value_is_named(name, value, expected):
+    with pytest.raises(InputError) as caught:
+        TrainConfig(**{name: value})
+    assert str(caught.value).startswith(f"{name} must be {expected}, got ")
+    assert str(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body, message",
+    [
+        ("return TrainConfig(epochs='3')", "epochs must be a whole number, got '3'"),
+        ("return TrainConfig(epoch=3)", "TrainConfig has no field epoch, expected one"),
+        ("return TrainConfig(", "syntax error in line 3: "),
+        ("return 1 / 0", "ZeroDivisionError: division by zero"),
+        ("return 3", "get_config() must return a TrainConfig, got int"),
+    ],
+)
+def test_a_wrong_config_file_is_named(tmp_path, body, message):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from experiments.train_config import TrainConfig\n"
+        f"def get_config():\n    {body}\n"
+    )
+    with pytest.raises(InputError) as caught:
+        load_config(path)
+    assert str(caught.value).startswith(f"--config={path}: {message}")
+
+
+def test_a_config_file_that_cannot_be_run_is_named(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("import no_such_module\n")
+    with pytest.raises(InputError, match="mine.py: ModuleNotFoundError"):
+        load_config(str(path))
