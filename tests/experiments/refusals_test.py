@@ -58,6 +58,27 @@ def _refusal(module, **flag_values):
         ("export", {"model_dir": "y", "export_dir": "z"}, "=y holds no config.json"),
         ("segment", {"model": "m", "input": "i.nii", "output": "o.nii"}, "--model=m"),
         ("benchmark", {"suite": "nope"}, "suite"),
+        ("benchmark", {"json": "."}, "--json=. is a folder"),
+        (
+            "train",
+            {"config": "demo", "data_dir": "x", "model_dir": "y", "seed": 2**31},
+            "--seed",
+        ),
+        (
+            "train",
+            {"config": "demo", "data_dir": "x", "model_dir": "y", "zoom": "nan"},
+            "--zoom must be a finite number, got nan",
+        ),
+        (
+            "evaluate",
+            {"data_dir": "x", "model_dir": "y", "output_dir": "z", "seed": 2**31},
+            "--seed",
+        ),
+        (
+            "segment",
+            {"model": "m", "input": "i.nii", "output": "o.nii", "seed": 2**31},
+            "--seed",
+        ),
     ],
     ids=str,
 )
@@ -73,6 +94,31 @@ def test_segment_refuses_an_unknown_file_type(tmp_path):
         "experiments.segment", model=tmp_path, input="i.nii", output="o.png"
     )
     assert "--output=o.png" in message
+
+
+@pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
+def test_segment_spares_the_scan(tmp_path, link):
+    (tmp_path / "saved_model.pb").touch()
+    scan, output = tmp_path / "scan.nii", tmp_path / "." / "scan.nii"
+    scan.write_bytes(b"scan")
+    if link:
+        output = tmp_path / "other.nii"
+        getattr(output, link)(scan)
+    message = _refusal("experiments.segment", model=tmp_path, input=scan, output=output)
+    assert f"--output={output} is the file of --input" in message
+    assert scan.read_bytes() == b"scan"
+
+
+def test_segment_and_demo_and_benchmark_refuse_a_path_below_a_file(tmp_path):
+    (tmp_path / "saved_model.pb").touch()
+    below = tmp_path / "saved_model.pb" / "out.nii"
+    for module, flag_values in {
+        "segment": {"model": tmp_path, "input": "i.nii", "output": below},
+        "benchmark": {"json": below},
+        "demo": {"output_dir": below},
+    }.items():
+        message = _refusal(f"experiments.{module}", **flag_values)
+        assert f"={below} lies below {below.parent}, which is not a folder" in message
 
 
 def test_demo_spares_other_folders(tmp_path):
