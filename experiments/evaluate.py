@@ -40,12 +40,7 @@ def main(argv):
     run_folder = RunFolder(_MODEL_DIR.value)
     config = run_folder.config()
     output_dir = output_folder("output_dir", _OUTPUT_DIR.value)
-    given = [name for name in ("sampler", "num_samples") if flags.FLAGS[name].present]
-    if config.strategy == "supervised" and given:
-        raise InputError(
-            f"--{' and --'.join(given)} do not apply: the run in "
-            f"--model_dir={_MODEL_DIR.value} is supervised, it does not sample"
-        )
+    _check_sampling_flags(config)
     manifest = read_manifest(_DATA_DIR.value)
     run_folder.check_data(manifest)
     run_folder.check_unseen(manifest, _SPLIT.value)
@@ -57,7 +52,7 @@ def main(argv):
     from experiments import evaluation, evaluation_report
     from tf_diffseg.diffusion import SamplerKind
 
-    if _SAMPLER.value and model.diffusion:
+    if _SAMPLER.value:
         model.sampler = SamplerKind(_SAMPLER.value).build(model.diffusion)
     scorer = evaluation.CaseScorer(
         model, manifest, shard_paths, _NUM_SAMPLES.value, _SEED.value
@@ -67,6 +62,15 @@ def main(argv):
     drawn = set(evaluation_report.drawn_cases(cases).values())
     volumes = {scores.uid: volumes for scores, volumes in scorer.score(drawn, "draw")}
     evaluation_report.write(cases, volumes, manifest, output_dir)
+
+
+def _check_sampling_flags(config):
+    for name in ("sampler", "num_samples"):
+        if config.strategy == "supervised" and flags.FLAGS[name].present:
+            raise InputError(
+                f"--{name} does not apply: the run in --model_dir={_MODEL_DIR.value} "
+                "is supervised, it does not sample"
+            )
 
 
 if __name__ == "__main__":

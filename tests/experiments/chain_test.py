@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -57,7 +58,7 @@ def chain(tmp_path_factory):
     train = {"config": folder / "config.py", **run}
     first = command("experiments.train", **train, epochs=1)
     second = command("experiments.train", **train)
-    third = command("experiments.train", **train)
+    third = command("experiments.train", **train, epochs=1)
     (folder / "train.log").write_text("\n=====\n".join([first, second, third]))
     results = folder / "results"
     log = command("experiments.evaluate", **run, split="test", output_dir=results)
@@ -70,6 +71,8 @@ def chain(tmp_path_factory):
 def test_train_resumes_and_ends(chain):
     first, second, third = (chain / "train.log").read_text().split("\n=====\n")
     assert "epoch 1/1" in first
+    assert "no split validation" in first and "going on" not in first
+    assert "going on after epoch 1" in second
     assert "epoch 2/2" in second and "epoch 1/2" not in second
     assert "nothing to do" in third
     checkpoints = [path.name for path in (chain / "run" / "checkpoints").iterdir()]
@@ -89,6 +92,75 @@ def test_train_refuses_another_config_in_the_same_folder(chain):
     )
     assert "learning_rate was 0.003, now 0.5" in output
     assert "Traceback" not in output
+
+
+def test_train_and_evaluate_and_export_refuse_bad_folders_before_any_work(chain):
+    run = {"data_dir": chain / "shards", "model_dir": chain / "run"}
+    train = {"config": chain / "config.py", "data_dir": chain / "shards"}
+    file = chain / "config.py"
+    for module, flag_values, message in [
+        ("train", {**train, "model_dir": file}, "is a file, expected a folder"),
+        ("train", {**train, "model_dir": file / "run"}, "lies below"),
+        ("train", {**train, "model_dir": chain / "shards"}, "the folder of --data_dir"),
+        ("evaluate", {**run, "output_dir": file / "out"}, "lies below"),
+        ("export", {"model_dir": chain / "run", "export_dir": file}, "is a file"),
+    ]:
+        output = command(f"experiments.{module}", **flag_values, expected_code=1)
+        assert message in output and len(output.splitlines()) == 1
+
+
+def test_evaluate_refuses_training_cases_under_another_name(chain, tmp_path):
+    data_dir = shutil.copytree(chain / "shards", tmp_path / "shards")
+    manifest = json.loads((data_dir / "manifest.json").read_text())
+    splits = manifest["splits"]
+    splits["train"], splits["test"] = splits["test"], splits["train"]
+    (data_dir / "manifest.json").write_text(json.dumps(manifest))
+    moved = {"data_dir": data_dir, "model_dir": chain / "run"}
+    results = tmp_path / "results"
+    output = command(
+        "experiments.evaluate", **moved, output_dir=results, expected_code=1
+    )
+    assert f"holds {len(splits['test']['uids'])} case(s) that the run" in output
+    output = command(
+        "experiments.train", **moved, config=chain / "config.py", expected_code=1
+    )
+    assert "holds a run on other data: the split train" in output
+    assert not results.exists()
+
+
+def test_evaluate_refuses_sampling_flags_of_a_supervised_run(chain, tmp_path):
+    config = json.loads((chain / "run" / "config.json").read_text())
+    (tmp_path / "config.json").write_text(
+        json.dumps({**config, "strategy": "supervised"})
+    )
+    shutil.copy(chain / "run" / "manifest.json", tmp_path)
+    folders = {"data_dir": chain / "shards", "model_dir": tmp_path}
+    for name, value in {"sampler": "ddpm", "num_samples": 3}.items():
+        output = command(
+            "experiments.evaluate",
+            **folders,
+            output_dir=tmp_path / "results",
+            **{name: value},
+            expected_code=1,
+        )
+        assert f"--{name} does not apply" in output
+        assert len(output.splitlines()) == 1
+
+
+def test_a_damaged_checkpoint_is_named(chain, tmp_path):
+    run = shutil.copytree(chain / "run", tmp_path / "run")
+    path = run / "checkpoints" / "epoch-00002.keras"
+    path.write_bytes(path.read_bytes()[:-100])
+    for module, flag_values in {
+        "train": {"config": chain / "config.py", "data_dir": chain / "shards"},
+        "evaluate": {"data_dir": chain / "shards", "output_dir": tmp_path / "out"},
+        "export": {"export_dir": tmp_path / "out"},
+    }.items():
+        output = command(
+            f"experiments.{module}", **flag_values, model_dir=run, expected_code=1
+        )
+        assert f"{path} is damaged; remove it" in output
+        assert "Traceback" not in output
 
 
 def test_evaluate_writes_a_row_for_each_case_and_class(chain):
