@@ -183,4 +183,4 @@ def _cases(manifest, name):
 
 def _count(manifest, name):
     split = manifest.splits.get(name)
-    return f"{len(split.uids)} cases" if split else "no cases"
+    return f"{len(split.uids)} case(s)" if split else "no cases"
