@@ -18,6 +18,7 @@ from absl import flags
 from data_tools import command_line
 from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
+from data_tools.quiet import load_tensorflow
 from experiments.output_path import output_folder
 
 _OUTPUT_DIR = flags.DEFINE_string(
@@ -91,6 +92,7 @@ def _call(module, **flag_values):
 
 def _threshold_dice(shards):
     """Mean Dice of the best threshold, found with the truth of the test split."""
+    load_tensorflow()
     from data_tools.threshold_baseline import best_threshold_dice
     from tf_diffseg.data.input_pipeline import evaluation_dataset
 
