@@ -4,5 +4,9 @@ from tf_diffseg._lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
-    {"Segmenter": "segmenter", "mean_over_samples": "sampling"},
+    {
+        "Segmenter": "segmenter",
+        "SlidingWindow": "sliding_window",
+        "mean_over_samples": "sampling",
+    },
 )

@@ -1,0 +1,291 @@
+"""Windows of one shape over a volume of any size, blended.
+
+Instance normalisation takes its statistics over all that the network sees, and
+attention takes time and memory with the square of it: a network is best run on the
+shape that it was trained on. Weights are the Gaussian of nnU-Net (Isensee et al.
+2021, arXiv 1904.08128).
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_diffseg.diffusion.noise import derived_seeds
+from tf_diffseg.preprocessing.crop_pad import crop_or_pad
+
+# Of the window's size; nnU-Net's.
+_SIGMA = 1 / 8
+# Below, the logarithm of a probability counts as this one's.
+_SMALLEST_PROBABILITY = 1e-7
+# Accumulators lie in the memory of the host, whatever device the network is on.
+_HOST = "/CPU:0"
+
+
+class SlidingWindow:
+    """Samples window by window what `sample` gives for a whole volume.
+
+    Neighbours overlap, and their logits are blended: every voxel's weights sum to 1,
+    and are largest for the window in whose middle it lies. (The logarithm of a
+    probability is its logit but for a number that softmax takes away again.) A volume
+    that is smaller than the window is padded with its darkest value, and what is
+    given for it is cropped. A volume of one window is `sample` itself, bit for bit.
+
+    The noise of a window depends on its position and the seed: not on the batch it
+    is in, nor on the other windows. The window at the origin has the seed as it is.
+
+    All of it is TensorFlow, for sizes that are unknown when traced, with `sample` in
+    the graph once. Windows go along x, and what no further window reaches leaves the
+    accumulator: beside its result it holds one window's length of the volume.
+
+    Args:
+        sample: function (image [batch, x, y, z, channels], seed [batch]) ->
+            probabilities [batch, x, y, z, *output_shape].
+        window_shape: (x, y, z) voxels.
+        output_shape: what `sample` gives for a voxel: (num_classes,), or
+            (steps, num_classes).
+        overlap: share of a window that its neighbour covers as well, at least.
+        batch_size: windows that are sampled at a time.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    def __init__(self, sample, window_shape, output_shape, overlap=0.5, batch_size=1):
+        self.sample = sample
+        self.window_shape = tuple(window_shape)
+        self.output_shape = tuple(output_shape)
+        self.overlap = overlap
+        self.batch_size = batch_size
+        if len(self.window_shape) != 3 or min(self.window_shape) < 1:
+            raise ValueError(
+                f"window_shape must be 3 positive integers, got {self.window_shape}"
+            )
+        if not 0.0 <= overlap < 1.0:
+            raise ValueError(f"overlap must be in [0, 1), got {overlap}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+
+    def __call__(self, image, seed):
+        """Samples volumes.
+
+        Args:
+            image: float [batch, x, y, z, channels].
+            seed: int [batch].
+
+        Returns:
+            Probabilities, float32 [batch, x, y, z, *output_shape].
+        """
+        with tf.device(_HOST):
+            image, seed = tf.convert_to_tensor(image), tf.convert_to_tensor(seed)
+            shape = tf.shape(image)[1:4]
+            padded_shape = tf.maximum(shape, self.window_shape)
+            padded = _pad(image, padded_shape)
+            axes = [
+                _Axis(padded_shape[axis], size, self.overlap)
+                for axis, size in enumerate(self.window_shape)
+            ]
+            blended = self._blend(padded, seed, axes)
+            cropped = tf.map_fn(
+                lambda volume: crop_or_pad(volume, shape, 0.0),
+                blended,
+                parallel_iterations=1,
+            )
+            static_shape = [*image.shape[:4], *self.output_shape]
+            return tf.ensure_shape(cropped, static_shape)
+
+    def _blend(self, image, seed, axes):
+        """Samples all windows, slab by slab along x."""
+        along_x, along_y, along_z = axes
+        batch = tf.shape(image)[0]
+        is_single = tf.equal(along_x.count * along_y.count * along_z.count, 1)
+        # [batch, y, z, window x, values]: what a window adds to is contiguous.
+        accumulator_shape = [
+            batch,
+            along_y.size,
+            along_z.size,
+            self.window_shape[0],
+            int(np.prod(self.output_shape)),
+        ]
+
+        def next_slab(index, accumulator, done):
+            accumulator = self._add_slab(
+                accumulator, image, seed, axes, index, is_single
+            )
+            num_rows = along_x.num_rows(index)
+            rows = self._finished(accumulator[:, :, :, :num_rows], is_single)
+            rest = accumulator[:, :, :, num_rows:]
+            new = tf.zeros_like(accumulator[:, :, :, :num_rows])
+            return index + 1, tf.concat([rest, new], axis=3), done.write(index, rows)
+
+        done = tf.TensorArray(
+            tf.float32, size=along_x.count, infer_shape=False, element_shape=None
+        )
+        _, _, done = tf.while_loop(
+            lambda index, *_: index < along_x.count,
+            next_slab,
+            (tf.constant(0), tf.zeros(accumulator_shape), done),
+            shape_invariants=(
+                tf.TensorShape([]),
+                tf.TensorShape([None] * 5),
+                tf.TensorShape(None),
+            ),
+            parallel_iterations=1,
+        )
+        blended = done.concat()  # [x, batch, y, z, values]
+        order = [1, 0, 2, 3, 4]
+        blended = tf.transpose(tf.ensure_shape(blended, [None] * 5), order)
+        sizes = [axis.size for axis in axes]
+        return tf.reshape(blended, [batch, *sizes, *self.output_shape])
+
+    def _finished(self, rows, is_single):
+        """Blended logits [batch, y, z, x, values] to probabilities, x first."""
+        rows = tf.transpose(rows, [3, 0, 1, 2, 4])
+        logits = tf.reshape(rows, [-1, self.output_shape[-1]])
+        probabilities = tf.cond(
+            is_single, lambda: logits, lambda: tf.nn.softmax(logits)
+        )
+        return tf.reshape(probabilities, tf.shape(rows))
+
+    def _add_slab(self, accumulator, image, seed, axes, index_x, is_single):
+        """Adds the windows that have one place along x, of all volumes."""
+        along_x, along_y, along_z = axes
+        per_volume = along_y.count * along_z.count
+        total = tf.shape(image)[0] * per_volume
+
+        def next_batch(first, accumulator):
+            number = tf.range(first, tf.minimum(first + self.batch_size, total))
+            volume, place = number // per_volume, number % per_volume
+            index = (
+                tf.fill(tf.shape(number), index_x),
+                place // along_z.count,
+                place % along_z.count,
+            )
+            starts = tf.stack(
+                [
+                    tf.gather(axis.starts, i)
+                    for axis, i in zip(axes, index, strict=True)
+                ],
+                axis=1,
+            )
+            values = self._sample_windows(
+                image, seed, volume, starts, is_single
+            )  # [n, x, y, z, values]
+            values *= _outer(
+                [
+                    tf.gather(axis.weights, i)
+                    for axis, i in zip(axes, index, strict=True)
+                ]
+            )
+            values = tf.transpose(values, [0, 2, 3, 1, 4])
+            where = self._voxels(volume, starts)
+            added = tf.tensor_scatter_nd_add(accumulator, where, values)
+            return first + self.batch_size, added
+
+        _, accumulator = tf.while_loop(
+            lambda first, _: first < total,
+            next_batch,
+            (tf.constant(0), accumulator),
+            shape_invariants=(tf.TensorShape([]), tf.TensorShape([None] * 5)),
+            parallel_iterations=1,
+        )
+        return accumulator
+
+    def _sample_windows(self, image, seed, volume, starts, is_single):
+        """Logits of windows [n, x, y, z, values], of one window its probabilities."""
+        size = [1, *self.window_shape, -1]
+
+        def cut(place):
+            begin = tf.concat([place, [0]], axis=0)
+            return tf.slice(image, begin, size)[0]
+
+        windows = tf.map_fn(
+            cut,
+            tf.concat([volume[:, tf.newaxis], starts], axis=1),
+            fn_output_signature=image.dtype,
+        )
+        windows = tf.ensure_shape(windows, [None, *self.window_shape, image.shape[-1]])
+        seeds = _window_seeds(tf.gather(seed, volume), starts)
+        with tf.device(None):
+            probabilities = self.sample(windows, seeds)
+        values = tf.reshape(
+            tf.cast(probabilities, tf.float32),
+            [tf.shape(windows)[0], *self.window_shape, int(np.prod(self.output_shape))],
+        )
+        return tf.cond(
+            is_single,
+            lambda: values,
+            lambda: tf.math.log(tf.maximum(values, _SMALLEST_PROBABILITY)),
+        )
+
+    def _voxels(self, volume, starts):
+        """Where windows go in an accumulator: [n, y, z, 3], volume, y and z."""
+        _, size_y, size_z = self.window_shape
+        y = starts[:, 1, tf.newaxis, tf.newaxis] + tf.range(size_y)[:, tf.newaxis]
+        z = starts[:, 2, tf.newaxis, tf.newaxis] + tf.range(size_z)
+        shape = [tf.shape(volume)[0], size_y, size_z]
+        volume = volume[:, tf.newaxis, tf.newaxis]
+        return tf.stack([tf.broadcast_to(i, shape) for i in (volume, y, z)], axis=-1)
+
+
+class _Axis:
+    """The windows along one axis.
+
+    Attributes:
+        size: voxels of the volume, at least a window's.
+        count: number of windows.
+        starts: int [count], first voxel of each, evenly spread.
+        weights: float32 [count, window]; at each voxel they sum to 1. The windows of
+            a volume are all combinations of those of its axes, so that their weights,
+            products of these, do so too.
+    """
+
+    def __init__(self, size, window, overlap):
+        self.size = size
+        step = max(1, int(window * (1.0 - overlap)))
+        self.count = (size - window + step - 1) // step + 1
+        gaps = tf.maximum(self.count - 1, 1)
+        # Whole numbers: floats would not do for long axes.
+        self.starts = (tf.range(self.count) * (size - window) + gaps // 2) // gaps
+        position = np.arange(window) - (window - 1) / 2
+        gaussian = np.exp(-0.5 * np.square(position / (_SIGMA * window)))
+        gaussian = tf.constant(gaussian, tf.float32)
+        voxels = self.starts[:, tf.newaxis] + tf.range(window)
+        total = tf.tensor_scatter_nd_add(
+            tf.zeros([size]),
+            voxels[..., tf.newaxis],
+            tf.broadcast_to(gaussian, tf.shape(voxels)),
+        )
+        self.weights = gaussian / tf.gather(total, voxels)
+
+    def num_rows(self, index):
+        """How many voxels no window after this one reaches: up to the next start."""
+        ends = tf.concat([self.starts[1:], [self.size]], axis=0)
+        return ends[index] - self.starts[index]
+
+
+def _pad(image, shape):
+    """Pads volumes [batch, x, y, z, c] with their darkest values."""
+
+    def pad(volume):
+        return crop_or_pad(volume, shape, tf.reduce_min(volume, axis=(0, 1, 2)))
+
+    return tf.map_fn(pad, image, parallel_iterations=1)
+
+
+def _window_seeds(seeds, starts):
+    """Seeds [n] of windows from those of their volumes and starts [n, 3]."""
+    x, y, z = tf.unstack(starts, axis=1)
+    # One number for a position. Several samples of a volume derive their seeds from
+    # positive ones, see `mean_over_samples`.
+    position = -((x * 2048 + y) * 1024 + z)
+    derived = derived_seeds(seeds, position)
+    return tf.where(tf.reduce_all(tf.equal(starts, 0), axis=1), seeds, derived)
+
+
+def _outer(weights):
+    """Products [n, x, y, z, 1] of the weights [n, size] along each axis."""
+    x, y, z = weights
+    return (
+        x[:, :, tf.newaxis, tf.newaxis, tf.newaxis]
+        * y[:, tf.newaxis, :, tf.newaxis, tf.newaxis]
+        * z[:, tf.newaxis, tf.newaxis, :, tf.newaxis]
+    )
