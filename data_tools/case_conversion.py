@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from data_tools import nifti
 from data_tools.case_statistics import CaseSummary, describe_intensity
 from data_tools.errors import InputError
+from data_tools.volume_files import read_case
 from tf_diffseg.data.example_schema import encode_example
 from tf_diffseg.preprocessing import VolumePreprocessor
 
@@ -25,7 +25,7 @@ def to_class_ids(uid, label, label_values):
 
     Args:
         uid: name of the case, for the message.
-        label: `nifti.Volume` of integers (i, j, k).
+        label: `volume.Volume` of integers (i, j, k).
         label_values: declared value per class id, ascending.
 
     Returns:
@@ -44,12 +44,13 @@ def to_class_ids(uid, label, label_values):
     return np.searchsorted(label_values, label.array).astype(np.int32)
 
 
-def convert_case(case, label_values, preprocessing):
+def convert_case(case, label_values, num_channels, preprocessing):
     """Reads, checks and preprocesses one case.
 
     Args:
-        case: `msd_dataset.Case`.
+        case: `dataset.Case`.
         label_values: value in the label file per class id.
+        num_channels: that the data set declares.
         preprocessing: config of the `VolumePreprocessor`.
 
     Returns:
@@ -60,25 +61,22 @@ def convert_case(case, label_values, preprocessing):
             with this case: among thousands, its name is what the user needs.
     """
     try:
-        return _convert(case, label_values, preprocessing)
+        return _convert(case, label_values, num_channels, preprocessing)
     except InputError:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f"case {case.uid} ({case.image_path}, {case.label_path}) cannot be "
-            f"converted: {type(error).__name__}: {reason}"
+            f"case {case.uid} ({', '.join((*case.image_paths, case.label_path))}) "
+            f"cannot be converted: {type(error).__name__}: {reason}"
         ) from error
 
 
-def _convert(case, label_values, preprocessing):
-    image = nifti.read_image(case.image_path)
-    label = nifti.read_label(case.label_path)
-    nifti.check_same_grid(image, label)
+def _convert(case, label_values, num_channels, preprocessing):
+    image, label = read_case(case, num_channels)
     class_ids = to_class_ids(case.uid, label, label_values)
-    channels = image.array[..., np.newaxis]
     preprocessor = VolumePreprocessor(**preprocessing)
-    processed, affine = preprocessor(channels, image.affine)
+    processed, affine = preprocessor(image.array, image.affine)
     processed_label = preprocessor.label(class_ids, image.affine).numpy()
     example = encode_example(
         uid=case.uid,
@@ -92,7 +90,7 @@ def _convert(case, label_values, preprocessing):
         source_shape=list(class_ids.shape),
         source_spacing_mm=image.spacing_mm.tolist(),
         shape=list(processed_label.shape),
-        intensity=describe_intensity(channels),
+        intensity=describe_intensity(image.array),
         voxels_per_class=np.bincount(
             class_ids.ravel(), minlength=len(label_values)
         ).tolist(),

@@ -8,6 +8,7 @@ workers there are.
 import collections
 import concurrent.futures
 import contextlib
+import dataclasses
 import functools
 import itertools
 import multiprocessing
@@ -37,9 +38,10 @@ def convert(
     """Converts a data set; `output_dir` appears whole or not at all.
 
     Args:
-        dataset: `msd_dataset.MsdDataset`.
+        dataset: `dataset.Dataset`.
         output_dir: folder to make.
-        fractions: dict from split name to fraction, from `splits.parse_split`.
+        fractions: dict from split name to fraction, from `splits.parse_split`; not
+            used where the data set says itself which split a case is in.
         preprocessor: `VolumePreprocessor`, whose config the manifest keeps.
         num_shards: files per split, never more than it has cases.
         num_workers: worker processes.
@@ -51,12 +53,13 @@ def convert(
     Raises:
         InputError: if a file, a split or `output_dir` is not as it must be.
     """
-    uids_of = assign_splits([case.uid for case in dataset.cases], fractions)
+    uids_of = _splits(dataset, fractions)
     cases = {case.uid: case for case in dataset.cases}
     in_order = [cases[uid] for uids in uids_of.values() for uid in uids]
     convert_case = functools.partial(
         case_conversion.convert_case,
         label_values=dataset.label_values,
+        num_channels=len(dataset.channel_names),
         preprocessing=preprocessor.get_config(),
     )
     with (
@@ -74,6 +77,7 @@ def convert(
             class_names=dataset.class_names,
             label_values=dataset.label_values,
             channel_names=dataset.channel_names,
+            regions=[dataclasses.asdict(region) for region in dataset.regions],
             preprocessing=preprocessor.get_config(),
             splits=splits,
         )
@@ -81,6 +85,16 @@ def convert(
             write_tfds_metadata(folder, manifest)
         manifest.write(folder)
     return manifest
+
+
+def _splits(dataset, fractions):
+    """Dict from split name to sorted uids."""
+    if not dataset.has_splits:
+        return assign_splits([case.uid for case in dataset.cases], fractions)
+    splits = {}
+    for case in sorted(dataset.cases, key=lambda case: case.uid):
+        splits.setdefault(case.split, []).append(case.uid)
+    return dict(sorted(splits.items()))
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from absl import flags
 
 from data_tools import command_line
 from data_tools.errors import InputError
-from data_tools.msd_dataset import read_msd_dataset
+from data_tools.open_dataset import open_dataset
 from data_tools.output_folder import check_output_dir
 from data_tools.quiet import load_tensorflow
 from data_tools.splits import parse_split
@@ -95,7 +95,8 @@ def main(_):
     # Cheap checks come first: TensorFlow takes seconds to load.
     check_output_dir(_OUTPUT_DIR.value, _OVERWRITE.value)
     fractions = parse_split(_SPLIT.value)
-    dataset = read_msd_dataset(_DATASET_JSON.value)
+    dataset = open_dataset(_DATASET_JSON.value)
+    print(dataset.describe(), flush=True)
     preprocessor = _preprocessor()
     from data_tools.conversion import convert
 

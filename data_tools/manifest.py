@@ -55,6 +55,8 @@ class Manifest:
         channel_names: name per image channel.
         preprocessing: config of `tf_diffseg.preprocessing.VolumePreprocessor`.
         splits: by name.
+        regions: unions of classes to segment as one, each with the fields of
+            `data_tools.dataset.Region`; empty where each class stands for itself.
         format_version: of this file and of the Examples.
     """
 
@@ -66,6 +68,7 @@ class Manifest:
     channel_names: list[str]
     preprocessing: dict
     splits: dict[str, Split]
+    regions: list[dict] = dataclasses.field(default_factory=list)
     format_version: int = FORMAT_VERSION
 
     @property

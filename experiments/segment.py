@@ -43,7 +43,7 @@ def main(argv):
     if is_there and output.samefile(_INPUT.value):
         raise InputError(f"--output={output} is the file of --input, name another")
 
-    from data_tools.nifti import read_image
+    from data_tools.volume_files import read_image
 
     image = read_image(_INPUT.value)
     note = crop_note(image, _preprocessing(model_dir))
@@ -70,7 +70,7 @@ def crop_note(image, preprocessing):
     """What to tell about a scan of which the model sees a part only.
 
     Args:
-        image: `data_tools.nifti.Volume`.
+        image: `data_tools.volume.Volume`.
         preprocessing: config of a `VolumePreprocessor`.
 
     Returns:
@@ -85,7 +85,7 @@ def crop_note(image, preprocessing):
     # Row i says which of x, y, z the i-th voxel axis is.
     order = np.argsort(nib.io_orientation(image.affine)[:, 0])
     own_spacing = image.spacing_mm[order]
-    extent_mm = np.array(image.array.shape)[order] * own_spacing
+    extent_mm = np.array(image.grid_shape)[order] * own_spacing
     spacing_mm = np.array(preprocessing.get("spacing_mm") or own_spacing)
     kept_mm = np.array(volume_shape) * spacing_mm
     if (np.rint(extent_mm / spacing_mm) <= volume_shape).all():
@@ -105,26 +105,27 @@ def segment_volume(model_dir, image, seed):
 
     Args:
         model_dir: folder of an exported version.
-        image: `data_tools.nifti.Volume`.
+        image: `data_tools.volume.Volume`.
         seed: of the sampling noise.
 
     Returns:
         int32 array on the image's grid.
 
     Raises:
-        InputError: the model wants more than the one channel there is.
+        InputError: the model wants another number of channels.
     """
     import tensorflow as tf
 
     model = tf.saved_model.load(str(model_dir))
     run = model.signatures["segment_volume"]
     channels = run.structured_input_signature[1]["image"].shape[-1]
-    if channels != 1:
+    if channels != image.array.shape[-1]:
         raise InputError(
-            f"--model={model_dir} wants {channels} channels, {image.path} has one"
+            f"--model={model_dir} wants {channels} channel(s), {image.path} has "
+            f"{image.array.shape[-1]}"
         )
     result = run(
-        image=tf.constant(image.array[None, ..., None]),
+        image=tf.constant(image.array[None]),
         affine=tf.constant(image.affine[None], tf.float32),
         seed=tf.constant([seed]),
     )

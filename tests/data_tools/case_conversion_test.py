@@ -5,16 +5,19 @@ import pytest
 
 from data_tools import case_conversion
 from data_tools.errors import InputError
-from data_tools.msd_dataset import read_msd_dataset
+from data_tools.open_dataset import open_dataset
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.preprocessing import VolumePreprocessor
 
 
 def _convert(folder, index=0, **preprocessing):
-    dataset = read_msd_dataset(folder)
+    dataset = open_dataset(folder)
     config = VolumePreprocessor(**preprocessing).get_config()
     case = dataset.cases[index]
-    return case_conversion.convert_case(case, dataset.label_values, config)
+    num_channels = len(dataset.channel_names)
+    return case_conversion.convert_case(
+        case, dataset.label_values, num_channels, config
+    )
 
 
 @pytest.mark.parametrize("index", range(9))
@@ -51,6 +54,16 @@ def test_undeclared_value_names_case_value_and_declared(msd_folder):
     message = r"case liver_3: .*liver_3.nii.gz holds the label value 5, .* 0, 2, 7"
     with pytest.raises(InputError, match=message):
         _convert(msd_folder.folder)
+
+
+def test_number_of_channels_must_be_the_declared_one(msd_folder):
+    msd_folder.add_case("liver_3", image=np.zeros((8, 9, 10, 2), np.float32))
+    message = r"case liver_3: .*liver_3.nii.gz has 2 channel\(s\), .* declares 1"
+    with pytest.raises(InputError, match=message):
+        _convert(msd_folder.folder)
+    msd_folder.write(modality={"0": "T1", "1": "T2"})
+    converted = _convert(msd_folder.folder)
+    assert parse_example(converted.example)["image"].shape[-1] == 2
 
 
 @pytest.mark.parametrize("error", [MemoryError("no\nroom"), KeyError("no room")])

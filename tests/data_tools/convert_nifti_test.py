@@ -115,8 +115,9 @@ def test_summary_is_all_that_is_printed(converted):
     output, done = converted
     assert done.stderr == ""
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["split", "cases", "shards"]
-    assert lines[1].split()[0] == "train"
+    assert "follows the Medical Segmentation Decathlon: 9 cases" in lines[0]
+    assert lines[1].split() == ["split", "cases", "shards"]
+    assert lines[2].split()[0] == "train"
     assert lines[-1] == f"data set toy_data in {output}"
 
 

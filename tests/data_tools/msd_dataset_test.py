@@ -3,11 +3,11 @@
 import pytest
 
 from data_tools.errors import InputError
-from data_tools.msd_dataset import read_msd_dataset
+from data_tools.open_dataset import open_dataset
 
 
 def test_reads_the_toy_data(toy_folder):
-    dataset = read_msd_dataset(toy_folder.dataset_json)
+    dataset = open_dataset(toy_folder.dataset_json)
     assert (dataset.name, dataset.modality, dataset.license) == (
         "toy_data",
         "MRI",
@@ -16,22 +16,32 @@ def test_reads_the_toy_data(toy_folder):
     assert dataset.label_values == [0, 2, 7]
     assert dataset.class_names == ["background", "organ", "vessel"]
     assert [case.uid for case in dataset.cases] == [f"toy_{i:02d}" for i in range(9)]
-    assert read_msd_dataset(toy_folder.folder) == dataset
+    assert open_dataset(toy_folder.folder) == dataset
 
 
 def test_reads_real_data(hippocampus_dir):
-    dataset = read_msd_dataset(hippocampus_dir)
+    dataset = open_dataset(hippocampus_dir)
     assert dataset.name == "hippocampus"
     assert dataset.class_names == ["background", "Anterior", "Posterior"]
     assert dataset.license == "CC-BY-SA 4.0"
     assert dataset.cases[0].uid == "hippocampus_004"
 
 
+def test_channels_are_those_of_modality(msd_folder):
+    msd_folder.add_case("a")
+    msd_folder.write(modality={"0": "T1", "1": "T2"})
+    dataset = open_dataset(msd_folder.folder)
+    assert dataset.channel_names == ["T1", "T2"]
+    assert dataset.modality == "T1, T2"
+    (case,) = dataset.cases
+    assert case.image_paths == (str(msd_folder.folder / "imagesTr" / "a.nii.gz"),)
+
+
 def test_label_keys_sort_as_integers(msd_folder):
     msd_folder.add_case("a")
     labels = {str(value): f"class {value}" for value in (10, 2, 0, 1)}
     msd_folder.write(labels=labels)
-    dataset = read_msd_dataset(msd_folder.folder)
+    dataset = open_dataset(msd_folder.folder)
     assert dataset.label_values == [0, 1, 2, 10]
     assert dataset.class_names == ["class 0", "class 1", "class 2", "class 10"]
 
@@ -39,13 +49,13 @@ def test_label_keys_sort_as_integers(msd_folder):
 @pytest.mark.parametrize("name", ["dataset.json", ""])
 def test_empty_folder(tmp_path, name):
     with pytest.raises(InputError, match="no dataset.json at .*dataset.json"):
-        read_msd_dataset(tmp_path / name)
+        open_dataset(tmp_path / name)
 
 
 def test_broken_json(tmp_path):
     (tmp_path / "dataset.json").write_text('{"name": ')
     with pytest.raises(InputError, match="dataset.json cannot be read as JSON"):
-        read_msd_dataset(tmp_path)
+        open_dataset(tmp_path)
 
 
 def test_every_missing_file_is_listed(msd_folder):
@@ -55,7 +65,7 @@ def test_every_missing_file_is_listed(msd_folder):
     (msd_folder.folder / "imagesTr" / "c.nii.gz").unlink()
     message = r"names 2 files that do not exist: .*labelsTr/b.nii.gz, .*imagesTr/c.nii"
     with pytest.raises(InputError, match=message):
-        read_msd_dataset(msd_folder.folder)
+        open_dataset(msd_folder.folder)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +78,8 @@ def test_every_missing_file_is_listed(msd_folder):
         ({"labels": {"0": "b", "1": "a", "2": "a"}}, "several values the name 'a'"),
         ({"labels": {"0": "b", "1": "a", "01": "c"}}, "one value several times"),
         ({"labels": {"-1": "x", "0": "y"}}, r"got \[-1, 0\]"),
-        ({"modality": {"0": "T1", "1": "T2"}}, r"2 modalities \(T1, T2\): several"),
+        ({"labels": {"0": "b", "9999999999": "a"}}, "must not exceed 2147483647, got"),
+        ({"modality": ["MRI"]}, r"'modality' must be an object, got \['MRI'\]"),
         ({"name": "  "}, "expected letters or digits"),
         ({"training": []}, "'training' lists no case"),
         ({"training": [{"image": "a.nii"}]}, "entry 0 .* must name an image and a lab"),
@@ -80,11 +91,11 @@ def test_wrong_fields_are_named(msd_folder, changes, message):
     msd_folder.add_case("a")
     msd_folder.write(**changes)
     with pytest.raises(InputError, match=message):
-        read_msd_dataset(msd_folder.folder)
+        open_dataset(msd_folder.folder)
 
 
 def test_repeated_case(msd_folder):
     msd_folder.add_case("a")
     msd_folder.add_case("a")
     with pytest.raises(InputError, match="lists cases more than once: a"):
-        read_msd_dataset(msd_folder.folder)
+        open_dataset(msd_folder.folder)

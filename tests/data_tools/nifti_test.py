@@ -7,15 +7,17 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from data_tools import nifti
+from data_tools import nifti, volume
 from data_tools.errors import InputError
+from data_tools.volume import Volume, check_same_grid
+from data_tools.volume_files import read_image, read_label
 
 
 def _save(path, array, affine=None, **header):
-    volume = nib.Nifti1Image(array, np.eye(4) if affine is None else affine)
+    image = nib.Nifti1Image(array, np.eye(4) if affine is None else affine)
     for name, value in header.items():
-        volume.header[name] = value
-    nib.save(volume, path)
+        image.header[name] = value
+    nib.save(image, path)
     return path
 
 
@@ -25,16 +27,16 @@ def path(tmp_path):
 
 
 def test_image_is_scaled_as_the_header_says(path):
-    volume = nib.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), None)
-    volume.header.set_slope_inter(2.0, -1024.0)
+    header = nib.Nifti1Image(np.zeros((2, 3, 4), np.int16), None).header
+    header.set_slope_inter(2.0, -1024.0)
     raw = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
     with gzip.open(path, "wb") as file:
-        volume.header.write_to(file)
+        header.write_to(file)
         file.write(b"\0" * (352 - file.tell()))
         file.write(raw.tobytes(order="F"))
-    image = nifti.read_image(path)
+    image = read_image(path)
     assert image.array.dtype == np.float32
-    np.testing.assert_array_equal(image.array, raw * 2.0 - 1024.0)
+    np.testing.assert_array_equal(image.array[..., 0], raw * 2.0 - 1024.0)
 
 
 def test_big_endian_files(path):
@@ -42,14 +44,15 @@ def test_big_endian_files(path):
     header.set_data_dtype(">i2")
     array = np.arange(24).reshape(2, 3, 4)
     nib.save(nib.Nifti1Image(array.astype(">i2"), np.eye(4), header), path)
-    for volume in (nifti.read_image(path), nifti.read_label(path)):
-        assert volume.array.dtype.isnative
-        np.testing.assert_array_equal(volume.array, array)
+    for read in (read_image, read_label):
+        stored = read(path).array
+        assert stored.dtype.isnative
+        np.testing.assert_array_equal(np.squeeze(stored), array)
 
 
 def test_label_values_near_whole_numbers_are_rounded(path):
     _save(path, np.array([0.0, 0.9995, 1.0, 2.0004], np.float32).reshape(1, 2, 2))
-    label = nifti.read_label(path)
+    label = read_label(path)
     assert label.array.dtype == np.int32
     np.testing.assert_array_equal(np.ravel(label.array), [0, 1, 1, 2])
 
@@ -57,18 +60,18 @@ def test_label_values_near_whole_numbers_are_rounded(path):
 def test_other_label_values_are_refused(path):
     _save(path, np.array([0.0, 1.0, 1.25, 2.0], np.float32).reshape(1, 2, 2))
     with pytest.raises(InputError, match=r"volume.nii.gz holds the label value 1.25"):
-        nifti.read_label(path)
+        read_label(path)
 
 
 def test_missing_file(path):
     with pytest.raises(InputError, match="volume.nii.gz does not exist"):
-        nifti.read_image(path)
+        read_image(path)
 
 
 def test_file_of_something_else(path):
     path.write_text("not a volume")
     with pytest.raises(InputError, match="volume.nii.gz cannot be read as NIfTI"):
-        nifti.read_image(path)
+        read_image(path)
 
 
 def test_truncated_file(path):
@@ -76,7 +79,7 @@ def test_truncated_file(path):
     _save(path, rng.normal(size=(9, 9, 9)))
     path.write_bytes(path.read_bytes()[:-900])
     with pytest.raises(InputError, match="volume.nii.gz is damaged"):
-        nifti.read_image(path)
+        read_image(path)
 
 
 def test_stream_damaged_in_the_middle(path):
@@ -85,7 +88,7 @@ def test_stream_damaged_in_the_middle(path):
     for place in range(1000, len(content) - 1000, 1000):
         content[place : place + 50] = b"\xff" * 50
     path.write_bytes(content)
-    for read in (nifti.read_image, nifti.read_label):
+    for read in (read_image, read_label):
         with pytest.raises(InputError, match="volume.nii.gz (is damaged|cannot be)"):
             read(path)
 
@@ -100,7 +103,7 @@ def test_every_damaged_byte_is_read_or_named(path):
         damaged[place] ^= 0xFF
         path.write_bytes(damaged)
         try:
-            nifti.read_image(path)
+            read_image(path)
         except InputError as error:
             assert str(path) in str(error)
             refused += 1
@@ -124,11 +127,11 @@ def _with_header(path, offset, dtype, values):
 def test_unknown_data_type(tmp_path, name):
     path = _with_header(tmp_path / name, 70, "<i2", [9999])
     with pytest.raises(InputError, match=f"{name} cannot be read as NIfTI: .*9999"):
-        nifti.read_image(path)
+        read_image(path)
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
-@pytest.mark.parametrize("read", [nifti.read_image, nifti.read_label])
+@pytest.mark.parametrize("read", [read_image, read_label])
 def test_header_of_more_voxels_than_the_file_holds(tmp_path, name, read):
     path = _with_header(tmp_path / name, 42, "<i2", [30000] * 3)
     message = f"{name} is damaged: its header tells of 30000x30000x30000 voxels"
@@ -138,11 +141,11 @@ def test_header_of_more_voxels_than_the_file_holds(tmp_path, name, read):
 
 def test_more_voxels_than_memory(path, monkeypatch):
     _save(path, np.zeros((8, 8, 8), np.float32))
-    monkeypatch.setattr(nifti, "_memory_bytes", lambda: 2047)
+    monkeypatch.setattr(volume, "memory_bytes", lambda: 2047)
     with pytest.raises(InputError, match="volume.nii.gz is too large: 8x8x8 voxels"):
-        nifti.read_image(path)
-    monkeypatch.setattr(nifti, "_memory_bytes", lambda: 2048)
-    nifti.read_image(path)
+        read_image(path)
+    monkeypatch.setattr(volume, "memory_bytes", lambda: 2048)
+    read_image(path)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +162,8 @@ def test_other_formats_are_refused(tmp_path, name, kind):
     label = np.zeros((4, 3, 2), int)
     message = f"{name} is not NIfTI, expected a .nii or .nii.gz file"
     for call in (
-        lambda: nifti.read_image(path),
-        lambda: nifti.read_label(path),
+        lambda: read_image(path),
+        lambda: read_label(path),
         lambda: nifti.write_label(tmp_path / "label.nii", label, like=path),
     ):
         with pytest.raises(InputError, match=message):
@@ -172,72 +175,73 @@ def test_other_formats_are_refused(tmp_path, name, kind):
 def test_single_channel_axis_is_dropped(tmp_path, path, kind):
     array = np.arange(24, dtype=np.int16).reshape(2, 3, 4, 1)
     nib.save(kind(array, np.diag([1.0, 2.0, 3.0, 1.0])), path)
-    image, label = nifti.read_image(path), nifti.read_label(path)
-    np.testing.assert_array_equal(image.array, array[..., 0])
+    image, label = read_image(path), read_label(path)
+    np.testing.assert_array_equal(image.array, array)
     np.testing.assert_array_equal(label.array, array[..., 0])
     nifti.write_label(tmp_path / "label.nii.gz", label.array, like=path)
-    written = nifti.read_label(tmp_path / "label.nii.gz")
+    written = read_label(tmp_path / "label.nii.gz")
     assert nib.load(tmp_path / "label.nii.gz").shape == (2, 3, 4)
     np.testing.assert_array_equal(written.array, label.array)
-    nifti.check_same_grid(image, written)
+    check_same_grid(image, written)
 
 
 @pytest.mark.parametrize(
     "shape, message",
     [
-        ((8, 8), r"is 2D \(8x8\), expected one 3D volume"),
-        ((4, 4, 4, 2), r"is 4D \(4x4x4x2\): several channels are not supported yet"),
+        ((8, 8), r"is 2D \(8x8\), expected a 3D volume"),
+        ((4, 4, 4, 1, 2), r"is 5D \(4x4x4x1x2\), expected a 3D volume, or a 4D one"),
+        ((4, 0, 4), r"is 3D \(4x0x4\), expected"),
     ],
 )
 def test_wrong_number_of_axes(path, shape, message):
     _save(path, np.zeros(shape, np.float32))
     with pytest.raises(InputError, match=message):
-        nifti.read_image(path)
+        read_image(path)
 
 
 def test_nan_and_infinity_are_counted(path):
     array = np.zeros((3, 3, 3), np.float32)
     array[0, 0] = np.nan, np.inf, 1.0
     with pytest.raises(InputError, match=r"has 2 voxel\(s\) that are NaN or infinite"):
-        nifti.read_image(_save(path, array))
+        read_image(_save(path, array))
 
 
 def test_colour_voxels(path):
     colour = np.zeros((3, 3, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")])
     with pytest.raises(InputError, match="expected numbers"):
-        nifti.read_image(_save(path, colour))
+        read_image(_save(path, colour))
 
 
 @pytest.mark.parametrize("axes", [(1.0, 0.0, 1.0), (1.0, np.nan, 1.0)])
 def test_affine_without_volume(path, axes):
-    volume = nib.Nifti1Image(np.zeros((3, 3, 3), np.float32), None)
-    volume.header["sform_code"] = 1
+    image = nib.Nifti1Image(np.zeros((3, 3, 3), np.float32), None)
+    image.header["sform_code"] = 1
     for row, size in enumerate(axes):
         name = f"srow_{'xyz'[row]}"
-        volume.header[name] = np.eye(4)[row] * size
-    nib.save(volume, path)
+        image.header[name] = np.eye(4)[row] * size
+    nib.save(image, path)
     with pytest.raises(InputError, match="affine without volume"):
-        nifti.read_image(path)
+        read_image(path)
 
 
 def _volume(name, shape=(10, 10, 10), affine=None):
     affine = np.eye(4) if affine is None else affine
-    return nifti.Volume(name, np.zeros(shape, np.float32), affine)
+    return Volume(name, np.zeros(shape, np.float32), affine)
 
 
 def test_grids_must_agree():
     image = _volume("image.nii")
     with pytest.raises(InputError, match=r"label.nii has shape \(10, 10, 9\)"):
-        nifti.check_same_grid(image, _volume("label.nii", (10, 10, 9)))
+        check_same_grid(image, _volume("label.nii", (10, 10, 9)))
     shifted = np.eye(4)
     shifted[0, 3] = 0.5
     with pytest.raises(InputError, match="different affines.* up to 0.5 mm apart"):
-        nifti.check_same_grid(image, _volume("label.nii", affine=shifted))
+        check_same_grid(image, _volume("label.nii", affine=shifted))
 
 
 def test_rounding_in_headers_is_no_difference():
     nearly = np.eye(4) * 1.00001
-    nifti.check_same_grid(_volume("image.nii"), _volume("label.nii", affine=nearly))
+    check_same_grid(_volume("image.nii"), _volume("label.nii", affine=nearly))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from scipy import ndimage
 
 from data_tools import phantom
-from data_tools.msd_dataset import read_msd_dataset
+from data_tools.open_dataset import open_dataset
 from data_tools.phantom_anatomy import Anatomy, Tissue
 from data_tools.threshold_baseline import best_threshold_dice
 
@@ -89,11 +89,11 @@ def test_command_writes_a_data_set_that_the_reader_takes(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "best threshold: mean Dice 0." in done.stdout
-    dataset = read_msd_dataset(output)
+    dataset = open_dataset(output)
     assert (dataset.name, dataset.modality) == ("phantom", "MRI")
     assert dataset.class_names == list(phantom.CLASS_NAMES)
     expected = phantom.make_case(seed=3, index=1)
-    image = nib.load(dataset.cases[1].image_path)
+    image = nib.load(dataset.cases[1].image_paths[0])
     np.testing.assert_array_equal(np.asarray(image.dataobj), expected.image)
     np.testing.assert_allclose(image.affine, expected.affine, atol=1e-4)
     assert json.loads((output / "dataset.json").read_text())["numTraining"] == 2

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from data_tools.nifti import Volume
+from data_tools.volume import Volume
 from experiments.segment import crop_note
 
 # Voxel axes are z, x, y of 2, 1 and 3 mm.
 AFFINE = np.array(
     [[0, 1, 0, 0], [0, 0, 3, 0], [2, 0, 0, 0], [0, 0, 0, 1]], dtype=np.float64
 )
-IMAGE = Volume("scan.nii", np.zeros((10, 40, 20), np.float32), AFFINE)
+IMAGE = Volume("scan.nii", np.zeros((10, 40, 20, 1), np.float32), AFFINE)
 
 
 @pytest.mark.parametrize(

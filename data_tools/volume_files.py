@@ -1,0 +1,115 @@
+"""Images, label maps and cases from files of any format that can be read."""
+
+import numpy as np
+
+from data_tools import nifti
+from data_tools.errors import InputError
+from data_tools.volume import Volume, check_same_grid
+
+# Float label files hold 0.9999 for 1: some tools resample and scale labels.
+_ROUNDING = 1e-3
+
+
+def read_image(paths):
+    """Reads an image, its intensities scaled as the header says.
+
+    Args:
+        paths: one file, or several whose channels are put together in this order.
+
+    Returns:
+        `Volume` of float32 (i, j, k, channels), with the path and the grid of
+        the first file.
+
+    Raises:
+        InputError: if a file is missing, damaged, of no known format, not a 3D
+            volume or a 4D one with channels last, not finite or without a usable
+            affine, or if the files lie on different grids.
+    """
+    paths = [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else paths
+    volumes = [_image_file(path) for path in paths]
+    for volume in volumes[1:]:
+        check_same_grid(volumes[0], volume, whose="the first channel's file")
+    if len(volumes) == 1:
+        return volumes[0]
+    array = np.concatenate([volume.array for volume in volumes], axis=-1)
+    return Volume(volumes[0].path, array, volumes[0].affine)
+
+
+def _image_file(path):
+    volume = nifti.read(path, np.float32)
+    array = volume.array
+    channels = array if array.ndim == 4 else array[..., np.newaxis]
+    array = np.ascontiguousarray(channels, np.float32)
+    _check_finite(path, array)  # after: a float64 may be too large for a float32
+    return Volume(volume.path, array, volume.affine)
+
+
+def _check_finite(path, array):
+    bad = array.size - np.count_nonzero(np.isfinite(array))
+    if bad:
+        raise InputError(f"{path} has {bad} voxel(s) that are NaN or infinite")
+
+
+def read_label(path):
+    """Reads a label map, whatever number type the file has.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        `Volume` of int32 (i, j, k), with the values of the file.
+
+    Raises:
+        InputError: as `read_image`, or if there are several channels, or a value
+            is further than 0.001 from a whole number or no int32.
+    """
+    volume = nifti.read(path)
+    array = volume.array
+    if array.ndim != 3:
+        size = "x".join(map(str, array.shape))
+        raise InputError(f"{path} is {array.ndim}D ({size}), a label map must be 3D")
+    rounded = array
+    if array.dtype.kind == "f":
+        _check_finite(path, array)
+        rounded = np.rint(array)
+        off = np.abs(array - rounded) > _ROUNDING
+        if off.any():
+            raise InputError(
+                f"{path} holds the label value {array[off][0]:g}, expected whole "
+                "numbers"
+            )
+    limits = np.iinfo(np.int32)
+    for value in (rounded.min(), rounded.max()):
+        if not limits.min <= value <= limits.max:
+            raise InputError(
+                f"{path} holds the label value {value:g}, expected whole numbers "
+                f"up to {limits.max}"
+            )
+    label = np.ascontiguousarray(rounded, np.int32)
+    return Volume(volume.path, label, volume.affine)
+
+
+def read_case(case, num_channels):
+    """Reads the image and the label of a case.
+
+    Args:
+        case: `dataset.Case`.
+        num_channels: that its data set declares.
+
+    Returns:
+        `(image, label)`: `Volume`s of float32 (i, j, k, channels) and int32
+        (i, j, k), on one grid.
+
+    Raises:
+        InputError: as `read_image` and `read_label`, or if the number of channels
+            differs or the grids do.
+    """
+    image = read_image(case.image_paths)
+    if image.array.shape[-1] != num_channels:
+        raise InputError(
+            f"case {case.uid}: {', '.join(case.image_paths)} has "
+            f"{image.array.shape[-1]} channel(s), the data set declares {num_channels}"
+        )
+    label = read_label(case.label_path)
+    check_same_grid(image, label)
+    return image, label
