@@ -329,9 +329,28 @@ def test_respacing_twice_still_remembers_the_times_of_training():
     assert twice.num_timesteps == 6
 
 
+def test_respaced_to_more_steps_it_has_the_noise_levels_of_the_schedule():
+    diffusion = GaussianDiffusion(num_timesteps=5)
+
+    respaced = diffusion.respaced(9)
+
+    direct = GaussianDiffusion(num_timesteps=9)
+    np.testing.assert_array_equal(respaced.alphas_cumprod, direct.alphas_cumprod)
+    np.testing.assert_array_equal(respaced.betas, direct.betas)
+    # Every other step is one of training, and has its time; the others lie between.
+    np.testing.assert_array_equal(respaced.kept_steps, np.arange(9) / 2)
+    np.testing.assert_array_equal(
+        respaced.time(np.arange(9))[::2], diffusion.time(np.arange(5))
+    )
+    np.testing.assert_allclose(respaced.time(1), 1.5 / 5, rtol=1e-6)
+    np.testing.assert_array_equal(respaced.respaced(9).betas, respaced.betas)
+
+
 def test_respacing_to_an_uneven_number_is_refused():
     with pytest.raises(ValueError, match="num_timesteps=4 .* 5 steps .* 3 and 5"):
         GaussianDiffusion(num_timesteps=5).respaced(4)
+    with pytest.raises(ValueError, match="num_timesteps=7 does not evenly divide"):
+        GaussianDiffusion(num_timesteps=5).respaced(7)
 
 
 def test_uneven_number_of_steps_is_refused():

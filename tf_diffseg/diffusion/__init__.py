@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "BetaSchedule": "beta_schedule",
         "DDIMSampler": "ddim_sampler",
         "DDPMSampler": "ddpm_sampler",
+        "EarlyExitSampler": "early_exit_sampler",
         "GaussianDiffusion": "gaussian_diffusion",
         "GaussianMoments": "gaussian_diffusion",
         "MaskEncoding": "mask_encoding",

@@ -52,8 +52,9 @@ class GaussianDiffusion:
         posterior_variance: the posterior's variance, 0 at the first step.
         posterior_log_variance_clipped: its log, the first step's replaced by the
             second's.
-        kept_steps: int array of shape [num_timesteps]: of the steps that the network
-            is trained with, those that this diffusion visits.
+        kept_steps: array of shape [num_timesteps]: of the steps that the network
+            is trained with, those that this diffusion visits; fractions between
+            them where it is respaced to more.
         num_timesteps_trained: the number of steps that the network is trained with.
     """
 
@@ -119,21 +120,38 @@ class GaussianDiffusion:
         self.posterior_log_variance_clipped = np.log(clipped)
 
     def respaced(self, num_timesteps):
-        """The same process in fewer steps, for the same network.
+        """The same process in fewer or more steps, for the same network.
 
         Args:
-            num_timesteps: number of steps to keep, by the same resampling rule.
+            num_timesteps: number of steps. Fewer are kept of this diffusion's by the
+                same resampling rule, so that the network meets only times it was
+                trained with. More are kept of the schedule's `num_timesteps_beta`;
+                their times lie between those of training.
 
         Returns:
-            A `GaussianDiffusion` whose `time` is that of the steps it keeps, so that
-            the network meets only times it was trained with.
+            A `GaussianDiffusion` whose `time` goes by the noise levels of the steps
+            that the network was trained with.
 
         Raises:
-            ValueError: where the number does not divide this diffusion's evenly.
+            ValueError: where the number does not divide this diffusion's evenly, or
+                where it is larger than that, the schedule's.
         """
-        kept = kept_steps(num_timesteps, self.num_timesteps)
         respaced = copy.copy(self)
         respaced.num_timesteps = num_timesteps
+        if num_timesteps > self.num_timesteps_trained:
+            betas = get_betas(
+                self.beta_schedule,
+                self.num_timesteps_beta,
+                self.beta_start,
+                self.beta_end,
+            )
+            alphas_cumprod = np.cumprod(1.0 - betas)
+            kept = kept_steps(num_timesteps, self.num_timesteps_beta)
+            trained = self.num_timesteps_trained - 1
+            respaced.kept_steps = kept * trained / (self.num_timesteps_beta - 1)
+            respaced._set_schedule(alphas_cumprod[kept])
+            return respaced
+        kept = kept_steps(num_timesteps, self.num_timesteps)
         respaced.kept_steps = self.kept_steps[kept]
         respaced._set_schedule(self.alphas_cumprod[kept])
         return respaced

@@ -1,0 +1,117 @@
+"""When sampling ends early, and with what."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffseg.diffusion import (
+    DDIMSampler,
+    DDPMSampler,
+    EarlyExitSampler,
+    GaussianDiffusion,
+    initial_noise,
+)
+
+_SHAPE = (1, 4, 3, 2, 3)
+
+
+def _x_start(class_id, batch=1):
+    """Every voxel of one class."""
+    encoded = np.full((batch, *_SHAPE[1:]), -1.0, np.float32)
+    encoded[..., class_id] = 1.0
+    return encoded
+
+
+def _settles_after(num_steps, seen=None):
+    """Another class at every step, and from the given one on class 1."""
+
+    def denoise(x_t, t_index):
+        if seen is not None:
+            seen.append(int(t_index[0]))
+        run = 4 - int(t_index[0])
+        return _x_start(1 if run >= num_steps - 1 else run % 2 * 2)
+
+    return denoise
+
+
+@pytest.mark.parametrize("kind", [DDIMSampler, DDPMSampler])
+@pytest.mark.parametrize("settled, steps", [(1, 2), (2, 3), (3, 4), (4, 5), (5, 5)])
+def test_ends_one_step_after_the_last_change(kind, settled, steps):
+    seen = []
+    sampler = EarlyExitSampler(kind(GaussianDiffusion()), 0.0)
+    x_0 = sampler.sample(
+        _settles_after(settled, seen), initial_noise([1], _SHAPE), seed=[1]
+    )
+    assert seen == [4, 3, 2, 1, 0][:steps]
+    np.testing.assert_array_equal(x_0, _x_start(1))
+    assert int(sampler.num_steps) == steps and int(sampler.num_samples) == 1
+    assert sampler.saved_steps == 5 - steps
+
+
+@pytest.mark.parametrize("kind", [DDIMSampler, DDPMSampler])
+def test_a_segmentation_that_goes_on_changing_is_the_wrapped_sampler_s(kind):
+    def shrink(x_t, t_index):
+        return tf.tanh(x_t * tf.cast(t_index[0] % 2 * 2 - 1, tf.float32))
+
+    plain = kind(GaussianDiffusion())
+    x_T = initial_noise([1], _SHAPE)
+    early = EarlyExitSampler(plain, 0.0)
+    np.testing.assert_array_equal(
+        early.sample(shrink, x_T, [1]), plain.sample(shrink, x_T, [1])
+    )
+    np.testing.assert_array_equal(
+        early.trajectory(shrink, x_T, [1]), plain.trajectory(shrink, x_T, [1])
+    )
+    assert early.saved_steps == 0.0
+
+
+def test_an_example_is_the_same_beside_one_that_takes_longer():
+    shape = (2, *_SHAPE[1:])
+
+    def denoise(x_t, t_index):
+        # The first settles at once and would change again, the second at the end.
+        first = _x_start(2) if t_index[0] < 2 else _x_start(1)
+        return tf.concat([first, _settles_after(4)(x_t, t_index)], axis=0)
+
+    sampler = EarlyExitSampler(DDIMSampler(GaussianDiffusion()), 0.0)
+    x_0 = sampler.sample(denoise, initial_noise([1, 2], shape))
+    np.testing.assert_array_equal(x_0[:1], _x_start(1))
+    assert int(sampler.num_steps) == 2 + 5 and int(sampler.num_samples) == 2
+    assert sampler.saved_steps == 1.5
+
+
+@pytest.mark.parametrize("max_change, steps", [(0.0, 5), (0.04, 5), (0.05, 2)])
+def test_few_voxels_may_change(max_change, steps):
+    def denoise(x_t, t_index):
+        encoded = _x_start(1)
+        encoded[0, 0, 0, 0] = np.where(np.arange(3) == t_index[0] % 2, 1.0, -1.0)
+        return encoded
+
+    sampler = EarlyExitSampler(DDIMSampler(GaussianDiffusion()), max_change)
+    sampler.sample(denoise, initial_noise([1], _SHAPE))
+    assert int(sampler.num_steps) == steps  # One of 24 voxels changes.
+
+
+def test_a_trajectory_repeats_what_was_predicted_last():
+    sampler = EarlyExitSampler(DDIMSampler(GaussianDiffusion()), 0.0)
+    trajectory = sampler.trajectory(_settles_after(2), initial_noise([1], _SHAPE))
+    expected = np.stack([_x_start(0), *[_x_start(1)] * 4])
+    np.testing.assert_array_equal(trajectory, expected)
+
+
+def test_counts_in_a_graph_of_unknown_shapes():
+    sampler = EarlyExitSampler(DDIMSampler(GaussianDiffusion()), 0.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None] * 4 + [3])])
+    def sample(x_T):
+        return sampler.sample(lambda x_t, t_index: tf.sign(x_t), x_T)
+
+    x_T = initial_noise([1], _SHAPE)
+    np.testing.assert_array_equal(sample(x_T), tf.sign(x_T))
+    assert sampler.saved_steps == 3.0
+
+
+@pytest.mark.parametrize("max_change", [-0.1, 1.0])
+def test_a_share_out_of_range_is_refused(max_change):
+    with pytest.raises(ValueError, match=r"max_change must be in \[0, 1\)"):
+        EarlyExitSampler(DDIMSampler(GaussianDiffusion()), max_change)
