@@ -52,7 +52,8 @@ TABLE = {
             "tf_diffseg.models",
             "tf_diffseg.preprocessing",
         ),
-        third_party=(*_TENSORFLOW, "absl"),
+        # SciPy for connected components.
+        third_party=(*_TENSORFLOW, "absl", "scipy"),
     ),
     "tf_diffseg.serving": Row(
         first_party=("tf_diffseg.inference",),

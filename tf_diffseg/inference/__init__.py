@@ -5,8 +5,14 @@ from tf_diffseg._lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "PostProcessing": "postprocessing",
+        "Prediction": "segmenter",
         "Segmenter": "segmenter",
         "SlidingWindow": "sliding_window",
+        "ensemble_mean": "sampling",
+        "flipped_mean": "sampling",
         "mean_over_samples": "sampling",
+        "sample_seeds": "sampling",
+        "steps_last": "sampling",
     },
 )

@@ -1,19 +1,44 @@
-"""Several samples of one segmentation."""
+"""Several samples of one segmentation, and functions that sample made of others.
+
+`sample` is everywhere a function (image [batch, x, y, z, channels], seed [batch]) ->
+probabilities [batch, x, y, z, ..., classes], as `DiffusionUNet3D.sample`.
+"""
+
+import itertools
 
 import tensorflow as tf
 
 from tf_diffseg.diffusion.noise import derived_seeds
 
 
+def sample_seeds(seed, num_samples):
+    """Seeds of several samples.
+
+    Args:
+        seed: int scalar. The first sample uses it as it is, so that one sample is
+            `sample(image, seed)`; the others derive theirs from it.
+        num_samples: at least 1.
+
+    Returns:
+        Tensor [num_samples] of the seed's type.
+
+    Raises:
+        ValueError: `num_samples` is less than 1.
+    """
+    _check_num_samples(num_samples)
+    seed = tf.convert_to_tensor(seed)
+    indices = tf.range(num_samples)
+    seeds = tf.fill([num_samples], seed)
+    return tf.where(indices == 0, seeds, derived_seeds(seeds, indices))
+
+
 def mean_over_samples(sample, image, seed, num_samples):
     """Mean of the probabilities that several seeds give.
 
     Args:
-        sample: function (image, seed) -> probabilities, as
-            `DiffusionUNet3D.sample` or `sample_trajectory`.
+        sample: see above; or `DiffusionUNet3D.sample_trajectory`.
         image: float [batch, x, y, z, channels].
-        seed: int [batch]. The first sample uses it as it is, so that one sample is
-            `sample(image, seed)`; the others derive theirs from it.
+        seed: int [batch], see `sample_seeds`.
         num_samples: at least 1.
 
     Returns:
@@ -22,9 +47,103 @@ def mean_over_samples(sample, image, seed, num_samples):
     Raises:
         ValueError: `num_samples` is less than 1.
     """
-    if num_samples < 1:
-        raise ValueError(f"num_samples must be at least 1, got {num_samples}")
+    _check_num_samples(num_samples)
     total = sample(image, seed)
     for index in range(1, num_samples):
         total += sample(image, derived_seeds(seed, tf.fill(tf.shape(seed), index)))
     return total / num_samples
+
+
+def steps_last(sample_trajectory):
+    """Makes a trajectory a `sample` that gives each voxel its steps.
+
+    Args:
+        sample_trajectory: as `DiffusionUNet3D.sample_trajectory`, which gives
+            [steps, batch, x, y, z, classes].
+
+    Returns:
+        Function (image, seed) -> [batch, x, y, z, steps, classes].
+    """
+
+    def sample(image, seed):
+        return tf.transpose(sample_trajectory(image, seed), [1, 2, 3, 4, 0, 5])
+
+    return sample
+
+
+def flipped_mean(sample, axes):
+    """Mean over an image and its mirror images.
+
+    Args:
+        sample: see above.
+        axes: axes of the volume to mirror along, of 0, 1, 2; every combination of
+            them is sampled, 2 ** len(axes) in all, one after the other.
+
+    Returns:
+        A `sample`; the one given where there are no axes.
+
+    Raises:
+        ValueError: `axes` holds something else.
+    """
+    if not set(axes) <= {0, 1, 2}:
+        raise ValueError(f"axes must be of 0, 1, 2, got {tuple(axes)}")
+    if not axes:
+        return sample
+    choices = [[False, True] if axis in axes else [False] for axis in range(3)]
+    combinations = tf.constant(list(itertools.product(*choices)))
+
+    def sample_flips(image, seed):
+        def add(total, flips):
+            return total + _flip(sample(_flip(image, flips), seed), flips)
+
+        first = sample(image, seed)
+        total = tf.foldl(add, combinations[1:], first, parallel_iterations=1)
+        return total / tf.cast(len(combinations), total.dtype)
+
+    return sample_flips
+
+
+def _flip(volumes, flips):
+    for axis in range(3):
+        mirrored = tf.reverse(volumes, [axis + 1])
+        volumes = tf.where(flips[axis], mirrored, volumes)
+    return volumes
+
+
+def ensemble_mean(samples):
+    """Mean over several models.
+
+    Args:
+        samples: `sample` functions; where they give steps (`steps_last`), one of
+            fewer steps stays at its last.
+
+    Returns:
+        A `sample`; the one given where there is only one.
+
+    Raises:
+        ValueError: there is none.
+    """
+    samples = list(samples)
+    if not samples:
+        raise ValueError("an ensemble needs at least one model, got none")
+    if len(samples) == 1:
+        return samples[0]
+
+    def sample_all(image, seed):
+        results = [sample(image, seed) for sample in samples]
+        if results[0].shape.rank == 6:
+            steps = max(result.shape[4] for result in results)
+            results = [_with_steps(result, steps) for result in results]
+        return tf.add_n(results) / len(results)
+
+    return sample_all
+
+
+def _with_steps(result, steps):
+    index = tf.minimum(tf.range(steps), result.shape[4] - 1)
+    return tf.gather(result, index, axis=4)
+
+
+def _check_num_samples(num_samples):
+    if num_samples < 1:
+        raise ValueError(f"num_samples must be at least 1, got {num_samples}")

@@ -1,6 +1,37 @@
-"""A volume as it lies in a file to its label map."""
+"""A volume as it lies in a file to its label map, and to how sure that is."""
+
+from typing import NamedTuple
 
 import tensorflow as tf
+
+from tf_diffseg.inference.sampling import sample_seeds
+
+
+class Prediction(NamedTuple):
+    """What the samples of one volume say, [i, j, k] on the grid of its file.
+
+    Attributes:
+        class_ids: int32 [i, j, k], of the mean probabilities.
+        probabilities: float32 [i, j, k, num_classes], mean over the samples.
+        entropy: float32 [i, j, k], of these, in nats: 0 where one class is certain,
+            at most log(num_classes).
+        variance: float32 [i, j, k], of the probabilities over the samples, summed
+            over the classes: 0 where samples agree (and of one sample), at most
+            1 - 1 / num_classes.
+        sample_voxels: int32 [num_samples, num_classes], voxels of each class in the
+            label map of each sample.
+        step_class_ids: int32 [steps, i, j, k], after each reverse step, where the
+            sample function gives them; else one.
+        preprocessed_class_ids: int32 [x, y, z], on the network's grid.
+    """
+
+    class_ids: tf.Tensor
+    probabilities: tf.Tensor
+    entropy: tf.Tensor
+    variance: tf.Tensor
+    sample_voxels: tf.Tensor
+    step_class_ids: tf.Tensor
+    preprocessed_class_ids: tf.Tensor
 
 
 class Segmenter:
@@ -12,7 +43,7 @@ class Segmenter:
     Args:
         sample: function (image [batch, x, y, z, channels], seed [batch]) ->
             probabilities [batch, x, y, z, num_classes], as
-            `DiffusionUNet3D.sample`.
+            `DiffusionUNet3D.sample`, or a `SlidingWindow` over it.
         preprocessor: the `VolumePreprocessor` of the training data.
         label_values: the value of each class id in the data set's own files.
     """
@@ -51,4 +82,147 @@ class Segmenter:
             int32 [i, j, k].
         """
         restored = self.preprocessor.restore(probabilities, source_shape, source_affine)
-        return tf.argmax(restored, axis=-1, output_type=tf.int32)
+        return _classes(restored)
+
+    def predict(self, image, affine, seed, num_samples=1, batch_size=1):
+        """Segments one volume several times.
+
+        Args:
+            image: as in `__call__`.
+            affine: as in `__call__`.
+            seed: int scalar, see `sample_seeds`.
+            num_samples: how many samples to draw.
+            batch_size: how many of them are drawn at a time.
+
+        Returns:
+            `Prediction`.
+
+        Raises:
+            ValueError: `num_samples` is less than 1.
+        """
+        preprocessed, _ = self.preprocessor(image, affine)
+        return self.predict_preprocessed(
+            preprocessed, tf.shape(image)[:3], affine, seed, num_samples, batch_size
+        )
+
+    def predict_preprocessed(
+        self, image, source_shape, source_affine, seed, num_samples=1, batch_size=1
+    ):
+        """As `predict`, of a volume that is preprocessed already.
+
+        Args:
+            image: float [x, y, z, channels].
+            source_shape: int [3], of the file.
+            source_affine: float [4, 4], of the file.
+            seed: int scalar.
+            num_samples: how many samples to draw.
+            batch_size: how many of them are drawn at a time.
+
+        Returns:
+            `Prediction`.
+
+        Raises:
+            ValueError: `num_samples` is less than 1.
+        """
+        seeds = sample_seeds(seed, num_samples)
+        # The first batch tells the shapes of the rest.
+        first = min(batch_size, num_samples)
+
+        def sums(seeds):
+            return self._sums(image, seeds, source_shape, source_affine)
+
+        total, squares, voxels = sums(seeds[:first])
+        if num_samples > first:
+
+            def add_batch(start, *before):
+                new = sums(seeds[start : start + batch_size])
+                return start + batch_size, *_added(before, new)
+
+            _, total, squares, voxels = tf.while_loop(
+                lambda start, *_: start < num_samples,
+                add_batch,
+                (tf.constant(first), total, squares, voxels),
+                shape_invariants=(
+                    tf.TensorShape([]),
+                    total.shape,
+                    squares.shape,
+                    tf.TensorShape([None, voxels.shape[1]]),
+                ),
+                parallel_iterations=1,
+            )
+        mean = total / num_samples  # [x, y, z, steps, classes]
+        steps = tf.transpose(mean, [3, 0, 1, 2, 4])
+        step_class_ids = tf.map_fn(
+            lambda step: self.class_ids(step, source_shape, source_affine),
+            steps,
+            fn_output_signature=tf.TensorSpec([None, None, None], tf.int32),
+            parallel_iterations=1,
+        )
+        probabilities = self.preprocessor.restore(
+            steps[-1], source_shape, source_affine
+        )
+        spread = squares / num_samples - tf.reduce_sum(tf.square(probabilities), -1)
+        if num_samples == 1:
+            spread = tf.zeros_like(spread)
+        entropy = -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=-1)
+        return Prediction(
+            class_ids=_classes(probabilities),
+            probabilities=probabilities,
+            # Rounding may take them below.
+            entropy=tf.maximum(entropy, 0.0),
+            variance=tf.maximum(spread, 0.0),
+            sample_voxels=voxels,
+            step_class_ids=step_class_ids,
+            preprocessed_class_ids=_classes(steps[-1]),
+        )
+
+    def _sums(self, image, seeds, source_shape, source_affine):
+        """Over some samples: of probabilities, of their squares, and voxels of each.
+
+        The squares are summed over the classes, and are on the grid of the file.
+        """
+        images = tf.repeat(image[tf.newaxis], tf.shape(seeds)[0], axis=0)
+        probabilities = self.sample(images, seeds)
+        if probabilities.shape.rank == 5:
+            probabilities = probabilities[..., tf.newaxis, :]
+        num_classes = probabilities.shape[-1]
+
+        def measure(probabilities):
+            restored = self.preprocessor.restore(
+                probabilities, source_shape, source_affine
+            )
+            voxels = tf.math.bincount(
+                tf.reshape(_classes(restored), [-1]),
+                minlength=num_classes,
+                maxlength=num_classes,
+            )
+            return tf.reduce_sum(tf.square(restored), axis=-1), voxels
+
+        squares, voxels = tf.map_fn(
+            measure,
+            probabilities[..., -1, :],
+            fn_output_signature=(
+                tf.TensorSpec([None, None, None], tf.float32),
+                tf.TensorSpec([num_classes], tf.int32),
+            ),
+            parallel_iterations=1,
+        )
+        return (
+            tf.reduce_sum(probabilities, axis=0),
+            tf.reduce_sum(squares, axis=0),
+            voxels,
+        )
+
+
+def _added(before, new):
+    """Sums of samples and those of more of them; shapes stay what they were."""
+    total, squares, voxels = before
+    return (
+        tf.ensure_shape(total + new[0], total.shape),
+        tf.ensure_shape(squares + new[1], squares.shape),
+        tf.concat([voxels, new[2]], axis=0),
+    )
+
+
+def _classes(probabilities):
+    return tf.argmax(probabilities, axis=-1, output_type=tf.int32)
