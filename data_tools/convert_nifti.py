@@ -1,4 +1,4 @@
-r"""Converts NIfTI cases in the Medical Segmentation Decathlon's layout to shards.
+r"""Converts a data set of medical volumes to shards.
 
     python -m data_tools.convert_nifti \
         --dataset_json=Task04_Hippocampus/dataset.json --output_dir=hippocampus \
@@ -12,22 +12,21 @@ import os
 from absl import flags
 
 from data_tools import command_line
+from data_tools.dataset_check import check_cases
+from data_tools.dataset_flags import dataset_of_flags
 from data_tools.errors import InputError
-from data_tools.open_dataset import open_dataset
 from data_tools.output_folder import check_output_dir
 from data_tools.quiet import load_tensorflow
 from data_tools.splits import parse_split
 
-_DATASET_JSON = flags.DEFINE_string(
-    "dataset_json", None, "The dataset.json, or the folder it is in.", required=True
-)
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder to make; it must be new or empty.", required=True
 )
 _SPLIT = flags.DEFINE_string(
     "split",
     "train=0.7,validation=0.15,test=0.15",
-    "Split names and fractions; a case's name decides where it goes.",
+    "Split names and fractions, where the data set has no splits of its own; a case's "
+    "name decides where it goes.",
 )
 _SPACING_MM = flags.DEFINE_string(
     "spacing_mm", None, "x,y,z voxel size to resample to; none keeps each file's."
@@ -95,8 +94,14 @@ def main(_):
     # Cheap checks come first: TensorFlow takes seconds to load.
     check_output_dir(_OUTPUT_DIR.value, _OVERWRITE.value)
     fractions = parse_split(_SPLIT.value)
-    dataset = open_dataset(_DATASET_JSON.value)
+    dataset = dataset_of_flags()
     print(dataset.describe(), flush=True)
+    check_cases(dataset)
+    if dataset.has_splits and flags.FLAGS["split"].present:
+        raise InputError(
+            f"--split={_SPLIT.value}: {dataset.path} has its own splits, leave out "
+            "--split or the column"
+        )
     preprocessor = _preprocessor()
     from data_tools.conversion import convert
 

@@ -13,9 +13,14 @@ import re
 
 from data_tools.errors import InputError
 
-# A label map is int32, and no ending of a case's name is longer.
+# A label map is int32.
 LARGEST_LABEL_VALUE = 2**31 - 1
-VOLUME_ENDINGS = (".nii", ".nii.gz")
+
+# What `volume_files` reads, beside folders of DICOM slices; longer endings first.
+VOLUME_ENDINGS = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".mha")
+
+# The name is part of file names, which may have 255 bytes.
+_LONGEST_NAME = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Region:
         name: e.g. "whole tumour".
         label_values: values in the label files that make it up, ascending.
         written_value: value that a label map gets where the region is found and
-            no later region is.
+            no later region is, as in nnU-Net's `regions_class_order`.
     """
 
     name: str
@@ -66,6 +71,9 @@ class Dataset:
         cases: by uid.
         regions: in the order in which label maps are written; empty where each
             class stands for itself.
+        root: folder that no file of a case may lie outside of, or None where the
+            files may lie anywhere.
+        notes: what is odd about the declaration without being wrong.
     """
 
     path: str
@@ -77,6 +85,8 @@ class Dataset:
     channel_names: list[str]
     cases: list[Case]
     regions: tuple[Region, ...] = ()
+    root: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def modality(self):
@@ -92,7 +102,8 @@ class Dataset:
         """One line that tells what was found."""
         return (
             f"{self.path} follows {self.convention}: {len(self.cases)} cases, "
-            f"channels {self.modality}, classes {', '.join(self.class_names)}"
+            f"{len(self.channel_names)} channel(s) ({self.modality}), "
+            f"{len(self.class_names)} classes ({', '.join(self.class_names)})"
         )
 
 
@@ -102,7 +113,7 @@ def read_json(path):
         # Some editors put a byte order mark at the start.
         fields = json.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read as JSON: {error}") from error
+        raise InputError(f"{path} cannot be read as JSON: {one_line(error)}") from error
     if not isinstance(fields, dict):
         raise InputError(
             f"{path} holds a JSON {type(fields).__name__}, expected an object"
@@ -113,18 +124,48 @@ def read_json(path):
 def file_name_part(path, name):
     """`name` as shard files spell it; raises InputError if nothing is left."""
     part = re.sub(r"\W+", "_", str(name), flags=re.ASCII).strip("_").lower()
-    if not part:
-        raise InputError(f"{path} has the name {name!r}, expected letters or digits")
+    if not 0 < len(part) <= _LONGEST_NAME:
+        raise InputError(
+            f"{path} has the name {shown(name)}, expected 1 to {_LONGEST_NAME} letters "
+            "or digits"
+        )
     return part
+
+
+def shown(value, longest=200):
+    """`value` for a message: on one line, without control characters, cut."""
+    text = ascii(value) if not str(value).isprintable() else repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def one_line(error):
+    """What an error says, on one line."""
+    return " ".join(str(error).split())
+
+
+def checked_names(path, key, names):
+    """Names as strings; raises InputError if one is empty or cannot be printed."""
+    names = [str(name).strip() for name in names]
+    for name in names:
+        if not name or not name.isprintable():
+            raise InputError(
+                f"{path}: {key!r} has the name {shown(name)}, expected printable text"
+            )
+    return names
 
 
 def uid_of_file(path):
     """A case's name from its image's file name."""
     name = os.path.basename(path)
-    ending = max(
-        (e for e in VOLUME_ENDINGS if name.lower().endswith(e)), key=len, default=""
-    )
-    return name[: len(name) - len(ending)]
+    for ending in VOLUME_ENDINGS:
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return name
+
+
+def path_in(root, name):
+    """`name` as a path that starts from the folder `root`, without ".."."""
+    return os.path.normpath(os.path.join(root, name))
 
 
 def class_table(path, names):
@@ -145,13 +186,13 @@ def class_table(path, names):
     if len(values) < 2 or values[0] != 0:
         raise InputError(
             f"{path}: 'labels' must hold 0, the background, and positive values, "
-            f"got {values}"
+            f"got {shown(values)}"
         )
     if values[-1] > LARGEST_LABEL_VALUE:
         raise InputError(
             f"{path}: 'labels' must not exceed {LARGEST_LABEL_VALUE}, got {values[-1]}"
         )
-    class_names = [names[value] for value in values]
+    class_names = checked_names(path, "labels", [names[value] for value in values])
     repeated = repeated_of(class_names)
     if repeated:
         raise InputError(
@@ -164,23 +205,3 @@ def class_table(path, names):
 def repeated_of(names):
     """Sorted names that come more than once."""
     return sorted(n for n, count in collections.Counter(names).items() if count > 1)
-
-
-def check_cases(dataset):
-    """Raises InputError unless uids are unique and every file is there.
-
-    Args:
-        dataset: `Dataset`.
-    """
-    path = dataset.path
-    if not dataset.cases:
-        raise InputError(f"{path} lists no case")
-    repeated = repeated_of(case.uid for case in dataset.cases)
-    if repeated:
-        raise InputError(f"{path} lists cases more than once: {', '.join(repeated)}")
-    files = [f for case in dataset.cases for f in (*case.image_paths, case.label_path)]
-    missing = [file for file in files if not os.path.isfile(file)]
-    if missing:
-        raise InputError(
-            f"{path} names {len(missing)} files that do not exist: {', '.join(missing)}"
-        )

@@ -1,10 +1,18 @@
 """`dataset.json` of the Medical Segmentation Decathlon's layout."""
 
-import json
-import os
 import pathlib
+import re
 
-from data_tools.dataset import Case, Dataset, class_table, file_name_part, uid_of_file
+from data_tools.dataset import (
+    Case,
+    Dataset,
+    checked_names,
+    class_table,
+    file_name_part,
+    path_in,
+    shown,
+    uid_of_file,
+)
 from data_tools.errors import InputError
 
 CONVENTION = "the Medical Segmentation Decathlon"
@@ -40,6 +48,8 @@ def msd_dataset(path, fields):
         label_values=label_values,
         channel_names=_channels(path, fields.get("modality", {"0": "unknown"})),
         cases=sorted(cases, key=lambda case: case.uid),
+        root=str(path.parent),
+        notes=_notes(path, fields, cases),
     )
 
 
@@ -51,34 +61,41 @@ _KINDS = {
 
 
 def _classes(path, labels):
-    try:
-        names = {int(value): str(name) for value, name in labels.items()}
-    except ValueError as error:
+    if not all(re.fullmatch(r"-?[0-9]{1,18}", value) for value in labels):
         raise InputError(
-            f"{path}: the keys of 'labels' must be whole numbers, got {list(labels)}"
-        ) from error
+            f"{path}: the keys of 'labels' must be whole numbers, got "
+            f"{shown(list(labels))}"
+        )
+    names = {int(value): str(name) for value, name in labels.items()}
     if len(names) < len(labels):  # such as "1" and "01"
         raise InputError(
-            f"{path}: 'labels' has one value several times, got {list(labels)}"
+            f"{path}: 'labels' has one value several times, got {shown(list(labels))}"
         )
     return class_table(path, names)
 
 
 def _channels(path, modality):
     if not isinstance(modality, dict) or not modality:
-        raise InputError(f"{path}: 'modality' must be an object, got {modality!r}")
-    return [str(name) for name in modality.values()]
+        raise InputError(f"{path}: 'modality' must be an object, got {shown(modality)}")
+    return checked_names(path, "modality", modality.values())
 
 
 def _case(path, index, entry):
-    paths = [
+    names = [
         entry.get(key) if isinstance(entry, dict) else None
         for key in ("image", "label")
     ]
-    if not all(isinstance(name, str) for name in paths):
+    if not all(isinstance(name, str) for name in names):
         raise InputError(
             f"{path}: entry {index} of 'training' must name an image and a label, "
-            f"got {json.dumps(entry)}"
+            f"got {shown(entry)}"
         )
-    image_path, label_path = (os.path.normpath(path.parent / name) for name in paths)
+    image_path, label_path = (path_in(path.parent, name) for name in names)
     return Case(uid_of_file(image_path), (image_path,), label_path)
+
+
+def _notes(path, fields, cases):
+    declared = fields.get("numTraining", len(cases))
+    if declared == len(cases):
+        return ()
+    return (f"{path} lists {len(cases)} cases, its 'numTraining' is {shown(declared)}",)

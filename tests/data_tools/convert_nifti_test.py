@@ -26,11 +26,11 @@ def _run(module, **flags):
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def _convert(dataset_json, output_dir, **flags):
+def _convert(dataset_json=None, output_dir=None, **flags):
     flags = {"split": "train=0.5,test=0.5", "num_workers": 1, **flags}
-    return _run(
-        "convert_nifti", dataset_json=dataset_json, output_dir=output_dir, **flags
-    )
+    if dataset_json is not None:
+        flags["dataset_json"] = dataset_json
+    return _run("convert_nifti", output_dir=output_dir, **flags)
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +151,7 @@ def test_refusal_is_one_line_and_leaves_nothing(msd_folder, tmp_path):
         ({"ct_window": "0,80"}, "ct_window is for intensity 'ct_window' only"),
         ({"split": "train=0.999999,rare=0.000001"}, "leaves 'rare' without a case"),
         ({"dataset_json": "nowhere.json"}, "no dataset.json at nowhere.json"),
+        ({"labels": "0=a,1=b"}, "declares its labels itself, leave out --labels"),
     ],
 )
 def test_wrong_flags_are_one_line(toy_folder, tmp_path, flags, message):
@@ -238,10 +239,9 @@ def test_crop_through_the_foreground_is_told(converted):
 
 def test_real_data(hippocampus_dir, tmp_path):
     fields = json.loads((hippocampus_dir / "dataset.json").read_text())
-    for entry in fields["training"][:2]:
-        for key, name in entry.items():
-            entry[key] = str(hippocampus_dir / name)
     fields["training"] = fields["training"][:2]
+    for folder in ("imagesTr", "labelsTr"):
+        (tmp_path / folder).symlink_to(hippocampus_dir / folder)
     (tmp_path / "dataset.json").write_text(json.dumps(fields))
     done = _convert(
         tmp_path / "dataset.json",
@@ -259,6 +259,29 @@ def test_real_data(hippocampus_dir, tmp_path):
         assert example["image"].shape == (48, 64, 48, 1)
         foreground = np.count_nonzero(example["source_label"])
         assert np.count_nonzero(example["label"]) == foreground > 0
+
+
+def test_table_with_splits(toy_folder, tmp_path):
+    table = tmp_path / "cases.csv"
+    folder = toy_folder.folder
+    rows = [
+        f"{folder}/imagesTr/toy_0{i}.nii.gz,{folder}/labelsTr/toy_0{i}.nii.gz,{split}"
+        for i, split in enumerate(("test", "train", "test"))
+    ]
+    table.write_text("image,label,split\n" + "\n".join(rows))
+    flags = {"labels": "0=background,2=organ,7=vessel", "num_workers": 1}
+    output = tmp_path / "out"
+    done = _run("convert_nifti", dataset_csv=table, output_dir=output, **flags)
+    assert done.returncode == 0, done.stderr
+    assert "follows a table of cases: 3 cases" in done.stdout.splitlines()[0]
+    splits = read_manifest(output).splits
+    assert {name: split.uids for name, split in splits.items()} == {
+        "test": ["toy_00", "toy_02"],
+        "train": ["toy_01"],
+    }
+    done = _convert(output_dir=tmp_path / "new", dataset_csv=table, **flags)
+    assert done.returncode == 1
+    assert "cases.csv has its own splits, leave out --split" in done.stderr
 
 
 def test_flag_values_are_those_of_the_enum():

@@ -63,7 +63,10 @@ def test_every_missing_file_is_listed(msd_folder):
         msd_folder.add_case(uid)
     (msd_folder.folder / "labelsTr" / "b.nii.gz").unlink()
     (msd_folder.folder / "imagesTr" / "c.nii.gz").unlink()
-    message = r"names 2 files that do not exist: .*labelsTr/b.nii.gz, .*imagesTr/c.nii"
+    message = (
+        r"dataset.json: case 'b': .*labelsTr/b.nii.gz does not exist; "
+        r"case 'c': .*imagesTr/c.nii.gz does not exist$"
+    )
     with pytest.raises(InputError, match=message):
         open_dataset(msd_folder.folder)
 
@@ -80,10 +83,13 @@ def test_every_missing_file_is_listed(msd_folder):
         ({"labels": {"-1": "x", "0": "y"}}, r"got \[-1, 0\]"),
         ({"labels": {"0": "b", "9999999999": "a"}}, "must not exceed 2147483647, got"),
         ({"modality": ["MRI"]}, r"'modality' must be an object, got \['MRI'\]"),
-        ({"name": "  "}, "expected letters or digits"),
+        ({"name": "  "}, "expected 1 to 100 letters or digits"),
+        ({"name": "a" * 101}, "expected 1 to 100 letters or digits"),
+        ({"labels": {"0": "b", "1": "\ud800"}}, r"has the name '\\ud800'"),
+        ({"labels": {"0": "b", "1": " "}}, "has the name '', expected printable"),
         ({"training": []}, "'training' lists no case"),
         ({"training": [{"image": "a.nii"}]}, "entry 0 .* must name an image and a lab"),
-        ({"training": ["a.nii"]}, 'must name an image and a label, got "a.nii"'),
+        ({"training": ["a.nii"]}, "must name an image and a label, got 'a.nii'"),
         ({"training": None}, "has no 'training'"),
     ],
 )
@@ -94,8 +100,28 @@ def test_wrong_fields_are_named(msd_folder, changes, message):
         open_dataset(msd_folder.folder)
 
 
+def test_json_of_something_else(tmp_path):
+    (tmp_path / "dataset.json").write_text("[1, 2]")
+    with pytest.raises(InputError, match="holds a JSON list, expected an object"):
+        open_dataset(tmp_path)
+
+
+def test_byte_order_mark_is_no_content(msd_folder):
+    msd_folder.add_case("a")
+    text = msd_folder.dataset_json.read_text()
+    msd_folder.dataset_json.write_text(text, encoding="utf-8-sig")
+    assert len(open_dataset(msd_folder.folder).cases) == 1
+
+
+def test_number_of_cases_that_differs_is_noted(msd_folder):
+    msd_folder.add_case("a")
+    msd_folder.write(numTraining=2)
+    (note,) = open_dataset(msd_folder.folder).notes
+    assert note.endswith("lists 1 cases, its 'numTraining' is 2")
+
+
 def test_repeated_case(msd_folder):
     msd_folder.add_case("a")
     msd_folder.add_case("a")
-    with pytest.raises(InputError, match="lists cases more than once: a"):
+    with pytest.raises(InputError, match="2 cases have the uid 'a': .*a.nii.gz"):
         open_dataset(msd_folder.folder)
