@@ -53,6 +53,8 @@ setup(
         # jax is the other Keras backend that the network is tested under.
         "test": ["jax>=0.4.30", "pytest>=8.0", "pytest-xdist>=3.5"],
         "dev": ["mypy>=1.10", "pre-commit>=3.5", "ruff>=0.6"],
+        # What metrics are held against; MONAI needs PyTorch, whose CPU build will do.
+        "oracle": ["monai>=1.4", "surface-distance>=0.1", "torch>=2.4"],
         "gpu": ["tensorflow[and-cuda]>=2.20,<3"],
     },
     classifiers=[

@@ -1,16 +1,19 @@
-"""Segmentation metrics: Dice of volumes and streams, surface distances in mm."""
+"""Segmentation metrics: of a case, overlap, distances in mm and calibration."""
 
 from tf_diffseg._lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "CaseMetrics": "per_class",
         "ClassDice": "dice",
         "ClassSurfaceMetrics": "surface_distance",
         "StreamingDice": "streaming_dice",
         "SurfaceDistances": "surface_distance",
+        "case_metrics": "per_class",
         "dice_score": "dice",
         "dice_score_from_masks": "dice",
+        "expected_calibration_error": "calibration",
         "surface_distances": "surface_distance",
         "surface_metrics": "surface_distance",
     },

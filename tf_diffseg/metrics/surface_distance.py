@@ -78,13 +78,15 @@ def _distances_mm(from_surface, to_surface, spacing_mm, diagonal_mm):
     return distance_mm[from_surface]
 
 
-def surface_distances(ground_truth_mask, predicted_mask, spacing_mm):
+def surface_distances(ground_truth_mask, predicted_mask, spacing_mm, diagonal_mm=None):
     """Measures the distances between the surfaces of two masks.
 
     Args:
         ground_truth_mask: bool or 0/1 of shape [x, y, z], or of any rank.
         predicted_mask: same shape.
         spacing_mm: voxel size along each axis.
+        diagonal_mm: how far away a mask is that is empty; by default the diagonal of
+            these volumes. Give it where they were cut out of larger ones.
 
     Returns:
         `SurfaceDistances`.
@@ -108,7 +110,8 @@ def surface_distances(ground_truth_mask, predicted_mask, spacing_mm):
     either = ground_truth | predicted
     if not either.any():
         raise ValueError("both masks are empty: their surface distance is undefined")
-    diagonal_mm = float(np.linalg.norm(spacing_mm * either.shape))
+    if diagonal_mm is None:
+        diagonal_mm = float(np.linalg.norm(spacing_mm * either.shape))
     # Surfaces and nearest surface voxels all lie in the box around both masks.
     (box,) = ndimage.find_objects(either.astype(np.uint8))
     ground_truth_surface = _surface(ground_truth[box])

@@ -1,0 +1,150 @@
+"""All metrics of cases whose metrics are known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tf_diffseg.metrics import case_metrics, dice_score, surface_metrics
+
+# Voxel axes j, i, k with i to the left; 0.5 x 2 x 3 mm, 0.003 ml a voxel.
+_AFFINE = np.array(
+    [[0.0, -2.0, 0.0, 7.0], [0.5, 0.0, 0.0, 1.0], [0.0, 0.0, 3.0, 0.0], [0, 0, 0, 1]]
+)
+_SPACING_MM = (0.5, 2.0, 3.0)
+
+
+def _label(shape=(20, 12, 10), **boxes):
+    """Boxes by class: corner and size."""
+    label = np.zeros(shape, np.int32)
+    for name, (corner, size) in boxes.items():
+        where = tuple(slice(c, c + s) for c, s in zip(corner, size, strict=True))
+        label[where] = int(name.removeprefix("class_"))
+    return label
+
+
+def _sphere(centre_mm, radius_mm, shape=(48, 48, 48)):
+    grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+    return (np.linalg.norm(grid - centre_mm, axis=-1) <= radius_mm).astype(np.int32)
+
+
+def test_a_shifted_box_has_the_metrics_of_its_shift():
+    truth = _label(class_1=((4, 2, 2), (8, 6, 5)))
+    predicted = _label(class_1=((6, 2, 2), (8, 6, 5)))  # By 2 voxels of 0.5 mm.
+    metrics = case_metrics(truth, predicted, 2, _AFFINE, tolerances_mm=(0.5, 1.0))
+    expected = {
+        "dice": 0.75,
+        "iou": 0.6,
+        "precision": 0.75,
+        "recall": 0.75,
+        "hd95_mm": 1.0,
+        "hd_mm": 1.0,
+        "centroid_distance_mm": 1.0,
+        "true_volume_ml": 0.72,
+        "predicted_volume_ml": 0.72,
+        "volume_error_ml": 0.0,
+        "relative_volume_error": 0.0,
+    }
+    for name, value in expected.items():
+        assert getattr(metrics, name)[1] == pytest.approx(value), name
+    assert metrics.surface_dice[1][1] == 1.0
+    assert 0.5 < metrics.surface_dice[0][1] < 1.0
+
+
+def test_precision_and_recall_tell_too_much_from_too_little():
+    truth = _label(class_1=((4, 2, 2), (8, 6, 5)))
+    half = _label(class_1=((4, 2, 2), (4, 6, 5)))
+    less = case_metrics(truth, half, 2, _AFFINE)
+    more = case_metrics(half, truth, 2, _AFFINE)
+    assert (less.precision[1], less.recall[1]) == (1.0, 0.5)
+    assert (more.precision[1], more.recall[1]) == (0.5, 1.0)
+    assert less.volume_error_ml[1] == pytest.approx(-0.36)
+    assert less.relative_volume_error[1] == pytest.approx(-0.5)
+    assert more.relative_volume_error[1] == pytest.approx(1.0)
+    assert less.centroid_distance_mm[1] == pytest.approx(4 * 0.5 / 2)
+
+
+def test_concentric_spheres():
+    small, large = _sphere((23.5,) * 3, 12.0), _sphere((23.5,) * 3, 16.0)
+    metrics = case_metrics(small, large, 2, np.eye(4), tolerances_mm=(2.0, 6.0))
+    assert metrics.iou[1] == pytest.approx((12 / 16) ** 3, abs=0.01)
+    assert metrics.dice[1] == pytest.approx(2 * 12**3 / (12**3 + 16**3), abs=0.01)
+    assert metrics.true_volume_ml[1] == pytest.approx(
+        4 / 3 * np.pi * 12**3 / 1000, rel=0.01
+    )
+    assert metrics.centroid_distance_mm[1] == pytest.approx(0.0, abs=1e-9)
+    assert metrics.hd_mm[1] == pytest.approx(4.0, abs=1.0)
+    assert metrics.assd_mm[1] == pytest.approx(4.0, abs=0.3)
+    assert [values[1] for values in metrics.surface_dice] == [0.0, 1.0]
+
+
+def test_spheres_apart_are_the_distance_of_their_centres_apart():
+    one, other = _sphere((14, 24, 24), 8.0), _sphere((32, 24, 24), 8.0)
+    metrics = case_metrics(one, other, 2, np.eye(4))
+    assert metrics.dice[1] == metrics.iou[1] == metrics.precision[1] == 0.0
+    assert metrics.centroid_distance_mm[1] == pytest.approx(18.0)
+    assert metrics.hd_mm[1] == pytest.approx(18.0)
+
+
+@pytest.mark.parametrize("missed", [True, False], ids=["missed", "invented"])
+def test_a_class_that_is_missed_or_invented_is_never_better_than_a_bad_one(missed):
+    there = _label(class_1=((4, 2, 2), (8, 6, 5)))
+    empty = np.zeros_like(there)
+    pair = (there, empty) if missed else (empty, there)
+    metrics = case_metrics(*pair, 2, _AFFINE)
+    for name in ("dice", "iou", "precision", "recall"):
+        assert getattr(metrics, name)[1] == 0.0
+    diagonal_mm = np.linalg.norm(np.multiply(there.shape, _SPACING_MM))
+    for name in ("hd_mm", "hd95_mm", "assd_mm", "centroid_distance_mm"):
+        assert getattr(metrics, name)[1] == pytest.approx(diagonal_mm)
+    assert [values[1] for values in metrics.surface_dice] == [0.0, 0.0]
+    assert metrics.volume_error_ml[1] == pytest.approx(-0.72 if missed else 0.72)
+    relative = metrics.relative_volume_error[1]
+    assert relative == pytest.approx(-1.0) if missed else np.isnan(relative)
+
+
+def test_what_is_absent_in_both_has_no_metrics():
+    label = _label(class_1=((4, 2, 2), (8, 6, 5)))
+    probabilities = np.eye(3)[label]
+    metrics = case_metrics(label, label, 3, _AFFINE, probabilities=probabilities)
+    for name, values in dataclasses.asdict(metrics).items():
+        values = np.atleast_2d(values)
+        if name.endswith("d_volume_ml") or name == "true_volume_ml":
+            assert (values[:, 2] == 0.0).all() and (values[:, 0] > 0.0).all()
+        else:
+            assert np.isnan(values[:, [0, 2]]).all(), name
+        assert np.isfinite(values[:, 1]).all(), name
+    assert metrics.dice[1] == 1.0 and metrics.ece[1] == 0.0
+
+
+def test_agrees_with_the_metrics_of_one_kind():
+    rng = np.random.default_rng(0)
+    truth, predicted = rng.integers(0, 4, size=(2, 9, 8, 7))
+    metrics = case_metrics(truth, predicted, 4, _AFFINE, tolerances_mm=(2.0,))
+    surface = surface_metrics(truth, predicted, 4, _SPACING_MM, tolerance_mm=2.0)
+    dice = dice_score(truth, predicted, 4).dice
+    for one, other in [
+        (metrics.dice, dice),
+        (metrics.hd95_mm, surface.hd95_mm),
+        (metrics.assd_mm, surface.assd_mm),
+        (metrics.surface_dice[0], surface.surface_dice),
+    ]:
+        np.testing.assert_allclose(one[1:], other[1:], rtol=1e-12)
+
+
+def test_calibration_counts_around_the_foreground_alone():
+    truth = _label((60, 30, 30), class_1=((20, 10, 10), (8, 6, 5)))
+    # Everywhere a probability of a quarter: wrong by 3/4 inside, by 1/4 outside.
+    probabilities = np.broadcast_to([0.75, 0.25], (*truth.shape, 2))
+    metrics = case_metrics(truth, truth, 2, _AFFINE, probabilities=probabilities)
+    # 10 mm around the box are 20, 5 and 4 voxels on each side.
+    box = 48 * 16 * 13
+    assert metrics.ece[1] == pytest.approx(abs(0.25 - 8 * 6 * 5 / box))
+
+
+def test_shapes_are_checked():
+    label = np.zeros((3, 3, 3), int)
+    with pytest.raises(ValueError, match=r"shape \(3, 3, 3\), prediction has shape"):
+        case_metrics(label, label[:2], 2, _AFFINE)
+    with pytest.raises(ValueError, match=r"probabilities must have shape \(3, 3, 3, 2"):
+        case_metrics(label + 1, label, 2, _AFFINE, probabilities=np.zeros((3, 3, 3)))

@@ -1,0 +1,34 @@
+"""Whether probabilities are what they say."""
+
+import numpy as np
+
+
+def expected_calibration_error(probability, is_class, num_bins=15):
+    """Mean gap between the probability of a class and how often it is there.
+
+    Voxels are put into bins of equal width by their probability; the gap of a bin is
+    between its mean probability and its share of voxels of the class, and counts as
+    often as the bin has voxels (Naeini et al. 2015; for one class of several, Kull
+    et al. 2019, arXiv 1910.12656).
+
+    Args:
+        probability: in [0, 1], of any shape.
+        is_class: bool or 0/1, same shape.
+        num_bins: number of bins.
+
+    Returns:
+        Error in [0, 1].
+
+    Raises:
+        ValueError: shapes differ, or there are no voxels.
+    """
+    probability = np.asarray(probability, np.float64).ravel()
+    is_class = np.asarray(is_class, np.float64).ravel()
+    if probability.shape != is_class.shape or not probability.size:
+        raise ValueError(
+            f"expected as many probabilities as voxels and some of them, got "
+            f"{probability.size} and {is_class.size}"
+        )
+    bins = np.minimum((probability * num_bins).astype(int), num_bins - 1)
+    gaps = np.bincount(bins, probability - is_class, num_bins)
+    return float(np.abs(gaps).sum() / probability.size)

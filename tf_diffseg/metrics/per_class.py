@@ -1,0 +1,176 @@
+"""All metrics of one case, per class, on the grid of its file."""
+
+import dataclasses
+
+import numpy as np
+from scipy import ndimage
+
+from tf_diffseg.metrics.calibration import expected_calibration_error
+from tf_diffseg.metrics.surface_distance import surface_distances
+
+# Voxels around a structure that count for its calibration: in a whole volume nearly
+# all are background that is certain, and hide the rest.
+_CALIBRATION_MARGIN_MM = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class CaseMetrics:
+    """Metrics of one case, float64 arrays of shape [num_classes].
+
+    NaN is what is not defined, and is to be left out of means and counted: all of
+    background, and of a class that is absent from ground truth and prediction alike.
+    Of a class that is missed or invented, every share is 0 and every distance the
+    diagonal of the volume.
+
+    Attributes:
+        dice: overlap, 2 * intersection / sum.
+        iou: overlap, intersection / union.
+        precision: share of the predicted voxels that are right.
+        recall: share of the true voxels that are found.
+        hd95_mm: 95th percentile Hausdorff distance.
+        hd_mm: Hausdorff distance.
+        assd_mm: average symmetric surface distance.
+        surface_dice: one array for each tolerance: share of both surfaces that is
+            within it of the other.
+        centroid_distance_mm: between the centres of mass.
+        true_volume_ml: of the ground truth; 0, not NaN, where there is none.
+        predicted_volume_ml: of the prediction, likewise.
+        volume_error_ml: predicted less true volume.
+        relative_volume_error: the same as a share of the true volume; NaN for a
+            class that is invented.
+        ece: expected calibration error of the class's probability, in the box around
+            all foreground, true or predicted, and 10 mm more; NaN without
+            probabilities.
+    """
+
+    dice: np.ndarray
+    iou: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
+    hd95_mm: np.ndarray
+    hd_mm: np.ndarray
+    assd_mm: np.ndarray
+    surface_dice: tuple[np.ndarray, ...]
+    centroid_distance_mm: np.ndarray
+    true_volume_ml: np.ndarray
+    predicted_volume_ml: np.ndarray
+    volume_error_ml: np.ndarray
+    relative_volume_error: np.ndarray
+    ece: np.ndarray
+
+
+def case_metrics(
+    ground_truth_label,
+    predicted_label,
+    num_classes,
+    affine,
+    tolerances_mm=(1.0, 2.0),
+    probabilities=None,
+):
+    """Measures one case.
+
+    Args:
+        ground_truth_label: int class ids [i, j, k].
+        predicted_label: the same shape.
+        num_classes: number of classes, background included.
+        affine: [4, 4], voxel to world in millimetres.
+        tolerances_mm: of the surface Dice.
+        probabilities: float [i, j, k, num_classes], or None.
+
+    Returns:
+        `CaseMetrics`.
+
+    Raises:
+        ValueError: where shapes differ.
+    """
+    truth, predicted = np.asarray(ground_truth_label), np.asarray(predicted_label)
+    if truth.shape != predicted.shape:
+        raise ValueError(
+            f"ground truth has shape {truth.shape}, prediction has shape "
+            f"{predicted.shape}"
+        )
+    axes_mm = np.asarray(affine, np.float64)[:3, :3]
+    voxel_ml = float(abs(np.linalg.det(axes_mm))) / 1000.0
+    volumes = [
+        np.bincount(label.ravel(), minlength=num_classes) * voxel_ml
+        for label in (truth, predicted)
+    ]
+    per_class = [_class_metrics(None, None, axes_mm, tolerances_mm)] + [
+        _class_metrics(truth == class_id, predicted == class_id, axes_mm, tolerances_mm)
+        for class_id in range(1, num_classes)
+    ]
+    arrays = {
+        name: np.array([values[name] for values in per_class])
+        for name in per_class[0]
+        if name != "surface_dice"
+    }
+    is_defined = ~np.isnan(arrays["dice"])
+    error_ml = np.where(is_defined, volumes[1] - volumes[0], np.nan)
+    has_truth = np.where(volumes[0] > 0.0, volumes[0], np.nan)
+    return CaseMetrics(
+        **arrays,
+        surface_dice=tuple(np.array([v["surface_dice"] for v in per_class]).T),
+        true_volume_ml=volumes[0],
+        predicted_volume_ml=volumes[1],
+        volume_error_ml=error_ml,
+        relative_volume_error=error_ml / has_truth,
+        ece=_calibration_errors(
+            truth, predicted, probabilities, is_defined, np.linalg.norm(axes_mm, axis=0)
+        ),
+    )
+
+
+def _class_metrics(truth, predicted, axes_mm, tolerances_mm):
+    """Metrics of one class by name; all NaN where it is in neither mask."""
+    names = ("dice", "iou", "precision", "recall", "hd95_mm", "hd_mm", "assd_mm")
+    if truth is None or not (truth.any() or predicted.any()):
+        nothing = dict.fromkeys((*names, "centroid_distance_mm"), np.nan)
+        return nothing | {"surface_dice": [np.nan] * len(tolerances_mm)}
+    (box,) = ndimage.find_objects((truth | predicted).astype(np.uint8))
+    diagonal_mm = float(np.linalg.norm(axes_mm @ np.array(truth.shape)))
+    truth, predicted = truth[box], predicted[box]
+    both, of_truth, of_predicted = (
+        np.count_nonzero(mask) for mask in (truth & predicted, truth, predicted)
+    )
+    distances = surface_distances(
+        truth, predicted, np.linalg.norm(axes_mm, axis=0), diagonal_mm=diagonal_mm
+    )
+    centroid_mm = diagonal_mm
+    if of_truth and of_predicted:
+        centres = (np.argwhere(mask).mean(axis=0) for mask in (truth, predicted))
+        centroid_mm = float(np.linalg.norm(axes_mm @ np.subtract(*centres)))
+    return {
+        "dice": 2.0 * both / (of_truth + of_predicted),
+        "iou": both / (of_truth + of_predicted - both),
+        "precision": both / max(of_predicted, 1),
+        "recall": both / max(of_truth, 1),
+        "hd95_mm": distances.hausdorff_mm(percentile=95),
+        "hd_mm": distances.hausdorff_mm(percentile=100),
+        "assd_mm": distances.average_mm(),
+        "surface_dice": [distances.surface_dice(mm) for mm in tolerances_mm],
+        "centroid_distance_mm": centroid_mm,
+    }
+
+
+def _calibration_errors(truth, predicted, probabilities, is_defined, spacing_mm):
+    errors = np.full(len(is_defined), np.nan)
+    foreground = (truth > 0) | (predicted > 0)
+    if probabilities is None or not foreground.any():
+        return errors
+    probabilities = np.asarray(probabilities)
+    if probabilities.shape != (*truth.shape, len(is_defined)):
+        raise ValueError(
+            f"probabilities must have shape {(*truth.shape, len(is_defined))}, "
+            f"got {probabilities.shape}"
+        )
+    (box,) = ndimage.find_objects(foreground.astype(np.uint8))
+    margin = np.ceil(_CALIBRATION_MARGIN_MM / spacing_mm).astype(int)
+    around = tuple(
+        slice(max(axis.start - more, 0), axis.stop + more)
+        for axis, more in zip(box, margin, strict=True)
+    )
+    for class_id in np.flatnonzero(is_defined):
+        errors[class_id] = expected_calibration_error(
+            probabilities[around][..., class_id], truth[around] == class_id
+        )
+    return errors
