@@ -77,7 +77,9 @@ def _convert(case, label_values, num_channels, preprocessing):
     class_ids = to_class_ids(case.uid, label, label_values)
     preprocessor = VolumePreprocessor(**preprocessing)
     processed, affine = preprocessor(image.array, image.affine)
-    processed_label = preprocessor.label(class_ids, image.affine).numpy()
+    crop_box = preprocessor.crop_box(image.array, image.affine)
+    uncropped_label = preprocessor.uncropped_label(class_ids, image.affine, crop_box)
+    processed_label = preprocessor.crop_label(uncropped_label).numpy()
     example = encode_example(
         uid=case.uid,
         image=processed.numpy(),
@@ -85,6 +87,8 @@ def _convert(case, label_values, num_channels, preprocessing):
         spacing_mm=np.linalg.norm(affine.numpy()[:3, :3], axis=0),
         source_affine=image.affine,
         source_label=class_ids,
+        num_classes=len(label_values),
+        crop_box=crop_box.numpy(),
     )
     summary = CaseSummary(
         source_shape=list(class_ids.shape),
@@ -94,17 +98,8 @@ def _convert(case, label_values, num_channels, preprocessing):
         voxels_per_class=np.bincount(
             class_ids.ravel(), minlength=len(label_values)
         ).tolist(),
-        cropped_voxels=_cropped_voxels(
-            preprocessing, class_ids, image.affine, processed_label
+        cropped_voxels=int(
+            np.count_nonzero(uncropped_label) - np.count_nonzero(processed_label)
         ),
     )
     return ConvertedCase(case.uid, example, summary)
-
-
-def _cropped_voxels(preprocessing, class_ids, affine, processed_label):
-    """Labelled voxels of the processed grid outside `volume_shape`."""
-    if preprocessing["volume_shape"] is None:
-        return 0
-    uncropped = VolumePreprocessor(**{**preprocessing, "volume_shape": None})
-    whole = uncropped.label(class_ids, affine).numpy()
-    return int(np.count_nonzero(whole) - np.count_nonzero(processed_label))

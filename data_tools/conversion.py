@@ -81,8 +81,7 @@ def convert(
             preprocessing=preprocessor.get_config(),
             splits=splits,
         )
-        if manifest.num_classes <= 256:
-            write_tfds_metadata(folder, manifest)
+        write_tfds_metadata(folder, manifest)
         manifest.write(folder)
     return manifest
 

@@ -38,7 +38,7 @@ _INTENSITY = flags.DEFINE_enum(
     # Spelt out: reading the Intensity enum would load TensorFlow for --help.
     "intensity",
     "zscore",
-    ["zscore", "percentile", "ct_window"],
+    ["zscore", "percentile", "ct_window", "none"],
     "How image intensities are scaled.",
 )
 _CT_WINDOW = flags.DEFINE_string(

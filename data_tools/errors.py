@@ -7,3 +7,7 @@ class InputError(ValueError):
     The message is one line that names the file or flag, what was expected and
     what came. Command lines print it without a traceback.
     """
+
+
+class CaseError(InputError):
+    """A case that cannot be used, though others can; the message names it first."""

@@ -57,6 +57,9 @@ class Manifest:
         splits: by name.
         regions: unions of classes to segment as one, each with the fields of
             `data_tools.dataset.Region`; empty where each class stands for itself.
+        image_dtype: type that images are stored as.
+        compression: of the shards, "GZIP" or "".
+        skipped: reason per case that was left out, by uid.
         format_version: of this file and of the Examples.
     """
 
@@ -69,6 +72,9 @@ class Manifest:
     preprocessing: dict
     splits: dict[str, Split]
     regions: list[dict] = dataclasses.field(default_factory=list)
+    image_dtype: str = "float32"
+    compression: str = ""
+    skipped: dict[str, str] = dataclasses.field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     @property

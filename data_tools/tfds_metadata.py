@@ -8,6 +8,8 @@ TensorFlow Datasets is not needed.
 import json
 import pathlib
 
+from tf_diffseg.data.example_schema import label_dtype
+
 _FEATURES = "tensorflow_datasets.core.features"
 
 
@@ -20,16 +22,17 @@ def _tensor(dtype, shape=(), encoding="none"):
     }
 
 
-def tfds_features(num_channels):
+def tfds_features(num_channels, num_classes, image_dtype):
     """The features of `tf_diffseg.data.example_schema` as TFDS spells them."""
-    class_ids = _tensor("uint8", (-1, -1, -1), "bytes")
+    class_ids = _tensor(label_dtype(num_classes), (-1, -1, -1), "bytes")
     return {
         "uid": _tensor("string"),
-        "image": _tensor("float32", (-1, -1, -1, num_channels), "bytes"),
+        "image": _tensor(image_dtype, (-1, -1, -1, num_channels), "bytes"),
         "label": class_ids,
         "spacing_mm": _tensor("float32", (3,)),
         "source_affine": _tensor("float32", (4, 4)),
         "source_label": class_ids,
+        "crop_box": _tensor("int64", (2, 3)),
     }
 
 
@@ -46,8 +49,7 @@ def write_tfds_metadata(folder, manifest):
 
     Args:
         folder: that the shards are in.
-        manifest: `Manifest` of those shards, of at most 256 classes: beyond,
-            class ids take one byte or four, which TFDS cannot tell apart.
+        manifest: `Manifest` of those shards.
     """
     dataset_info = {
         "name": manifest.dataset,
@@ -59,7 +61,11 @@ def write_tfds_metadata(folder, manifest):
     }
     features = {
         "pythonClassName": f"{_FEATURES}.features_dict.FeaturesDict",
-        "featuresDict": {"features": tfds_features(manifest.num_channels)},
+        "featuresDict": {
+            "features": tfds_features(
+                manifest.num_channels, manifest.num_classes, manifest.image_dtype
+            )
+        },
     }
     for name, content in (("dataset_info", dataset_info), ("features", features)):
         path = pathlib.Path(folder) / f"{name}.json"

@@ -117,8 +117,8 @@ class CaseScorer:
             tf.constant([self._seed]),
             self._num_samples,
         )[:, 0]
-        shape, affine = example["source_shape"], example["source_affine"]
-        per_step = [self._class_ids(step, shape, affine).numpy() for step in trajectory]
+        place = [example[key] for key in ("source_shape", "source_affine", "crop_box")]
+        per_step = [self._class_ids(step, *place).numpy() for step in trajectory]
         volumes = CaseVolumes(
             image=example["image"].numpy(),
             spacing_mm=example["spacing_mm"].numpy(),

@@ -56,15 +56,62 @@ def test_training_keys_leave_the_source_grid_alone(case):
     np.testing.assert_array_equal(parsed["label"], case["label"])
 
 
-@pytest.mark.parametrize("largest, bytes_per_voxel", [(255, 1), (256, 4)])
-def test_class_ids_take_one_byte_where_they_fit(case, largest, bytes_per_voxel):
-    case["label"][0, 0, 0] = largest
-    serialized = example_schema.encode_example(**case)
+@pytest.mark.parametrize(
+    "num_classes, bytes_per_voxel", [(256, 1), (257, 2), (65536, 2), (65537, 4)]
+)
+def test_class_ids_take_the_smallest_type_for_all_classes(
+    case, num_classes, bytes_per_voxel
+):
+    serialized = example_schema.encode_example(**case, num_classes=num_classes)
     feature = tf.train.Example.FromString(serialized).features.feature
     stored = feature["label/value"].bytes_list.value[0]
     assert len(stored) == bytes_per_voxel * case["label"].size
+    _assert_same_case(example_schema.parse_example(serialized), case)
+    case["label"][0, 0, 0] = num_classes - 1
+    serialized = example_schema.encode_example(**case, num_classes=num_classes)
+    _assert_same_case(example_schema.parse_example(serialized), case)
+
+
+@pytest.mark.parametrize(
+    "values, dtype",
+    [
+        ((0, 255), "uint8"),
+        ((-1024, 3071), "int16"),
+        ((0, 65535), "uint16"),
+        ((0, 65536), "float32"),
+        ((0, 0.5), "float32"),
+    ],
+)
+def test_image_takes_the_smallest_type_that_is_exact(case, values, dtype):
+    case["image"] = np.resize(np.float32(values), (5, 4, 3, 2))
+    is_whole = values[1] == int(values[1])
+    assert example_schema.smallest_image_dtype(*values, is_whole) == dtype
+    serialized = example_schema.encode_example(**case, image_dtype=dtype)
+    feature = tf.train.Example.FromString(serialized).features.feature
+    stored = feature["image/value"].bytes_list.value[0]
+    assert len(stored) == np.dtype(dtype).itemsize * case["image"].size
     parsed = example_schema.parse_example(serialized)
-    np.testing.assert_array_equal(parsed["label"], case["label"])
+    assert parsed["image"].dtype == tf.float32
+    _assert_same_case(parsed, case)
+    dataset = tf.data.Dataset.from_tensors(serialized)
+    _assert_same_case(next(iter(dataset.map(example_schema.parse_example))), case)
+
+
+def test_type_that_is_not_exact_is_refused(case):
+    with pytest.raises(ValueError, match="image_dtype=int16 does not hold"):
+        example_schema.encode_example(**case, image_dtype="int16")
+
+
+def test_box_comes_back_and_is_the_whole_volume_without_one(case):
+    parse, encode = example_schema.parse_example, example_schema.encode_example
+    box = ((1, 2, 0), (3, 2, 6))
+    parsed = parse(encode(**case, crop_box=box), ("crop_box",))
+    np.testing.assert_array_equal(parsed["crop_box"], box)
+    example = tf.train.Example.FromString(encode(**case))
+    del example.features.feature["crop_box"], example.features.feature["image/dtype"]
+    parsed = parse(example.SerializeToString())
+    np.testing.assert_array_equal(parsed["crop_box"], [(0, 0, 0), (-1, -1, -1)])
+    _assert_same_case(parsed, case)
 
 
 def test_memory_order_does_not_change_the_bytes(case):
@@ -79,9 +126,12 @@ def test_memory_order_does_not_change_the_bytes(case):
         ("image", np.zeros((5, 4, 3)), r"image must have shape \(x, y, z, channels\)"),
         ("label", np.zeros((5, 4, 2), int), r"label must have shape \(5, 4, 3\)"),
         ("label", np.zeros((5, 4, 3)), "label must be integer class ids"),
+        ("label", np.full((5, 4, 3), 256), "below the number of classes, 256, got 256"),
         ("source_label", -np.ones((5, 4, 3), int), "source_label must not be neg"),
         ("spacing_mm", (1.0, 1.0), r"spacing_mm must have shape \(3,\)"),
         ("source_affine", np.eye(3), r"source_affine must have shape \(4, 4\)"),
+        ("crop_box", (1, 2, 3), r"crop_box must have shape \(2, 3\)"),
+        ("image_dtype", "int8", "image_dtype must be one of"),
     ],
 )
 def test_wrong_arguments_are_named(case, key, value, message):

@@ -141,7 +141,23 @@ def test_seed_reaches_the_sample_in_a_batch_of_one(seed):
     np.testing.assert_array_equal(seeds, [7])
 
 
-@pytest.mark.parametrize("preprocessing", [{}, {"spacing_mm": (0.9, 1.1, 1.3)}])
+@pytest.mark.parametrize("permutation, signs", _ORIENTATIONS[::9])
+def test_a_crop_to_the_foreground_is_undone(permutation, signs):
+    # The image is flat but for the two classes: all else is cropped away.
+    class_ids, affine = _class_ids(), _affine(permutation, signs).astype(np.float32)
+    preprocessor = VolumePreprocessor(crop_to_foreground=True)
+    image = _image(class_ids)
+    assert np.prod(preprocessor(image, affine)[0].shape[:3]) < class_ids.size / 2
+    expected = np.array(_LABEL_VALUES)[class_ids]
+    segmenter = Segmenter(_sample, preprocessor, _LABEL_VALUES)
+    np.testing.assert_array_equal(segmenter(image, affine, 0), expected)
+    prediction = segmenter.predict(image, affine, 0)
+    np.testing.assert_array_equal(prediction.class_ids, class_ids)
+
+
+@pytest.mark.parametrize(
+    "preprocessing", [{}, {"spacing_mm": (0.9, 1.1, 1.3)}, {"crop_to_foreground": True}]
+)
 def test_a_graph_of_unknown_shapes_gives_the_eager_label_map(preprocessing):
     segmenter = Segmenter(_sample, VolumePreprocessor(**preprocessing), _LABEL_VALUES)
     graph = tf.function(

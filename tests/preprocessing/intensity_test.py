@@ -26,9 +26,9 @@ def test_zscore_is_per_channel(image):
 
 def test_zscore_forgets_the_scanner_scale(image):
     first = image[..., :1]
-    scaled = intensity_lib.zscore(first)
+    scaled = intensity_lib.normalize(first, Intensity.ZSCORE)
     np.testing.assert_allclose(
-        intensity_lib.zscore(20.0 * first + 7.0), scaled, atol=1e-4
+        intensity_lib.normalize(20.0 * first + 7.0, Intensity.ZSCORE), scaled, atol=1e-4
     )
 
 
@@ -68,3 +68,35 @@ def test_constant_volume_is_finite(intensity):
     image = np.full((3, 3, 3, 1), 7.0, np.float32)
     window = (0.0, 80.0) if intensity is Intensity.CT_WINDOW else None
     assert np.isfinite(intensity_lib.normalize(image, intensity, window)).all()
+
+
+def test_none_changes_no_bit(image):
+    scaled = intensity_lib.normalize(image, Intensity.NONE)
+    np.testing.assert_array_equal(scaled, image)
+
+
+def test_each_channel_has_its_own(image):
+    kinds, windows = (Intensity.CT_WINDOW, Intensity.ZSCORE), ((0.0, 200.0), None)
+    scaled = intensity_lib.normalize(image, kinds, windows).numpy()
+    for channel in range(2):
+        alone = image[..., channel : channel + 1]
+        expected = intensity_lib.normalize(alone, kinds[channel], windows[channel])
+        np.testing.assert_array_equal(scaled[..., channel : channel + 1], expected)
+
+
+def test_one_intensity_for_each_channel_or_none(image):
+    with pytest.raises(ValueError, match="image must have 1 channels, one per"):
+        intensity_lib.normalize(image, (Intensity.ZSCORE,))
+
+
+@pytest.mark.parametrize("intensity", list(Intensity))
+def test_undone_it_is_the_clipped_image(image, intensity):
+    window = (0.0, 80.0) if intensity is Intensity.CT_WINDOW else None
+    scaling = intensity_lib.scaling_of(image, intensity, window)
+    scaled = intensity_lib.apply_scaling(image, scaling)
+    expected = np.clip(image, scaling.low, scaling.high)
+    np.testing.assert_allclose(
+        intensity_lib.undo_scaling(scaled, scaling), expected, rtol=1e-5, atol=1e-3
+    )
+    clips = intensity in (Intensity.CT_WINDOW, Intensity.PERCENTILE)
+    assert np.any(expected != image) == clips

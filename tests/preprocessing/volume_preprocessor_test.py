@@ -100,6 +100,65 @@ def test_resampled_ball_comes_back(spacing_mm, permutation, signs):
     assert _dice(restored.argmax(axis=-1), label) > 0.95
 
 
+@pytest.mark.parametrize("permutation, signs", _ORIENTATIONS[::5])
+@pytest.mark.parametrize("volume_shape", [None, (14, 9, 12)])
+def test_image_and_label_come_back_from_the_foreground(
+    permutation, signs, volume_shape
+):
+    image, label, affine = _case(permutation, signs)
+    empty = np.ones(label.shape, bool)
+    empty[2:9, 1:8, 3:] = False
+    image[empty], label[empty] = 0.0, 0
+    preprocessor = VolumePreprocessor(
+        volume_shape=volume_shape, crop_to_foreground=True
+    )
+    box = preprocessor.crop_box(image, affine)
+    processed, new_affine = preprocessor(image, affine)
+    processed_label = preprocessor.label(label, affine, box)
+    assert processed.shape[:3] == processed_label.shape
+    assert sorted(box[1].numpy()) == [6, 7, 7]
+    back = (label.shape, affine)
+    np.testing.assert_array_equal(
+        preprocessor.restore_label(processed_label, *back, crop_box=box), label
+    )
+    restored = preprocessor.restore_image(
+        processed, *back, preprocessor.scaling(image, affine), box
+    )
+    np.testing.assert_allclose(restored[~empty], image[~empty], rtol=1e-5)
+    assert np.all(restored.numpy()[empty] <= restored.numpy()[~empty].min())
+    # The grid's corner lies where the box begins.
+    if volume_shape is None:
+        canonical = nib.as_closest_canonical(nib.Nifti1Image(image[..., 0], affine))
+        np.testing.assert_allclose(
+            new_affine[:3, 3], (canonical.affine @ [*box[0].numpy(), 1])[:3], rtol=1e-5
+        )
+
+
+def test_resampled_image_comes_back():
+    image, label, affine = _case(shape=(24, 22, 20))
+    index = np.stack(np.meshgrid(*map(np.arange, label.shape), indexing="ij"), -1)
+    image = 100.0 + np.sin(index / 5.0).sum(-1, keepdims=True).astype(np.float32)
+    preprocessor = VolumePreprocessor(spacing_mm=(0.8, 1.0, 1.5))
+    processed, _ = preprocessor(image, affine)
+    restored = preprocessor.restore_image(
+        processed, label.shape, affine, preprocessor.scaling(image, affine)
+    )
+    assert restored.shape == image.shape
+    inner = (slice(2, -2),) * 3
+    np.testing.assert_allclose(restored[inner], image[inner], atol=0.05)
+
+
+@pytest.mark.parametrize("method", ["label", "restore"])
+def test_box_must_be_given_where_there_is_one(method):
+    _, label, affine = _case()
+    preprocessor = VolumePreprocessor(crop_to_foreground=True)
+    with pytest.raises(ValueError, match="crop_box must be given"):
+        if method == "label":
+            preprocessor.label(label, affine)
+        else:
+            preprocessor.restore(tf.one_hot(label, 4), label.shape, affine)
+
+
 def test_image_and_label_share_one_grid():
     _, label, affine = _case(shape=(20, 19, 18))
     foreground = (label > 1).astype(np.int32)
@@ -140,6 +199,7 @@ def test_padding_holds_the_darkest_value_after_scaling():
         {"spacing_mm": [1.0, 1.0, 1.5], "volume_shape": [16, 16, 8]},
         {"intensity": "percentile", "volume_shape": [8, 8, 8]},
         {"intensity": "ct_window", "ct_window": [-100.0, 200.0]},
+        {"spacing_mm": [1.0, 1.0, 1.5], "crop_to_foreground": True},
     ],
 )
 def test_graph_with_unknown_shape_gives_the_eager_bits(config, tmp_path):
@@ -154,10 +214,11 @@ def test_graph_with_unknown_shape_gives_the_eager_bits(config, tmp_path):
             ]
         )
         def there_and_back(self, image, label, affine):
+            box = preprocessor.crop_box(image, affine)
             image, _ = preprocessor(image, affine)
-            processed = preprocessor.label(label, affine)
+            processed = preprocessor.label(label, affine, box)
             restored = preprocessor.restore(
-                tf.one_hot(processed, _NUM_CLASSES), tf.shape(label), affine
+                tf.one_hot(processed, _NUM_CLASSES), tf.shape(label), affine, box
             )
             return {"image": image, "label": processed, "restored": restored}
 
@@ -166,10 +227,12 @@ def test_graph_with_unknown_shape_gives_the_eager_bits(config, tmp_path):
     for permutation, signs in _ORIENTATIONS[1::13]:
         image, label, affine = _case(permutation, signs)
         affine = affine.astype(np.float32)
+        image[3:] = image.min()  # to have something that is cropped away
+        box = preprocessor.crop_box(image, affine)
         out = loaded.there_and_back(image, label, affine)
-        processed = preprocessor.label(label, affine)
+        processed = preprocessor.label(label, affine, box)
         restored = preprocessor.restore(
-            tf.one_hot(processed, _NUM_CLASSES), label.shape, affine
+            tf.one_hot(processed, _NUM_CLASSES), label.shape, affine, box
         )
         np.testing.assert_array_equal(out["image"], preprocessor(image, affine)[0])
         np.testing.assert_array_equal(out["label"], processed)
@@ -191,15 +254,23 @@ def test_works_in_dataset_map():
     np.testing.assert_array_equal(mapped, preprocessor(image, affine)[0])
 
 
-def test_config_rebuilds_it_through_json():
-    preprocessor = VolumePreprocessor((1, 1, 2), (8, 8, 4), "ct_window", (-1, 1))
+@pytest.mark.parametrize(
+    "intensity, ct_window",
+    [("ct_window", (-1, 1)), (["zscore", "ct_window", "none"], [None, (-1, 1), None])],
+)
+def test_config_rebuilds_it_through_json(intensity, ct_window):
+    preprocessor = VolumePreprocessor((1, 1, 2), (8, 8, 4), intensity, ct_window, True)
     config = json.loads(json.dumps(preprocessor.get_config()))
     assert VolumePreprocessor(**config).get_config() == config
+
+
+def test_config_of_the_defaults():
     assert VolumePreprocessor().get_config() == {
         "spacing_mm": None,
         "volume_shape": None,
         "intensity": "zscore",
         "ct_window": None,
+        "crop_to_foreground": False,
     }
 
 
@@ -216,6 +287,8 @@ def test_config_rebuilds_it_through_json():
         ({"ct_window": (0, 1)}, "ct_window is for intensity 'ct_window' only"),
         ({"intensity": "ct_window", "ct_window": (5, 1)}, "low < high, got"),
         ({"intensity": "ct_window", "ct_window": (5,)}, "low < high, got"),
+        ({"intensity": ["zscore", "ct_window"]}, "needs ct_window"),
+        ({"intensity": ["zscore"], "ct_window": [None, (0, 1)]}, "each of 1 channels"),
     ],
 )
 def test_wrong_arguments_are_named(config, message):

@@ -6,7 +6,11 @@ TensorFlow Datasets lays out a tensor of unknown shape with encoding "bytes".
 
 Two grids are kept. `image` and `label` lie on the processed grid, which the
 network trains on. `source_label` lies on the grid of the user's file, with
-`source_affine`, so that a prediction is judged where the user will see it.
+`source_affine`, so that a prediction is judged where the user will see it, and
+`crop_box`, what part of that grid the processed one was made from.
+
+Volumes take the smallest type that holds them exactly, one for all cases of a data
+set: class ids by the number of classes, images as `image/dtype` says.
 """
 
 import numpy as np
@@ -20,8 +24,17 @@ KEYS = (
     "source_affine",
     "source_shape",
     "source_label",
+    "crop_box",
 )
 TRAINING_KEYS = ("uid", "image", "label", "spacing_mm")
+
+# What images may be stored as, the smallest first; parsed, they are float32.
+IMAGE_DTYPES = ("uint8", "int16", "uint16", "float32")
+COMPRESSIONS = ("", "GZIP")
+_LABEL_DTYPES = ("uint8", "uint16", "int32")
+
+# First voxel and size, -1 to the end, as `tf.slice` takes them.
+_WHOLE_BOX = ((0, 0, 0), (-1, -1, -1))
 
 
 def shard_file_name(dataset, split, shard_index, num_shards):
@@ -60,8 +73,28 @@ def _volume_features(name, array):
     }
 
 
-def _as_class_ids(name, label):
-    """Checks class ids and stores them in one byte each where they fit."""
+def smallest_image_dtype(low, high, is_whole):
+    """The first of `IMAGE_DTYPES` that holds every value of an image.
+
+    Args:
+        low: the smallest value.
+        high: the largest.
+        is_whole: whether all values are whole numbers.
+    """
+    for dtype in IMAGE_DTYPES[:-1] if is_whole else ():
+        limits = np.iinfo(dtype)
+        if limits.min <= low and high <= limits.max:
+            return dtype
+    return IMAGE_DTYPES[-1]
+
+
+def label_dtype(num_classes):
+    """The smallest type that class ids are stored as."""
+    return next(d for d in _LABEL_DTYPES if num_classes - 1 <= np.iinfo(d).max)
+
+
+def _as_class_ids(name, label, num_classes):
+    """Checks class ids and stores them in the smallest type for all classes."""
     label = np.asarray(label)
     if label.ndim != 3 or not np.issubdtype(label.dtype, np.integer):
         raise ValueError(
@@ -70,8 +103,26 @@ def _as_class_ids(name, label):
         )
     if label.size and label.min() < 0:
         raise ValueError(f"{name} must not be negative, got {label.min()}")
-    fits = not label.size or label.max() <= np.iinfo(np.uint8).max
-    return label.astype(np.uint8 if fits else "<i4")
+    if label.size and label.max() >= num_classes:
+        raise ValueError(
+            f"{name} must be below the number of classes, {num_classes}, "
+            f"got {label.max()}"
+        )
+    return _little_endian(label, label_dtype(num_classes))
+
+
+def _little_endian(array, dtype):
+    return array.astype(np.dtype(dtype).newbyteorder("<"), copy=False)
+
+
+def _as_image(image, dtype):
+    """Stores an image as a type that holds its values exactly."""
+    if dtype not in IMAGE_DTYPES:
+        raise ValueError(f"image_dtype must be one of {IMAGE_DTYPES}, got {dtype!r}")
+    stored = _little_endian(image, dtype)
+    if dtype != IMAGE_DTYPES[-1] and not np.array_equal(stored, image):
+        raise ValueError(f"image_dtype={dtype} does not hold the image's values")
+    return stored
 
 
 def _require_shape(name, array, shape):
@@ -79,7 +130,17 @@ def _require_shape(name, array, shape):
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
 
 
-def encode_example(uid, image, label, spacing_mm, source_affine, source_label):
+def encode_example(
+    uid,
+    image,
+    label,
+    spacing_mm,
+    source_affine,
+    source_label,
+    num_classes=256,
+    crop_box=_WHOLE_BOX,
+    image_dtype="float32",
+):
     """Serializes one case.
 
     Args:
@@ -89,32 +150,39 @@ def encode_example(uid, image, label, spacing_mm, source_affine, source_label):
         spacing_mm: (x, y, z) voxel size of that grid.
         source_affine: (4, 4), voxel to world of the user's file.
         source_label: integer class ids (i, j, k) on the grid of that file.
+        num_classes: of the data set; how class ids are stored.
+        crop_box: int (2, 3), from `VolumePreprocessor.crop_box`.
+        image_dtype: of `IMAGE_DTYPES`; how the image is stored.
 
     Returns:
         The serialized `tf.train.Example` as bytes.
 
     Raises:
-        ValueError: if a shape or type is not as above.
+        ValueError: if a shape, type or value is not as above.
     """
     image = np.asarray(image)
     if image.ndim != 4:
         raise ValueError(
             f"image must have shape (x, y, z, channels), got {image.shape}"
         )
-    label = _as_class_ids("label", label)
+    label = _as_class_ids("label", label, num_classes)
     _require_shape("label", label, image.shape[:3])
     spacing_mm = np.asarray(spacing_mm)
     _require_shape("spacing_mm", spacing_mm, (3,))
     source_affine = np.asarray(source_affine)
     _require_shape("source_affine", source_affine, (4, 4))
-    source_label = _as_class_ids("source_label", source_label)
+    source_label = _as_class_ids("source_label", source_label, num_classes)
+    crop_box = np.asarray(crop_box)
+    _require_shape("crop_box", crop_box, (2, 3))
     features = {
         "uid": _bytes_feature(uid.encode("utf-8")),
-        **_volume_features("image", image.astype("<f4")),
+        **_volume_features("image", _as_image(image, image_dtype)),
+        "image/dtype": _bytes_feature(image_dtype.encode()),
         **_volume_features("label", label),
         "spacing_mm": _float_feature(spacing_mm),
         "source_affine": _float_feature(source_affine),
         **_volume_features("source_label", source_label),
+        "crop_box": _int_feature(crop_box.ravel()),
     }
     example = tf.train.Example(features=tf.train.Features(feature=features))
     # Without `deterministic` the order of the features, hence the shard's
@@ -132,28 +200,41 @@ def _volume_spec(name, rank):
 # What to read from the Example for each key that `parse_example` returns.
 _SPECS = {
     "uid": {"uid": tf.io.FixedLenFeature([], tf.string)},
-    "image": _volume_spec("image", 4),
+    "image": {
+        **_volume_spec("image", 4),
+        "image/dtype": tf.io.FixedLenFeature([], tf.string, "float32"),
+    },
     "label": _volume_spec("label", 3),
     "spacing_mm": {"spacing_mm": tf.io.FixedLenFeature([3], tf.float32)},
     "source_affine": {"source_affine": tf.io.FixedLenFeature([4, 4], tf.float32)},
     "source_shape": {"source_label/shape": tf.io.FixedLenFeature([3], tf.int64)},
     "source_label": _volume_spec("source_label", 3),
+    "crop_box": {"crop_box": tf.io.FixedLenFeature([2, 3], tf.int64, _WHOLE_BOX)},
 }
 
 
+def _decode(value, dtypes, index, to_dtype):
+    """Decodes raw bytes whose type, of `dtypes`, is known when they come."""
+
+    def decode_as(dtype):
+        return lambda: tf.cast(tf.io.decode_raw(value, tf.as_dtype(dtype)), to_dtype)
+
+    return tf.switch_case(index, [decode_as(dtype) for dtype in dtypes])
+
+
 def _decode_image(parsed):
-    image = tf.io.decode_raw(parsed["image/value"], tf.float32)
+    is_dtype = tf.equal(tf.constant(IMAGE_DTYPES), parsed["image/dtype"])
+    index = tf.argmax(tf.cast(is_dtype, tf.int32), output_type=tf.int32)
+    image = _decode(parsed["image/value"], IMAGE_DTYPES, index, tf.float32)
     return tf.reshape(image, parsed["image/shape"])
 
 
 def _decode_class_ids(parsed, name):
     value, shape = parsed[f"{name}/value"], parsed[f"{name}/shape"]
     num_bytes = tf.cast(tf.strings.length(value), tf.int64)
-    label = tf.cond(
-        tf.equal(num_bytes, tf.reduce_prod(shape)),
-        lambda: tf.cast(tf.io.decode_raw(value, tf.uint8), tf.int32),
-        lambda: tf.io.decode_raw(value, tf.int32),
-    )
+    bytes_per_voxel = num_bytes // tf.maximum(tf.reduce_prod(shape), 1)  # 1, 2 or 4
+    index = tf.cast(bytes_per_voxel // 2, tf.int32)
+    label = _decode(value, _LABEL_DTYPES, index, tf.int32)
     return tf.reshape(label, shape)
 
 
@@ -162,6 +243,7 @@ _DECODERS = {
     "label": lambda parsed: _decode_class_ids(parsed, "label"),
     "source_shape": lambda parsed: tf.cast(parsed["source_label/shape"], tf.int32),
     "source_label": lambda parsed: _decode_class_ids(parsed, "source_label"),
+    "crop_box": lambda parsed: tf.cast(parsed["crop_box"], tf.int32),
 }
 
 
@@ -177,7 +259,7 @@ def parse_example(serialized, keys=KEYS):
         Dict from key to tensor: `uid` string, `image` float32 (x, y, z,
         channels), `label` int32 (x, y, z), `spacing_mm` float32 (3,),
         `source_affine` float32 (4, 4), `source_shape` int32 (3,),
-        `source_label` int32 (i, j, k).
+        `source_label` int32 (i, j, k), `crop_box` int32 (2, 3).
 
     Raises:
         ValueError: if `keys` names something an Example does not hold.

@@ -67,21 +67,25 @@ class Segmenter:
         preprocessed, _ = self.preprocessor(image, affine)
         seed = tf.convert_to_tensor(seed)
         probabilities = self.sample(preprocessed[tf.newaxis], seed[tf.newaxis])[0]
-        class_ids = self.class_ids(probabilities, tf.shape(image)[:3], affine)
+        crop_box = self.preprocessor.crop_box(image, affine)
+        class_ids = self.class_ids(probabilities, tf.shape(image)[:3], affine, crop_box)
         return tf.gather(tf.constant(self.label_values, tf.int32), class_ids)
 
-    def class_ids(self, probabilities, source_shape, source_affine):
+    def class_ids(self, probabilities, source_shape, source_affine, crop_box=None):
         """Class ids on the grid of the file.
 
         Args:
             probabilities: [x, y, z, num_classes], on the preprocessed grid.
             source_shape: int [3].
             source_affine: float [4, 4].
+            crop_box: int [2, 3], from `VolumePreprocessor.crop_box`.
 
         Returns:
             int32 [i, j, k].
         """
-        restored = self.preprocessor.restore(probabilities, source_shape, source_affine)
+        restored = self.preprocessor.restore(
+            probabilities, source_shape, source_affine, crop_box
+        )
         return _classes(restored)
 
     def predict(self, image, affine, seed, num_samples=1, batch_size=1):
@@ -102,11 +106,24 @@ class Segmenter:
         """
         preprocessed, _ = self.preprocessor(image, affine)
         return self.predict_preprocessed(
-            preprocessed, tf.shape(image)[:3], affine, seed, num_samples, batch_size
+            preprocessed,
+            tf.shape(image)[:3],
+            affine,
+            seed,
+            num_samples,
+            batch_size,
+            self.preprocessor.crop_box(image, affine),
         )
 
     def predict_preprocessed(
-        self, image, source_shape, source_affine, seed, num_samples=1, batch_size=1
+        self,
+        image,
+        source_shape,
+        source_affine,
+        seed,
+        num_samples=1,
+        batch_size=1,
+        crop_box=None,
     ):
         """As `predict`, of a volume that is preprocessed already.
 
@@ -117,6 +134,7 @@ class Segmenter:
             seed: int scalar.
             num_samples: how many samples to draw.
             batch_size: how many of them are drawn at a time.
+            crop_box: int [2, 3], from `VolumePreprocessor.crop_box` of the file.
 
         Returns:
             `Prediction`.
@@ -125,11 +143,12 @@ class Segmenter:
             ValueError: `num_samples` is less than 1.
         """
         seeds = sample_seeds(seed, num_samples)
+        place = (source_shape, source_affine, crop_box)
         # The first batch tells the shapes of the rest.
         first = min(batch_size, num_samples)
 
         def sums(seeds):
-            return self._sums(image, seeds, source_shape, source_affine)
+            return self._sums(image, seeds, place)
 
         total, squares, voxels = sums(seeds[:first])
         if num_samples > first:
@@ -153,14 +172,12 @@ class Segmenter:
         mean = total / num_samples  # [x, y, z, steps, classes]
         steps = tf.transpose(mean, [3, 0, 1, 2, 4])
         step_class_ids = tf.map_fn(
-            lambda step: self.class_ids(step, source_shape, source_affine),
+            lambda step: self.class_ids(step, *place),
             steps,
             fn_output_signature=tf.TensorSpec([None, None, None], tf.int32),
             parallel_iterations=1,
         )
-        probabilities = self.preprocessor.restore(
-            steps[-1], source_shape, source_affine
-        )
+        probabilities = self.preprocessor.restore(steps[-1], *place)
         spread = squares / num_samples - tf.reduce_sum(tf.square(probabilities), -1)
         if num_samples == 1:
             spread = tf.zeros_like(spread)
@@ -176,7 +193,7 @@ class Segmenter:
             preprocessed_class_ids=_classes(steps[-1]),
         )
 
-    def _sums(self, image, seeds, source_shape, source_affine):
+    def _sums(self, image, seeds, place):
         """Over some samples: of probabilities, of their squares, and voxels of each.
 
         The squares are summed over the classes, and are on the grid of the file.
@@ -188,9 +205,7 @@ class Segmenter:
         num_classes = probabilities.shape[-1]
 
         def measure(probabilities):
-            restored = self.preprocessor.restore(
-                probabilities, source_shape, source_affine
-            )
+            restored = self.preprocessor.restore(probabilities, *place)
             voxels = tf.math.bincount(
                 tf.reshape(_classes(restored), [-1]),
                 minlength=num_classes,

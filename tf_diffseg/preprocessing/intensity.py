@@ -1,6 +1,8 @@
-"""Image intensities to the range a network likes, per channel."""
+"""Image intensities to the range a network likes, per channel, and back."""
 
 import enum
+import math
+import typing
 
 import tensorflow as tf
 
@@ -8,26 +10,46 @@ PERCENTILES = (0.5, 99.5)
 
 
 class Intensity(enum.Enum):
-    """How intensities are scaled.
+    """How the intensities of a channel are scaled.
 
     ZSCORE: mean 0 and standard deviation 1.
     PERCENTILE: clipped to the 0.5 and 99.5 percentiles, which go to -1 and 1.
     CT_WINDOW: clipped to a window in Hounsfield units, which goes to -1 and 1.
+    NONE: left as they are.
     """
 
     ZSCORE = "zscore"
     PERCENTILE = "percentile"
     CT_WINDOW = "ct_window"
+    NONE = "none"
 
 
-def zscore(image):
-    """Each channel of (x, y, z, c) to mean 0, deviation 1; 0 if constant."""
+class Scaling(typing.NamedTuple):
+    """`(clip(image, low, high) - offset) / scale`, each float32 (c,) or (1,)."""
+
+    low: tf.Tensor
+    high: tf.Tensor
+    offset: tf.Tensor
+    scale: tf.Tensor
+
+
+def _unclipped(offset, scale):
+    infinity = tf.fill(tf.shape(offset), math.inf)
+    return Scaling(-infinity, infinity, offset, scale)
+
+
+def _to_unit(low, high):
+    """Clips to [low, high], which goes to [-1, 1]."""
+    return Scaling(low, high, (low + high) / 2.0, (high - low) / 2.0)
+
+
+def _zscore(image):
     # In float64 the sums do not depend, once rounded, on how many threads share
     # them: the converter and a server then get the same bits. And the mean of a
     # constant channel is its value, so that nothing is left to blow up.
     mean, variance = tf.nn.moments(tf.cast(image, tf.float64), axes=(0, 1, 2))
     deviation = tf.cast(tf.sqrt(variance), tf.float32)
-    return tf.math.divide_no_nan(image - tf.cast(mean, tf.float32), deviation)
+    return _unclipped(tf.cast(mean, tf.float32), deviation)
 
 
 def percentile_range(image):
@@ -47,11 +69,59 @@ def percentile_range(image):
     return tuple(value_at(percentile) for percentile in PERCENTILES)
 
 
-def clip_to_unit(image, low, high):
-    """Clips to [low, high] and scales that to [-1, 1]; 0 where low is high."""
-    centre, half_width = (low + high) / 2.0, (high - low) / 2.0
-    clipped = tf.clip_by_value(image, low, high)
-    return tf.math.divide_no_nan(clipped - centre, half_width)
+def _scaling(image, intensity, ct_window):
+    """The `Scaling` of channels that share one `Intensity`."""
+    if intensity is Intensity.ZSCORE:
+        return _zscore(image)
+    if intensity is Intensity.PERCENTILE:
+        return _to_unit(*percentile_range(image))
+    if intensity is Intensity.CT_WINDOW:
+        low, high = ct_window
+        return _to_unit(tf.constant([low]), tf.constant([high]))
+    return _unclipped(tf.zeros([1]), tf.ones([1]))
+
+
+def scaling_of(image, intensity, ct_window=None):
+    """How an image is scaled.
+
+    Args:
+        image: float32 (x, y, z, c).
+        intensity: an `Intensity`, or one per channel.
+        ct_window: (low, high) in Hounsfield units for `Intensity.CT_WINDOW`; one
+            per channel, or None, where there is an `Intensity` per channel.
+
+    Returns:
+        A `Scaling`.
+
+    Raises:
+        ValueError: if there are not as many channels as `Intensity`s.
+    """
+    if isinstance(intensity, Intensity):
+        return _scaling(image, intensity, ct_window)
+    if image.shape[-1] != len(intensity):
+        raise ValueError(
+            f"image must have {len(intensity)} channels, one per intensity, "
+            f"got {image.shape[-1]}"
+        )
+    windows = ct_window or [None] * len(intensity)
+    per_channel = [
+        _scaling(image[..., channel : channel + 1], kind, window)
+        for channel, (kind, window) in enumerate(zip(intensity, windows, strict=True))
+    ]
+    return Scaling(
+        *(tf.concat(parts, axis=0) for parts in zip(*per_channel, strict=True))
+    )
+
+
+def apply_scaling(image, scaling):
+    """Scales (x, y, z, c); a constant channel becomes 0, never NaN."""
+    clipped = tf.clip_by_value(image, scaling.low, scaling.high)
+    return tf.math.divide_no_nan(clipped - scaling.offset, scaling.scale)
+
+
+def undo_scaling(image, scaling):
+    """Undoes `apply_scaling`, up to rounding and to what was clipped."""
+    return image * scaling.scale + scaling.offset
 
 
 def normalize(image, intensity, ct_window=None):
@@ -59,15 +129,11 @@ def normalize(image, intensity, ct_window=None):
 
     Args:
         image: float32 (x, y, z, c).
-        intensity: an `Intensity`.
-        ct_window: (low, high) in Hounsfield units, for `Intensity.CT_WINDOW`.
+        intensity: as for `scaling_of`.
+        ct_window: as for `scaling_of`.
 
     Returns:
         float32 (x, y, z, c), finite for every finite image.
     """
-    if intensity is Intensity.ZSCORE:
-        return zscore(image)
-    if intensity is Intensity.PERCENTILE:
-        return clip_to_unit(image, *percentile_range(image))
-    low, high = ct_window
-    return clip_to_unit(image, low, high)
+    image = tf.convert_to_tensor(image)
+    return apply_scaling(image, scaling_of(image, intensity, ct_window))

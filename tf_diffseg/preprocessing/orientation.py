@@ -48,12 +48,7 @@ def canonical_order(values, affine):
 
 
 def _flip(volume, flips):
-    for axis in range(3):
-        size = tf.shape(volume)[axis]
-        forward = tf.range(size)
-        indices = tf.where(flips[axis], size - 1 - forward, forward)
-        volume = tf.gather(volume, indices, axis=axis)
-    return volume
+    return tf.reverse(volume, tf.cast(tf.where(flips)[:, 0], tf.int32))
 
 
 def _transpose(volume, permutation):
