@@ -51,7 +51,9 @@ setup(
     ],
     extras_require={
         # jax is the other Keras backend that the network is tested under.
-        "test": ["jax>=0.4.30", "pytest>=8.0", "pytest-xdist>=3.5"],
+        "test": ["SimpleITK>=2.3", "jax>=0.4.30", "pytest>=8.0", "pytest-xdist>=3.5"],
+        # .nrrd, .mha and DICOM series.
+        "itk": ["SimpleITK>=2.3"],
         "dev": ["mypy>=1.10", "pre-commit>=3.5", "ruff>=0.6"],
         # What metrics are held against; MONAI needs PyTorch, whose CPU build will do.
         "oracle": ["monai>=1.4", "surface-distance>=0.1", "torch>=2.4"],

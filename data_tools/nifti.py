@@ -1,71 +1,61 @@
 """Reading and writing NIfTI volumes, with every way a file can be wrong."""
 
+import gzip
+import io
 import os
 import zlib
 
 import nibabel as nib
 import numpy as np
 
+from data_tools import nibabel_volume
+from data_tools.dataset import one_line
 from data_tools.errors import InputError
-from data_tools.volume import Volume, check_affine, check_size
+from data_tools.volume import check_spacing
 
-# What nibabel raises on headers that are damaged or of something else.
-_HEADER_ERRORS = (
-    nib.filebasedimages.ImageFileError,
-    nib.spatialimages.HeaderDataError,
-    nib.wrapstruct.WrapStructError,
-    OSError,
-    EOFError,
-    ValueError,
-    OverflowError,
-    MemoryError,
-    zlib.error,
-)
+ENDINGS = (".nii", ".nii.gz")
 
-# No byte of a deflate stream stands for more, see https://zlib.net/zlib_tech.html.
-_LARGEST_COMPRESSION = 1032
+# A header's voxel size and that of its affine differ by no more through rounding.
+_SPACING_TOLERANCE = 1e-3
 
 
 def _load(path):
-    """Opens a file and checks all that its header tells."""
+    """`(nibabel image, header as stored)`, checked."""
     if not os.path.isfile(path):
         raise InputError(f"{path} does not exist")
-    if not str(path).lower().endswith((".nii", ".nii.gz")):
+    if not str(path).lower().endswith(ENDINGS):
         raise InputError(f"{path} is not NIfTI, expected a .nii or .nii.gz file")
-    try:
-        volume = nib.load(path)
-        shape = _shape(volume)
-    except _HEADER_ERRORS as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} cannot be read as NIfTI: {reason}") from error
+    header = _stored_header(path)
+    if header is not None:
+        # nibabel makes 1 of 0, and drops the sign.
+        check_spacing(path, header["pixdim"][1:4])
+    volume = nibabel_volume.load(path, "NIfTI")
     # `Nifti2Image` is one too; CIFTI in a .dscalar.nii is not.
     if not isinstance(volume, nib.Nifti1Image):
         raise InputError(
             f"{path} is not NIfTI but a {type(volume).__name__}, expected a .nii or "
             ".nii.gz file"
         )
-    if len(shape) not in (3, 4) or min(shape) < 1:
-        size = "x".join(map(str, shape))
+    return volume, header
+
+
+def _stored_header(path):
+    """The header without nibabel's mending; None for `load` to refuse."""
+    opened = gzip.open if str(path).lower().endswith(".gz") else open
+    try:
+        with opened(path, "rb") as file:
+            content = file.read(nib.Nifti2Header.template_dtype.itemsize)
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(
-            f"{path} is {len(shape)}D ({size}), expected a 3D volume, or a 4D one "
-            "with channels last"
-        )
-    check_affine(path, volume.affine)
-    return volume
-
-
-def _shape(volume):
-    """Shape without trailing axes of 1: (i, j, k, 1) is one channel."""
-    shape = tuple(map(int, volume.shape))
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    return shape
-
-
-def _largest_content(path):
-    """Bytes that a file can hold at most, once decompressed."""
-    size = os.path.getsize(path)
-    return size * _LARGEST_COMPRESSION if str(path).lower().endswith(".gz") else size
+            f"{path} cannot be read as NIfTI: {one_line(error)}"
+        ) from error
+    for kind in (nib.Nifti1Header, nib.Nifti2Header):
+        if kind.may_contain_header(content):
+            try:
+                return kind.from_fileobj(io.BytesIO(content), check=False)
+            except nibabel_volume.HEADER_ERRORS:
+                return None
+    return None
 
 
 def read(path, dtype=None):
@@ -80,21 +70,36 @@ def read(path, dtype=None):
 
     Raises:
         InputError: if the file is missing, damaged, not NIfTI, of another shape or
-            without a usable affine.
+            without a usable spacing and affine.
     """
-    volume = _load(path)
-    shape, stored = _shape(volume), volume.get_data_dtype()
-    if stored.kind not in "buif":
-        raise InputError(f"{path} holds {stored} voxels, expected numbers")
-    check_size(path, shape, stored.itemsize, _largest_content(path))
-    try:
-        with np.errstate(over="ignore"):  # who wants finite voxels looks at them
-            array = np.asarray(volume.dataobj, dtype).reshape(shape)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(f"{path} is damaged: {error}") from error
-    except MemoryError as error:
-        raise InputError(f"{path} does not fit in memory: {error}") from error
-    return Volume(str(path), array, volume.affine)
+    volume, header = _load(path)
+    return nibabel_volume.read_voxels(path, volume, dtype, _notes(path, volume, header))
+
+
+def _notes(path, volume, header):
+    if header is None:
+        return ()
+    notes = []
+    pixdim = np.asarray(header["pixdim"][1:4], np.float64)
+    spacing_mm = np.linalg.norm(volume.affine[:3, :3], axis=0)
+    if not np.allclose(pixdim, spacing_mm, rtol=_SPACING_TOLERANCE):
+        notes.append(
+            f"{path}: 'pixdim' tells of a spacing of {_by(pixdim)} mm, the affine, "
+            f"which is used, of {_by(spacing_mm)} mm"
+        )
+    if not header["sform_code"] and not header["qform_code"]:
+        notes.append(
+            f"{path}: neither sform nor qform tells how the volume is oriented, it is "
+            "taken to be stored left to right"
+        )
+    units = header.get_xyzt_units()[0]
+    if units not in ("mm", "unknown"):
+        notes.append(f"{path}: the unit of length is {units}, it is taken to be mm")
+    return tuple(notes)
+
+
+def _by(values):
+    return " x ".join(f"{value:.4g}" for value in values)
 
 
 def write_label(path, label, like):
@@ -109,18 +114,46 @@ def write_label(path, label, like):
         InputError: if `like` cannot be read.
         ValueError: if `label` does not have its shape.
     """
-    reference = _load(like)
+    reference, _ = _load(like)
+    header = reference.header.copy()
+    header["cal_min"], header["cal_max"] = 0, 0  # the image's display window
+    shape = nibabel_volume.shape_of(reference)[:3]
+    label = _smallest(label, shape, like)
+    _save(path, type(reference), label, reference.affine, header)
+
+
+def write_label_on_grid(path, label, volume):
+    """Writes class ids on the grid of a volume from a file of another format.
+
+    Args:
+        path: a .nii or .nii.gz file to write.
+        label: integer (i, j, k), not negative.
+        volume: `Volume` whose shape and affine to take.
+
+    Raises:
+        ValueError: if `label` does not have its shape.
+    """
+    label = _smallest(label, volume.grid_shape, volume.path)
+    header = nib.Nifti1Header()
+    header.set_data_shape(label.shape)
+    header.set_zooms(volume.spacing_mm)
+    header.set_sform(volume.affine, code="scanner")
+    header.set_xyzt_units("mm")
+    _save(path, nib.Nifti1Image, label, volume.affine, header)
+
+
+def _smallest(label, shape, like):
+    """`label` in the smallest type; raises ValueError unless it has the shape."""
     label = np.asarray(label)
-    shape = _shape(reference)[:3]
     if label.shape != shape:
         raise ValueError(
             f"label must have the shape {shape} of {like}, got {label.shape}"
         )
-    smallest = np.min_scalar_type(int(label.max(initial=0)))
-    header = reference.header.copy()
-    header.set_data_dtype(smallest)
+    return label.astype(np.min_scalar_type(int(label.max(initial=0))))
+
+
+def _save(path, kind, label, affine, header):
+    header.set_data_dtype(label.dtype)
     header.set_slope_inter(1, 0)
-    header["cal_min"], header["cal_max"] = 0, 0  # the image's display window
     header.set_intent("label")
-    written = type(reference)(label.astype(smallest), reference.affine, header)
-    nib.save(written, path)
+    nib.save(kind(label, affine, header), path)

@@ -1,8 +1,10 @@
 """A volume of voxels with its place in the world, and what holds of any."""
 
+import contextlib
 import dataclasses
 import math
 import os
+import pathlib
 
 import numpy as np
 
@@ -10,6 +12,22 @@ from data_tools.errors import InputError
 
 # Two volumes are on one grid if no corner is off by more, in voxels.
 _GRID_TOLERANCE = 0.1
+# Less is not even told: headers hold float32 numbers of hundreds of millimetres.
+_ROUNDING_ERROR = 1e-3
+
+# Voxels of a microscope and of nothing that is a scan of a body. Other sizes come
+# from damaged headers, and a grid of 1 mm over them would fill any memory.
+_SMALLEST_SPACING_MM, _LARGEST_SPACING_MM = 1e-5, 1e3
+
+# Volume of the parallelepiped of the voxel axes as unit vectors: 1 where they are at
+# right angles, 0.5 at a gantry tilt of 60 degrees, which no scanner has.
+_SMALLEST_UNIT_VOLUME = 1e-2
+
+# Where Linux tells how much memory this process may have, version 2 and 1.
+_MEMORY_LIMITS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +37,14 @@ class Volume:
     Attributes:
         path: of the file.
         array: (i, j, k), or (i, j, k, channels) for images.
-        affine: float64 (4, 4), voxel to world in mm.
+        affine: float64 (4, 4), voxel to world (RAS+) in mm.
+        notes: what is odd about the file without being wrong.
     """
 
     path: str
     array: np.ndarray
     affine: np.ndarray
+    notes: tuple[str, ...] = ()
 
     @property
     def grid_shape(self):
@@ -37,13 +57,37 @@ class Volume:
         return np.linalg.norm(self.affine[:3, :3], axis=0)
 
 
-def check_affine(path, affine):
-    """Raises InputError unless an affine (4, 4) gives voxels a volume."""
-    axes = affine[:3, :3]
-    if not np.isfinite(affine).all() or np.linalg.matrix_rank(axes) < 3:
+def check_shape(path, shape):
+    """Raises InputError unless a file holds a 3D volume, of channels or not."""
+    if len(shape) not in (3, 4) or min(shape) < 1:
+        size = "x".join(map(str, shape))
         raise InputError(
-            f"{path} has an affine without volume, its voxel size is "
-            f"{tuple(np.linalg.norm(axes, axis=0).tolist())} mm"
+            f"{path} is {len(shape)}D ({size}), expected a 3D volume, or a 4D one "
+            "with channels last"
+        )
+
+
+def check_spacing(path, spacing_mm):
+    """Raises InputError unless a header's voxel sizes (3,) can be lengths."""
+    values = [float(value) for value in spacing_mm]
+    if not all(_SMALLEST_SPACING_MM <= v <= _LARGEST_SPACING_MM for v in values):
+        raise InputError(
+            f"{path} has the spacing {' x '.join(f'{v:g}' for v in values)} mm, "
+            f"expected {_SMALLEST_SPACING_MM:g} to {_LARGEST_SPACING_MM:g} mm"
+        )
+
+
+def check_affine(path, affine):
+    """Raises InputError unless an affine (4, 4) is finite and can be inverted."""
+    if not np.isfinite(affine).all():
+        raise InputError(f"{path} has an affine with values that are NaN or infinite")
+    axes = affine[:3, :3].astype(np.float64)
+    spacing_mm = np.linalg.norm(axes, axis=0)
+    check_spacing(path, spacing_mm)
+    if abs(np.linalg.det(axes / spacing_mm)) < _SMALLEST_UNIT_VOLUME:
+        raise InputError(
+            f"{path} has a singular affine: its voxel axes "
+            f"{np.round(axes.T, 3).tolist()} lie in one plane"
         )
 
 
@@ -71,11 +115,66 @@ def check_size(path, shape, itemsize, largest):
 
 
 def memory_bytes():
-    """Physical memory, or no limit where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return math.inf
+    """Memory that this process may have; no limit where the system does not tell."""
+    limits = [math.inf]
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for path in _MEMORY_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # not there, or "max"
+            limits.append(int(pathlib.Path(path).read_text()))
+    return min(limits)
+
+
+@dataclasses.dataclass(frozen=True)
+class GridDifference:
+    """In what two grids differ.
+
+    Attributes:
+        aspect: "shape", "spacing", "orientation" or "origin".
+        message: one line that names both files.
+        is_error: False where the difference is below a tenth of a voxel.
+    """
+
+    aspect: str
+    message: str
+    is_error: bool = True
+
+
+def grid_difference(image, other, whose="its image"):
+    """Compares the grids of two volumes.
+
+    Args:
+        image: a `Volume`.
+        other: another, which the message blames.
+        whose: what the first is to the other, for the message.
+
+    Returns:
+        A `GridDifference`, or None where there is nothing but rounding.
+    """
+    if image.grid_shape != other.grid_shape:
+        return GridDifference(
+            "shape",
+            f"{other.path} has shape {other.grid_shape}, "
+            f"{whose} {image.path} has {image.grid_shape}",
+        )
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(image.grid_shape) - 1)
+    matrix = image.affine - other.affine
+    offset_mm = np.linalg.norm(corners @ matrix[:3, :3].T + matrix[:3, 3], axis=1).max()
+    voxel_mm = image.spacing_mm.min()
+    if offset_mm <= _ROUNDING_ERROR * voxel_mm:
+        return None
+    if not np.allclose(image.spacing_mm, other.spacing_mm, rtol=1e-3):
+        aspect = "spacing"
+    elif not np.allclose(matrix[:3, :3], 0.0, atol=1e-3 * voxel_mm):
+        aspect = "orientation"
+    else:
+        aspect = "origin"
+    return GridDifference(
+        aspect,
+        f"{other.path} and {whose} {image.path} have different affines (in {aspect}), "
+        f"their corners lie up to {offset_mm:.3g} mm apart",
+        bool(offset_mm > _GRID_TOLERANCE * voxel_mm),
+    )
 
 
 def check_same_grid(image, other, whose="its image"):
@@ -86,16 +185,6 @@ def check_same_grid(image, other, whose="its image"):
         other: another, which the message blames.
         whose: what the first is to the other, for the message.
     """
-    if image.grid_shape != other.grid_shape:
-        raise InputError(
-            f"{other.path} has shape {other.grid_shape}, "
-            f"{whose} {image.path} has {image.grid_shape}"
-        )
-    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(image.grid_shape) - 1)
-    matrix = image.affine - other.affine
-    offset_mm = np.linalg.norm(corners @ matrix[:3, :3].T + matrix[:3, 3], axis=1)
-    if offset_mm.max() > _GRID_TOLERANCE * image.spacing_mm.min():
-        raise InputError(
-            f"{other.path} and {whose} {image.path} have different affines, "
-            f"their corners lie up to {offset_mm.max():.3g} mm apart"
-        )
+    difference = grid_difference(image, other, whose)
+    if difference and difference.is_error:
+        raise InputError(difference.message)

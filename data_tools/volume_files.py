@@ -1,13 +1,34 @@
 """Images, label maps and cases from files of any format that can be read."""
 
+import dataclasses
+import os
+
 import numpy as np
 
-from data_tools import nifti
+from data_tools import dicom_series, itk_files, mgh, nifti
+from data_tools.dataset import VOLUME_ENDINGS
 from data_tools.errors import InputError
-from data_tools.volume import Volume, check_same_grid
+from data_tools.volume import check_same_grid
 
 # Float label files hold 0.9999 for 1: some tools resample and scale labels.
 _ROUNDING = 1e-3
+
+# Each has ENDINGS, and read(path, dtype) that gives a `Volume`.
+_READERS = (nifti, mgh, itk_files)
+
+
+def _read(path, dtype=None):
+    if os.path.isdir(path):
+        return dicom_series.read(path, dtype)
+    if not os.path.isfile(path):
+        raise InputError(f"{path} does not exist")
+    for reader in _READERS:
+        if str(path).lower().endswith(reader.ENDINGS):
+            return reader.read(path, dtype)
+    raise InputError(
+        f"{path} is of no known format, expected {', '.join(VOLUME_ENDINGS)} or a "
+        "folder of DICOM slices"
+    )
 
 
 def read_image(paths):
@@ -31,17 +52,20 @@ def read_image(paths):
         check_same_grid(volumes[0], volume, whose="the first channel's file")
     if len(volumes) == 1:
         return volumes[0]
-    array = np.concatenate([volume.array for volume in volumes], axis=-1)
-    return Volume(volumes[0].path, array, volumes[0].affine)
+    return dataclasses.replace(
+        volumes[0],
+        array=np.concatenate([volume.array for volume in volumes], axis=-1),
+        notes=tuple(note for volume in volumes for note in volume.notes),
+    )
 
 
 def _image_file(path):
-    volume = nifti.read(path, np.float32)
+    volume = _read(path, np.float32)
     array = volume.array
     channels = array if array.ndim == 4 else array[..., np.newaxis]
     array = np.ascontiguousarray(channels, np.float32)
     _check_finite(path, array)  # after: a float64 may be too large for a float32
-    return Volume(volume.path, array, volume.affine)
+    return dataclasses.replace(volume, array=array)
 
 
 def _check_finite(path, array):
@@ -63,30 +87,52 @@ def read_label(path):
         InputError: as `read_image`, or if there are several channels, or a value
             is further than 0.001 from a whole number or no int32.
     """
-    volume = nifti.read(path)
+    volume = _read(path)
     array = volume.array
     if array.ndim != 3:
         size = "x".join(map(str, array.shape))
         raise InputError(f"{path} is {array.ndim}D ({size}), a label map must be 3D")
-    rounded = array
+    notes = volume.notes
     if array.dtype.kind == "f":
         _check_finite(path, array)
         rounded = np.rint(array)
-        off = np.abs(array - rounded) > _ROUNDING
-        if off.any():
+        off = np.abs(array - rounded)
+        if off.max() > _ROUNDING:
             raise InputError(
-                f"{path} holds the label value {array[off][0]:g}, expected whole "
-                "numbers"
+                f"{path} holds the label value {array[off > _ROUNDING][0]:g}, expected "
+                "whole numbers"
             )
+        if off.max() > 0:
+            notes += (f"{path}: labels up to {off.max():.2g} off were rounded",)
+        array = rounded
     limits = np.iinfo(np.int32)
-    for value in (rounded.min(), rounded.max()):
+    for value in (array.min(), array.max()):
         if not limits.min <= value <= limits.max:
             raise InputError(
                 f"{path} holds the label value {value:g}, expected whole numbers "
                 f"up to {limits.max}"
             )
-    label = np.ascontiguousarray(rounded, np.int32)
-    return Volume(volume.path, label, volume.affine)
+    array = np.ascontiguousarray(array, np.int32)
+    return dataclasses.replace(volume, array=array, notes=notes)
+
+
+def write_label(path, label, like):
+    """Writes class ids as NIfTI on the grid of another file.
+
+    Args:
+        path: a .nii or .nii.gz file to write.
+        label: integer (i, j, k), not negative.
+        like: file, or folder of DICOM slices, whose shape and affine to take, and
+            the units and codes where it is NIfTI.
+
+    Raises:
+        InputError: if `like` cannot be read.
+        ValueError: if `label` does not have its shape.
+    """
+    if str(like).lower().endswith(nifti.ENDINGS):
+        nifti.write_label(path, label, like)
+    else:
+        nifti.write_label_on_grid(path, label, _read(like))
 
 
 def read_case(case, num_channels):

@@ -140,7 +140,7 @@ def write_whole(path, label, like):
         label: integer array.
         like: file whose grid and header to take.
     """
-    from data_tools.nifti import write_label
+    from data_tools.volume_files import write_label
 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{path.name}")

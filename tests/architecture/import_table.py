@@ -69,6 +69,8 @@ TABLE = {
             "nibabel",
             "scipy",
             "tqdm",
+            # An extra, for the formats that nibabel does not read.
+            "SimpleITK",
         ),
     ),
     "experiments": Row(first_party=("tf_diffseg", "data_tools"), third_party=ANY),

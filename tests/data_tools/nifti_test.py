@@ -9,8 +9,8 @@ import pytest
 
 from data_tools import nifti, volume
 from data_tools.errors import InputError
-from data_tools.volume import Volume, check_same_grid
-from data_tools.volume_files import read_image, read_label
+from data_tools.volume import Volume, check_same_grid, grid_difference
+from data_tools.volume_files import read_image, read_label, write_label
 
 
 def _save(path, array, affine=None, **header):
@@ -149,25 +149,21 @@ def test_more_voxels_than_memory(path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name, kind",
-    [
-        ("a.mgz", nib.MGHImage),
-        ("a.img", nib.Nifti1Pair),
-        ("a.hdr", nib.AnalyzeImage),
-    ],
+    "name, kind", [("a.img", nib.Nifti1Pair), ("a.hdr", nib.AnalyzeImage)]
 )
 def test_other_formats_are_refused(tmp_path, name, kind):
     path = tmp_path / name
     nib.save(kind(np.zeros((4, 3, 2), np.float32), np.eye(4)), path)
     label = np.zeros((4, 3, 2), int)
-    message = f"{name} is not NIfTI, expected a .nii or .nii.gz file"
     for call in (
         lambda: read_image(path),
         lambda: read_label(path),
-        lambda: nifti.write_label(tmp_path / "label.nii", label, like=path),
+        lambda: write_label(tmp_path / "label.nii", label, like=path),
     ):
-        with pytest.raises(InputError, match=message):
+        with pytest.raises(InputError, match=f"{name} is of no known format, expect"):
             call()
+    with pytest.raises(InputError, match=f"{name} is not NIfTI, expected a .nii"):
+        nifti.read(path)
     assert not (tmp_path / "label.nii").exists()
 
 
@@ -178,7 +174,7 @@ def test_single_channel_axis_is_dropped(tmp_path, path, kind):
     image, label = read_image(path), read_label(path)
     np.testing.assert_array_equal(image.array, array)
     np.testing.assert_array_equal(label.array, array[..., 0])
-    nifti.write_label(tmp_path / "label.nii.gz", label.array, like=path)
+    write_label(tmp_path / "label.nii.gz", label.array, like=path)
     written = read_label(tmp_path / "label.nii.gz")
     assert nib.load(tmp_path / "label.nii.gz").shape == (2, 3, 4)
     np.testing.assert_array_equal(written.array, label.array)
@@ -189,7 +185,7 @@ def test_single_channel_axis_is_dropped(tmp_path, path, kind):
     "shape, message",
     [
         ((8, 8), r"is 2D \(8x8\), expected a 3D volume"),
-        ((4, 4, 4, 1, 2), r"is 5D \(4x4x4x1x2\), expected a 3D volume, or a 4D one"),
+        ((4, 4, 4, 2, 3), r"is 5D \(4x4x4x2x3\), expected a 3D volume, or a 4D one"),
         ((4, 0, 4), r"is 3D \(4x0x4\), expected"),
     ],
 )
@@ -212,16 +208,65 @@ def test_colour_voxels(path):
         read_image(_save(path, colour))
 
 
-@pytest.mark.parametrize("axes", [(1.0, 0.0, 1.0), (1.0, np.nan, 1.0)])
-def test_affine_without_volume(path, axes):
+def test_vector_axis_holds_channels(path):
+    array = np.arange(48, dtype=np.float32).reshape(2, 3, 4, 1, 2)
+    image = read_image(_save(path, array))
+    np.testing.assert_array_equal(image.array, array[:, :, :, 0])
+
+
+def _with_affine(path, rows):
     image = nib.Nifti1Image(np.zeros((3, 3, 3), np.float32), None)
     image.header["sform_code"] = 1
-    for row, size in enumerate(axes):
-        name = f"srow_{'xyz'[row]}"
-        image.header[name] = np.eye(4)[row] * size
+    for name, row in zip("xyz", rows, strict=True):
+        image.header[f"srow_{name}"] = row
     nib.save(image, path)
-    with pytest.raises(InputError, match="affine without volume"):
+    return path
+
+
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        ([[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]], "spacing 1 x 0 x 1 mm, expected"),
+        (
+            [[1, 1, 0, 0], [2, 2, 0, 0], [0, 0, 1, 0]],
+            "singular affine: .* in one plane",
+        ),
+        ([[1, 1, 0, 0], [0, 1e-3, 0, 0], [0, 0, 1, 0]], "singular affine"),
+        ([[1, 0, 0, 0], [0, np.nan, 0, 0], [0, 0, 1, 0]], "affine .* NaN or infinite"),
+        ([[1, 0, 0, np.inf], [0, 1, 0, 0], [0, 0, 1, 0]], "affine .* NaN or infinite"),
+        ([[1e4, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], "spacing 10000 x 1 x 1 mm"),
+    ],
+)
+def test_unusable_affines(path, rows, message):
+    with pytest.raises(InputError, match=f"volume.nii.gz has .*{message}"):
+        read_image(_with_affine(path, rows))
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize("spacing", [0.0, -1.0, np.nan, np.inf])
+def test_unusable_spacing_in_the_header(tmp_path, name, spacing):
+    path = _with_header(tmp_path / name, 80, "<f4", [spacing])
+    with pytest.raises(InputError, match=f"{name} has the spacing {spacing:g} x 1 x 1"):
         read_image(path)
+
+
+def test_sheared_affine_of_a_tilted_gantry_is_fine(path):
+    rows = [[1, 0, 0, 0], [0, 1, 0.5, 0], [0, 0, 2, 0]]
+    image = read_image(_with_affine(path, rows))
+    np.testing.assert_array_equal(image.affine[:3], rows)
+
+
+def test_what_is_odd_is_noted(path):
+    rows = [[2, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
+    (note,) = read_image(_with_affine(path, rows)).notes
+    assert "'pixdim' tells of a spacing of 1 x 1 x 1 mm, the affine, " in note
+    assert note.endswith("which is used, of 2 x 1 x 1 mm")
+    image = nib.Nifti1Image(np.zeros((3, 3, 3), np.float32), None)
+    image.header.set_xyzt_units("micron")
+    nib.save(image, path)
+    orientation, unit = read_image(path).notes
+    assert "neither sform nor qform tells" in orientation
+    assert "the unit of length is micron" in unit
 
 
 def _volume(name, shape=(10, 10, 10), affine=None):
@@ -239,8 +284,24 @@ def test_grids_must_agree():
         check_same_grid(image, _volume("label.nii", affine=shifted))
 
 
+@pytest.mark.parametrize(
+    "change, aspect",
+    [
+        (np.diag([1.01, 1, 1, 1]), "spacing"),
+        (np.eye(4)[[1, 0, 2, 3]], "orientation"),
+        (np.diag([-1.0, 1, 1, 1]), "orientation"),
+        (np.eye(4) + np.eye(4, k=3) * 0.05, "origin"),
+    ],
+)
+def test_grids_differ_in_one_aspect(change, aspect):
+    difference = grid_difference(_volume("a"), _volume("b", affine=change))
+    assert difference.aspect == aspect
+    assert difference.is_error == (aspect in ("orientation",))
+
+
 def test_rounding_in_headers_is_no_difference():
     nearly = np.eye(4) * 1.00001
+    assert grid_difference(_volume("a"), _volume("b", affine=nearly)) is None
     check_same_grid(_volume("image.nii"), _volume("label.nii", affine=nearly))
 
 
@@ -258,7 +319,7 @@ def test_written_label_lies_on_the_image_grid(tmp_path, path, largest, dtype):
     nib.save(image, path)
     label = np.zeros((4, 3, 2), np.int64)
     label[1, 2, 0] = largest
-    nifti.write_label(tmp_path / "label.nii.gz", label, like=path)
+    write_label(tmp_path / "label.nii.gz", label, like=path)
     written = nib.load(tmp_path / "label.nii.gz")
     assert written.get_data_dtype() == dtype
     np.testing.assert_array_equal(np.asarray(written.dataobj), label)
@@ -273,5 +334,5 @@ def test_label_of_another_shape_is_not_written(tmp_path, path):
     _save(path, np.zeros((4, 3, 2), np.int16))
     message = re.escape("must have the shape (4, 3, 2)")
     with pytest.raises(ValueError, match=message):
-        nifti.write_label(tmp_path / "label.nii", np.zeros((3, 4, 2), int), like=path)
+        write_label(tmp_path / "label.nii", np.zeros((3, 4, 2), int), like=path)
     assert not (tmp_path / "label.nii").exists()

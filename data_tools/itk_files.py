@@ -1,0 +1,131 @@
+"""Reading .nrrd and .mha volumes with SimpleITK."""
+
+import os
+import re
+import zlib
+
+import numpy as np
+
+from data_tools import simpleitk
+from data_tools.errors import InputError
+from data_tools.nibabel_volume import LARGEST_COMPRESSION
+from data_tools.volume import (
+    Volume,
+    check_affine,
+    check_shape,
+    check_size,
+    check_spacing,
+)
+
+ENDINGS = (".nrrd", ".mha")
+
+# A header's end and a line by which it takes voxels from another file.
+_HEADER_ENDS = {".nrrd": rb"\r?\n\r?\n", ".mha": rb"(?m)^\s*ElementDataFile\s*=.*\n"}
+_OTHER_FILES = {
+    ".nrrd": rb"(?im)^data ?file\s*:",
+    ".mha": rb"(?m)^\s*ElementDataFile\s*=(?!\s*LOCAL\s*$)",
+}
+_IMAGE_IO = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}
+_LONGEST_HEADER = 1 << 20
+
+
+def read(path, dtype=None):
+    """Reads a volume as it is stored.
+
+    Args:
+        path: a .nrrd or .mha file that holds its voxels itself.
+        dtype: of floating point numbers to compute in; None keeps the exact type.
+
+    Returns:
+        `Volume` of (i, j, k) or (i, j, k, channels), of any number type.
+
+    Raises:
+        InputError: if SimpleITK is not installed, or the file is damaged, of
+            another format or shape or without a usable spacing and affine.
+    """
+    path = str(path)
+    sitk = simpleitk.load_simpleitk(path)
+    ending = os.path.splitext(path)[1].lower()
+    header = _header_text(path, ending)
+    reader = simpleitk.header_of(sitk, path, _IMAGE_IO[ending])
+    shape = tuple(reader.GetSize())
+    channels = reader.GetNumberOfComponents()
+    if channels > 1:
+        shape = (*shape, channels)
+    shape = (*shape[:3], *(size for size in shape[3:] if size != 1))
+    check_shape(path, shape)
+    affine = _affine(path, reader)
+    itemsize = _itemsize(sitk, path, reader)
+    content = os.path.getsize(path) - len(header)
+    is_compressed = re.search(
+        rb"(?im)^(encoding:.*(gz|bz)|CompressedData *= *T)", header
+    )
+    largest = content * (LARGEST_COMPRESSION if is_compressed else 1)
+    check_size(path, shape, itemsize, largest)
+    if is_compressed and ending == ".mha":
+        _check_stream(path, len(header), int(np.prod(shape)) * itemsize)
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise InputError(f"{path} is damaged: {simpleitk.reason_of(error)}") from error
+    # ITK's last axis comes first in memory, channels aside.
+    array = sitk.GetArrayFromImage(image)
+    spatial = array.ndim - (channels > 1)
+    array = array.transpose((*range(spatial)[::-1], *range(spatial, array.ndim)))
+    return Volume(path, np.asarray(array.reshape(shape), dtype), affine)
+
+
+def _header_text(path, ending):
+    """A file's header; raises InputError if it has none or names other files."""
+    with open(path, "rb") as file:
+        start = file.read(_LONGEST_HEADER)
+    end = re.search(_HEADER_ENDS[ending], start)
+    if end is None:
+        raise InputError(f"{path} is damaged: no {ending} header was found in it")
+    header = start[: end.end()]
+    if re.search(_OTHER_FILES[ending], header):
+        raise InputError(
+            f"{path} takes its voxels from another file, expected them in this one"
+        )
+    return header
+
+
+def _affine(path, reader):
+    dimension = reader.GetDimension()
+    spacing_mm = reader.GetSpacing()[:3]
+    check_spacing(path, spacing_mm)
+    directions = np.reshape(reader.GetDirection(), (dimension, dimension))[:3, :3]
+    affine = simpleitk.affine_of(reader.GetOrigin()[:3], directions, spacing_mm)
+    check_affine(path, affine)
+    return affine
+
+
+def _itemsize(sitk, path, reader):
+    """Bytes of one number; raises InputError on complex ones and the like."""
+    name = sitk.GetPixelIDValueAsString(reader.GetPixelID())
+    match = re.fullmatch(r"(?:vector of )?(\d+)-bit .*(?:integer|float)", name)
+    if match is None:
+        raise InputError(f"{path} holds voxels of {name}, expected numbers")
+    return int(match[1]) // 8
+
+
+def _check_stream(path, start, expected):
+    """Raises InputError unless the compressed part is whole.
+
+    SimpleITK takes what it could decompress of a damaged .mha for the volume.
+    """
+    stream, size = zlib.decompressobj(), 0
+    try:
+        with open(path, "rb") as file:
+            file.seek(start)
+            while not stream.eof and (chunk := file.read(1 << 20)):
+                while chunk and size <= expected:
+                    size += len(stream.decompress(chunk, 1 << 24))
+                    chunk = stream.unconsumed_tail
+    except zlib.error as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+    if not stream.eof or size != expected:
+        raise InputError(
+            f"{path} is damaged: its compressed voxels are {size} bytes, expected "
+            f"{expected}"
+        )

@@ -1,0 +1,32 @@
+"""Reading FreeSurfer volumes, .mgz and .mgh."""
+
+import nibabel as nib
+
+from data_tools import nibabel_volume
+from data_tools.errors import InputError
+from data_tools.volume import check_spacing
+
+ENDINGS = (".mgz", ".mgh")
+
+
+def read(path, dtype=None):
+    """Reads a volume as it is stored.
+
+    Args:
+        path: a .mgz or .mgh file.
+        dtype: of floating point numbers to compute in; None keeps the exact type.
+
+    Returns:
+        `volume.Volume` of (i, j, k) or (i, j, k, channels), of any number type.
+
+    Raises:
+        InputError: if the file is damaged, of another format or shape or without a
+            usable spacing and affine.
+    """
+    image = nibabel_volume.load(path, "a FreeSurfer volume")
+    if not isinstance(image, nib.MGHImage):
+        raise InputError(
+            f"{path} is not a FreeSurfer volume but a {type(image).__name__}"
+        )
+    check_spacing(path, image.header["delta"])
+    return nibabel_volume.read_voxels(path, image, dtype)

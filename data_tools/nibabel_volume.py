@@ -1,0 +1,101 @@
+"""What the formats that nibabel reads have in common."""
+
+import os
+import zlib
+
+import nibabel as nib
+import numpy as np
+
+from data_tools.dataset import one_line
+from data_tools.errors import InputError
+from data_tools.volume import Volume, check_affine, check_shape, check_size
+
+# What nibabel raises on headers that are damaged or of something else.
+HEADER_ERRORS = (
+    nib.filebasedimages.ImageFileError,
+    nib.spatialimages.HeaderDataError,
+    nib.wrapstruct.WrapStructError,
+    ArithmeticError,
+    OSError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    MemoryError,
+    zlib.error,
+)
+
+# No byte of a deflate stream stands for more, see https://zlib.net/zlib_tech.html.
+LARGEST_COMPRESSION = 1032
+
+_COMPRESSED = (".gz", ".mgz")
+
+
+def load(path, format_name):
+    """Opens a file and checks all that its header tells.
+
+    Args:
+        path: of the file.
+        format_name: for messages.
+
+    Returns:
+        The nibabel image, its voxels not read.
+
+    Raises:
+        InputError: if the header cannot be understood, or tells of no 3D volume
+            of numbers with a usable affine.
+    """
+    try:
+        # What nibabel mends in a header it logs; what matters is checked here.
+        with nib.imageglobals.LoggingOutputSuppressor():
+            image = nib.load(path)
+            shape, stored = shape_of(image), image.get_data_dtype()
+    except HEADER_ERRORS as error:
+        raise InputError(
+            f"{path} cannot be read as {format_name}: {one_line(error)}"
+        ) from error
+    check_shape(path, shape)
+    if stored.kind not in "buif":
+        raise InputError(f"{path} holds {stored} voxels, expected numbers")
+    check_affine(path, image.affine)
+    return image
+
+
+def shape_of(image):
+    """Shape without axes of 1 behind the third: (i, j, k, 1) is one channel.
+
+    (i, j, k, 1, n) is NIfTI's way to keep the fourth axis, time, free for vectors.
+    """
+    shape = tuple(map(int, image.shape))
+    return (*shape[:3], *(size for size in shape[3:] if size != 1))
+
+
+def read_voxels(path, image, dtype=None, notes=()):
+    """Reads the voxels of a nibabel image.
+
+    Args:
+        path: of its file.
+        image: from `load`.
+        dtype: of floating point numbers to compute in; None keeps the exact type.
+        notes: of the `Volume`.
+
+    Returns:
+        `Volume` of (i, j, k) or (i, j, k, channels).
+
+    Raises:
+        InputError: if the file is damaged, or the memory is too small.
+    """
+    shape = shape_of(image)
+    largest = os.path.getsize(path)
+    if str(path).lower().endswith(_COMPRESSED):
+        largest *= LARGEST_COMPRESSION
+    check_size(path, shape, image.get_data_dtype().itemsize, largest)
+    try:
+        # Voxels that scaling makes infinite are for the caller to refuse.
+        with np.errstate(over="ignore", invalid="ignore"):
+            array = np.asarray(image.dataobj, dtype).reshape(shape)
+    except MemoryError as error:
+        raise InputError(f"{path} does not fit in memory: {error}") from error
+    except HEADER_ERRORS as error:
+        raise InputError(f"{path} is damaged: {one_line(error)}") from error
+    return Volume(str(path), array, np.asarray(image.affine, np.float64), notes)

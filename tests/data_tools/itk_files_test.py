@@ -1,0 +1,154 @@
+"""NRRD and MetaImage, held to what ITK itself writes as NIfTI."""
+
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from data_tools.errors import InputError
+from data_tools.volume_files import read_image, read_label, write_label
+
+sitk = pytest.importorskip("SimpleITK")
+
+ENDINGS = [".nrrd", ".mha"]
+
+
+def _image(array, is_vector=False):
+    """An image on an oblique grid: axes turned by 30 degrees."""
+    image = sitk.GetImageFromArray(array, isVector=is_vector)
+    image.SetSpacing((1.0, 1.5, 2.0))
+    image.SetOrigin((10.0, -20.0, 30.0))
+    turned = [[np.cos(0.5), 0, np.sin(0.5)], [0, -1, 0], [np.sin(0.5), 0, -np.cos(0.5)]]
+    image.SetDirection(np.ravel(turned).tolist())
+    return image
+
+
+def _array(shape=(5, 4, 3)):
+    return np.random.default_rng(0).normal(100.0, 50.0, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "uint8"])
+def test_same_volume_as_the_nifti_file(tmp_path, ending, compressed, dtype):
+    image = _image(_array().astype(dtype))
+    sitk.WriteImage(image, str(tmp_path / "a.nii"))
+    sitk.WriteImage(image, str(tmp_path / f"a{ending}"), compressed)
+    expected = read_image(tmp_path / "a.nii")
+    read = read_image(tmp_path / f"a{ending}")
+    np.testing.assert_array_equal(read.array, expected.array)
+    np.testing.assert_allclose(read.affine, expected.affine, atol=1e-5)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_channels_come_last(tmp_path, ending):
+    array = _array((5, 4, 3, 2))
+    sitk.WriteImage(_image(array, is_vector=True), str(tmp_path / f"v{ending}"))
+    series = sitk.GetImageFromArray(np.moveaxis(array, -1, 0), isVector=False)
+    sitk.WriteImage(series, str(tmp_path / f"t{ending}"))
+    for name in "vt":
+        image = read_image(tmp_path / f"{name}{ending}")
+        np.testing.assert_array_equal(image.array, array.transpose(2, 1, 0, 3))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_label_goes_out_as_nifti_on_the_same_grid(tmp_path, ending):
+    path = tmp_path / f"a{ending}"
+    sitk.WriteImage(_image(np.arange(60, dtype=np.uint8).reshape(5, 4, 3)), str(path))
+    label = read_label(path)
+    write_label(tmp_path / "b.nii.gz", label.array, like=path)
+    written = read_label(tmp_path / "b.nii.gz")
+    np.testing.assert_array_equal(written.array, label.array)
+    np.testing.assert_allclose(written.affine, label.affine, atol=1e-5)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_truncated_and_damaged_files(tmp_path, ending, compressed):
+    path = tmp_path / f"a{ending}"
+    sitk.WriteImage(_image(_array((20, 20, 20))), str(path), compressed)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-2000])
+    with pytest.raises(InputError, match=f"a{ending} is damaged"):
+        read_image(path)
+    path.write_bytes(whole[:100])
+    with pytest.raises(InputError, match=f"a{ending} is damaged: no {ending} header"):
+        read_image(path)
+    if compressed:
+        middle = len(whole) // 2
+        path.write_bytes(whole[:middle] + b"\xff" * 50 + whole[middle + 50 :])
+        with pytest.raises(InputError, match=f"a{ending} is damaged"):
+            read_image(path)
+
+
+def _replaced(path, pattern, text):
+    sitk.WriteImage(_image(_array()), str(path))
+    content, count = re.subn(pattern, text, path.read_bytes(), count=1)
+    assert count == 1
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name, pattern, text, message",
+    [
+        (
+            "a.mha",
+            b"DimSize = .*",
+            b"DimSize = 30000 30000 30000",
+            "is damaged: its he",
+        ),
+        ("a.nrrd", b"sizes: .*", b"sizes: 30000 30000 30000", "is damaged: its header"),
+        (
+            "a.mha",
+            b"ElementSpacing = 1",
+            b"ElementSpacing = 0",
+            "spacing 0 x 1.5 x 2 mm",
+        ),
+        (
+            "a.mha",
+            b"ElementSpacing = 1",
+            b"ElementSpacing = -1",
+            "spacing -1 x 1.5 x 2",
+        ),
+        (
+            "a.mha",
+            b"TransformMatrix = .*",
+            b"TransformMatrix = 1 0 0 1 0 0 0 0 1",
+            "sing",
+        ),
+        (
+            "a.nrrd",
+            rb"directions: .*",
+            b"directions: (0,0,0) (0,1,0) (0,0,1)",
+            "spacing",
+        ),
+        (
+            "a.nrrd",
+            rb"directions: .*",
+            b"directions: (1,0,0) (1,0,0) (0,0,1)",
+            "singular",
+        ),
+        ("a.mha", b"= LOCAL", b"= ../b.raw", "takes its voxels from another file"),
+        (
+            "a.nrrd",
+            b"sizes:",
+            b"data file: ../b.raw\nsizes:",
+            "voxels from another file",
+        ),
+        ("a.nrrd", b"NRRD0004", b"NRRX0004", "cannot be read as NRRD"),
+    ],
+)
+def test_wrong_headers_are_named(tmp_path, name, pattern, text, message):
+    path = _replaced(tmp_path / name, pattern, text)
+    with pytest.raises(InputError, match=f"{name} .*{message}"):
+        read_image(path)
+
+
+def test_what_to_install_is_told(tmp_path, monkeypatch):
+    sitk.WriteImage(_image(_array()), str(tmp_path / "a.mha"))
+    monkeypatch.setitem(sys.modules, "SimpleITK", None)
+    message = re.escape("a.mha needs SimpleITK: pip install 'tf_diffseg[itk]'")
+    with pytest.raises(InputError, match=message):
+        read_image(tmp_path / "a.mha")
