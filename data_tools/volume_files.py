@@ -17,7 +17,20 @@ _ROUNDING = 1e-3
 _READERS = (nifti, mgh, itk_files)
 
 
-def _read(path, dtype=None):
+def read_volume(path, dtype=None):
+    """Reads a file of any known format as it is stored.
+
+    Args:
+        path: of the file, or of a folder of DICOM slices.
+        dtype: of floating point numbers to compute in; None keeps the exact type.
+
+    Returns:
+        `volume.Volume` of (i, j, k) or (i, j, k, channels), which may hold NaNs.
+
+    Raises:
+        InputError: if there is no such file, its format is not known, or its
+            reader refuses it.
+    """
     if os.path.isdir(path):
         return dicom_series.read(path, dtype)
     if not os.path.isfile(path):
@@ -60,15 +73,16 @@ def read_image(paths):
 
 
 def _image_file(path):
-    volume = _read(path, np.float32)
+    volume = read_volume(path, np.float32)
     array = volume.array
     channels = array if array.ndim == 4 else array[..., np.newaxis]
     array = np.ascontiguousarray(channels, np.float32)
-    _check_finite(path, array)  # after: a float64 may be too large for a float32
+    check_finite(path, array)  # after: a float64 may be too large for a float32
     return dataclasses.replace(volume, array=array)
 
 
-def _check_finite(path, array):
+def check_finite(path, array):
+    """Raises InputError if voxels are NaN or infinite."""
     bad = array.size - np.count_nonzero(np.isfinite(array))
     if bad:
         raise InputError(f"{path} has {bad} voxel(s) that are NaN or infinite")
@@ -87,14 +101,30 @@ def read_label(path):
         InputError: as `read_image`, or if there are several channels, or a value
             is further than 0.001 from a whole number or no int32.
     """
-    volume = _read(path)
-    array = volume.array
+    volume = read_volume(path)
+    array, notes = whole_numbers(path, volume.array)
+    return dataclasses.replace(volume, array=array, notes=volume.notes + notes)
+
+
+def whole_numbers(path, array):
+    """Label values of any number type as integers.
+
+    Args:
+        path: of their file, for messages.
+        array: (i, j, k) as `read_volume` gives it.
+
+    Returns:
+        `(int32 (i, j, k), notes)`: the latter tell of values that were rounded.
+
+    Raises:
+        InputError: as `read_label`.
+    """
     if array.ndim != 3:
         size = "x".join(map(str, array.shape))
         raise InputError(f"{path} is {array.ndim}D ({size}), a label map must be 3D")
-    notes = volume.notes
+    notes = ()
     if array.dtype.kind == "f":
-        _check_finite(path, array)
+        check_finite(path, array)
         rounded = np.rint(array)
         off = np.abs(array - rounded)
         if off.max() > _ROUNDING:
@@ -103,7 +133,7 @@ def read_label(path):
                 "whole numbers"
             )
         if off.max() > 0:
-            notes += (f"{path}: labels up to {off.max():.2g} off were rounded",)
+            notes = (f"{path}: label values up to {off.max():.2g} off are rounded",)
         array = rounded
     limits = np.iinfo(np.int32)
     for value in (array.min(), array.max()):
@@ -112,8 +142,7 @@ def read_label(path):
                 f"{path} holds the label value {value:g}, expected whole numbers "
                 f"up to {limits.max}"
             )
-    array = np.ascontiguousarray(array, np.int32)
-    return dataclasses.replace(volume, array=array, notes=notes)
+    return np.ascontiguousarray(array, np.int32), notes
 
 
 def write_label(path, label, like):
@@ -132,7 +161,7 @@ def write_label(path, label, like):
     if str(like).lower().endswith(nifti.ENDINGS):
         nifti.write_label(path, label, like)
     else:
-        nifti.write_label_on_grid(path, label, _read(like))
+        nifti.write_label_on_grid(path, label, read_volume(like))
 
 
 def read_case(case, num_channels):

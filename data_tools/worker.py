@@ -21,15 +21,22 @@ def _end_with_parent():
     threading.Thread(target=wait, daemon=True).start()
 
 
+def start_reader():
+    """Sets a fresh process up that needs no TensorFlow.
+
+    An interrupt is the parent's to handle, and no worker outlives it.
+    """
+    _end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def start_worker():
     """Sets a fresh process up: one thread, no accelerator, no interrupts.
 
     With one thread each, workers share the machine, and sums are added in one
-    order whatever their number. An interrupt is the parent's to handle, and no
-    worker outlives it.
+    order whatever their number. For the rest see `start_reader`.
     """
-    _end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    start_reader()
     # The parent has the log level of the user; errors come back as exceptions.
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     load_tensorflow()

@@ -1,0 +1,253 @@
+"""Every problem of every case of a data set, not the first one only."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import functools
+import hashlib
+import multiprocessing
+
+import numpy as np
+from tqdm import tqdm
+
+from data_tools.dataset import one_line, shown
+from data_tools.dataset_check import Problem, Severity, case_problems
+from data_tools.errors import InputError
+from data_tools.volume import grid_difference
+from data_tools.volume_files import check_finite, read_volume, whole_numbers
+from data_tools.worker import start_reader
+
+
+def verify(dataset, num_workers=1):
+    """Reads all files of a data set and looks for what is wrong with them.
+
+    Args:
+        dataset: `dataset.Dataset`.
+        num_workers: processes that read, each one case at a time; 1 reads in this
+            process.
+
+    Returns:
+        List of `Problem`: those of the data set first, then case by case.
+
+    Raises:
+        InputError: if a process dies, most likely for want of memory.
+    """
+    problems = [
+        Problem(Severity.WARNING, "dataset", None, note) for note in dataset.notes
+    ]
+    if not dataset.cases:
+        message = f"{dataset.path} lists no case"
+        problems.append(Problem(Severity.ERROR, "dataset", None, message))
+    before = case_problems(dataset)
+    unreadable = {problem.uid for problem in before if problem.check == "file"}
+    readable = [case for case in dataset.cases if case.uid not in unreadable]
+    examine = functools.partial(
+        examine_case,
+        num_channels=len(dataset.channel_names),
+        label_values=dataset.label_values,
+    )
+    examined = list(_map(examine, readable, num_workers))
+    problems += before
+    problems += [problem for case in examined for problem in case.problems]
+    problems += _duplicates(examined)
+    if not unreadable and all(one.label_values is not None for one in examined):
+        problems += _absent_classes(dataset, examined)
+    # Stable: of one case the problems stay in the order in which they were found.
+    return sorted(problems, key=lambda problem: problem.uid or "")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExaminedCase:
+    """What was found in the files of a case.
+
+    Attributes:
+        case: `dataset.Case`.
+        problems: list of `Problem`.
+        image_sha256: of the voxels, or None where the image cannot be read.
+        label_sha256: of the label map, or None where it cannot be read or is empty.
+        label_values: those that occur, or None where the label map cannot be read.
+    """
+
+    case: object
+    problems: list[Problem]
+    image_sha256: str | None
+    label_sha256: str | None
+    label_values: frozenset[int] | None
+
+
+def examine_case(case, num_channels, label_values):
+    """Reads one case and looks for all that is wrong with it.
+
+    Args:
+        case: `dataset.Case` whose files exist.
+        num_channels: that the data set declares.
+        label_values: that the data set declares, per class id.
+
+    Returns:
+        An `ExaminedCase`.
+    """
+    problems = []
+
+    def add(check, message, severity=Severity.ERROR):
+        text = f"case {shown(case.uid)}: {message}"
+        problems.append(Problem(severity, check, case.uid, text))
+
+    channels = [_read(path, add, np.float32) for path in case.image_paths]
+    label = _read(case.label_path, add)
+    first, *others = [volume for volume in channels if volume is not None] or [None]
+    for other in others:
+        _compare(first, other, "the first channel's file", add)
+    if first is not None and label is not None:
+        _compare(first, label, "its image", add)
+    if None not in channels:
+        _examine_channels(case, channels, num_channels, add)
+    found, label_sha256 = None, None
+    if label is not None:
+        found, label_sha256 = _examine_label(label, label_values, add)
+    return ExaminedCase(
+        case=case,
+        problems=problems,
+        image_sha256=None if None in channels else _sha256(channels),
+        label_sha256=label_sha256,
+        label_values=found,
+    )
+
+
+def _read(path, add, dtype=None):
+    """A `Volume`, or None where that is a problem."""
+    try:
+        volume = read_volume(path, dtype)
+    except InputError as error:
+        add("file", error)
+    except Exception as error:  # among thousands, the name is what the user needs
+        add("file", f"{path} cannot be read: {type(error).__name__}: {one_line(error)}")
+    else:
+        for note in volume.notes:
+            add("header", note, Severity.WARNING)
+        return volume
+    return None
+
+
+def _compare(image, other, whose, add):
+    difference = grid_difference(image, other, whose)
+    if difference is not None:
+        severity = Severity.ERROR if difference.is_error else Severity.WARNING
+        add(difference.aspect, difference.message, severity)
+
+
+def _examine_channels(case, volumes, num_channels, add):
+    arrays = [
+        channel
+        for volume in volumes
+        for channel in np.moveaxis(volume.array.reshape(*volume.grid_shape, -1), -1, 0)
+    ]
+    if len(arrays) != num_channels:
+        add(
+            "channels",
+            f"{', '.join(case.image_paths)} has {len(arrays)} channel(s), the data set "
+            f"declares {num_channels}",
+        )
+    for volume in volumes:
+        try:
+            check_finite(volume.path, volume.array)
+        except InputError as error:
+            add("voxels", error)
+    for index, array in enumerate(arrays):
+        if array.min() == array.max() and np.isfinite(array.flat[0]):
+            add(
+                "voxels",
+                f"channel {index} of the image is {array.flat[0]:g} everywhere",
+                Severity.WARNING,
+            )
+
+
+def _examine_label(label, label_values, add):
+    """`(values that occur, sha256 of a label map that is not empty)`."""
+    try:
+        array, notes = whole_numbers(label.path, label.array)
+    except InputError as error:
+        add("labels", error)
+        return None, None
+    for note in notes:
+        add("labels", note, Severity.WARNING)
+    found = frozenset(np.unique(array).tolist())
+    undeclared = sorted(found - set(label_values))
+    if undeclared:
+        add(
+            "labels",
+            f"{label.path} holds the undeclared label value "
+            f"{shown(undeclared)[1:-1]}, declared are {shown(label_values)[1:-1]}",
+        )
+    if found == {0}:
+        message = f"{label.path} has no foreground"
+        add("foreground", message, Severity.WARNING)
+        return found, None
+    return found, _sha256([dataclasses.replace(label, array=array)])
+
+
+def _sha256(volumes):
+    digest = hashlib.sha256()
+    for volume in volumes:
+        digest.update(str(volume.array.shape).encode())
+        digest.update(np.ascontiguousarray(volume.array))
+    return digest.hexdigest()
+
+
+def _duplicates(examined):
+    """Cases that share voxels: in two splits, a test would know what was trained."""
+    cases_of = collections.defaultdict(list)
+    for one in examined:
+        for what in ("image", "label"):
+            digest = getattr(one, f"{what}_sha256")
+            if digest is not None:
+                cases_of[what, digest].append(one.case)
+    problems = []
+    for (what, _), cases in cases_of.items():
+        first, *others = cases
+        for case in others:
+            if case.uid == first.uid:
+                continue  # told already: one uid, two cases
+            message = (
+                f"case {shown(case.uid)}: its {what} has the voxels of case "
+                f"{shown(first.uid)}"
+            )
+            severity = Severity.ERROR if what == "image" else Severity.WARNING
+            problems.append(Problem(severity, "duplicate", case.uid, message))
+    return problems
+
+
+def _absent_classes(dataset, examined):
+    found = set().union(*(one.label_values for one in examined))
+    return [
+        Problem(
+            Severity.WARNING,
+            "labels",
+            None,
+            f"{dataset.path} declares {shown(name)}, label value {value}, of which no "
+            "case has a voxel",
+        )
+        for name, value in zip(dataset.class_names, dataset.label_values, strict=True)
+        if value not in found
+    ]
+
+
+def _map(function, items, num_workers):
+    """Results in the order of the items, with a progress bar."""
+    progress = functools.partial(tqdm, total=len(items), unit="case", disable=None)
+    if num_workers == 1 or len(items) < 2:
+        yield from progress(map(function, items))
+        return
+    pool = concurrent.futures.ProcessPoolExecutor(
+        min(num_workers, len(items)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=start_reader,
+    )
+    try:
+        yield from progress(pool.map(function, items))
+    except concurrent.futures.process.BrokenProcessPool as error:
+        raise InputError(
+            "a process that read cases died, most likely for want of memory: try fewer "
+            f"than --num_workers={num_workers}"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,94 @@
+r"""Lists all problems of all cases of a data set.
+
+    python -m data_tools.verify_dataset --dataset_json=Task04_Hippocampus
+
+An error keeps a case from being converted, a warning does not. The exit code is 1 if
+there is an error.
+"""
+
+import collections
+import dataclasses
+import json
+import os
+import pathlib
+
+from absl import flags
+
+from data_tools import command_line
+from data_tools.dataset_check import Problem, Severity
+from data_tools.dataset_flags import dataset_of_flags
+from data_tools.errors import InputError
+
+_REPORT_JSON = flags.DEFINE_string("report_json", None, "File to write the report to.")
+_NUM_WORKERS = flags.DEFINE_integer(
+    "num_workers", os.cpu_count(), "Processes that read cases.", lower_bound=1
+)
+
+
+def _problems():
+    """`(dataset or None, its problems)`."""
+    try:
+        dataset = dataset_of_flags()
+    except InputError as error:
+        return None, [Problem(Severity.ERROR, "dataset", None, str(error))]
+    print(dataset.describe(), flush=True)
+    from data_tools.verification import verify
+
+    return dataset, verify(dataset, _NUM_WORKERS.value)
+
+
+def _print_table(problems):
+    rows = [("severity", "case", "check", "problem")] if problems else []
+    for problem in problems:
+        case = "-" if problem.uid is None else problem.uid
+        rows.append((problem.severity.value, case, problem.check, problem.message))
+    # What comes from file names and JSON may hold characters that no terminal shows.
+    rows = [[_printable(text) for text in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    for *row, message in rows:
+        print("  ".join([*map(str.ljust, row, widths), message]))
+
+
+def _printable(text):
+    return text if text.isprintable() else ascii(text)
+
+
+def _write_report(dataset, problems, count):
+    report = {
+        "dataset": None if dataset is None else dataset.path,
+        "convention": None if dataset is None else dataset.convention,
+        "num_cases": 0 if dataset is None else len(dataset.cases),
+        "num_errors": count[Severity.ERROR],
+        "num_warnings": count[Severity.WARNING],
+        "problems": [
+            {**dataclasses.asdict(problem), "severity": problem.severity.value}
+            for problem in problems
+        ],
+    }
+    try:
+        pathlib.Path(_REPORT_JSON.value).write_text(
+            json.dumps(report, indent=1) + "\n", encoding="utf-8"
+        )
+    except OSError as error:
+        raise InputError(
+            f"--report_json={_REPORT_JSON.value}: {error.strerror}"
+        ) from error
+
+
+def main(_):
+    """Verifies the data set that the flags name; returns the exit code."""
+    dataset, problems = _problems()
+    count = collections.Counter(problem.severity for problem in problems)
+    _print_table(problems)
+    cases = 0 if dataset is None else len(dataset.cases)
+    print(
+        f"{cases} case(s), {count[Severity.ERROR]} error(s), "
+        f"{count[Severity.WARNING]} warning(s)"
+    )
+    if _REPORT_JSON.value is not None:
+        _write_report(dataset, problems, count)
+    return 1 if count[Severity.ERROR] else 0
+
+
+if __name__ == "__main__":
+    command_line.run(main)
