@@ -17,6 +17,8 @@ def define_config_flags():
         help_text = field.metadata["help"]
         if field.name in CHOICES:
             flags.DEFINE_enum(field.name, None, CHOICES[field.name], help_text)
+        elif types[field.name] is bool:
+            flags.DEFINE_bool(field.name, None, help_text)
         elif types[field.name] is int:
             flags.DEFINE_integer(
                 field.name,
@@ -49,7 +51,7 @@ def override(config):
     for name, kind in types.items():
         value = flags.FLAGS[name].value
         if value is not None:
-            is_plain = kind in (int, float, str)
+            is_plain = kind in (bool, int, float, str)
             given[name] = value if is_plain else _integers(name, value)
     try:
         return dataclasses.replace(config, **given)

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
+from experiments.shard_errors import named_shard_errors
 from tf_diffseg.data.input_pipeline import evaluation_dataset
 from tf_diffseg.inference import Segmenter, mean_over_samples
 from tf_diffseg.metrics import dice_score, surface_metrics
@@ -104,7 +105,7 @@ class CaseScorer:
             # Every case on a terminal, but not every one in a log file.
             mininterval=0.1 if sys.stderr.isatty() else 15.0,
         )
-        with progress:
+        with progress, named_shard_errors():
             for example in evaluation_dataset(self._shard_paths):
                 if example["uid"].numpy().decode() in uids:
                     yield self._score_example(example)

@@ -33,6 +33,12 @@ _DATA_DIR = flags.DEFINE_string(
 _MODEL_DIR = flags.DEFINE_string(
     "model_dir", None, "Folder of the run: config, checkpoints, logs, metrics."
 )
+_DATA_SERVICE = flags.DEFINE_string(
+    "data_service",
+    None,
+    "Dispatcher of a tf.data service that loads the training cases, such as "
+    "grpc://localhost:5050; its workers must see --data_dir under the same path.",
+)
 flags.mark_flags_as_required(["config", "data_dir", "model_dir"])
 config_flags.define_config_flags()
 flags.adopt_module_key_flags(config_flags)  # So that --help lists them.
@@ -56,7 +62,7 @@ def main(argv):
         if split in manifest.splits or split == "train"
     }
     num_cases = len(manifest.split("train").uids)
-    if config.batch_size > num_cases:
+    if config.remainder == "drop" and config.batch_size > num_cases:
         raise InputError(
             f"--batch_size={config.batch_size} is more than the {num_cases} cases of "
             f"the split train in {_DATA_DIR.value}"
@@ -65,7 +71,7 @@ def main(argv):
     load_tensorflow()
     from experiments.training_run import train
 
-    train(config, manifest, shard_paths, run_folder)
+    train(config, manifest, shard_paths, run_folder, _DATA_SERVICE.value)
 
 
 if __name__ == "__main__":

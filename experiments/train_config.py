@@ -10,6 +10,8 @@ import re
 import typing
 
 from data_tools.errors import InputError
+from experiments.augmentation_config import AugmentationConfig
+from tf_diffseg.data.augmentation.options import OPTIONS, check_options
 
 CONFIGS_DIR = pathlib.Path(__file__).parent / "configs"
 _OF_TRAINING = (
@@ -22,13 +24,19 @@ _OF_TRAINING = (
     "gradient_clip",
     "validation_frequency",
 )
-_OF_AUGMENTATION = ("rotation_degrees", "zoom", "flip_axes")
+_OF_PIPELINE = (
+    "patches_per_volume",
+    "foreground_share",
+    "balance_classes",
+    "remainder",
+)
 # Closed choices; the library's enums hold the same values.
 CHOICES = {
     "strategy": ("recycling", "diffusion", "supervised"),
     "beta_schedule": ("linear", "quadratic", "cosine", "warmup10", "warmup50"),
     "model_output": ("x_start", "noise"),
     "sampler": ("ddim", "ddpm"),
+    "remainder": ("drop", "pad"),
     "skip": ("add", "concat"),
 }
 
@@ -44,7 +52,7 @@ def _value(default, help_text, at_least=None, at_most=None, length=None):
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(AugmentationConfig):
     """Values of a training run; each is a flag of `experiments.train` as well."""
 
     patch_shape: tuple[int, ...] = _value(
@@ -66,14 +74,23 @@ class TrainConfig:
     gradient_clip: float = _value(
         1.0, "Largest norm of a weight's gradient.", at_least=0
     )
-    rotation_degrees: float = _value(
-        15.0, "Augmentation: largest rotation about each axis.", at_least=0
+    patches_per_volume: int = _value(
+        1, "Patches of each case in an epoch, cut once it is decoded.", at_least=1
     )
-    zoom: float = _value(
-        0.15, "Augmentation: largest change of size, as a share.", at_least=0
+    foreground_share: float = _value(
+        0.33,
+        "Share of the patches that are centred on foreground, where volumes are "
+        "larger than patches.",
+        at_least=0,
+        at_most=1,
     )
-    flip_axes: str = _value(
-        "", "Augmentation: axes to mirror, of xyz; RAS+, so x is left and right."
+    balance_classes: bool = _value(
+        False, "Whether patches on foreground are on each class alike."
+    )
+    remainder: str = _value(
+        "drop",
+        "What becomes of cases that do not fill the last batch of an epoch: drop "
+        "leaves them out, others each time; pad fills it with cases already seen.",
     )
     validation_frequency: int = _value(
         5, "Epochs from one validation to the next.", at_least=1
@@ -133,8 +150,10 @@ class TrainConfig:
             value = _convert(field, types[field.name], value)
             _check_range(field, value)
             object.__setattr__(self, field.name, value)
-        if len(set(self.flip_axes) & set("xyz")) != len(self.flip_axes):
-            raise InputError(f"flip_axes must be of xyz, got {self.flip_axes!r}")
+        try:
+            check_options(self.augmentation())
+        except ValueError as error:
+            raise InputError(str(error)) from error
 
     def to_json(self):
         """The values as JSON text, one a line."""
@@ -148,19 +167,20 @@ class TrainConfig:
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is not the config of a run: {error}") from error
 
-    def augmentation(self):
-        """Those values that `tf_diffseg.data.augment` takes, under its names."""
-        return {name: getattr(self, name) for name in _OF_AUGMENTATION}
+    def pipeline_arguments(self):
+        """Those values that `tf_diffseg.data.training_dataset` takes by name."""
+        return {name: getattr(self, name) for name in (*_OF_PIPELINE, *OPTIONS)}
 
     def model_arguments(self):
         """Those values that `DiffusionUNet3D` takes, under its names."""
-        others = (*_OF_TRAINING, *_OF_AUGMENTATION)
+        others = (*_OF_TRAINING, *_OF_PIPELINE, *OPTIONS)
         values = dataclasses.asdict(self)
         return {name: v for name, v in values.items() if name not in others}
 
 
 def _convert(field, kind, value):
     """The value as the field's type; raises InputError unless it is one."""
+    convert: typing.Callable
     if kind is str:
         choices = CHOICES.get(field.name)
         if choices and value not in choices:
@@ -168,6 +188,8 @@ def _convert(field, kind, value):
                 f"{field.name} must be one of {', '.join(choices)}, got {value!r}"
             )
         expected, fits, convert = "text", isinstance(value, str), str
+    elif kind is bool:
+        expected, fits, convert = "true or false", isinstance(value, bool), bool
     elif kind is int:
         expected, fits, convert = "a whole number", _is_whole(value), int
     elif kind is float:

@@ -1,16 +1,17 @@
 """One training run: model, data and optimizer out of a config."""
 
 import keras
-import tensorflow as tf
 
 from data_tools.errors import InputError
-from tf_diffseg.data.input_pipeline import evaluation_dataset, training_dataset
+from experiments.shard_errors import named_shard_errors
+from tf_diffseg.data.epoch_order import steps_per_epoch as count_steps
+from tf_diffseg.data.input_pipeline import training_dataset, validation_dataset
 from tf_diffseg.training.devices import mirrored_strategy
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.fit import fit
 
 
-def train(config, manifest, shard_paths, run_folder):
+def train(config, manifest, shard_paths, run_folder, data_service=None):
     """Trains up to `config.epochs`, resuming where the run stopped.
 
     Args:
@@ -19,9 +20,12 @@ def train(config, manifest, shard_paths, run_folder):
         shard_paths: dict from "train" and, if there is one, "validation" to the
             paths of their shards.
         run_folder: `RunFolder` to write to.
+        data_service: address of a `tf.data` service to load the training cases, or
+            None.
 
     Raises:
-        InputError: values do not fit one another, or the folder's run.
+        InputError: values do not fit one another, or the folder's run, or a shard is
+            damaged.
     """
     num_epochs = run_folder.num_epochs()
     if num_epochs >= config.epochs:
@@ -31,7 +35,9 @@ def train(config, manifest, shard_paths, run_folder):
         )
         return
     num_cases = len(manifest.split("train").uids)
-    steps_per_epoch = num_cases // config.batch_size
+    steps_per_epoch = count_steps(
+        num_cases, config.batch_size, config.patches_per_volume, config.remainder
+    )
     strategy = mirrored_strategy()
     if config.batch_size % strategy.num_replicas_in_sync:
         raise InputError(
@@ -60,28 +66,25 @@ def train(config, manifest, shard_paths, run_folder):
             config.batch_size,
             config.seed,
             first_epoch,
-            **config.augmentation(),
+            data_service=data_service,
+            **config.pipeline_arguments(),
         )
 
-    validation_dataset = None
-    if "validation" in shard_paths:
-        cases = evaluation_dataset(shard_paths["validation"], ("image", "label"))
-        # Keras takes the end of a data set of unknown length for a fault.
-        num_validation_cases = len(manifest.split("validation").uids)
-        validation_dataset = cases.batch(1).apply(
-            tf.data.experimental.assert_cardinality(num_validation_cases)
-        )
+    validation = None
     try:
-        fit(
-            model,
-            make_dataset,
-            run_folder.path,
-            config.epochs,
-            steps_per_epoch,
-            config.batch_size,
-            validation_dataset,
-            config.validation_frequency,
-        )
+        with named_shard_errors():
+            if "validation" in shard_paths:
+                validation = validation_dataset(shard_paths["validation"])
+            fit(
+                model,
+                make_dataset,
+                run_folder.path,
+                config.epochs,
+                steps_per_epoch,
+                config.batch_size,
+                validation,
+                config.validation_frequency,
+            )
     except FloatingPointError as error:
         raise InputError(f"--model_dir={run_folder.path}: {error}") from error
     print(f"run folder: {run_folder.path}")

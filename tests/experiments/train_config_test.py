@@ -4,6 +4,7 @@ import inspect
 import pytest
 
 from data_tools.errors import InputError
+from experiments.augmentation_config import AugmentationConfig
 from experiments.train_config import CHOICES, CONFIGS_DIR, TrainConfig, load_config
 
 
@@ -23,6 +24,7 @@ def test_json_round_trip(tmp_path):
 
 
 def test_choices_of_flags_are_those_of_the_library():
+    from tf_diffseg.data import Remainder
     from tf_diffseg.diffusion import BetaSchedule, ModelOutput, SamplerKind
     from tf_diffseg.models.unet_3d import SKIPS
     from tf_diffseg.training.noisy_mask import TrainingStrategy
@@ -32,6 +34,7 @@ def test_choices_of_flags_are_those_of_the_library():
         "beta_schedule": BetaSchedule,
         "model_output": ModelOutput,
         "sampler": SamplerKind,
+        "remainder": Remainder,
     }
     expected = {name: {e.value for e in enum} for name, enum in enums.items()}
     expected["skip"] = set(SKIPS)
@@ -48,6 +51,23 @@ def test_model_arguments_are_those_of_the_model():
         for name in inspect.signature(model.__init__).parameters
     }
     assert set(TrainConfig().model_arguments()) <= known
+
+
+def test_augmentation_has_the_values_of_the_library():
+    from tf_diffseg.data.augmentation import OPTIONS
+
+    defaults = {name: option.default for name, option in OPTIONS.items()}
+    assert AugmentationConfig().augmentation() == defaults
+    assert TrainConfig().augmentation() == defaults
+
+
+def test_pipeline_arguments_are_those_of_the_pipeline():
+    from tf_diffseg.data import training_dataset
+    from tf_diffseg.data.augmentation import OPTIONS
+
+    known = {*inspect.signature(training_dataset).parameters, *OPTIONS}
+    assert set(TrainConfig().pipeline_arguments()) <= known
+    assert "noise" in TrainConfig().pipeline_arguments()
 
 
 def test_lists_become_tuples():
@@ -75,6 +95,12 @@ WRONG_VALUES = [
     ("strategy", "foo", "one of recycling, diffusion, supervised"),
     ("skip", None, "one of add, concat"),
     ("flip_axes", "xw", "of xyz"),
+    ("flip_axes", "xx", "of xyz"),
+    ("noise_probability", 1.5, "at most 1.0"),
+    ("low_resolution", 0.5, "at least 1.0"),
+    ("balance_classes", 1, "true or false"),
+    ("remainder", "keep", "one of drop, pad"),
+    ("foreground_share", 1.1, "at most 1"),
     ("flip_axes", 3, "text"),
 ]
 

@@ -2,9 +2,20 @@
 
 import tensorflow as tf
 
-from tf_diffseg.data.augmentation import augment
-from tf_diffseg.data.example_schema import KEYS, TRAINING_KEYS, parse_example
-from tf_diffseg.data.random_patch import random_patch
+from tf_diffseg.data.augmentation.chain import augment
+from tf_diffseg.data.augmentation.options import check_options
+from tf_diffseg.data.augmentation.random_numbers import fold_in, split
+from tf_diffseg.data.epoch_order import EpochOrder, Remainder
+from tf_diffseg.data.example_schema import KEYS, TRAINING_KEYS
+from tf_diffseg.data.random_patch import patch_start
+from tf_diffseg.data.record_reader import RecordReader
+from tf_diffseg.data.shard_index import VERIFY, ShardError, index_shards
+
+# Batches that wait for the trainer. A fixed number bounds the memory.
+_WAITING_BATCHES = 4
+# Nothing here branches on tensors in Python; converting it would take longer than
+# building the graph.
+_AS_IT_IS = tf.autograph.experimental.do_not_convert
 
 
 def training_dataset(
@@ -14,112 +25,221 @@ def training_dataset(
     batch_size,
     seed=0,
     first_epoch=0,
-    shuffle_buffer=256,
+    first_step=0,
+    patches_per_volume=1,
+    foreground_share=0.0,
+    balance_classes=False,
+    remainder=Remainder.DROP,
+    input_context=None,
+    data_service=None,
+    num_parallel_calls=tf.data.AUTOTUNE,
     **augmentation,
 ):
     """Batches of augmented random patches, epoch after epoch without end.
 
-    The order of the cases, their augmentation and their patches are functions of (seed,
-    epoch, position in the epoch), so a run that starts at `first_epoch` sees what
-    an uninterrupted one would have seen. An epoch has `num_examples //
-    batch_size` batches; the cases left over are others in every epoch.
+    Which cases are in a batch, their patches and their augmentation are functions of
+    (seed, epoch, step), so a run that starts at some step sees what an uninterrupted
+    one would have seen. Cases are read one by one where they lie in the shards: every
+    order is as likely as any other, and memory does not grow with their number.
 
     Args:
         shard_paths: TFRecord files of `data.example_schema`.
-        num_examples: cases in them.
+        num_examples: cases that must be in them.
         patch_shape: three ints.
-        batch_size: examples in a batch, over all replicas.
+        batch_size: examples in a batch, over all workers and replicas.
         seed: int.
-        first_epoch: epoch to start with.
-        shuffle_buffer: how many serialized cases are shuffled at a time.
-        **augmentation: arguments of `augmentation.augment`; without any, cases
-            stay as they are.
+        first_epoch: epoch to start in.
+        first_step: step of that epoch to start with.
+        patches_per_volume: patches that are cut from a volume once it is decoded, for
+            as many consecutive batches.
+        foreground_share: share of the patches about foreground, see
+            `random_patch.patch_start`.
+        balance_classes: whether those are about each class alike.
+        remainder: `Remainder` or its value: what becomes of cases that do not fill
+            the last batch of an epoch.
+        input_context: `tf.distribute.InputContext` where a strategy asks for the
+            dataset of one worker: it gets its own part of each batch, in batches of
+            one replica. All parts together are the batches of one worker.
+        data_service: address of a `tf.data` service's dispatcher that shall run the
+            pipeline, such as "grpc://localhost:5050", or None.
+        num_parallel_calls: cases that are loaded at the same time. The batches do not
+            depend on it.
+        **augmentation: options of `augmentation.augment`; without any, cases stay as
+            they are.
 
     Returns:
         Infinite dataset of dicts: `image` float32 [batch, x, y, z, channels],
         `label` int32 [batch, x, y, z].
 
     Raises:
-        ValueError: there are fewer cases than the batch has examples.
+        ShardError: a ValueError; the shards hold another number of cases, or one is
+            missing or truncated.
+        ValueError: an argument is out of range.
     """
-    if num_examples < batch_size:
-        raise ValueError(
-            f"batch_size must be at most the {num_examples} training cases, "
-            f"got {batch_size}"
+    check_options(augmentation)
+    order = EpochOrder(num_examples, batch_size, patches_per_volume, remainder)
+    index = index_shards(shard_paths)
+    if len(index) != num_examples:
+        raise ShardError(
+            f"the shards {', '.join(index.paths)} hold {len(index)} cases, expected "
+            f"{num_examples}; {VERIFY}"
         )
-    whole_batches = num_examples // batch_size * batch_size
+    read = RecordReader(index, TRAINING_KEYS)
+    mine, replica_batch_size = _worker_share(batch_size, input_context)
 
-    def one_epoch(epoch):
-        seed_epoch = _fold_in(tf.constant([seed, 0], tf.int64), epoch)
-        records = _shuffled_records(shard_paths, shuffle_buffer, seed_epoch)
-        return (
-            records.take(whole_batches)
-            .enumerate()
-            .map(lambda index, record: (_fold_in(seed_epoch, index), record))
+    first_step += first_epoch * order.steps_per_epoch
+    first_round, first_patch = divmod(first_step, patches_per_volume)
+    patch_signature = {
+        "image": tf.TensorSpec([*patch_shape, None], tf.float32),
+        "label": tf.TensorSpec(patch_shape, tf.int32),
+    }
+
+    @_AS_IT_IS
+    def cases_of_round(round_index):
+        cases, seeds = order.cases(round_index, tf.constant([seed, 0], tf.int64))
+        skipped = tf.constant(first_patch, tf.int64)
+        skipped = tf.where(round_index == first_round, skipped, 0)
+        return tf.data.Dataset.from_tensor_slices(
+            (cases[mine], seeds[mine], tf.repeat(skipped, mine.stop - mine.start))
         )
 
-    def load(seed_example, record):
-        example = parse_example(record, TRAINING_KEYS)
-        seed_change, seed_patch = tf.unstack(
-            tf.random.split(seed_example, alg=tf.random.Algorithm.PHILOX)
-        )
-        image, label = augment(
-            example["image"],
-            example["label"],
-            example["spacing_mm"],
-            seed_change,
-            **augmentation,
-        )
-        image, label = random_patch(image, label, patch_shape, seed_patch)
-        return {"image": image, "label": label}
+    @_AS_IT_IS
+    def load(case, seed_case, skipped):
+        example = read(case)
 
-    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
-    return (
-        epochs.flat_map(one_epoch)
-        .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(batch_size, drop_remainder=True)
-        .prefetch(tf.data.AUTOTUNE)
+        def patch(number):
+            seed_place, seed_change = split(fold_in(seed_case, number), 2)
+            start = patch_start(
+                example["label"],
+                patch_shape,
+                seed_place,
+                foreground_share,
+                balance_classes,
+            )
+            changed = augment(example, seed_change, start, patch_shape, **augmentation)
+            return {"image": changed["image"], "label": changed["label"]}
+
+        return _map_range(patch, patches_per_volume, patch_signature), skipped
+
+    @_AS_IT_IS
+    def batches_of_round(patches, skipped):
+        # (cases, patches, ...) to (batches, cases of a replica, ...)
+        batches = tf.nest.map_structure(
+            lambda values: _patch_by_patch(values, replica_batch_size), patches
+        )
+        num_replicas = (mine.stop - mine.start) // replica_batch_size
+        return tf.data.Dataset.from_tensor_slices(batches).skip(
+            skipped[0] * num_replicas
+        )
+
+    # Rounds are the source: what a `tf.data` service deals out to its workers.
+    dataset = (
+        tf.data.Dataset.range(first_round, tf.int64.max)
+        .flat_map(cases_of_round)
+        .map(load, num_parallel_calls=num_parallel_calls, deterministic=True)
+        .batch(mine.stop - mine.start, drop_remainder=True)
+        .flat_map(batches_of_round)
+        .with_options(_options())
     )
+    if data_service:
+        dataset = dataset.apply(
+            tf.data.experimental.service.distribute(
+                tf.data.experimental.service.ShardingPolicy.DYNAMIC, data_service
+            )
+        )
+    return dataset.prefetch(_WAITING_BATCHES)
 
 
-def evaluation_dataset(shard_paths, keys=KEYS):
+def evaluation_dataset(shard_paths, keys=KEYS, input_context=None):
     """Whole cases, one by one and in the order of the shards.
 
     Args:
         shard_paths: TFRecord files of `data.example_schema`.
         keys: which of `data.example_schema.KEYS` to read.
+        input_context: `tf.distribute.InputContext` of one of several workers, which
+            gets every so manieth case; None for all.
 
     Returns:
         Dataset of dicts as `parse_example` returns them, without a batch axis.
+
+    Raises:
+        ShardError: a ValueError; a shard is missing or truncated.
     """
+    index = index_shards(shard_paths)
+    first = input_context.input_pipeline_id if input_context else 0
+    step = input_context.num_input_pipelines if input_context else 1
     return (
-        tf.data.TFRecordDataset(shard_paths)
+        tf.data.Dataset.range(first, len(index), step)
         .map(
-            lambda record: parse_example(record, keys),
+            RecordReader(index, keys),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-        .prefetch(tf.data.AUTOTUNE)
+        .with_options(_options())
+        .prefetch(1)
     )
 
 
-def _shuffled_records(shard_paths, shuffle_buffer, seed):
-    """The shards in random order, and their records within windows of a size.
+def validation_dataset(shard_paths, batch_size=1, input_context=None):
+    """Batches of whole cases as they are, each case once.
 
-    `Dataset.shuffle` would draw from TensorFlow's global seed as well.
+    Args:
+        shard_paths: TFRecord files of `data.example_schema`.
+        batch_size: cases in a batch; more than one must be of one shape. The last
+            batch holds what is left.
+        input_context: see `evaluation_dataset`.
+
+    Returns:
+        Dataset of dicts: `image` float32 [batch, x, y, z, channels], `label` int32
+        [batch, x, y, z].
+
+    Raises:
+        ShardError: a ValueError; a shard is missing or truncated.
     """
-    shuffle = tf.random.experimental.stateless_shuffle
-    paths = shuffle(tf.constant(shard_paths), seed, alg=tf.random.Algorithm.PHILOX)
-    return (
-        tf.data.TFRecordDataset(paths)
-        .batch(shuffle_buffer)
-        .enumerate()
-        .map(lambda index, window: shuffle(window, _fold_in(seed, index)))
-        .unbatch()
-    )
+    cases = evaluation_dataset(shard_paths, ("image", "label"), input_context)
+    return cases.batch(batch_size, drop_remainder=False)
 
 
-def _fold_in(seed, value):
-    return tf.random.experimental.stateless_fold_in(
-        seed, value, alg=tf.random.Algorithm.PHILOX
-    )
+def _worker_share(batch_size, input_context):
+    """(slice of a batch that one worker loads, examples in a batch of one replica)."""
+    if input_context is None:
+        return slice(0, batch_size), batch_size
+    num_replicas = input_context.num_replicas_in_sync
+    num_workers = input_context.num_input_pipelines
+    if batch_size % num_replicas or batch_size % num_workers:
+        raise ValueError(
+            f"batch_size must be a multiple of the {num_replicas} replicas and the "
+            f"{num_workers} workers, got {batch_size}"
+        )
+    share = batch_size // num_workers
+    first = input_context.input_pipeline_id * share
+    return slice(first, first + share), batch_size // num_replicas
+
+
+def _map_range(function, num, signature):
+    """Results of a function of 0 to num - 1, stacked."""
+    if num == 1:  # The most common, and no loop.
+        return tf.nest.map_structure(
+            lambda value: value[tf.newaxis], function(tf.constant(0, tf.int64))
+        )
+    numbers = tf.range(num, dtype=tf.int64)
+    return tf.map_fn(function, numbers, fn_output_signature=signature)
+
+
+def _patch_by_patch(values, replica_batch_size):
+    """[cases, patches, ...] to [batches, replica_batch_size, ...], patch by patch."""
+    num_batches = values.shape[0] * values.shape[1] // replica_batch_size
+    values = tf.transpose(values, [1, 0, *range(2, values.shape.rank)])
+    rest = tf.shape(values)[2:]
+    shape = [num_batches, replica_batch_size, *values.shape[2:]]
+    values = tf.reshape(values, tf.concat([shape[:2], rest], axis=0))
+    return tf.ensure_shape(values, shape)
+
+
+def _options():
+    options = tf.data.Options()
+    options.deterministic = True
+    # Cases are loaded in parallel: dividing each operation as well only costs, and
+    # makes sums depend on the number of threads.
+    options.threading.max_intra_op_parallelism = 1
+    return options

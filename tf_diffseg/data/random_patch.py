@@ -2,44 +2,90 @@
 
 import tensorflow as tf
 
+from tf_diffseg.data.augmentation.random_numbers import happens, split, uniform
+from tf_diffseg.data.augmentation.resampling import cut
 
-def random_patch(image, label, patch_shape, seed):
+
+def random_patch(
+    image, label, patch_shape, seed, foreground_share=0.0, balance_classes=False
+):
     """Cuts the same patch, placed at random, out of an image and its label.
 
-    Where an axis is shorter than the patch it is first padded on both sides: the
-    image with its smallest value per channel, the label with background.
+    Where an axis is shorter than the patch it is padded on both sides: the image
+    with its smallest value per channel, the label with background.
 
     Args:
         image: (x, y, z, channels).
         label: class ids (x, y, z).
         patch_shape: three ints.
         seed: stateless seed [2].
+        foreground_share: see `patch_start`.
+        balance_classes: see `patch_start`.
 
     Returns:
         (image, label) of shapes (*patch_shape, channels) and patch_shape.
     """
-    image = tf.convert_to_tensor(image)
-    shape = tf.shape(label)
-    kept = tf.minimum(shape, patch_shape)
-    num_places = shape - kept + 1
-    uniform = tf.random.stateless_uniform([3], seed, alg=tf.random.Algorithm.PHILOX)
-    start = tf.cast(uniform * tf.cast(num_places, tf.float32), tf.int32)
-    start = tf.minimum(start, num_places - 1)
-    image_patch = tf.slice(image, tf.pad(start, [[0, 1]]), [*tf.unstack(kept), -1])
-    label_patch = tf.slice(label, start, kept)
+    start = patch_start(label, patch_shape, seed, foreground_share, balance_classes)
+    return cut(tf.convert_to_tensor(image), label, start, patch_shape)
 
-    missing = patch_shape - kept
-    padding = tf.stack([missing // 2, missing - missing // 2], axis=1)
-    # tf.pad takes one value for all channels.
-    inside = tf.pad(tf.ones([*tf.unstack(kept), 1], tf.bool), _and_channels(padding))
-    image_patch = tf.pad(image_patch, _and_channels(padding))
-    darkest = tf.reduce_min(image, axis=[0, 1, 2])
-    image_patch = tf.where(inside, image_patch, darkest)
-    return (
-        tf.ensure_shape(image_patch, [*patch_shape, image.shape[-1]]),
-        tf.ensure_shape(tf.pad(label_patch, padding), patch_shape),
+
+def patch_start(label, patch_shape, seed, foreground_share=0.0, balance_classes=False):
+    """Draws where a patch lies.
+
+    Args:
+        label: class ids (x, y, z).
+        patch_shape: three ints.
+        seed: stateless seed [2].
+        foreground_share: share of patches that are centred on a foreground voxel, as
+            far as the ends of the volume let them; a volume without foreground has
+            none. nnU-Net takes a third. The others lie anywhere.
+        balance_classes: whether the foreground voxel is of each class that is there
+            with the same probability, or any voxel with the same.
+
+    Returns:
+        int32 (3,), first voxel; negative where the patch is longer than the volume
+        and reaches beyond it on both sides.
+    """
+    missing = patch_shape - tf.shape(label)
+    # Half of what is missing comes before, the odd voxel after.
+    longest_start = tf.maximum(-missing, 0)
+    before = tf.maximum(missing, 0) // 2
+    seed_kind, seed_place = split(seed, 2)
+    # The product may round up to the number itself.
+    places = uniform(seed_place, [3]) * tf.cast(longest_start + 1, tf.float32)
+    anywhere = tf.minimum(tf.cast(places, tf.int32), longest_start)
+    if not foreground_share:
+        return anywhere - before
+
+    def about_foreground():
+        centre = _foreground_voxel(label, seed_place, balance_classes)
+        return tf.clip_by_value(
+            centre - tf.constant(patch_shape) // 2, 0, longest_start
+        )
+
+    start = tf.cond(
+        happens(seed_kind, foreground_share) & tf.reduce_any(label > 0),
+        about_foreground,
+        lambda: anywhere,
     )
+    return tf.ensure_shape(start, [3]) - before
 
 
-def _and_channels(padding):
-    return tf.pad(padding, [[0, 1], [0, 0]])
+def _foreground_voxel(label, seed, balance_classes):
+    """int32 (3,), of a label that has foreground."""
+    seed_class, seed_voxel = split(seed, 2)
+    chosen = label > 0
+    if balance_classes:
+        counts = tf.math.bincount(tf.reshape(label, [-1]))
+        # The first, background, is not to be drawn.
+        present = tf.where(tf.concat([[0], counts[1:]], axis=0) > 0)[:, 0]
+        chosen = label == tf.cast(_one_of(present, seed_class), label.dtype)
+    return tf.cast(_one_of(tf.where(chosen), seed_voxel), tf.int32)
+
+
+def _one_of(values, seed):
+    num = tf.shape(values)[0]
+    index = tf.random.stateless_uniform(
+        [], seed, 0, num, tf.int32, alg=tf.random.Algorithm.PHILOX
+    )
+    return values[index]

@@ -1,0 +1,141 @@
+"""The whole augmentation of a case."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffseg.data.augmentation import OPTIONS, augment
+
+SHAPE = (12, 14, 10)
+CERTAIN = {name: 1.0 for name in OPTIONS if name.endswith("_probability")}
+INTENSITY = ("noise", "blur", "brightness", "contrast", "low_resolution", "gamma")
+
+
+def _example(channels=2):
+    generator = np.random.default_rng(0)
+    return {
+        "uid": tf.constant("a"),
+        "image": tf.constant(generator.normal(size=(*SHAPE, channels)), tf.float32),
+        "label": tf.constant(generator.integers(0, 4, SHAPE), tf.int32),
+        "spacing_mm": tf.constant([1.0, 1.0, 2.0]),
+    }
+
+
+def test_nothing_asked_for_gives_the_case_itself():
+    example = _example()
+    new = augment(example, [1, 2])
+    assert new["image"] is example["image"] and new["label"] is example["label"]
+
+
+def test_ranges_of_nothing_change_nothing():
+    example = _example()
+    nothing = {
+        name: option.at_least
+        for name, option in OPTIONS.items()
+        if isinstance(option.default, float) and not name.endswith("_probability")
+    }
+    everything = {**CERTAIN, **nothing, "channel_drop_probability": 0.0}
+    new = augment(example, [1, 2], **everything)
+    np.testing.assert_allclose(new["image"], example["image"], atol=1e-5)
+    np.testing.assert_array_equal(new["label"], example["label"])
+    assert new["uid"] is example["uid"]
+
+
+@pytest.mark.parametrize("name", [*INTENSITY, "channel_drop"])
+def test_intensities_change_the_image_alone(name):
+    example = _example()
+    new = augment(example, [1, 2], **{f"{name}_probability": 1.0})
+    assert np.abs(new["image"] - example["image"]).max() > 1e-3
+    assert new["label"] is example["label"]
+
+
+@pytest.mark.parametrize("name", ["affine", "elastic", "noise", "blur", "gamma"])
+def test_probability_is_how_often(name):
+    example = _example()
+
+    @tf.function
+    def is_changed(seed):
+        new = augment(example, seed, **{f"{name}_probability": 0.3})
+        return tf.reduce_any(tf.abs(new["image"] - example["image"]) > 1e-6)
+
+    count = sum(bool(is_changed(tf.constant([5, index]))) for index in range(60))
+    assert 8 <= count <= 30  # 18 are expected, give or take 3.5.
+
+
+def test_label_and_image_move_together_and_labels_stay_labels():
+    example = _example(channels=1)
+    ball = np.square(np.indices(SHAPE).T - (4.0, 7.0, 5.0)).sum(axis=-1).T < 12.0
+    example |= {
+        "image": tf.constant(ball[..., np.newaxis], tf.float32),
+        "label": tf.constant(3 * ball, tf.int32),
+    }
+    moved = 0
+    for index in range(5):
+        new = augment(
+            example,
+            [3, index],
+            affine_probability=1.0,
+            elastic_probability=1.0,
+            flip_axes="xz",
+            rotation_degrees=30.0,
+        )
+        found = new["label"].numpy() == 3
+        assert set(np.unique(new["label"])) <= {0, 3}
+        assert ((new["image"][..., 0].numpy() > 0.5) == found).mean() > 0.97
+        moved += (found != ball).mean() > 0.01
+    assert moved == 5
+
+
+def test_eager_and_map_agree_and_seeds_matter():
+    example = _example()
+    options = {**CERTAIN, "flip_axes": "x", "flip_probability": 0.5}
+    box = {"start": tf.constant([1, -1, 2]), "shape": (9, 10, 11)}
+    dataset = tf.data.Dataset.range(2).map(
+        lambda index: augment(example, tf.stack([5, index]), **box, **options)
+    )
+    assert dataset.element_spec["image"].shape == (9, 10, 11, 2)
+    assert dataset.element_spec["label"].shape == (9, 10, 11)
+    mapped = list(dataset)
+    for index, new in enumerate(mapped):
+        seed = tf.constant([5, index], tf.int64)
+        eager = augment(example, seed, **box, **options)
+        np.testing.assert_allclose(new["image"], eager["image"], atol=1e-4)
+        np.testing.assert_array_equal(new["label"], eager["label"])
+    assert np.abs(mapped[0]["image"] - mapped[1]["image"]).max() > 0.1
+
+
+def test_a_box_of_a_case_that_stays_is_cut():
+    example = _example()
+    new = augment(example, [0, 0], tf.constant([2, 3, 1]), (4, 5, 6))
+    np.testing.assert_array_equal(new["image"], example["image"][2:6, 3:8, 1:7])
+    np.testing.assert_array_equal(new["label"], example["label"][2:6, 3:8, 1:7])
+
+
+def test_volumes_of_unknown_shape_stay_of_unknown_shape():
+    example = _example()
+    specs = {key: tf.TensorSpec(None, value.dtype) for key, value in example.items()}
+    specs["image"] = tf.TensorSpec([None] * 4, tf.float32)
+    specs["label"] = tf.TensorSpec([None] * 3, tf.int32)
+    specs["spacing_mm"] = tf.TensorSpec([3], tf.float32)
+    function = tf.function(
+        lambda e: augment(e, [1, 2], **CERTAIN, flip_axes="y"), input_signature=[specs]
+    )
+    assert function(example)["image"].shape == (*SHAPE, 2)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"flip_axes": "xw"}, "flip_axes must be of xyz, got 'xw'"),
+        (
+            {"noise_probability": 1.5},
+            "noise_probability must be a number from",
+        ),
+        ({"zoom": -0.1}, "zoom must be a number from 0.0 to inf, got -0.1"),
+        ({"low_resolution": 0.5}, "low_resolution must be a number from 1.0"),
+        ({"rotation": 3.0}, r"no option \['rotation'\], it has \['affine_prob"),
+    ],
+)
+def test_refuses_options_by_name(options, message):
+    with pytest.raises(ValueError, match=message):
+        augment(_example(), [0, 0], **options)

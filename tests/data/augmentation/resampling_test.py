@@ -1,0 +1,184 @@
+"""Image and label move together, in millimetres, to known places."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffseg.data.augmentation import resample, rotation_matrix
+from tf_diffseg.data.augmentation.resampling import cut
+
+SHAPE = (9, 11, 7)
+ISOTROPIC = tf.constant([1.0, 1.0, 1.0])
+
+
+def _case(channels=2):
+    generator = np.random.default_rng(0)
+    image = generator.normal(size=(*SHAPE, channels)).astype(np.float32)
+    return tf.constant(image), tf.constant(generator.integers(0, 4, SHAPE), tf.int32)
+
+
+def _one_voxel(position):
+    label = np.zeros(SHAPE, np.int32)
+    label[position] = 3
+    return tf.constant(label[..., np.newaxis], tf.float32), tf.constant(label)
+
+
+def test_identity_changes_nothing():
+    image, label = _case()
+    new_image, new_label = resample(image, label, ISOTROPIC, tf.eye(3))
+    np.testing.assert_allclose(new_image, image, atol=1e-6)
+    np.testing.assert_array_equal(new_label, label)
+
+
+@pytest.mark.parametrize(
+    "angles, start, end",
+    [
+        # A quarter turn about z, counterclockwise, takes +x to +y.
+        ((0, 0, 1), (6, 5, 3), (4, 7, 3)),
+        # About x it takes +y to +z, about y it takes +z to +x.
+        ((1, 0, 0), (4, 7, 3), (4, 5, 5)),
+        ((0, 1, 0), (4, 5, 5), (6, 5, 3)),
+    ],
+)
+def test_a_quarter_turn_moves_a_voxel_to_its_place(angles, start, end):
+    image, label = _one_voxel(start)
+    matrix = rotation_matrix(tf.constant(angles, tf.float32) * math.pi / 2)
+    new_image, new_label = resample(image, label, ISOTROPIC, matrix)
+    np.testing.assert_array_equal(np.argwhere(new_label), [end])
+    assert float(new_image[(*end, 0)]) == pytest.approx(3.0, abs=1e-4)
+
+
+def test_rotates_millimetres_not_voxels():
+    # 4 mm along x, of 2 mm voxels, become 4 mm along y, of 1 mm voxels.
+    image, label = _one_voxel((6, 5, 3))
+    matrix = rotation_matrix(tf.constant([0.0, 0.0, math.pi / 2]))
+    new_image, new_label = resample(image, label, tf.constant([2.0, 1.0, 1.0]), matrix)
+    assert int(new_label[4, 9, 3]) == 3
+    np.testing.assert_allclose(new_image[4, 7:, 3, 0], [0.0, 1.5, 3.0, 1.5], atol=1e-4)
+
+
+def test_shifts_millimetres_not_voxels():
+    image, label = _one_voxel((4, 5, 3))
+    spacing_mm = tf.constant([2.0, 1.0, 0.5])
+    new_image, new_label = resample(
+        image, label, spacing_mm, tf.eye(3), shift_mm=(2.0, -2.0, 1.0)
+    )
+    np.testing.assert_array_equal(np.argwhere(new_label), [(5, 3, 5)])
+    assert float(new_image[5, 3, 5, 0]) == pytest.approx(3.0, abs=1e-4)
+
+
+def test_shifts_after_the_matrix():
+    image, label = _one_voxel((4, 7, 3))
+    matrix = rotation_matrix(tf.constant([math.pi / 2, 0.0, 0.0]))
+    _, new_label = resample(image, label, ISOTROPIC, matrix, shift_mm=(0.0, 1.0, 0.0))
+    # +y to +z, then one along y.
+    np.testing.assert_array_equal(np.argwhere(new_label), [(4, 6, 5)])
+
+
+def test_a_displacement_tells_how_far_from_there_a_voxel_is_read():
+    image, label = _one_voxel((4, 5, 3))
+    displacement_mm = tf.reshape([2.0, 0.0, -0.5], [3, 1, 1, 1])
+    _, new_label = resample(
+        image,
+        label,
+        tf.constant([2.0, 1.0, 0.5]),
+        tf.eye(3),
+        displacement_mm=displacement_mm,
+    )
+    np.testing.assert_array_equal(np.argwhere(new_label), [(3, 5, 4)])
+
+
+def test_between_two_voxels_lies_their_mean():
+    image, label = _case()
+    new_image, _ = resample(image, label, ISOTROPIC, tf.eye(3), (0.0, 0.5, 0.0))
+    np.testing.assert_allclose(
+        new_image[:, 1:], (image[:, :-1] + image[:, 1:]) / 2.0, atol=1e-6
+    )
+
+
+def test_zoom_by_two_doubles_distances_from_the_centre():
+    image, label = _one_voxel((5, 6, 4))
+    new_image, new_label = resample(image, label, ISOTROPIC, 2.0 * tf.eye(3))
+    assert int(new_label[6, 7, 5]) == 3
+    assert float(new_image[6, 7, 5, 0]) == pytest.approx(3.0, abs=1e-4)
+
+
+def test_what_comes_from_outside_is_dark_background():
+    image, label = _case()
+    new_image, new_label = resample(image, label + 1, ISOTROPIC, 0.5 * tf.eye(3))
+    np.testing.assert_allclose(
+        new_image[0, 0, 0], tf.reduce_min(image, axis=[0, 1, 2]), rtol=1e-5
+    )
+    assert int(new_label[0, 0, 0]) == 0
+    assert int(new_label[4, 5, 3]) > 0
+
+
+BOXES = [
+    ((2, 3, 1), (4, 5, 3)),  # inside
+    ((-2, 0, 3), (6, 11, 8)),  # beyond both ends
+    ((20, 20, 20), (2, 2, 2)),  # outside
+]
+
+
+@pytest.mark.parametrize("start, shape", BOXES)
+def test_a_box_is_cut_where_nothing_moves(start, shape):
+    image, label = _case()
+    expected_image, expected_label = np.empty((*shape, 2)), np.zeros(shape, int)
+    expected_image[:] = image.numpy().min(axis=(0, 1, 2))
+    for index in np.ndindex(shape):
+        voxel = tuple(np.add(start, index))
+        if all(0 <= v < size for v, size in zip(voxel, SHAPE, strict=True)):
+            expected_image[index], expected_label[index] = image[voxel], label[voxel]
+    resampled = resample(
+        image, label, ISOTROPIC, tf.eye(3), start=tf.constant(start), shape=shape
+    )
+    cropped = cut(image, label, tf.constant(start), shape)
+    for new_image, new_label in (cropped, resampled):
+        np.testing.assert_allclose(new_image, expected_image, atol=1e-6)
+        np.testing.assert_array_equal(new_label, expected_label)
+
+
+def test_a_box_is_a_part_of_the_whole_about_the_same_centre():
+    image, label = _case()
+    matrix = rotation_matrix(tf.constant([0.2, -0.3, 0.4]))
+    spacing_mm = tf.constant([1.0, 1.5, 2.0])
+    whole = resample(image, label, spacing_mm, matrix)
+    box = resample(
+        image, label, spacing_mm, matrix, start=tf.constant([2, 3, 1]), shape=(5, 5, 5)
+    )
+    np.testing.assert_allclose(box[0], whole[0][2:7, 3:8, 1:6], atol=1e-5)
+    np.testing.assert_array_equal(box[1], whole[1][2:7, 3:8, 1:6])
+
+
+def test_the_label_of_a_shape_is_the_shape_of_the_label():
+    places = np.indices((32, 32, 32)).transpose(1, 2, 3, 0) - 15.5
+    ball = np.square(places + (2.0, -1.0, 0.5)).sum(axis=-1) < 100.0
+    matrix = rotation_matrix(tf.constant([0.5, 0.3, -0.4])) * 1.1
+    image, label = resample(
+        tf.constant(ball[..., np.newaxis], tf.float32),
+        tf.constant(ball, tf.int32),
+        ISOTROPIC,
+        matrix,
+        (1.5, 0.0, -1.0),
+    )
+    # The ball after the movement, drawn anew.
+    centre = matrix.numpy() @ (-2.0, 1.0, -0.5) + (1.5, 0.0, -1.0)
+    moved = np.square(places - centre).sum(axis=-1) < 11.0**2
+    for found in (label.numpy() > 0, image.numpy()[..., 0] > 0.5):
+        np.testing.assert_allclose(places[found].mean(axis=0), centre, atol=0.1)
+        dice = 2.0 * (found & moved).sum() / (found.sum() + moved.sum())
+        assert dice > 0.96, dice
+    assert set(np.unique(label)) == {0, 1}
+
+
+def test_shapes_are_known_in_a_dataset():
+    image, label = _case()
+    dataset = tf.data.Dataset.from_tensors((image, label)).map(
+        lambda i, c: resample(
+            i, c, ISOTROPIC, tf.eye(3), start=tf.constant([0, 0, 0]), shape=(4, 4, 4)
+        )
+    )
+    assert dataset.element_spec[0].shape == (4, 4, 4, 2)
+    assert dataset.element_spec[1].shape == (4, 4, 4)

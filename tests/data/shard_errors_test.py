@@ -1,0 +1,122 @@
+"""Damaged shards: nothing is skipped, and the error names shard and record."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffseg.data import (
+    ShardError,
+    damaged_record,
+    encode_example,
+    evaluation_dataset,
+    index_shards,
+    training_dataset,
+)
+
+
+def _serialized_case(case):
+    image = np.full((4, 4, 4, 1), case, np.float32)
+    return encode_example(
+        uid=f"case_{case}",
+        image=image,
+        label=np.zeros((4, 4, 4), int),
+        spacing_mm=(1.0, 1.0, 1.0),
+        source_affine=np.eye(4),
+        source_label=np.zeros((4, 4, 4), int),
+    )
+
+
+def _write(path, records):
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(record)
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """Two shards of three cases each."""
+    paths = [tmp_path / f"toy-{shard}.tfrecord" for shard in range(2)]
+    for shard, path in enumerate(paths):
+        _write(path, [_serialized_case(3 * shard + n) for n in range(3)])
+    return [str(path) for path in paths]
+
+
+def _damage(path, place, mask=0xFF):
+    with open(path, "r+b") as file:
+        file.seek(place)
+        (value,) = file.read(1)
+        file.seek(place)
+        file.write(bytes([value ^ mask]))
+
+
+def _message(dataset):
+    with pytest.raises(tf.errors.OpError) as caught:
+        list(dataset)
+    return damaged_record(caught.value)
+
+
+def test_index_finds_every_record(paths):
+    index = index_shards(paths)
+    assert len(index) == 6
+    np.testing.assert_array_equal(index.shard, [0, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(index.number, [0, 1, 2] * 2)
+    np.testing.assert_array_equal(index.offset[[0, 3]], 0)
+    np.testing.assert_array_equal(np.diff(index.offset)[:2], index.num_bytes[:2])
+
+
+@pytest.mark.parametrize("place", [0, 9, 40, 300, -2])
+def test_a_changed_byte_is_found_wherever_it_lies(paths, place):
+    index = index_shards(paths)
+    first = int(index.offset[4])
+    # Length, its checksum, data, data, the data's checksum.
+    place = place + (first if place >= 0 else first + int(index.num_bytes[4]))
+    _damage(paths[1], place, mask=0x01)
+    expected = f"shard {paths[1]} is damaged in record 1; see `python -m data_tools."
+    try:
+        dataset = evaluation_dataset(paths)
+    except ShardError as error:
+        # A wrong length shows before anything is read: there is no record behind it.
+        assert place == first
+        assert f"shard {paths[1]} is truncated or damaged in record" in str(error)
+    else:
+        assert _message(dataset).startswith(expected)
+
+
+def test_training_stops_at_a_damaged_record(paths):
+    _damage(paths[0], 200)
+    dataset = training_dataset(paths, 6, (4, 4, 4), 2, affine_probability=0.5)
+    assert "record 0; see `python -m data_tools.inspect_shards --verify`" in _message(
+        dataset.take(3)
+    )
+
+
+def test_a_record_that_is_no_case_is_named(paths):
+    _write(paths[1], [_serialized_case(0), tf.train.Example().SerializeToString()])
+    message = _message(evaluation_dataset(paths))
+    assert message.startswith(f"shard {paths[1]} is damaged in record 1; see")
+
+
+@pytest.mark.parametrize("missing_bytes", [1, 100])
+def test_a_truncated_shard_is_named_before_anything_is_read(paths, missing_bytes):
+    index = index_shards(paths)
+    size = int(index.offset[5] + index.num_bytes[5])
+    with open(paths[1], "r+b") as file:
+        file.truncate(size - missing_bytes)
+    message = (
+        f"shard {paths[1]} is truncated or damaged in record 2: it begins at byte "
+        f"{index.offset[5]} and the file ends within it, at byte "
+        f"{size - missing_bytes}; see `python -m data_tools.inspect_shards --verify`"
+    )
+    for make in (evaluation_dataset, lambda p: training_dataset(p, 6, (4, 4, 4), 2)):
+        with pytest.raises(ShardError) as caught:
+            make(paths)
+        assert str(caught.value) == message
+
+
+def test_a_missing_shard_is_named(paths):
+    with pytest.raises(ShardError, match="shard /nowhere cannot be read"):
+        index_shards([*paths, "/nowhere"])
+
+
+def test_another_error_is_not_taken_for_a_damaged_record():
+    assert damaged_record(ValueError("shard x")) is None

@@ -1,0 +1,47 @@
+"""Random affine maps in millimetres."""
+
+import math
+
+import tensorflow as tf
+
+from tf_diffseg.data.augmentation.random_numbers import log_symmetric, split, symmetric
+
+
+def affine_matrix(seed, rotation_degrees=0.0, zoom=0.0, shear=0.0):
+    """A random map of millimetres: sheared, then zoomed, then rotated.
+
+    Args:
+        seed: stateless seed [2].
+        rotation_degrees: largest rotation about each axis, either way.
+        zoom: largest change of size, as a share; 0.1 gives 1/1.1 to 1.1.
+        shear: largest shear, mm along one axis per mm along another.
+
+    Returns:
+        float (3, 3), invertible.
+    """
+    seeds = split(seed, 3)
+    largest = math.radians(rotation_degrees)
+    rotation = rotation_matrix(largest * symmetric(seeds[0], [3]))
+    xy, xz, yz = tf.unstack(shear * symmetric(seeds[2], [3]))
+    # Triangular: its determinant is 1, so volumes stay, whatever the shear.
+    shearing = tf.stack([[1.0, xy, xz], [0.0, 1.0, yz], [0.0, 0.0, 1.0]])
+    return log_symmetric(seeds[1], zoom) * rotation @ shearing
+
+
+def rotation_matrix(angles):
+    """Rotation about x, then y, then z.
+
+    Args:
+        angles: float (3,), in radians, counterclockwise.
+
+    Returns:
+        float (3, 3).
+    """
+    (sin_x, sin_y, sin_z), (cos_x, cos_y, cos_z) = (
+        tf.unstack(tf.sin(angles)),
+        tf.unstack(tf.cos(angles)),
+    )
+    about_x = tf.stack([[1.0, 0.0, 0.0], [0.0, cos_x, -sin_x], [0.0, sin_x, cos_x]])
+    about_y = tf.stack([[cos_y, 0.0, sin_y], [0.0, 1.0, 0.0], [-sin_y, 0.0, cos_y]])
+    about_z = tf.stack([[cos_z, -sin_z, 0.0], [sin_z, cos_z, 0.0], [0.0, 0.0, 1.0]])
+    return about_z @ about_y @ about_x

@@ -1,0 +1,67 @@
+"""Draws from a stateless seed, the same on every device."""
+
+import math
+
+import tensorflow as tf
+
+_ALGORITHM = tf.random.Algorithm.PHILOX
+
+
+def split(seed, num):
+    """List of `num` seeds that differ, of a stateless seed [2]."""
+    return tf.unstack(tf.random.split(seed, num, alg=_ALGORITHM))
+
+
+def fold_in(seed, value):
+    """The seed [2] that belongs to an integer, of a stateless seed [2]."""
+    return tf.random.experimental.stateless_fold_in(seed, value, alg=_ALGORITHM)
+
+
+def uniform(seed, shape=()):
+    """Uniform float32 in [0, 1)."""
+    return tf.random.stateless_uniform(shape, seed, alg=_ALGORITHM)
+
+
+def symmetric(seed, shape=()):
+    """Uniform float32 in [-1, 1)."""
+    return tf.random.stateless_uniform(shape, seed, -1.0, 1.0, alg=_ALGORITHM)
+
+
+def log_symmetric(seed, largest):
+    """A factor between 1 / (1 + largest) and 1 + largest, as often below 1 as above."""
+    return tf.exp(math.log1p(largest) * symmetric(seed))
+
+
+def normal(seed, shape):
+    """Standard normal float32."""
+    return tf.random.stateless_normal(shape, seed, alg=_ALGORITHM)
+
+
+def happens(seed, probability):
+    """Whether an event of a probability happens: a scalar bool."""
+    return uniform(seed) < probability
+
+
+def apply_sometimes(change, image, seed, probability):
+    """`change(image, seed)` with a probability, else `image`.
+
+    Only what is drawn is computed.
+
+    Args:
+        change: function of an image and a seed that keeps shape and type.
+        image: tensor.
+        seed: stateless seed [2].
+        probability: a number; at 0 nothing is added to the graph.
+
+    Returns:
+        Tensor like `image`.
+    """
+    if not probability:
+        return image
+    seed_draw, seed_change = split(seed, 2)
+    changed = tf.cond(
+        happens(seed_draw, probability),
+        lambda: change(image, seed_change),
+        lambda: image,
+    )
+    return tf.ensure_shape(changed, image.shape)

@@ -1,0 +1,88 @@
+"""Reading one case of a shard, inside or outside of a dataset."""
+
+import re
+
+import tensorflow as tf
+
+from tf_diffseg.data.example_schema import parse_example
+from tf_diffseg.data.shard_index import VERIFY
+
+# Reading goes through a buffer of at most this many bytes.
+_BUFFER_BYTES = 1 << 20
+_MESSAGE = re.compile(r"shard .+? is damaged in record \d+; " + re.escape(VERIFY))
+
+
+class RecordReader:
+    """Reads any case of an index, eagerly or inside `Dataset.map`.
+
+    Args:
+        index: `shard_index.ShardIndex`.
+        keys: what to read, of `example_schema.KEYS`.
+    """
+
+    def __init__(self, index, keys):
+        self._keys = tuple(keys)
+        self._paths = tf.constant(index.paths, tf.string)
+        # One row per record.
+        self._columns = tf.stack(
+            [index.shard, index.number, index.offset, index.num_bytes], axis=1
+        )
+
+    @tf.autograph.experimental.do_not_convert
+    def __call__(self, case):
+        """Reads a case.
+
+        Args:
+            case: int scalar, in [0, len(index)).
+
+        Returns:
+            Dict as `parse_example` gives it.
+
+        Raises:
+            tf.errors.InvalidArgumentError: the record is damaged; the message names
+                shard and record, see `damaged_record`.
+        """
+        shard, number, offset, num_bytes = tf.unstack(self._columns[case])
+        path = self._paths[shard]
+        record = tf.data.experimental.from_variant(
+            tf.raw_ops.TFRecordDatasetV2(
+                filenames=path[tf.newaxis],
+                compression_type="",
+                buffer_size=tf.minimum(num_bytes, _BUFFER_BYTES),
+                byte_offsets=offset[tf.newaxis],
+            ),
+            tf.TensorSpec([], tf.string),
+        ).take(1)
+        examples = record.map(lambda data: (True, parse_example(data, self._keys)))
+        # What cannot be read or parsed leaves nothing, and that gets a name here:
+        # TensorFlow's own message tells neither file nor record.
+        nothing = tf.nest.map_structure(_empty, examples.element_spec[1])
+        is_whole, example = (
+            examples.ignore_errors()
+            .concatenate(tf.data.Dataset.from_tensors((False, nothing)))
+            .take(1)
+            .get_single_element()
+        )
+        number = tf.strings.as_string(number)
+        message = tf.strings.join(
+            ["shard ", path, " is damaged in record ", number, "; ", VERIFY]
+        )
+        with tf.control_dependencies([tf.debugging.Assert(is_whole, [message])]):
+            return tf.nest.map_structure(tf.identity, example)
+
+
+def damaged_record(error):
+    """The message that names a damaged record, of an error that a dataset raised.
+
+    Args:
+        error: any exception.
+
+    Returns:
+        One line, or None where the error is another.
+    """
+    match = _MESSAGE.search(str(error))
+    return match and match.group()
+
+
+def _empty(spec):
+    return tf.zeros([size or 0 for size in spec.shape], spec.dtype)
