@@ -1,5 +1,6 @@
 """What the formats that nibabel reads have in common."""
 
+import gzip
 import os
 import zlib
 
@@ -86,16 +87,35 @@ def read_voxels(path, image, dtype=None, notes=()):
         InputError: if the file is damaged, or the memory is too small.
     """
     shape = shape_of(image)
-    largest = os.path.getsize(path)
-    if str(path).lower().endswith(_COMPRESSED):
-        largest *= LARGEST_COMPRESSION
+    is_compressed = str(path).lower().endswith(_COMPRESSED)
+    largest = os.path.getsize(path) * (LARGEST_COMPRESSION if is_compressed else 1)
     check_size(path, shape, image.get_data_dtype().itemsize, largest)
     try:
         # Voxels that scaling makes infinite are for the caller to refuse.
         with np.errstate(over="ignore", invalid="ignore"):
-            array = np.asarray(image.dataobj, dtype).reshape(shape)
+            array = (_decompressed if is_compressed else _stored)(path, image, dtype)
     except MemoryError as error:
         raise InputError(f"{path} does not fit in memory: {error}") from error
     except HEADER_ERRORS as error:
         raise InputError(f"{path} is damaged: {one_line(error)}") from error
-    return Volume(str(path), array, np.asarray(image.affine, np.float64), notes)
+    affine = np.asarray(image.affine, np.float64)
+    return Volume(str(path), array.reshape(shape), affine, notes)
+
+
+def _stored(path, image, dtype):
+    del path
+    return np.asarray(image.dataobj, dtype)
+
+
+def _decompressed(path, image, dtype):
+    """Voxels of a compressed file, read to its end.
+
+    nibabel reads as far as there are voxels. The checksum comes behind them, and
+    without it damage to what does not compress goes unnoticed.
+    """
+    with gzip.open(path, "rb") as file, nib.imageglobals.LoggingOutputSuppressor():
+        opened = type(image).from_file_map(type(image).make_file_map({"image": file}))
+        array = np.asarray(opened.dataobj, dtype)
+        while file.read(1 << 20):
+            pass
+    return array

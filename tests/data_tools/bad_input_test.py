@@ -1,0 +1,310 @@
+"""The rows of docs/bad_input.md: each bad input made for real, and what is said.
+
+What lies in the files of a case must be refused both by `verify_dataset`, for the
+case at fault and no other, and by what the converter reads cases with.
+"""
+
+import contextlib
+import gzip
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from data_tools import volume
+from data_tools.errors import InputError
+from data_tools.manifest import read_manifest
+from data_tools.open_dataset import open_dataset, read_dataset
+from data_tools.verification import verify
+from data_tools.volume_files import read_case
+
+_DOCS = pathlib.Path(__file__).parents[2] / "docs" / "bad_input.md"
+SHAPE = (8, 9, 10)
+
+
+@pytest.fixture
+def folder(msd_folder):
+    """A good case, and one, "bad", for a test to damage."""
+    msd_folder.add_case("good", seed=1)
+    msd_folder.add_case("bad", seed=2, affine=np.eye(4))
+    msd_folder.image = msd_folder.folder / "imagesTr" / "bad.nii.gz"
+    msd_folder.label = msd_folder.folder / "labelsTr" / "bad.nii.gz"
+    return msd_folder
+
+
+def _refused(folder, *words):
+    """Holds that the case "bad" is refused everywhere with these words."""
+    dataset = read_dataset(folder.folder)
+    errors = [p for p in verify(dataset) if p.severity.value == "error"]
+    assert [problem.uid for problem in errors] == ["bad"]
+    _is_one_line(errors[0].message, "bad", *words)
+    with pytest.raises(InputError) as raised:
+        dataset = open_dataset(folder.folder)
+        cases = {case.uid: case for case in dataset.cases}
+        read_case(cases["bad"], num_channels=1)
+    _is_one_line(str(raised.value), *words)
+
+
+def _is_one_line(message, *words):
+    assert message.isprintable()
+    for word in words:
+        assert word in message
+
+
+def _set_header(path, offset, dtype, values):
+    """Replaces some bytes of the header in a .nii.gz file."""
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    replaced = np.asarray(values, dtype).tobytes()
+    content[offset : offset + len(replaced)] = replaced
+    path.write_bytes(gzip.compress(content))
+
+
+def _set_sform(path, rows):
+    _set_header(path, 254, "<i2", [1])  # sform_code
+    _set_header(path, 280, "<f4", rows)
+
+
+def test_truncated_gzip(folder):
+    folder.image.write_bytes(folder.image.read_bytes()[:-500])
+    _refused(folder, "bad.nii.gz is damaged", "ended before the end")
+
+
+def test_damaged_gzip(folder):
+    content = bytearray(folder.image.read_bytes())
+    content[1000:1100] = bytes(100)
+    folder.image.write_bytes(content)
+    _refused(folder, "bad.nii.gz is damaged")
+
+
+def test_wrong_magic(folder):
+    _set_header(folder.image, 344, "S4", [b"oops"])
+    _refused(folder, "bad.nii.gz", "magic")
+
+
+def test_file_of_another_kind(folder):
+    folder.image.write_bytes(b"\x89PNG and so on")
+    _refused(folder, "imagesTr/bad.nii.gz cannot be read as NIfTI")
+
+
+def test_more_voxels_than_the_file_holds(folder):
+    _set_header(folder.image, 42, "<i2", [30000] * 3)
+    with _without_allocating():
+        _refused(folder, "its header tells of 30000x30000x30000 voxels", "damaged")
+
+
+@contextlib.contextmanager
+def _without_allocating():
+    start = time.monotonic()
+    tracemalloc.start()
+    try:
+        yield
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**24
+    assert time.monotonic() - start < 10
+
+
+def test_more_voxels_than_memory(folder):
+    """A file that is as large as it says, with holes for the disk's sake."""
+    depth = 1 + int(1.1 * volume.memory_bytes() / (4 * 16000 * 16000))
+    path = folder.folder / "imagesTr" / "bad.nii"
+    nib.save(nib.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.eye(4)), path)
+    with open(path, "r+b") as file:
+        file.seek(42)
+        file.write(np.array([16000, 16000, depth], "<i2").tobytes())
+        try:
+            file.truncate(352 + 16000 * 16000 * depth)
+        except OSError:
+            pytest.skip("the disk takes no file of that size, with holes or without")
+    folder.fields["training"][1]["image"] = "imagesTr/bad.nii"
+    folder.write()
+    with _without_allocating():
+        _refused(folder, f"bad.nii is too large: 16000x16000x{depth} voxels take")
+
+
+@pytest.mark.parametrize("spacing", [0.0, -1.0])
+def test_zero_or_negative_spacing(folder, spacing):
+    _set_header(folder.image, 80, "<f4", [spacing])
+    _refused(folder, f"imagesTr/bad.nii.gz has the spacing {spacing:g} x 1 x 1 mm")
+
+
+def test_spacing_out_of_all_proportion(folder):
+    _set_sform(folder.image, np.diag([1.0, 1.0, 1e9, 1.0])[:3])
+    _refused(folder, "imagesTr/bad.nii.gz has the spacing 1 x 1 x 1e+09 mm")
+
+
+def test_singular_affine(folder):
+    _set_sform(folder.label, [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0]])
+    _refused(folder, "labelsTr/bad.nii.gz has a singular affine")
+
+
+def test_nan_in_the_affine(folder):
+    _set_sform(folder.image, [[np.nan, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]])
+    _refused(folder, "imagesTr/bad.nii.gz has an affine with values that are NaN")
+
+
+def _save(path, array, affine=None):
+    nib.save(nib.Nifti1Image(array, np.eye(4) if affine is None else affine), path)
+
+
+def test_nan_voxels(folder):
+    image = np.zeros(SHAPE, np.float32)
+    image[1, 2, 3:5] = np.nan, np.inf
+    _save(folder.image, image)
+    _refused(folder, "imagesTr/bad.nii.gz has 2 voxel(s) that are NaN or infinite")
+
+
+def test_labels_that_are_no_whole_numbers(folder):
+    label = np.zeros(SHAPE, np.float32)
+    label[0], label[1, 0, 0] = 2.0, 6.5
+    _save(folder.label, label)
+    _refused(folder, "labelsTr/bad.nii.gz holds the label value 6.5, expected whole")
+
+
+def test_more_classes_than_declared(folder):
+    from data_tools.case_conversion import to_class_ids
+
+    label = np.zeros(SHAPE, np.uint8)
+    label[0], label[1] = 2, 9
+    _save(folder.label, label)
+    dataset = open_dataset(folder.folder)
+    (error,) = [p for p in verify(dataset) if p.severity.value == "error"]
+    words = "labelsTr/bad.nii.gz holds the undeclared label value 9, declared are 0, 2"
+    _is_one_line(error.message, "case 'bad'", words)
+    _, label = read_case(dataset.cases[0], num_channels=1)
+    with pytest.raises(InputError, match="case bad: .*bad.nii.gz holds .* value 9, "):
+        to_class_ids("bad", label, dataset.label_values)
+
+
+@pytest.mark.parametrize(
+    "shape, affine, words",
+    [
+        ((8, 9, 11), np.eye(4), "has shape (8, 9, 11), its image"),
+        (SHAPE, np.diag([2.0, 1, 1, 1]), "have different affines (in spacing)"),
+    ],
+)
+def test_image_and_label_on_different_grids(folder, shape, affine, words):
+    label = np.full(shape, 2, np.uint8)
+    label[0], label[1] = 0, 7
+    _save(folder.label, label, affine)
+    _refused(folder, "labelsTr/bad.nii.gz", words)
+
+
+def test_wrong_number_of_channels(folder):
+    _save(folder.image, np.random.default_rng(0).normal(size=(*SHAPE, 2)))
+    _refused(folder, "imagesTr/bad.nii.gz has 2 channel(s), the data set declares 1")
+
+
+@pytest.mark.parametrize("name", ["../outside/bad.nii.gz", "/etc/bad.nii.gz"])
+def test_path_that_leaves_the_folder(folder, name):
+    shutil.copytree(folder.image.parent, folder.folder.parent / "outside")
+    folder.fields["training"][1]["image"] = name
+    folder.write()
+    _refused(folder, "bad.nii.gz lies outside of", "the folder of the data set")
+
+
+def test_loop_of_links(folder):
+    folder.image.unlink()
+    folder.image.symlink_to(folder.image.with_name("other.nii.gz"))
+    folder.image.with_name("other.nii.gz").symlink_to(folder.image)
+    _refused(folder, "imagesTr/bad.nii.gz cannot be opened: Too many levels of symb")
+
+
+def test_missing_file(folder):
+    folder.label.unlink()
+    _refused(folder, "labelsTr/bad.nii.gz does not exist")
+
+
+def test_pipe_in_place_of_a_file(folder):
+    folder.image.unlink()
+    os.mkfifo(folder.image)
+    _refused(folder, "imagesTr/bad.nii.gz is not a regular file")
+
+
+def test_unreadable_file(folder):
+    folder.image.chmod(0o000)
+    with tempfile.TemporaryDirectory() as copy:
+        # Root reads everything, so it tests as nobody, who may not enter tmp_path.
+        os.chmod(copy, 0o755)
+        shutil.copytree(folder.folder, copy, dirs_exist_ok=True)
+        os.chmod(copy, 0o755)
+        folder.folder, user = pathlib.Path(copy), os.geteuid()
+        try:
+            if user == 0:
+                os.seteuid(65534)
+            _refused(folder, "imagesTr/bad.nii.gz cannot be opened: Permission denied")
+        finally:
+            os.seteuid(user)
+
+
+def test_two_cases_with_one_uid(folder):
+    other = folder.folder / "more"
+    shutil.copytree(folder.image.parent, other)
+    _save(other / "bad.nii.gz", np.random.default_rng(5).normal(size=SHAPE))
+    folder.fields["training"].append(
+        {"image": "more/bad.nii.gz", "label": "labelsTr/bad.nii.gz"}
+    )
+    folder.write()
+    dataset = read_dataset(folder.folder)
+    errors = [p for p in verify(dataset) if p.severity.value == "error"]
+    assert [(problem.uid, problem.check) for problem in errors] == [("bad", "uid")]
+    words = "2 cases have the uid 'bad': ", "imagesTr/bad.nii.gz", "more/bad.nii.gz"
+    _is_one_line(errors[0].message, *words)
+    with pytest.raises(InputError) as raised:
+        open_dataset(folder.folder)
+    _is_one_line(str(raised.value), *words)
+
+
+def test_damaged_json(folder):
+    text = folder.dataset_json.read_text()
+    folder.dataset_json.write_text(text[: len(text) // 2])
+    with pytest.raises(InputError) as raised:
+        read_dataset(folder.folder)
+    _is_one_line(str(raised.value), "dataset.json cannot be read as JSON: ")
+
+
+def _convert(folder, output, *flags):
+    command = [sys.executable, "-m", "data_tools.convert_nifti", "--num_workers=1"]
+    command += [f"--dataset_json={folder.dataset_json}", f"--output_dir={output}"]
+    return subprocess.run([*command, *flags], capture_output=True, text=True)
+
+
+def test_empty_split(folder, tmp_path):
+    done = _convert(folder, tmp_path / "out", "--split=train=0.999999,rare=0.000001")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: --split leaves 'rare' without a case")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_spaces_and_any_script_in_names(msd_folder, tmp_path):
+    root = msd_folder.folder.rename(tmp_path / "größe und 脑")
+    msd_folder.folder = root
+    msd_folder.add_case("Пример 1 é", affine=np.eye(4))
+    done = _convert(msd_folder, tmp_path / "out put", "--split=all=1")
+    assert (done.returncode, done.stderr) == (0, "")
+    (split,) = read_manifest(tmp_path / "out put").splits.values()
+    assert split.uids == ["Пример 1 é"]
+
+
+def test_every_row_of_the_docs_has_its_test():
+    rows = [
+        line
+        for line in _DOCS.read_text(encoding="utf-8").splitlines()
+        if "`test_" in line
+    ]
+    told = {row.split("`test_")[-1].partition("`")[0] for row in rows}
+    tests = {
+        name.removeprefix("test_") for name in globals() if name.startswith("test_")
+    }
+    assert told == tests - {"every_row_of_the_docs_has_its_test"}
