@@ -1,14 +1,60 @@
 """One case from its files to a serialized Example, in a worker process."""
 
 import dataclasses
+import functools
+import hashlib
+import json
+import os
+import pathlib
 
 import numpy as np
+import tensorflow as tf
 
-from data_tools.case_statistics import CaseSummary, describe_intensity
-from data_tools.errors import InputError
+from data_tools.case_statistics import CaseMeasures, CaseSummary, measure_case
+from data_tools.dataset import Case
+from data_tools.errors import CaseError, InputError
+from data_tools.staging import Staging, read_json, write_json, write_record
 from data_tools.volume_files import read_case
 from tf_diffseg.data.example_schema import encode_example
 from tf_diffseg.preprocessing import VolumePreprocessor
+
+_PACKAGES = ("data_tools", "tf_diffseg/preprocessing", "tf_diffseg/data")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """All that decides how cases are converted, beside their files.
+
+    Attributes:
+        label_values: value in the label files per class id, ascending.
+        num_channels: that the data set declares.
+        preprocessing: config of the `VolumePreprocessor`.
+        image_dtype: of `example_schema.IMAGE_DTYPES`.
+        compression: "GZIP" or "".
+    """
+
+    label_values: list[int]
+    num_channels: int
+    preprocessing: dict
+    image_dtype: str
+    compression: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A case and how a worker goes about it.
+
+    Attributes:
+        case: `dataset.Case`.
+        key: its name in the staging folder.
+        recipe: `Recipe`.
+        staging: `Staging`.
+    """
+
+    case: Case
+    key: str
+    recipe: Recipe
+    staging: Staging
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +66,53 @@ class ConvertedCase:
     summary: CaseSummary
 
 
-def to_class_ids(uid, label, label_values):
+def case_key(case, recipe):
+    """Name for what comes of a case: another whenever that could be another.
+
+    Args:
+        case: `dataset.Case`, whose files' sizes and times count, not their content.
+        recipe: `Recipe`, or what else decides.
+
+    Returns:
+        A hexadecimal digest.
+
+    Raises:
+        CaseError: if a file cannot be looked up.
+    """
+    files = (*case.image_paths, case.label_path)
+    try:
+        states = [_file_states(path) for path in files]
+    except OSError as error:
+        raise CaseError(
+            f"case {case.uid}: {error.filename} cannot be read: {error.strerror}"
+        ) from error
+    parts = [dataclasses.asdict(case), states, dataclasses.asdict(recipe), _code()]
+    text = json.dumps(parts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _file_states(path):
+    """Size and time of a file, or of each file in a folder."""
+    names = sorted(os.listdir(path)) if os.path.isdir(path) else None
+    files = [path] if names is None else [os.path.join(path, name) for name in names]
+    return [(file, os.stat(file).st_size, os.stat(file).st_mtime_ns) for file in files]
+
+
+@functools.cache
+def _code():
+    """Digest of the code that converts: what another version began is not mixed in."""
+    root = pathlib.Path(__file__).parents[1]
+    digest = hashlib.sha256(f"{tf.__version__} {np.__version__}".encode())
+    for package in _PACKAGES:
+        for path in sorted((root / package).glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def to_class_ids(label, label_values):
     """Replaces the values of a label file by class ids.
 
     Args:
-        uid: name of the case, for the message.
         label: `volume.Volume` of integers (i, j, k).
         label_values: declared value per class id, ascending.
 
@@ -34,72 +122,161 @@ def to_class_ids(uid, label, label_values):
     Raises:
         InputError: if the file holds a value that is not declared.
     """
-    undeclared = sorted(set(np.unique(label.array).tolist()) - set(label_values))
+    low, high = int(label.array.min()), int(label.array.max())
+    if high - low >= 1 << 20:  # too many for a table
+        present = np.unique(label.array)
+        class_ids = np.searchsorted(label_values, label.array).astype(np.int32)
+    else:
+        shifted = label.array - np.int32(low)
+        present = low + np.flatnonzero(np.bincount(shifted.ravel()))
+        table = np.searchsorted(label_values, np.arange(low, high + 1))
+        class_ids = table.astype(np.int32)[shifted]
+    undeclared = sorted(set(present.tolist()) - set(label_values))
     if undeclared:
         raise InputError(
-            f"case {uid}: {label.path} holds the label value "
-            f"{', '.join(map(str, undeclared))}, dataset.json declares "
-            f"{', '.join(map(str, label_values))}"
+            f"{label.path} holds the label value {', '.join(map(str, undeclared))}, "
+            f"the data set declares {', '.join(map(str, label_values))}"
         )
-    return np.searchsorted(label_values, label.array).astype(np.int32)
+    return class_ids
 
 
-def convert_case(case, label_values, num_channels, preprocessing):
-    """Reads, checks and preprocesses one case.
+def _of_case(function):
+    """Makes every error that a case's files lead to one `CaseError` with its name.
+
+    Among thousands, the name is what the user needs.
+    """
+
+    @functools.wraps(function)
+    def named(case, *arguments):
+        try:
+            return function(case, *arguments)
+        except InputError as error:
+            message = str(error)
+            if not message.startswith(f"case {case.uid}"):
+                message = f"case {case.uid}: {message}"
+            raise CaseError(message) from error
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            files = ", ".join((*case.image_paths, case.label_path))
+            raise CaseError(
+                f"case {case.uid} ({files}) cannot be converted: "
+                f"{type(error).__name__}: {reason}"
+            ) from error
+
+    return named
+
+
+def _read(case, label_values, num_channels):
+    image, label = read_case(case, num_channels)
+    return image, to_class_ids(label, label_values)
+
+
+@_of_case
+def measured_case(case, label_values, num_channels):
+    """Reads, checks and measures one case.
 
     Args:
         case: `dataset.Case`.
         label_values: value in the label file per class id.
         num_channels: that the data set declares.
-        preprocessing: config of the `VolumePreprocessor`.
+
+    Returns:
+        `CaseMeasures`.
+
+    Raises:
+        CaseError: as `convert_case`.
+    """
+    image, class_ids = _read(case, label_values, num_channels)
+    return measure_case(image, class_ids, len(label_values))
+
+
+@_of_case
+def convert_case(case, recipe):
+    """Reads, checks and preprocesses one case.
+
+    Args:
+        case: `dataset.Case`.
+        recipe: `Recipe`.
 
     Returns:
         A `ConvertedCase`.
 
     Raises:
-        InputError: if a file is not as it must be, or anything else goes wrong
-            with this case: among thousands, its name is what the user needs.
+        CaseError: if a file is not as it must be, or anything else goes wrong with
+            this case.
     """
-    try:
-        return _convert(case, label_values, num_channels, preprocessing)
-    except InputError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"case {case.uid} ({', '.join((*case.image_paths, case.label_path))}) "
-            f"cannot be converted: {type(error).__name__}: {reason}"
-        ) from error
-
-
-def _convert(case, label_values, num_channels, preprocessing):
-    image, label = read_case(case, num_channels)
-    class_ids = to_class_ids(case.uid, label, label_values)
-    preprocessor = VolumePreprocessor(**preprocessing)
-    processed, affine = preprocessor(image.array, image.affine)
+    image, class_ids = _read(case, recipe.label_values, recipe.num_channels)
+    num_classes = len(recipe.label_values)
+    measures = measure_case(image, class_ids, num_classes)
+    preprocessor = VolumePreprocessor(**recipe.preprocessing)
     crop_box = preprocessor.crop_box(image.array, image.affine)
     uncropped_label = preprocessor.uncropped_label(class_ids, image.affine, crop_box)
-    processed_label = preprocessor.crop_label(uncropped_label).numpy()
+    label = preprocessor.crop_label(uncropped_label)
+    cropped_voxels = tf.math.count_nonzero(uncropped_label)
+    cropped_voxels -= tf.math.count_nonzero(label)
+    del uncropped_label
+    processed, affine = preprocessor(image.array, image.affine)
+    source_affine = image.affine
+    del image  # memory: the Example holds all of it once more
     example = encode_example(
         uid=case.uid,
         image=processed.numpy(),
-        label=processed_label,
+        label=label.numpy(),
         spacing_mm=np.linalg.norm(affine.numpy()[:3, :3], axis=0),
-        source_affine=image.affine,
+        source_affine=source_affine,
         source_label=class_ids,
-        num_classes=len(label_values),
+        num_classes=num_classes,
         crop_box=crop_box.numpy(),
+        image_dtype=recipe.image_dtype,
     )
-    summary = CaseSummary(
-        source_shape=list(class_ids.shape),
-        source_spacing_mm=image.spacing_mm.tolist(),
-        shape=list(processed_label.shape),
-        intensity=describe_intensity(image.array),
-        voxels_per_class=np.bincount(
-            class_ids.ravel(), minlength=len(label_values)
-        ).tolist(),
-        cropped_voxels=int(
-            np.count_nonzero(uncropped_label) - np.count_nonzero(processed_label)
-        ),
-    )
+    summary = CaseSummary(measures, list(label.shape), int(cropped_voxels))
     return ConvertedCase(case.uid, example, summary)
+
+
+def _told(function):
+    """Makes a task give what is wrong with its case, in place of raising it."""
+
+    @functools.wraps(function)
+    def told(task):
+        try:
+            function(task)
+        except CaseError as error:
+            return str(error)
+        return None
+
+    return told
+
+
+@_told
+def stage_measures(task):
+    """Measures the case of a `Task` into its staging folder.
+
+    Returns:
+        None, or what is wrong with the case.
+    """
+    recipe = task.recipe
+    measures = measured_case(task.case, recipe.label_values, recipe.num_channels)
+    path = task.staging.measures_path(task.key)
+    write_json(path, dataclasses.asdict(measures))
+
+
+def staged_measures(staging, key):
+    """What `stage_measures` wrote, or None."""
+    fields = read_json(staging.measures_path(key))
+    return fields and CaseMeasures(**fields)
+
+
+@_told
+def stage_case(task):
+    """Converts the case of a `Task` into its staging folder.
+
+    Returns:
+        None, or what is wrong with the case.
+    """
+    staging = task.staging
+    converted = convert_case(task.case, task.recipe)
+    record_path = staging.record_path(task.key)
+    write_record(record_path, converted.example, task.recipe.compression)
+    # Last: a case with figures has its record.
+    figures = dataclasses.asdict(converted.summary)
+    write_json(staging.figures_path(task.key), figures)

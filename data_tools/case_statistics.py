@@ -1,49 +1,205 @@
-"""Figures about cases, for the manifest."""
+"""Figures about cases, for the manifest and for choosing how to preprocess."""
 
 import dataclasses
+import math
 
+import nibabel as nib
 import numpy as np
+
+# Foreground intensities kept per case and channel: enough for percentiles of a data
+# set, and every case counts alike.
+_MOST_SAMPLES = 1000
+# Whole numbers over a range this wide are counted, which is faster than sorting.
+_WIDEST_COUNT = 1 << 17
+# Voxels turned to float64 at a time.
+_CHUNK = 1 << 18
 
 
 @dataclasses.dataclass(frozen=True)
-class CaseSummary:
-    """Figures of one case.
+class CaseMeasures:
+    """Figures of one case as its files have it.
 
     Attributes:
         source_shape: (3,) of the file.
         source_spacing_mm: (3,) of the file.
-        shape: (3,) of the processed grid.
-        intensity: dict from statistic to values per channel, of the file.
-        voxels_per_class: on the file's grid.
-        cropped_voxels: labelled voxels of the processed grid that the crop to
-            `volume_shape` took away.
+        ras_shape: the same along x, y and z, right, anterior and superior.
+        ras_spacing_mm: the same along x, y and z.
+        foreground_mm: extent of all labelled voxels along x, y and z, or None where
+            there is none.
+        intensity: dict from statistic to values per channel.
+        is_whole: whether all intensities are whole numbers.
+        foreground_samples: per channel, sorted intensities of labelled voxels, 1000
+            at most, spread evenly over them.
+        voxels_per_class: number of voxels of each class.
     """
 
     source_shape: list[int]
     source_spacing_mm: list[float]
-    shape: list[int]
+    ras_shape: list[int]
+    ras_spacing_mm: list[float]
+    foreground_mm: list[float] | None
     intensity: dict[str, list[float]]
+    is_whole: bool
+    foreground_samples: list[list[float]]
     voxels_per_class: list[int]
+
+
+@dataclasses.dataclass(frozen=True)
+class CaseSummary:
+    """Figures of one case that was converted.
+
+    Attributes:
+        measures: of its files.
+        shape: (3,) of the processed grid.
+        cropped_voxels: labelled voxels of the processed grid that the crop to
+            `volume_shape` took away.
+    """
+
+    measures: CaseMeasures
+    shape: list[int]
     cropped_voxels: int
+
+    @classmethod
+    def from_json(cls, fields):
+        """The summary of which `dataclasses.asdict` made `fields`."""
+        return cls(**{**fields, "measures": CaseMeasures(**fields["measures"])})
+
+
+def measure_case(image, class_ids, num_classes):
+    """Measures one case.
+
+    Args:
+        image: `volume.Volume` of float32 (i, j, k, channels).
+        class_ids: integers (i, j, k) on its grid.
+        num_classes: of the data set.
+
+    Returns:
+        `CaseMeasures`.
+    """
+    order = np.argsort(nib.io_orientation(image.affine)[:, 0])
+    shape, spacing_mm = np.array(class_ids.shape), image.spacing_mm
+    extent = _foreground_extent(class_ids)
+    intensity, is_whole = describe_intensity(image.array)
+    return CaseMeasures(
+        source_shape=shape.tolist(),
+        source_spacing_mm=spacing_mm.tolist(),
+        ras_shape=shape[order].tolist(),
+        ras_spacing_mm=spacing_mm[order].tolist(),
+        foreground_mm=None if extent is None else (extent * spacing_mm)[order].tolist(),
+        intensity=intensity,
+        is_whole=is_whole,
+        foreground_samples=_foreground_samples(image.array, class_ids),
+        voxels_per_class=np.bincount(class_ids.ravel(), minlength=num_classes).tolist(),
+    )
+
+
+def _foreground_extent(class_ids):
+    """Voxels (3,) that the foreground spans along each axis, or None."""
+    along_z = class_ids.any(axis=2)
+    occupied = along_z.any(axis=1), along_z.any(axis=0), class_ids.any(axis=(0, 1))
+    if not occupied[0].any():
+        return None
+    indices = [np.flatnonzero(axis) for axis in occupied]
+    return np.array([index[-1] - index[0] + 1 for index in indices])
+
+
+def _foreground_samples(image, class_ids):
+    foreground = np.flatnonzero(class_ids)
+    step = max(1, math.ceil(foreground.size / _MOST_SAMPLES))
+    samples = image.reshape(-1, image.shape[-1])[foreground[::step]]
+    return np.sort(samples, axis=0).T.tolist()
 
 
 def describe_intensity(image):
-    """Statistics per channel of an image (i, j, k, c)."""
-    channels = image.reshape(-1, image.shape[-1]).astype(np.float64)
-    low, median, high = np.percentile(channels, (0.5, 50.0, 99.5), axis=0)
+    """Statistics per channel of an image.
+
+    Args:
+        image: float32 (i, j, k, c).
+
+    Returns:
+        `(statistics, is_whole)`: dict from name to values per channel, and whether
+        all voxels of all channels are whole numbers.
+    """
+    channels = [_describe_channel(channel) for channel in np.moveaxis(image, -1, 0)]
+    names = channels[0][0]
+    statistics = {name: [of[name] for of, _ in channels] for name in names}
+    return statistics, all(is_whole for _, is_whole in channels)
+
+
+def _describe_channel(channel):
+    values = np.ravel(channel)
+    low, high = float(values.min()), float(values.max())
+    counts = _counts(values, low, high)
+    if counts is None:
+        mean, variance = _moments(values)
+        percentiles = _percentiles(values)
+    else:
+        levels = low + np.arange(counts.size)
+        mean = float(np.average(levels, weights=counts))
+        variance = float(np.average((levels - mean) ** 2, weights=counts))
+        percentiles = _percentiles_of_counts(levels, counts)
     statistics = {
-        "min": channels.min(axis=0),
-        "percentile_00_5": low,
-        "median": median,
-        "percentile_99_5": high,
-        "max": channels.max(axis=0),
-        "mean": channels.mean(axis=0),
-        "std": channels.std(axis=0),
+        "min": low,
+        "percentile_00_5": percentiles[0],
+        "median": percentiles[1],
+        "percentile_99_5": percentiles[2],
+        "max": high,
+        "mean": mean,
+        "std": math.sqrt(variance),
     }
-    return {name: values.tolist() for name, values in statistics.items()}
+    is_whole = counts is not None or bool(np.all(values == np.rint(values)))
+    return statistics, is_whole
 
 
-def _spread(values):
+def _chunks(values):
+    return (values[start : start + _CHUNK] for start in range(0, values.size, _CHUNK))
+
+
+def _counts(values, low, high):
+    """Voxels of each level from `low` to `high`, or None unless all are whole."""
+    if high - low >= _WIDEST_COUNT or max(abs(low), abs(high)) >= 2**24:
+        return None
+    counts = np.zeros(int(high - low) + 1, np.int64)
+    for chunk in _chunks(values):
+        level = chunk.astype(np.int32)
+        if np.any(level != chunk):
+            return None
+        counts += np.bincount(level - int(low), minlength=counts.size)
+    return counts
+
+
+def _moments(values):
+    """Mean and variance, summed in float64."""
+    total = math.fsum(chunk.sum(dtype=np.float64) for chunk in _chunks(values))
+    mean = total / values.size
+    squares = math.fsum(
+        np.square(chunk.astype(np.float64) - mean).sum() for chunk in _chunks(values)
+    )
+    return mean, squares / values.size
+
+
+_PERCENTILES = (0.5, 50.0, 99.5)
+
+
+def _percentiles(values):
+    """As `np.percentile`, of float32 without a copy in float64."""
+    ranks = np.array(_PERCENTILES) / 100.0 * (values.size - 1)
+    below, above = np.floor(ranks).astype(int), np.ceil(ranks).astype(int)
+    ranked = np.partition(values, np.unique([below, above]))
+    low, high = ranked[below].astype(np.float64), ranked[above].astype(np.float64)
+    return (low + (ranks - below) * (high - low)).tolist()
+
+
+def _percentiles_of_counts(levels, counts):
+    last_rank = np.cumsum(counts) - 1
+    ranks = np.array(_PERCENTILES) / 100.0 * last_rank[-1]
+    below, above = np.floor(ranks), np.ceil(ranks)
+    low = levels[np.searchsorted(last_rank, below)]
+    high = levels[np.searchsorted(last_rank, above)]
+    return (low + (ranks - below) * (high - low)).tolist()
+
+
+def spread(values):
     """Smallest, median and largest over cases (n, ...) of each component."""
     values = np.asarray(values)
     return {
@@ -65,15 +221,16 @@ def summarize(summaries):
         channel; `voxels_per_class` and `cases_per_class`; `cropped_cases` and
         `cropped_voxels`, labelled ones that `volume_shape` cropped away.
     """
-    voxels = np.array([summary.voxels_per_class for summary in summaries])
+    measures = [summary.measures for summary in summaries]
+    voxels = np.array([of.voxels_per_class for of in measures])
     cropped = np.array([summary.cropped_voxels for summary in summaries])
     return {
-        "source_shape": _spread([s.source_shape for s in summaries]),
-        "source_spacing_mm": _spread([s.source_spacing_mm for s in summaries]),
-        "shape": _spread([s.shape for s in summaries]),
+        "source_shape": spread([of.source_shape for of in measures]),
+        "source_spacing_mm": spread([of.source_spacing_mm for of in measures]),
+        "shape": spread([summary.shape for summary in summaries]),
         "intensity": {
-            name: _spread([s.intensity[name] for s in summaries])
-            for name in summaries[0].intensity
+            name: spread([of.intensity[name] for of in measures])
+            for name in measures[0].intensity
         },
         "voxels_per_class": voxels.sum(axis=0).tolist(),
         "cases_per_class": (voxels > 0).sum(axis=0).tolist(),

@@ -1,39 +1,57 @@
 """A data set of medical files to TFRecord shards and their manifest.
 
-Cases are converted by worker processes, one case at a time each, and written by
-this one in the order of their uids, so that the bytes do not depend on how many
-workers there are.
+Workers convert one case at a time each into a staging folder (`data_tools.staging`),
+then join the cases to shards in the order of their uids. The bytes do not depend on
+how many workers there are, on what runs them, or on how often all of it was stopped
+and started again.
 """
 
-import collections
-import concurrent.futures
 import contextlib
 import dataclasses
-import functools
 import itertools
-import multiprocessing
 
-import tensorflow as tf
-from tqdm import tqdm
-
-from data_tools import case_conversion, case_statistics
-from data_tools.errors import InputError
-from data_tools.manifest import Manifest, Shard, Split, file_sha256
-from data_tools.output_folder import staged_folder
+from data_tools import case_statistics
+from data_tools.case_conversion import (
+    Recipe,
+    Task,
+    case_key,
+    stage_case,
+    stage_measures,
+    staged_measures,
+)
+from data_tools.case_statistics import CaseSummary
+from data_tools.errors import CaseError, InputError
+from data_tools.fingerprint import fingerprint_of
+from data_tools.manifest import Manifest, Shard, Split
 from data_tools.splits import assign_splits
+from data_tools.staging import ShardTask, assemble_shard, staging_for, writing
 from data_tools.tfds_metadata import write_tfds_metadata
-from data_tools.worker import start_worker
-from tf_diffseg.data.example_schema import shard_file_name
+from tf_diffseg.data.example_schema import (
+    IMAGE_DTYPES,
+    shard_file_name,
+    smallest_image_dtype,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a data set is written.
+
+    Attributes:
+        num_shards: files per split, never more than it has cases.
+        compression: of the shards, "GZIP" or "".
+        skip_bad_cases: whether to leave cases out that cannot be converted.
+        overwrite: whether to replace a converted data set.
+    """
+
+    num_shards: int = 4
+    compression: str = ""
+    skip_bad_cases: bool = False
+    overwrite: bool = False
 
 
 def convert(
-    dataset,
-    output_dir,
-    fractions,
-    preprocessor,
-    num_shards=4,
-    num_workers=1,
-    overwrite=False,
+    dataset, output_dir, fractions, preprocessing, workers, options, skipped=None
 ):
     """Converts a data set; `output_dir` appears whole or not at all.
 
@@ -42,10 +60,10 @@ def convert(
         output_dir: folder to make.
         fractions: dict from split name to fraction, from `splits.parse_split`; not
             used where the data set says itself which split a case is in.
-        preprocessor: `VolumePreprocessor`, whose config the manifest keeps.
-        num_shards: files per split, never more than it has cases.
-        num_workers: worker processes.
-        overwrite: whether to replace a converted data set.
+        preprocessing: `preprocessing_choice.Choice`.
+        workers: what runs the tasks, such as a `worker_pool.WorkerPool`.
+        options: `Options`.
+        skipped: reason per case that was left out before, by uid.
 
     Returns:
         The `Manifest` that was written.
@@ -53,41 +71,33 @@ def convert(
     Raises:
         InputError: if a file, a split or `output_dir` is not as it must be.
     """
-    uids_of = _splits(dataset, fractions)
-    cases = {case.uid: case for case in dataset.cases}
-    in_order = [cases[uid] for uids in uids_of.values() for uid in uids]
-    convert_case = functools.partial(
-        case_conversion.convert_case,
-        label_values=dataset.label_values,
-        num_channels=len(dataset.channel_names),
-        preprocessing=preprocessor.get_config(),
-    )
-    with (
-        staged_folder(output_dir, overwrite) as folder,
-        _converted(convert_case, in_order, num_workers) as converted,
-    ):
-        splits = {
-            name: _write_split(folder, dataset.name, name, uids, num_shards, converted)
-            for name, uids in uids_of.items()
-        }
-        manifest = Manifest(
-            dataset=dataset.name,
-            modality=dataset.modality,
-            license=dataset.license,
-            class_names=dataset.class_names,
-            label_values=dataset.label_values,
-            channel_names=dataset.channel_names,
-            regions=[dataclasses.asdict(region) for region in dataset.regions],
-            preprocessing=preprocessor.get_config(),
-            splits=splits,
+    with contextlib.ExitStack() as stack:
+        staging = stack.enter_context(staging_for(output_dir, options.overwrite))
+        stack.enter_context(workers)
+        conversion = _Conversion(
+            dataset, fractions, staging, workers, options, dict(skipped or {})
         )
-        write_tfds_metadata(folder, manifest)
-        manifest.write(folder)
+        manifest = conversion.run(preprocessing)
+        with writing(output_dir):
+            if not options.compression:
+                write_tfds_metadata(staging.shards, manifest)
+            manifest.write(staging.shards)
     return manifest
 
 
-def _splits(dataset, fractions):
-    """Dict from split name to sorted uids."""
+def case_splits(dataset, fractions):
+    """Divides a data set among splits.
+
+    Args:
+        dataset: `dataset.Dataset`.
+        fractions: as in `convert`.
+
+    Returns:
+        Dict from split name to sorted uids.
+
+    Raises:
+        InputError: if a split would have no case.
+    """
     if not dataset.has_splits:
         return assign_splits([case.uid for case in dataset.cases], fractions)
     splits = {}
@@ -96,59 +106,189 @@ def _splits(dataset, fractions):
     return dict(sorted(splits.items()))
 
 
-@contextlib.contextmanager
-def _converted(convert_case, cases, num_workers):
-    """Gives an iterator over converted cases, in order, while workers convert."""
-    pool = concurrent.futures.ProcessPoolExecutor(
-        min(num_workers, len(cases)),
-        # A fork of a process that has loaded TensorFlow can hang.
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=start_worker,
+class _Conversion:
+    """One run of `convert`, which has its arguments."""
+
+    def __init__(self, dataset, fractions, staging, workers, options, skipped):
+        self._dataset = dataset
+        self._uids_of = case_splits(dataset, fractions)
+        cases = {case.uid: case for case in dataset.cases}
+        self._cases = [cases[uid] for uids in self._uids_of.values() for uid in uids]
+        self._staging = staging
+        self._workers = workers
+        self._options = options
+        self._skipped = skipped
+
+    def run(self, preprocessing):
+        preprocessor, image_dtype = self._chosen(preprocessing)
+        recipe = self._recipe(preprocessor.get_config(), image_dtype)
+        tasks = self._tasks(recipe)
+        self._convert(tasks)
+        summaries = {
+            uid: CaseSummary.from_json(self._staging.figures(task.key))
+            for uid, task in tasks.items()
+        }
+        measures = {uid: summary.measures for uid, summary in summaries.items()}
+        fingerprint = self._fingerprint(measures)
+        splits = self._write_shards(tasks, summaries)
+        return Manifest(
+            dataset=self._dataset.name,
+            modality=self._dataset.modality,
+            license=self._dataset.license,
+            class_names=self._dataset.class_names,
+            label_values=self._dataset.label_values,
+            channel_names=self._dataset.channel_names,
+            regions=[dataclasses.asdict(region) for region in self._dataset.regions],
+            preprocessing=recipe.preprocessing,
+            splits=splits,
+            image_dtype=image_dtype,
+            compression=self._options.compression,
+            fingerprint=fingerprint,
+            skipped=dict(sorted(self._skipped.items())),
+        )
+
+    def _recipe(self, preprocessing, image_dtype):
+        return Recipe(
+            label_values=self._dataset.label_values,
+            num_channels=len(self._dataset.channel_names),
+            preprocessing=preprocessing,
+            image_dtype=image_dtype,
+            compression=self._options.compression,
+        )
+
+    def _tasks(self, recipe):
+        """Dict from uid to `Task`, of the cases that are not left out."""
+        tasks = {}
+        for case in self._cases:
+            if case.uid in self._skipped:
+                continue
+            try:
+                key = case_key(case, recipe)
+            except CaseError as error:
+                self._leave_out(case.uid, str(error))
+            else:
+                tasks[case.uid] = Task(case, key, recipe, self._staging)
+        return tasks
+
+    def _leave_out(self, uid, reason):
+        if not self._options.skip_bad_cases:
+            raise CaseError(reason)
+        self._skipped[uid] = reason
+
+    def _run(self, function, tasks, is_done):
+        """Runs `function` on the tasks that are not done; the bad ones go."""
+        to_do = {uid: task for uid, task in tasks.items() if not is_done(task.key)}
+        results = self._workers.run(
+            function, list(to_do.values()), "case", len(tasks) - len(to_do)
+        )
+        for uid, problem in zip(to_do, results, strict=True):
+            if problem is not None:
+                self._leave_out(uid, problem)
+                del tasks[uid]
+
+    def _chosen(self, preprocessing):
+        """`(preprocessor, image_dtype)`, by what the cases are like if need be."""
+        if preprocessing.is_fixed:
+            preprocessor = preprocessing.preprocessor()
+            if not preprocessor.keeps_values:
+                return preprocessor, IMAGE_DTYPES[-1]
+        tasks = self._tasks(self._recipe({}, ""))
+        self._run(
+            stage_measures,
+            tasks,
+            lambda key: self._staging.measures_path(key).is_file(),
+        )
+        measures = {
+            uid: staged_measures(self._staging, task.key) for uid, task in tasks.items()
+        }
+        preprocessor = preprocessing.preprocessor(self._fingerprint(measures))
+        if not preprocessor.keeps_values:
+            return preprocessor, IMAGE_DTYPES[-1]
+        return preprocessor, _common_dtype(measures.values())
+
+    def _fingerprint(self, measures):
+        """Fingerprint of the training cases, or of all where there is no such split."""
+        split = "train" if "train" in self._uids_of else None
+        uids = self._uids_of[split] if split else [case.uid for case in self._cases]
+        of_split = [measures[uid] for uid in uids if uid in measures]
+        if not of_split:
+            raise InputError(
+                f"{self._dataset.path}: no case of the split {split} can be converted"
+                if split
+                else f"{self._dataset.path}: no case can be converted"
+            )
+        return fingerprint_of(of_split, split)
+
+    def _convert(self, tasks):
+        in_shards = self._staging.keys_in_shards()
+        self._run(
+            stage_case, tasks, lambda key: self._staging.is_staged(key, in_shards)
+        )
+
+    def _write_shards(self, tasks, summaries):
+        uids_of = {
+            name: [uid for uid in uids if uid in tasks]
+            for name, uids in self._uids_of.items()
+        }
+        empty = [name for name, uids in uids_of.items() if not uids]
+        if empty:
+            raise InputError(
+                f"{self._dataset.path}: no case of the split "
+                f"{', '.join(map(repr, empty))} can be converted"
+            )
+        shards_of = {name: self._shards(name, uids) for name, uids in uids_of.items()}
+        all_shards = list(itertools.chain.from_iterable(shards_of.values()))
+        self._assemble({name: [tasks[uid] for uid in u] for name, u in all_shards})
+        return {
+            split: Split(
+                uids_of[split],
+                [
+                    Shard(name, len(uids), self._staging.done(name)["sha256"])
+                    for name, uids in shards
+                ],
+                case_statistics.summarize([summaries[uid] for uid in uids_of[split]]),
+            )
+            for split, shards in shards_of.items()
+        }
+
+    def _shards(self, split, uids):
+        """Pairs of a file name and the uids of its cases."""
+        count = min(self._options.num_shards, len(uids))
+        bounds = [len(uids) * index // count for index in range(count + 1)]
+        return [
+            (
+                shard_file_name(self._dataset.name, split, index, count),
+                uids[start:stop],
+            )
+            for index, (start, stop) in enumerate(itertools.pairwise(bounds))
+        ]
+
+    def _assemble(self, tasks_of):
+        """Makes the shards that are not made; dict from file name to `Task`s."""
+        for path in self._staging.shards.iterdir():
+            if path.name not in tasks_of:
+                path.unlink()  # of a run with other splits or another --num_shards
+        to_do = {}
+        for name, tasks in tasks_of.items():
+            done = self._staging.done(name)
+            if done is None or done["keys"] != [task.key for task in tasks]:
+                to_do[name] = tasks
+        # Such a run may have taken records into shards that are no more.
+        again = {task.case.uid: task for tasks in to_do.values() for task in tasks}
+        self._run(stage_case, again, self._staging.is_staged)
+        shard_tasks = [
+            ShardTask(name, [task.key for task in tasks], self._staging)
+            for name, tasks in to_do.items()
+        ]
+        for _ in self._workers.run(assemble_shard, shard_tasks):
+            pass
+
+
+def _common_dtype(measures):
+    """The smallest type that holds the images of all cases exactly."""
+    measures = list(measures)
+    return smallest_image_dtype(
+        min(min(of.intensity["min"]) for of in measures),
+        max(max(of.intensity["max"]) for of in measures),
+        all(of.is_whole for of in measures),
     )
-    progress = tqdm(total=len(cases), unit="case", disable=None)
-    not_ours = multiprocessing.active_children()
-    try:
-        yield _in_order(pool, convert_case, cases, 2 * num_workers, progress)
-    except concurrent.futures.process.BrokenProcessPool as error:
-        raise InputError(
-            "a worker process died, most likely for want of memory: "
-            f"try fewer than --num_workers={num_workers}"
-        ) from error
-    except BaseException:
-        # A case may take minutes, and nobody waits for it any more.
-        for process in multiprocessing.active_children():
-            if process not in not_ours:
-                process.terminate()
-        raise
-    finally:
-        progress.close()
-        pool.shutdown(cancel_futures=True)
-
-
-def _in_order(pool, function, items, ahead, progress):
-    """Maps in order, never more than `ahead` results waiting to be written."""
-    pending = collections.deque()
-    items = iter(items)
-    while True:
-        for item in itertools.islice(items, ahead - len(pending)):
-            pending.append(pool.submit(function, item))
-        if not pending:
-            return
-        result = pending.popleft().result()
-        progress.update()
-        yield result
-
-
-def _write_split(folder, dataset, split, uids, num_shards, converted):
-    """Writes the next `len(uids)` converted cases as one split."""
-    num_shards = min(num_shards, len(uids))
-    bounds = [len(uids) * index // num_shards for index in range(num_shards + 1)]
-    shards, summaries = [], []
-    for index, (start, stop) in enumerate(itertools.pairwise(bounds)):
-        path = folder / shard_file_name(dataset, split, index, num_shards)
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            for case in itertools.islice(converted, stop - start):
-                writer.write(case.example)
-                summaries.append(case.summary)
-        shards.append(Shard(path.name, stop - start, file_sha256(path)))
-    return Split(uids, shards, case_statistics.summarize(summaries))

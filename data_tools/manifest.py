@@ -59,6 +59,7 @@ class Manifest:
             `data_tools.dataset.Region`; empty where each class stands for itself.
         image_dtype: type that images are stored as.
         compression: of the shards, "GZIP" or "".
+        fingerprint: what the cases are like, see `data_tools.fingerprint`.
         skipped: reason per case that was left out, by uid.
         format_version: of this file and of the Examples.
     """
@@ -74,6 +75,7 @@ class Manifest:
     regions: list[dict] = dataclasses.field(default_factory=list)
     image_dtype: str = "float32"
     compression: str = ""
+    fingerprint: dict = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 

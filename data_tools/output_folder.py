@@ -1,6 +1,5 @@
-"""A folder that appears whole or not at all."""
+"""Where a data set may be written, and how it appears there at once."""
 
-import contextlib
 import os
 import pathlib
 import shutil
@@ -73,42 +72,26 @@ def _foreign_entries(folder):
     )
 
 
-@contextlib.contextmanager
-def staged_folder(output_dir, overwrite=False):
-    """Gives a temporary folder that becomes `output_dir` on success.
+def sibling(output_dir, suffix):
+    """Path of `.OUT.suffix` beside `output_dir`: one rename makes one the other."""
+    folder = pathlib.Path(output_dir).absolute()
+    return folder.with_name(f".{folder.name}.{suffix}")
 
-    It lies beside `output_dir`, so that one rename on one file system makes it
-    visible. On any error it is removed and `output_dir` stays as it was.
+
+def publish(new, output_dir):
+    """Makes a whole folder `output_dir`; a data set in its place is removed.
 
     Args:
-        output_dir: folder to make.
-        overwrite: whether to replace a converted data set.
-
-    Yields:
-        Path of the temporary folder.
+        new: folder on the same file system.
+        output_dir: folder, absent, empty or to replace.
 
     Raises:
-        InputError: as `check_output_dir`, or if the place cannot be written.
+        OSError: if it cannot be renamed.
     """
-    check_output_dir(output_dir, overwrite)
     folder = pathlib.Path(output_dir).absolute()
-    staging = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
-    try:
-        staging.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"cannot write beside {folder}: {error}") from error
-    try:
-        yield staging
-        _replace(folder, staging)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _replace(folder, staging):
-    if not folder.exists():
-        os.rename(staging, folder)
-        return
-    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
-    os.rename(folder, old)
-    os.rename(staging, folder)
-    shutil.rmtree(old)
+    old = sibling(output_dir, "old")
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)  # of a process that was killed
+        os.rename(folder, old)
+    os.rename(new, folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -10,14 +10,16 @@ from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.preprocessing import VolumePreprocessor
 
 
-def _convert(folder, index=0, **preprocessing):
+def _convert(folder, index=0, image_dtype="float32", **preprocessing):
     dataset = open_dataset(folder)
-    config = VolumePreprocessor(**preprocessing).get_config()
-    case = dataset.cases[index]
-    num_channels = len(dataset.channel_names)
-    return case_conversion.convert_case(
-        case, dataset.label_values, num_channels, config
+    recipe = case_conversion.Recipe(
+        label_values=dataset.label_values,
+        num_channels=len(dataset.channel_names),
+        preprocessing=VolumePreprocessor(**preprocessing).get_config(),
+        image_dtype=image_dtype,
+        compression="",
     )
+    return case_conversion.convert_case(dataset.cases[index], recipe)
 
 
 @pytest.mark.parametrize("index", range(9))
@@ -44,7 +46,7 @@ def test_values_become_class_ids(msd_folder):
     converted = _convert(msd_folder.folder)
     source_label = parse_example(converted.example)["source_label"].numpy()
     np.testing.assert_array_equal(source_label[:3, 0, 0], [1, 2, 0])
-    assert converted.summary.voxels_per_class == [6 * 90, 90, 90]
+    assert converted.summary.measures.voxels_per_class == [6 * 90, 90, 90]
 
 
 def test_undeclared_value_names_case_value_and_declared(msd_folder):
@@ -68,11 +70,11 @@ def test_number_of_channels_must_be_the_declared_one(msd_folder):
 
 @pytest.mark.parametrize("error", [MemoryError("no\nroom"), KeyError("no room")])
 def test_unforeseen_error_names_case_and_files(msd_folder, monkeypatch, error):
-    def fail(_):
+    def fail(*_):
         raise error
 
     msd_folder.add_case("liver_3")
-    monkeypatch.setattr(case_conversion, "describe_intensity", fail)
+    monkeypatch.setattr(case_conversion, "measure_case", fail)
     message = (
         r"case liver_3 \(.*imagesTr/liver_3.nii.gz, .*labelsTr/liver_3.nii.gz\) cannot "
         rf"be converted: {type(error).__name__}: '?no room"
@@ -101,11 +103,38 @@ def test_statistics_are_those_of_the_file(msd_folder):
     image = np.arange(720, dtype=np.int16).reshape(8, 9, 10)
     affine = np.diag([-3.0, 1.0, 2.0, 1.0])
     msd_folder.add_case("a", image=image, affine=affine)
-    summary = _convert(msd_folder.folder).summary
+    summary = _convert(msd_folder.folder).summary.measures
     assert summary.source_shape == [8, 9, 10]
     assert summary.source_spacing_mm == [3.0, 1.0, 2.0]
     assert summary.intensity["mean"] == [359.5]
     assert summary.intensity["max"] == [719.0]
+
+
+def test_whole_numbers_are_stored_as_such(msd_folder):
+    image = np.arange(-300, 420, dtype=np.int16).reshape(8, 9, 10)
+    msd_folder.add_case("a", image=image, affine=np.eye(4))
+    converted = _convert(msd_folder.folder, image_dtype="int16", intensity="none")
+    assert converted.summary.measures.is_whole
+    example = parse_example(converted.example)
+    np.testing.assert_array_equal(example["image"][..., 0], image)
+
+
+def test_box_of_the_crop_is_stored(msd_folder):
+    image = np.zeros((8, 8, 8), np.float32)
+    image[2:6, 1:8, 3:5] = np.random.default_rng(0).normal(100, 9, (4, 7, 2))
+    label = (image > 90).astype(np.uint8) * 2
+    msd_folder.add_case("a", image=image, label=label, affine=np.eye(4))
+    example = parse_example(
+        _convert(msd_folder.folder, crop_to_foreground=True).example
+    )
+    np.testing.assert_array_equal(example["crop_box"], [(2, 1, 3), (4, 7, 2)])
+    restored = VolumePreprocessor(crop_to_foreground=True).restore_label(
+        example["label"],
+        example["source_shape"],
+        example["source_affine"],
+        example["crop_box"],
+    )
+    np.testing.assert_array_equal(restored, example["source_label"])
 
 
 def test_real_case(hippocampus_dir):

@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import pathlib
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_tools import convert_nifti
+from data_tools import conversion_flags
 from data_tools.manifest import read_manifest
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.preprocessing import VolumePreprocessor
@@ -116,8 +118,20 @@ def test_summary_is_all_that_is_printed(converted):
     assert done.stderr == ""
     lines = done.stdout.splitlines()
     assert "follows the Medical Segmentation Decathlon: 9 cases" in lines[0]
-    assert lines[1].split() == ["split", "cases", "shards"]
-    assert lines[2].split()[0] == "train"
+    assert lines[1].split()[1:] == [
+        "cases",
+        "of",
+        "split",
+        "train",
+        "min",
+        "median",
+        "max",
+    ]
+    table = lines.index("split           cases  shards")
+    assert lines[table - 1] == (
+        "preprocessing: volume_shape=[6, 12, 12], intensity=zscore"
+    )
+    assert lines[table + 1].split()[0] == "train"
     assert lines[-1] == f"data set toy_data in {output}"
 
 
@@ -129,17 +143,113 @@ def test_bytes_do_not_depend_on_the_number_of_workers(toy_folder, converted, tmp
     assert _contents(tmp_path / "toy") == _contents(converted[0])
 
 
-def test_refusal_is_one_line_and_leaves_nothing(msd_folder, tmp_path):
+@pytest.fixture
+def damaged_folder(msd_folder):
+    """Five good cases and one, scan_9, whose image is all NaN."""
     for index in range(5):
         msd_folder.add_case(f"good_{index}", index)
     image = np.full((8, 9, 10), np.nan, np.float32)
     msd_folder.add_case("scan_9", image=image)
-    done = _convert(msd_folder.dataset_json, tmp_path / "out")
+    return msd_folder
+
+
+def test_refusal_is_one_line_and_no_data_set(damaged_folder, tmp_path):
+    output = tmp_path / "out"
+    done = _convert(damaged_folder.dataset_json, output)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ")
+    assert line.startswith("error: case scan_9: ")
     assert "scan_9.nii.gz has 720 voxel(s) that are NaN or infinite" in line
-    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+    assert not output.exists()
+    assert done.stdout.endswith(
+        f"kept in {tmp_path}/.out.partial; the same command goes on from it\n"
+    )
+    # The file is mended, and what was done is used as it is.
+    shutil.copy(
+        damaged_folder.folder / "imagesTr" / "good_0.nii.gz",
+        damaged_folder.folder / "imagesTr" / "scan_9.nii.gz",
+    )
+    shutil.copy(
+        damaged_folder.folder / "labelsTr" / "good_0.nii.gz",
+        damaged_folder.folder / "labelsTr" / "scan_9.nii.gz",
+    )
+    kept = {p: p.stat().st_ino for p in tmp_path.glob(".out.partial/cases/*")}
+    assert kept
+    done = _convert(damaged_folder.dataset_json, output)
+    assert done.returncode == 0, done.stderr
+    done = _convert(damaged_folder.dataset_json, tmp_path / "at_once")
+    assert _contents(output) == _contents(tmp_path / "at_once")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_bad_cases_are_left_out_where_that_is_wished(damaged_folder, tmp_path):
+    missing = {"image": "./imagesTr/gone.nii.gz", "label": "./labelsTr/gone.nii.gz"}
+    damaged_folder.write(training=[*damaged_folder.fields["training"], missing])
+    output = tmp_path / "out"
+    done = _convert(
+        damaged_folder.dataset_json, output, skip_bad_cases=True, spacing_mm="median"
+    )
+    assert done.returncode == 0, done.stderr
+    manifest = read_manifest(output)
+    uids = [uid for split in manifest.splits.values() for uid in split.uids]
+    assert sorted(uids) == [f"good_{index}" for index in range(5)]
+    assert list(manifest.skipped) == ["gone", "scan_9"]
+    assert "720 voxel(s) that are NaN" in manifest.skipped["scan_9"]
+    assert "gone.nii.gz does not exist" in manifest.skipped["gone"]
+    told = [line for line in done.stdout.splitlines() if line.startswith("left out: ")]
+    assert told == [f"left out: {reason}" for reason in manifest.skipped.values()]
+    assert manifest.preprocessing["spacing_mm"] == [1.0, 1.5, 2.0] or all(
+        1.0 <= value <= 2.0 for value in manifest.preprocessing["spacing_mm"]
+    )
+
+
+def test_gzip_holds_the_same_examples(toy_folder, converted, tmp_path):
+    flags = {"volume_shape": "6,12,12", "num_shards": 3, "num_workers": 2}
+    done = _convert(
+        toy_folder.dataset_json, tmp_path / "out", compression="gzip", **flags
+    )
+    assert done.returncode == 0, done.stderr
+    manifest, plain = read_manifest(tmp_path / "out"), read_manifest(converted[0])
+    assert manifest.compression == "GZIP"
+    # TensorFlow Datasets reads no compressed TFRecord files.
+    assert not (tmp_path / "out" / "features.json").exists()
+    for name in manifest.splits:
+        paths = manifest.shard_paths(tmp_path / "out", name)
+        ours = list(tf.data.TFRecordDataset(paths, compression_type="GZIP"))
+        theirs = list(tf.data.TFRecordDataset(plain.shard_paths(converted[0], name)))
+        assert ours == theirs
+
+
+def _limit_file_size():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+
+def test_full_disk_is_one_line_and_skips_no_case(toy_folder, tmp_path):
+    command = [sys.executable, "-m", "data_tools.convert_nifti", "--num_workers=1"]
+    command += [f"--dataset_json={toy_folder.dataset_json}", "--skip_bad_cases"]
+    command += [f"--output_dir={tmp_path / 'out'}", "--split=all=1"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, preexec_fn=_limit_file_size
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: cannot write ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_by_the_data(toy_folder, tmp_path):
+    output = tmp_path / "out"
+    flags = {"spacing_mm": "auto", "volume_shape": "auto", "intensity": "auto"}
+    done = _convert(toy_folder.dataset_json, output, **flags)
+    assert done.returncode == 0, done.stderr
+    manifest = read_manifest(output)
+    assert manifest.fingerprint["split"] == "train"
+    assert manifest.fingerprint["num_cases"] == len(manifest.split("train").uids)
+    spacing_mm = manifest.preprocessing["spacing_mm"]
+    assert spacing_mm == manifest.fingerprint["spacing_mm"]["median"]
+    assert manifest.preprocessing["intensity"] == "zscore"
+    assert all(size % 8 == 0 for size in manifest.preprocessing["volume_shape"])
+    assert manifest.split("train").statistics["cropped_cases"] == 0
 
 
 @pytest.mark.parametrize(
@@ -147,6 +257,9 @@ def test_refusal_is_one_line_and_leaves_nothing(msd_folder, tmp_path):
     [
         ({"split": "train=0.6"}, "--split=train=0.6: the fractions must add up to 1"),
         ({"spacing_mm": "1,1"}, "--spacing_mm=1,1: expected 3 numbers"),
+        ({"spacing_mm": "mean"}, "3 numbers separated by commas, or auto or median"),
+        ({"intensity": "minmax"}, "--intensity=minmax: expected zscore, percentile"),
+        ({"intensity": "zscore,none"}, "once or once for each of 1 channel(s)"),
         ({"volume_shape": "8,8,x"}, "--volume_shape=8,8,x: expected 3 whole numbers"),
         ({"ct_window": "0,80"}, "ct_window is for intensity 'ct_window' only"),
         ({"split": "train=0.999999,rare=0.000001"}, "leaves 'rare' without a case"),
@@ -211,7 +324,7 @@ def test_signal_ends_the_workers_too(msd_folder, tmp_path, number):
         try:
             # The command, what tracks its resources, and two workers.
             _wait_until(lambda: len(_processes_of_group(process.pid)) >= 4)
-            assert any(tmp_path.glob(".out.partial-*"))
+            assert (tmp_path / ".out.partial").is_dir()
             time.sleep(1)  # to be in the midst of it, wherever that is
             process.send_signal(number)
             _, stderr = process.communicate(timeout=60)
@@ -285,8 +398,7 @@ def test_table_with_splits(toy_folder, tmp_path):
 
 
 def test_flag_values_are_those_of_the_enum():
-    flag = convert_nifti.flags.FLAGS["intensity"]
-    assert flag.parser.enum_values == [intensity.value for intensity in Intensity]
+    assert tuple(kind.value for kind in Intensity) == conversion_flags.INTENSITIES
 
 
 def test_help_is_instant_for_it_loads_no_tensorflow():

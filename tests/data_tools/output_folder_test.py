@@ -1,10 +1,19 @@
 """A folder appears whole or not at all, and nobody's files are lost."""
 
+import contextlib
+
 import pytest
 
 from data_tools.errors import InputError
 from data_tools.manifest import Manifest, Shard, Split
-from data_tools.output_folder import staged_folder
+from data_tools.staging import staging_for
+
+
+@contextlib.contextmanager
+def staged_folder(output_dir, overwrite=False):
+    """The folder that a conversion to `output_dir` fills."""
+    with staging_for(output_dir, overwrite) as staging:
+        yield staging.shards
 
 
 def _names(folder):

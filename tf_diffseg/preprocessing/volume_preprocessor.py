@@ -139,6 +139,15 @@ class VolumePreprocessor:
             "crop_to_foreground": self.crop_to_foreground,
         }
 
+    @property
+    def keeps_values(self):
+        """Whether a preprocessed image holds values of its file and no others."""
+        is_kept = self.intensity is Intensity.NONE or (
+            isinstance(self.intensity, tuple)
+            and all(kind is Intensity.NONE for kind in self.intensity)
+        )
+        return is_kept and self.spacing_mm is None
+
     def __call__(self, image, affine):
         """Preprocesses an image.
 

@@ -1,0 +1,258 @@
+"""What an unfinished conversion has done so far, so that it can go on.
+
+Beside the folder OUT that is to be made lies `.OUT.partial`:
+
+    measured/KEY.json                    a case's figures, for choosing by them
+    cases/KEY.json, cases/KEY.tfrecord   its figures and its record
+    shards/                              what becomes OUT, by one rename
+    done/SHARD.json                      which cases a shard holds, and its checksum
+
+A KEY is a digest of all that decides what comes of a case, its files included, so
+that what lies under it is right, whoever wrote it and when. Every file is written
+under another name and then renamed: it is there whole or not at all, even if the
+process is killed.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+
+from data_tools.errors import InputError
+from data_tools.output_folder import check_output_dir, publish, sibling
+
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Staging:
+    """Paths in the folder of an unfinished conversion.
+
+    Attributes:
+        folder: `.OUT.partial`.
+    """
+
+    folder: pathlib.Path
+
+    @property
+    def shards(self):
+        """Folder that becomes the output."""
+        return self.folder / "shards"
+
+    def make(self):
+        """Makes the folders that are missing."""
+        for name in ("measured", "cases", "shards", "done"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+
+    def measures_path(self, key):
+        """JSON file of what a case was measured to be before it was converted."""
+        return self.folder / "measured" / f"{key}.json"
+
+    def figures_path(self, key):
+        """JSON file of a case's figures."""
+        return self.folder / "cases" / f"{key}.json"
+
+    def record_path(self, key):
+        """TFRecord file of that case alone."""
+        return self.folder / "cases" / f"{key}.tfrecord"
+
+    def done_path(self, shard):
+        """JSON file that says what a finished shard holds."""
+        return self.folder / "done" / f"{shard}.json"
+
+    def figures(self, key):
+        """Figures of a case as `write_json` got them, or None."""
+        return read_json(self.figures_path(key))
+
+    def done(self, shard):
+        """`{"keys": [...], "sha256": ...}` of a shard that is whole, or None."""
+        has_shard = (self.shards / shard).is_file()
+        return read_json(self.done_path(shard)) if has_shard else None
+
+    def is_staged(self, key, keys_in_shards=frozenset()):
+        """Whether a case is converted, to a record or already into a shard."""
+        has_record = self.record_path(key).is_file() or key in keys_in_shards
+        return has_record and self.figures_path(key).is_file()
+
+    def keys_in_shards(self):
+        """Keys of all cases that finished shards hold."""
+        names = [path.stem for path in (self.folder / "done").glob("*.json")]
+        return {
+            key for name in names for key in (self.done(name) or {"keys": []})["keys"]
+        }
+
+
+@contextlib.contextmanager
+def staging_for(output_dir, overwrite=False):
+    """Gives the `Staging` of a conversion; its shards become `output_dir` on success.
+
+    On an error it stays, as it does when the process is killed, and the next
+    conversion to the same folder uses what is in it.
+
+    Args:
+        output_dir: folder to make.
+        overwrite: whether to replace a converted data set.
+
+    Yields:
+        A `Staging`.
+
+    Raises:
+        InputError: as `check_output_dir`, if the place cannot be written, or while
+            another process converts to it.
+    """
+    check_output_dir(output_dir, overwrite)
+    staging = Staging(sibling(output_dir, "partial"))
+    with contextlib.ExitStack() as stack:
+        with writing(staging.folder):
+            stack.enter_context(_locked(output_dir, staging.folder))
+            check_output_dir(output_dir, overwrite)  # another may have just finished
+            staging.make()
+            _remove_temporary(staging.folder)
+        try:
+            yield staging
+        except BaseException:
+            if not any(staging.folder.glob("*/*.json")):
+                shutil.rmtree(staging.folder, ignore_errors=True)
+            raise
+        with writing(output_dir):
+            publish(staging.shards, output_dir)
+        shutil.rmtree(staging.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(output_dir, folder):
+    """Keeps other processes out; the system lets go when this one ends."""
+    path = folder / "lock"
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(path, "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(
+                    f"--output_dir={output_dir} is being written by another process"
+                ) from error
+            # The one before may have removed the file between open and lock.
+            if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                yield
+                return
+
+
+def _remove_temporary(folder):
+    for path in folder.glob("*/.*"):
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(place):
+    """Turns what the system says against writing into one line.
+
+    Raises:
+        InputError: names `place` and the reason, such as a full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot write {error.filename or place}: {reason}") from error
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """Gives a temporary path that becomes `path` on success.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with writing(path):
+            yield temporary
+            os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_json(path, value):
+    """Writes JSON, whole or not at all; raises InputError if it cannot."""
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(value), encoding="utf-8")
+
+
+def read_json(path):
+    """What `write_json` wrote, or None without such a file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def write_record(path, example, compression):
+    """Writes a TFRecord file of one Example, whole or not at all.
+
+    Args:
+        path: to write.
+        example: serialized Example.
+        compression: "GZIP" or "".
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    import tensorflow as tf
+
+    options = tf.io.TFRecordOptions(compression_type=compression)
+    try:
+        with (
+            whole_file(path) as temporary,
+            tf.io.TFRecordWriter(str(temporary), options) as writer,
+        ):
+            writer.write(example)
+            writer.flush()
+    except tf.errors.OpError as error:
+        raise InputError(f"cannot write {path}: {error.message}") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardTask:
+    """A shard to make.
+
+    Attributes:
+        file_name: of the shard.
+        keys: of its cases, in order.
+        staging: `Staging`.
+    """
+
+    file_name: str
+    keys: list[str]
+    staging: Staging
+
+
+def assemble_shard(task):
+    """Joins the records of cases to one shard, and removes them.
+
+    TFRecord files, gzipped ones too, are joined by writing one after the other.
+
+    Args:
+        task: `ShardTask`.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    staging, shard, keys = task.staging, task.file_name, task.keys
+    digest = hashlib.sha256()
+    with whole_file(staging.shards / shard) as temporary, open(temporary, "wb") as out:
+        for key in keys:
+            with open(staging.record_path(key), "rb") as record:
+                while chunk := record.read(_CHUNK_BYTES):
+                    digest.update(chunk)
+                    out.write(chunk)
+    # Before the records go: a shard that is not known to be whole is made again.
+    done = {"keys": keys, "sha256": digest.hexdigest()}
+    write_json(staging.done_path(shard), done)
+    for key in keys:
+        staging.record_path(key).unlink(missing_ok=True)
