@@ -126,16 +126,15 @@ class VolumePreprocessor:
     def get_config(self):
         """The constructor's arguments, JSON-able."""
         if isinstance(self.intensity, Intensity):
-            intensity = self.intensity.value
-            ct_window = self.ct_window and list(self.ct_window)
+            scaling = (self.intensity.value, self.ct_window and list(self.ct_window))
         else:
-            intensity = [kind.value for kind in self.intensity]
-            ct_window = [window and list(window) for window in self.ct_window]
+            windows = [window and list(window) for window in self.ct_window]
+            scaling = ([kind.value for kind in self.intensity], windows)
         return {
             "spacing_mm": self.spacing_mm and list(self.spacing_mm),
             "volume_shape": self.volume_shape and list(self.volume_shape),
-            "intensity": intensity,
-            "ct_window": ct_window,
+            "intensity": scaling[0],
+            "ct_window": scaling[1],
             "crop_to_foreground": self.crop_to_foreground,
         }
 
