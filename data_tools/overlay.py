@@ -92,6 +92,51 @@ def save_overlay(
     figure.savefig(path, dpi=110, facecolor=_BACKGROUND)
 
 
+def save_overlay_rows(path, rows, spacing_mm=(1.0, 1.0, 1.0), class_names=None):
+    """Draws several volumes of one shape below one another, with outlines, to PNG.
+
+    All are cut at the same planes, through the centre of the first one's foreground,
+    and shown on the first one's scale of grey.
+
+    Args:
+        path: PNG file to write; its folder is made.
+        rows: triples of a name, an image (x, y, z) or (x, y, z, c), of which the first
+            channel is shown, and integer class ids (x, y, z).
+        spacing_mm: (x, y, z) voxel size, for the aspect.
+        class_names: name per class id, background first; None numbers them.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    images = [np.asarray(image, np.float32) for _, image, _ in rows]
+    images = [image[..., 0] if image.ndim == 4 else image for image in images]
+    labels = [np.asarray(label) for _, _, label in rows]
+    centre = foreground_centre(labels[0])
+    window = np.percentile(images[0], (0.5, 99.7))
+    size_mm = np.multiply(images[0].shape, spacing_mm)
+    widths = [size_mm[across] for _, across, _ in _PLANES]
+    height = max(size_mm[up] for _, _, up in _PLANES)
+    figure = Figure(
+        figsize=(9.0, len(rows) * (9.0 * height / sum(widths) + 0.3) + 0.6),
+        facecolor=_BACKGROUND,
+        layout="constrained",
+    )
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(rows), 3, width_ratios=widths, squeeze=False)
+    for row, (name, image, label) in enumerate(
+        zip((name for name, _, _ in rows), images, labels, strict=True)
+    ):
+        outlines = [(name, label, "solid")]
+        for cut, plane in enumerate(_PLANES):
+            axis = axes[row, cut]
+            _draw_plane(axis, image, outlines, spacing_mm, window, cut, centre, plane)
+            axis.set_title(name if cut == 1 else "", color=_TEXT, fontsize=12)
+    class_ids = sorted({int(c) for label in labels for c in np.unique(label)} - {0})
+    _draw_legend(figure, [], class_ids, class_names)
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, facecolor=_BACKGROUND)
+
+
 def _colour(class_id):
     return _COLOURS[(class_id - 1) % len(_COLOURS)]
 

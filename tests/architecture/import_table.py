@@ -61,7 +61,12 @@ TABLE = {
         third_party=(*_TENSORFLOW, "keras", "absl"),
     ),
     "data_tools": Row(
-        first_party=("tf_diffseg.data.example_schema", "tf_diffseg.preprocessing"),
+        first_party=(
+            "tf_diffseg.data.example_schema",
+            # To show what it does to a case.
+            "tf_diffseg.data.augmentation",
+            "tf_diffseg.preprocessing",
+        ),
         third_party=(
             *_TENSORFLOW,
             "absl",

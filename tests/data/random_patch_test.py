@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffseg.data.random_patch import random_patch
+from tf_diffseg.data.random_patch import patch_start, random_patch
 
 
 def _case(shape, channels=2):
@@ -107,3 +107,55 @@ def test_the_seed_alone_says_where():
     tf.random.set_seed(2)
     assert [start(_seed(value)) for value in range(6)] == first
     assert len(set(first)) > 1
+
+
+def _with_foreground(shape, *voxels):
+    """A volume of background but for some voxels of class 1, 2 and so on."""
+    label = np.zeros(shape, np.int32)
+    for class_id, voxel in enumerate(voxels, start=1):
+        label[voxel] = class_id
+    return label
+
+
+@pytest.mark.parametrize("voxel", [(10, 10, 10), (0, 5, 19), (19, 19, 0), (1, 18, 2)])
+def test_a_foreground_patch_holds_its_voxel_at_the_centre_if_it_can(voxel):
+    label = _with_foreground((20, 20, 20), voxel)
+    for seed in range(3):
+        start = patch_start(label, (6, 7, 4), _seed(seed), foreground_share=1.0)
+        expected = np.clip(np.subtract(voxel, (3, 3, 2)), 0, (14, 13, 16))
+        np.testing.assert_array_equal(start, expected)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.75])
+def test_the_share_of_foreground_patches(share):
+    label = _with_foreground((40, 40, 40), (20, 20, 20))
+    starts = tf.data.Dataset.range(400).map(
+        lambda seed: patch_start(label, (4, 4, 4), tf.stack([seed, 0]), share)
+    )
+    count = sum(
+        start == (18, 18, 18) for start in map(tuple, starts.as_numpy_iterator())
+    )
+    assert abs(count - 400 * share) < 3.5 * np.sqrt(400 * share * (1 - share))
+
+
+@pytest.mark.parametrize("balance_classes, expected", [(False, 0.1), (True, 0.5)])
+def test_classes_are_balanced_when_asked(balance_classes, expected):
+    label = np.zeros((30, 30, 30), np.int32)
+    label[5, 5, 5:14] = 1
+    label[25, 25, 25] = 3  # Class 2 is not there.
+    starts = tf.data.Dataset.range(300).map(
+        lambda seed: patch_start(
+            label, (4, 4, 4), tf.stack([seed, 0]), 1.0, balance_classes
+        )
+    )
+    rare = np.mean([start[0] > 15 for start in starts.as_numpy_iterator()])
+    assert abs(rare - expected) < 0.1
+
+
+def test_a_volume_without_foreground_gives_patches_anywhere():
+    label = np.zeros((9, 9, 9), np.int32)
+    starts = {
+        tuple(patch_start(label, (3, 3, 3), _seed(seed), 1.0, True).numpy())
+        for seed in range(10)
+    }
+    assert len(starts) > 5

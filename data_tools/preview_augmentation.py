@@ -1,0 +1,143 @@
+r"""Draws a case as it is and under the configured augmentation.
+
+    python -m data_tools.preview_augmentation --data_dir=SHARDS --output=preview.png \
+        [--model_dir=RUN] [--rotation_degrees=30 ...]
+
+Each augmentation has the flags of `experiments.train`, with the same defaults.
+--model_dir takes the values of a run instead; flags replace them.
+"""
+
+import json
+import pathlib
+
+from absl import flags
+
+from data_tools import command_line
+from data_tools.errors import InputError
+from data_tools.manifest import read_manifest
+from data_tools.quiet import load_tensorflow
+from tf_diffseg.data.augmentation.options import OPTIONS, check_options
+
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder that data_tools.convert_nifti wrote.", required=True
+)
+_OUTPUT = flags.DEFINE_string("output", None, "PNG file to write.", required=True)
+_MODEL_DIR = flags.DEFINE_string(
+    "model_dir", None, "Folder of a run, whose augmentation to show."
+)
+_SPLIT = flags.DEFINE_string("split", "train", "Split that the case is of.")
+_UID = flags.DEFINE_string("uid", None, "Case to show; the split's first by default.")
+_NUM_DRAWS = flags.DEFINE_integer(
+    "num_draws", 5, "How many augmented versions to draw.", lower_bound=1
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the first version.", lower_bound=0)
+for _name, _option in OPTIONS.items():
+    _define = (
+        flags.DEFINE_string if isinstance(_option.default, str) else flags.DEFINE_float
+    )
+    _define(_name, None, f"{_option.help} Default: {_option.default!r}.")
+
+
+def preview(output, data_dir, options, split="train", uid=None, num_draws=5, seed=0):
+    """Draws a case and augmented versions of it.
+
+    Args:
+        output: PNG file to write.
+        data_dir: folder of shards.
+        options: of `tf_diffseg.data.augment`.
+        split: split of the case.
+        uid: name of the case; None for the split's first.
+        num_draws: how many versions.
+        seed: of the first version; the others follow.
+
+    Raises:
+        InputError: there is no such folder, split or case.
+    """
+    import tensorflow as tf
+
+    from data_tools.overlay import save_overlay_rows
+    from tf_diffseg.data.augmentation import augment
+
+    manifest = read_manifest(data_dir)
+    example = _read_case(manifest, data_dir, split, uid)
+    name = example["uid"].numpy().decode()
+    rows = [(f"{name} as it is", example["image"], example["label"])]
+    draw = tf.function(
+        lambda stateless_seed: augment(example, stateless_seed, **options)
+    )
+    for index in range(num_draws):
+        new = draw(tf.constant([seed + index, 0], tf.int64))
+        rows.append((f"seed {seed + index}", new["image"], new["label"]))
+    save_overlay_rows(output, rows, example["spacing_mm"].numpy(), manifest.class_names)
+
+
+def _read_case(manifest, data_dir, split, uid):
+    import tensorflow as tf
+
+    from tf_diffseg.data.example_schema import TRAINING_KEYS, parse_example
+
+    uids = manifest.split(split).uids
+    if uid is not None and uid not in uids:
+        raise InputError(
+            f"--uid={uid} is no case of the split {split} of {data_dir}, which has "
+            f"{len(uids)}, such as {uids[0]}"
+        )
+    place = uids.index(uid) if uid is not None else 0
+    records = tf.data.TFRecordDataset(manifest.shard_paths(data_dir, split))
+    try:
+        return parse_example(next(iter(records.skip(place))), TRAINING_KEYS)
+    except (tf.errors.OpError, StopIteration) as error:
+        raise InputError(
+            f"case {uids[place]} cannot be read from the shards in {data_dir}; see "
+            "`python -m data_tools.inspect_shards --verify`"
+        ) from error
+
+
+def options_of_flags():
+    """The augmentation that the flags describe; raises InputError."""
+    options = {name: option.default for name, option in OPTIONS.items()}
+    if _MODEL_DIR.value:
+        options |= _options_of_run(pathlib.Path(_MODEL_DIR.value) / "config.json")
+    given = {name: flags.FLAGS[name].value for name in OPTIONS}
+    given = {name: value for name, value in given.items() if value is not None}
+    try:
+        check_options(given)
+    except ValueError as error:
+        raise InputError(f"--{error}") from None
+    return options | given
+
+
+def _options_of_run(path):
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        options = {name: values[name] for name in OPTIONS if name in values}
+        check_options(options)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"--model_dir={path.parent}: {path} is not the config of a run: {error}"
+        ) from error
+    return options
+
+
+def main(_):
+    """Draws the case that the flags describe."""
+    options = options_of_flags()
+    output = pathlib.Path(_OUTPUT.value)
+    if output.suffix.lower() != ".png" or output.is_dir():
+        raise InputError(f"--output={output} must be a .png file")
+    read_manifest(_DATA_DIR.value)
+    load_tensorflow()
+    preview(
+        output,
+        _DATA_DIR.value,
+        options,
+        _SPLIT.value,
+        _UID.value,
+        _NUM_DRAWS.value,
+        _SEED.value,
+    )
+    print(f"picture: {output}")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
