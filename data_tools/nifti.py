@@ -18,6 +18,9 @@ ENDINGS = (".nii", ".nii.gz")
 # A header's voxel size and that of its affine differ by no more through rounding.
 _SPACING_TOLERANCE = 1e-3
 
+# The lower three bits of `xyzt_units`; many a program leaves them 0.
+_UNITS = {0: "mm", 1: "m", 2: "mm", 3: "micrometre"}
+
 
 def _load(path):
     """`(nibabel image, header as stored)`, checked."""
@@ -92,8 +95,8 @@ def _notes(path, volume, header):
             f"{path}: neither sform nor qform tells how the volume is oriented, it is "
             "taken to be stored left to right"
         )
-    units = header.get_xyzt_units()[0]
-    if units not in ("mm", "unknown"):
+    units = _UNITS.get(int(header["xyzt_units"]) % 8)
+    if units != "mm":
         notes.append(f"{path}: the unit of length is {units}, it is taken to be mm")
     return tuple(notes)
 

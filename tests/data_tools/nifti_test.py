@@ -266,7 +266,7 @@ def test_what_is_odd_is_noted(path):
     nib.save(image, path)
     orientation, unit = read_image(path).notes
     assert "neither sform nor qform tells" in orientation
-    assert "the unit of length is micron" in unit
+    assert "the unit of length is micrometre" in unit
 
 
 def _volume(name, shape=(10, 10, 10), affine=None):

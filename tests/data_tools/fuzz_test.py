@@ -1,0 +1,246 @@
+"""Real headers and dataset files, changed at random: success or a named error.
+
+Each of 500 runs is the same every time: its number is its seed.
+"""
+
+import contextlib
+import copy
+import gzip
+import json
+import re
+import resource
+import shutil
+import signal
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from data_tools.dataset_check import check_cases
+from data_tools.errors import InputError
+from data_tools.open_dataset import read_dataset
+from data_tools.verification import verify
+from data_tools.volume_files import read_case
+
+_TIME_LIMIT_S = 20
+_MEMORY_LIMIT_KIB = 2 << 20  # of Linux's ru_maxrss
+
+_HEADER = nib.Nifti1Header.template_dtype
+_NUMBERS = (0, 1, -1, 2, 7, 127, -128, 255, 32767, -32768, 2**31 - 1, -(2**31))
+_FLOATS = (*_NUMBERS, np.nan, np.inf, -np.inf, 1e-30, 1e30, 3.4e38, 0.5, -1e-3)
+
+_VALUES = (
+    *(None, True, False, 0, -1, 2, 1e308, 10**30, float("nan"), "", " ", "\0", "a\nb"),
+    *("\ud800", "..", "../x.nii.gz", "/dev/zero", "/dev/stdin", "a" * 5000, "0", "é"),
+    *([], {}, [[]], {"0": 0}, {"": ""}, ["x"], [None], [0, 1], {"0": None}),
+)
+
+
+@contextlib.contextmanager
+def _time_limit(seconds):
+    def stop(*_):
+        raise TimeoutError(f"took longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _run(path, labels=None):
+    """Verifies and reads a data set; returns the messages of what was refused."""
+    try:
+        dataset = read_dataset(path, labels)
+    except InputError as error:
+        return [str(error)]
+    problems = verify(dataset)
+    messages = [p.message for p in problems if p.severity.value == "error"]
+    refused = []
+    try:
+        check_cases(dataset)
+        for case in dataset.cases:
+            read_case(case, len(dataset.channel_names))
+    except InputError as error:
+        refused = [str(error)]
+    # What is refused when it is read has been found before.
+    assert messages or not refused, refused
+    return messages + refused
+
+
+def _holds(seed, run, *arguments):
+    """Whether a run succeeded; fails on anything but success and named errors."""
+    try:
+        with _time_limit(_TIME_LIMIT_S):
+            messages = run(*arguments)
+        for message in messages:
+            assert message.isprintable(), message
+            assert len(message) < 20_000
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < _MEMORY_LIMIT_KIB
+    except Exception as error:
+        raise AssertionError(f"run {seed}: {error!r}") from error
+    return not messages
+
+
+def _changed_header(rng, content):
+    """Some fields or bytes of a header replaced."""
+    content = bytearray(content)
+    for _ in range(rng.integers(1, 4)):
+        if rng.random() < 0.3:
+            content[rng.integers(352)] = rng.integers(256)
+            continue
+        name = rng.choice(_HEADER.names)
+        field, offset = _HEADER.fields[name][:2]
+        base, shape = field.subdtype or (field, ())
+        if base.kind in "if" and rng.random() < 0.8:
+            count = int(np.prod(shape, dtype=int))
+            place = offset + base.itemsize * int(rng.integers(count))
+            values = _FLOATS if base.kind == "f" else _NUMBERS
+            value = values[rng.integers(len(values))]
+            with np.errstate(all="ignore"):
+                written = np.asarray(value).astype(base).tobytes()
+        else:
+            place, written = offset, rng.bytes(field.itemsize)
+        content[place : place + len(written)] = written
+    return bytes(content)
+
+
+def _changed_stream(rng, content):
+    """Bytes anywhere replaced, or the end cut off."""
+    if rng.random() < 0.4:
+        return content[: rng.integers(len(content))]
+    content = bytearray(content)
+    for _ in range(rng.integers(1, 20)):
+        content[rng.integers(len(content))] = rng.integers(256)
+    return bytes(content)
+
+
+@pytest.fixture
+def two_cases(hippocampus_dir, tmp_path):
+    """Two real cases in a folder of their own, and what their dataset.json says."""
+    fields = json.loads((hippocampus_dir / "dataset.json").read_text())
+    fields["training"] = fields["training"][:2]
+    fields["numTraining"] = 2
+    for entry in fields["training"]:
+        for name in entry.values():
+            path = tmp_path / name
+            path.parent.mkdir(exist_ok=True)
+            shutil.copy(hippocampus_dir / name, path)
+    (tmp_path / "dataset.json").write_text(json.dumps(fields))
+    return tmp_path, fields
+
+
+@pytest.mark.slow
+def test_headers(two_cases):
+    folder, fields = two_cases
+    names = list(fields["training"][0].values())
+    contents = {name: gzip.decompress((folder / name).read_bytes()) for name in names}
+    succeeded = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        index = int(rng.integers(2))
+        name = names[index]
+        changed = dict(fields["training"][0])
+        content = _changed_header(rng, contents[name])
+        if rng.random() < 0.3:
+            changed[("image", "label")[index]] = name.removesuffix(".gz")
+            path = folder / name.removesuffix(".gz")
+        else:
+            path, content = folder / name, gzip.compress(content, 1)
+        if rng.random() < 0.2:
+            content = _changed_stream(rng, content)
+        path.write_bytes(content)
+        training = [changed, fields["training"][1]]
+        text = json.dumps({**fields, "training": training})
+        (folder / "dataset.json").write_text(text)
+        succeeded += _holds(seed, _run, folder)
+        (folder / name).write_bytes(gzip.compress(contents[name], 1))
+    # Neither is everything refused nor nothing.
+    assert 30 < succeeded < 270
+
+
+def _places(value, path=()):
+    """Paths to all that a JSON value holds."""
+    yield path
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in items:
+            yield from _places(inner, (*path, key))
+
+
+def _changed_json(rng, fields):
+    """Text of a JSON object with values, keys or characters changed."""
+    fields = copy.deepcopy(fields)
+    for _ in range(rng.integers(1, 3)):
+        places = [path for path in _places(fields) if path]
+        *path, key = places[rng.integers(len(places))]
+        holder = fields
+        for step in path:
+            holder = holder[step]
+        value = copy.deepcopy(_VALUES[rng.integers(len(_VALUES))])
+        kind = rng.integers(4)
+        if kind == 0:
+            del holder[key]
+        elif kind == 1 and isinstance(holder, dict) and isinstance(value, str):
+            holder[value] = holder.pop(key)
+        elif kind == 2 and isinstance(holder, list):
+            holder.append(copy.deepcopy(holder[key]))
+        else:
+            holder[key] = value
+        if not any(True for path in _places(fields) if path):
+            break
+    text = json.dumps(fields, ensure_ascii=rng.random() < 0.5)
+    data = text.encode("utf-8", "surrogatepass")
+    if rng.random() < 0.25:
+        data = _changed_stream(rng, data)
+    if rng.random() < 0.03:
+        data = b"[" * 200_000
+    return data
+
+
+def _as_nnunet(folder, fields):
+    """Makes an nnU-Net data set of the cases in a folder."""
+    for entry in fields["training"]:
+        path = folder / entry["image"]
+        path.rename(re.sub(r"\.nii\.gz$", "_0000.nii.gz", str(path)))
+    return {
+        "channel_names": {"0": "MRI"},
+        "labels": {"background": 0, "whole": [1, 2], "posterior": 2},
+        "regions_class_order": [1, 2],
+        "numTraining": 2,
+        "file_ending": ".nii.gz",
+        "name": "Hippocampus",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("convention", ["msd", "nnunet"])
+def test_dataset_json(two_cases, convention):
+    folder, fields = two_cases
+    if convention == "nnunet":
+        fields = _as_nnunet(folder, fields)
+    succeeded = 0
+    for seed in range(80):
+        data = _changed_json(np.random.default_rng(seed), fields)
+        (folder / "dataset.json").write_bytes(data)
+        succeeded += _holds(seed, _run, folder)
+    assert 5 < succeeded < 60
+
+
+@pytest.mark.slow
+def test_table(two_cases):
+    folder, fields = two_cases
+    lines = [
+        f"{entry['image']},{entry['label']},case {index},train"
+        for index, entry in enumerate(fields["training"])
+    ]
+    text = "\n".join(["image,label,uid,split", *lines]).encode()
+    labels = {0: "background", 1: "anterior", 2: "posterior"}
+    succeeded = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        (folder / "cases.csv").write_bytes(_changed_stream(rng, text))
+        succeeded += _holds(seed, _run, folder / "cases.csv", labels)
+    assert succeeded < 40
