@@ -8,7 +8,9 @@ import contextlib
 import gzip
 import os
 import pathlib
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -181,8 +183,8 @@ def test_more_classes_than_declared(folder):
     words = "labelsTr/bad.nii.gz holds the undeclared label value 9, declared are 0, 2"
     _is_one_line(error.message, "case 'bad'", words)
     _, label = read_case(dataset.cases[0], num_channels=1)
-    with pytest.raises(InputError, match="case bad: .*bad.nii.gz holds .* value 9, "):
-        to_class_ids("bad", label, dataset.label_values)
+    with pytest.raises(InputError, match="labelsTr/bad.nii.gz holds .* value 9, "):
+        to_class_ids(label, dataset.label_values)
 
 
 @pytest.mark.parametrize(
@@ -272,10 +274,10 @@ def test_damaged_json(folder):
     _is_one_line(str(raised.value), "dataset.json cannot be read as JSON: ")
 
 
-def _convert(folder, output, *flags):
+def _convert(folder, output, *flags, **popen):
     command = [sys.executable, "-m", "data_tools.convert_nifti", "--num_workers=1"]
     command += [f"--dataset_json={folder.dataset_json}", f"--output_dir={output}"]
-    return subprocess.run([*command, *flags], capture_output=True, text=True)
+    return subprocess.run([*command, *flags], capture_output=True, text=True, **popen)
 
 
 def test_empty_split(folder, tmp_path):
@@ -295,6 +297,60 @@ def test_spaces_and_any_script_in_names(msd_folder, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     (split,) = read_manifest(tmp_path / "out put").splits.values()
     assert split.uids == ["Пример 1 é"]
+
+
+@contextlib.contextmanager
+def _small_disk(folder, size):
+    """A file system of `size` bytes at `folder`; skips where nobody may mount one."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
+    if (
+        not shutil.which("mount")
+        or subprocess.run(mount, capture_output=True).returncode
+    ):
+        pytest.skip("mounting a small file system needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def _one_error(done):
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def _large_cases(msd_folder):
+    for index in range(3):
+        image = np.random.default_rng(index).normal(size=(64, 64, 64))
+        label = np.full((64, 64, 64), 2, np.uint8)
+        msd_folder.add_case(f"a_{index}", image=np.float32(image), label=label)
+
+
+@pytest.mark.slow
+def test_full_disk_in_mid_write(msd_folder, tmp_path):
+    _large_cases(msd_folder)
+    with _small_disk(tmp_path / "disk", 2 << 20) as disk:
+        line = _one_error(_convert(msd_folder, disk / "out", "--split=all=1"))
+        assert "No space left on device" in line
+        assert not (disk / "out" / "manifest.json").exists()
+
+
+@pytest.mark.slow
+def test_file_that_may_not_grow(msd_folder, tmp_path):
+    """What a quota does; needs no right to mount."""
+    _large_cases(msd_folder)
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+    output = tmp_path / "out"
+    line = _one_error(_convert(msd_folder, output, "--split=all=1", preexec_fn=limit))
+    assert "File too large" in line
+    assert not (output / "manifest.json").exists()
 
 
 def test_every_row_of_the_docs_has_its_test():
