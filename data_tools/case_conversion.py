@@ -14,6 +14,7 @@ from data_tools.case_statistics import CaseMeasures, CaseSummary, measure_case
 from data_tools.dataset import Case
 from data_tools.errors import CaseError, InputError
 from data_tools.staging import Staging, read_json, write_json, write_record
+from data_tools.volume import check_resampled_size
 from data_tools.volume_files import read_case
 from tf_diffseg.data.example_schema import encode_example
 from tf_diffseg.preprocessing import VolumePreprocessor
@@ -210,6 +211,9 @@ def convert_case(case, recipe):
     measures = measure_case(image, class_ids, num_classes)
     preprocessor = VolumePreprocessor(**recipe.preprocessing)
     crop_box = preprocessor.crop_box(image.array, image.affine)
+    size = np.asarray(crop_box)[1]
+    cropped_shape = image.grid_shape if (size < 0).any() else size
+    check_resampled_size(image, cropped_shape, preprocessor.spacing_mm)
     uncropped_label = preprocessor.uncropped_label(class_ids, image.affine, crop_box)
     label = preprocessor.crop_label(uncropped_label)
     cropped_voxels = tf.math.count_nonzero(uncropped_label)

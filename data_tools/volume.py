@@ -114,6 +114,30 @@ def check_size(path, shape, itemsize, largest):
         )
 
 
+def check_resampled_size(volume, shape, spacing_mm):
+    """Raises InputError if the memory cannot hold a volume once it is resampled.
+
+    Args:
+        volume: image, a `Volume`.
+        shape: (3,) of the part of it that is resampled, in any order of axes.
+        spacing_mm: (3,) to resample to, or None.
+    """
+    if spacing_mm is None:
+        return
+    growth = math.prod(volume.spacing_mm.tolist()) / math.prod(spacing_mm)
+    channels = math.prod(volume.array.shape[3:])
+    # Image and label of 4 bytes each are the least that there will be at once.
+    needed = math.prod(map(int, shape)) * growth * 4 * (channels + 1)
+    if needed > memory_bytes():
+        raise InputError(
+            f"{volume.path} is too large for a spacing of "
+            f"{' x '.join(f'{v:g}' for v in spacing_mm)} mm: its voxels of "
+            f"{' x '.join(f'{v:.4g}' for v in volume.spacing_mm)} mm would become "
+            f"{needed / 2**30:.1f} GiB, this machine has "
+            f"{memory_bytes() / 2**30:.1f} GiB"
+        )
+
+
 def memory_bytes():
     """Memory that this process may have; no limit where the system does not tell."""
     limits = [math.inf]

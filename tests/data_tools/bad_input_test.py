@@ -144,6 +144,24 @@ def test_spacing_out_of_all_proportion(folder):
     _refused(folder, "imagesTr/bad.nii.gz has the spacing 1 x 1 x 1e+09 mm")
 
 
+def test_volume_too_large_for_the_new_spacing(folder):
+    from data_tools.case_conversion import Recipe, convert_case
+    from tf_diffseg.preprocessing import VolumePreprocessor
+
+    _set_sform(folder.image, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
+    _set_sform(folder.label, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
+    dataset = open_dataset(folder.folder)
+    assert not [p for p in verify(dataset) if p.severity.value == "error"]
+    preprocessor = VolumePreprocessor(spacing_mm=(0.5, 1, 1))
+    config = preprocessor.get_config()
+    recipe = Recipe(dataset.label_values, 1, config, "float32", "")
+    with _without_allocating():
+        with pytest.raises(InputError) as raised:
+            convert_case(dataset.cases[0], recipe)
+    words = "bad.nii.gz is too large for a spacing of 0.5 x 1 x 1 mm", "900 x 900 x 900"
+    _is_one_line(str(raised.value), "case bad: ", *words)
+
+
 def test_singular_affine(folder):
     _set_sform(folder.label, [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0]])
     _refused(folder, "labelsTr/bad.nii.gz has a singular affine")
