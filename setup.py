@@ -51,7 +51,16 @@ setup(
     ],
     extras_require={
         # jax is the other Keras backend that the network is tested under.
-        "test": ["SimpleITK>=2.3", "jax>=0.4.30", "pytest>=8.0", "pytest-xdist>=3.5"],
+        "test": [
+            "SimpleITK>=2.3",
+            "jax>=0.4.30",
+            "pytest>=8.0",
+            "pytest-xdist>=3.5",
+            # Opens the converted data set.
+            "tensorflow-datasets>=4.9.8",
+        ],
+        # Conversion on a cluster. Wants protobuf below 7, as TensorFlow allows.
+        "beam": ["apache-beam>=2.60"],
         # .nrrd, .mha and DICOM series.
         "itk": ["SimpleITK>=2.3"],
         "dev": ["mypy>=1.10", "pre-commit>=3.5", "ruff>=0.6"],

@@ -125,18 +125,18 @@ class VolumePreprocessor:
 
     def get_config(self):
         """The constructor's arguments, JSON-able."""
-        if isinstance(self.intensity, Intensity):
-            scaling = (self.intensity.value, self.ct_window and list(self.ct_window))
-        else:
-            windows = [window and list(window) for window in self.ct_window]
-            scaling = ([kind.value for kind in self.intensity], windows)
-        return {
+        config = {
             "spacing_mm": self.spacing_mm and list(self.spacing_mm),
             "volume_shape": self.volume_shape and list(self.volume_shape),
-            "intensity": scaling[0],
-            "ct_window": scaling[1],
             "crop_to_foreground": self.crop_to_foreground,
         }
+        if isinstance(self.intensity, Intensity):
+            config["intensity"] = self.intensity.value
+            config["ct_window"] = self.ct_window and list(self.ct_window)
+        else:
+            config["intensity"] = [kind.value for kind in self.intensity]
+            config["ct_window"] = [window and list(window) for window in self.ct_window]
+        return config
 
     @property
     def keeps_values(self):

@@ -1,0 +1,32 @@
+"""Conversion without worker processes, for tests."""
+
+from data_tools.conversion import Options, convert
+from data_tools.open_dataset import open_dataset
+from data_tools.preprocessing_choice import Choice
+
+
+class InProcess:
+    """Runs tasks here, one after the other; see `worker_pool.WorkerPool`."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        return None
+
+    def run(self, function, tasks, unit=None, done=0):
+        """Results, in order."""
+        return map(function, tasks)
+
+
+def convert_here(folder, output_dir, fractions=None, preprocessing=None, **options):
+    """Converts a folder's data set; gives its manifest."""
+    dataset = open_dataset(folder)
+    return convert(
+        dataset,
+        output_dir,
+        fractions or {"train": 0.5, "test": 0.5},
+        Choice(channel_names=tuple(dataset.channel_names), **(preprocessing or {})),
+        InProcess(),
+        Options(**options),
+    )
