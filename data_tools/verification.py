@@ -161,6 +161,15 @@ def _examine_channels(case, volumes, num_channels, add):
             )
 
 
+def _distinct(array):
+    """Values that occur in an int32 array."""
+    low, high = int(array.min()), int(array.max())
+    if high - low >= 1 << 20:  # too many for a table
+        return np.unique(array).tolist()
+    counts = np.bincount((array - np.int32(low)).ravel())
+    return (low + np.flatnonzero(counts)).tolist()
+
+
 def _examine_label(label, label_values, add):
     """`(values that occur, sha256 of a label map that is not empty)`."""
     try:
@@ -170,7 +179,7 @@ def _examine_label(label, label_values, add):
         return None, None
     for note in notes:
         add("labels", note, Severity.WARNING)
-    found = frozenset(np.unique(array).tolist())
+    found = frozenset(_distinct(array))
     undeclared = sorted(found - set(label_values))
     if undeclared:
         add(

@@ -38,18 +38,24 @@ def _problems():
 
 
 def _print_table(problems):
-    rows = [("severity", "case", "check", "problem")] if problems else []
-    for problem in problems:
-        case = "-" if problem.uid is None else problem.uid
-        rows.append((problem.severity.value, case, problem.check, problem.message))
-    # What comes from file names and JSON may hold characters that no terminal shows.
-    rows = [[_printable(text) for text in row] for row in rows]
+    if not problems:
+        return
+    rows = [("severity", "case", "check", "problem")] + [
+        (
+            problem.severity.value,
+            "-" if problem.uid is None else _printable(problem.uid),
+            problem.check,
+            _printable(problem.message),
+        )
+        for problem in problems
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     for *row, message in rows:
         print("  ".join([*map(str.ljust, row, widths), message]))
 
 
 def _printable(text):
+    """What comes from file names and JSON may hold what no terminal shows."""
     return text if text.isprintable() else ascii(text)
 
 

@@ -122,7 +122,7 @@ def whole_numbers(path, array):
     if array.ndim != 3:
         size = "x".join(map(str, array.shape))
         raise InputError(f"{path} is {array.ndim}D ({size}), a label map must be 3D")
-    notes = ()
+    notes: tuple[str, ...] = ()
     if array.dtype.kind == "f":
         check_finite(path, array)
         rounded = np.rint(array)

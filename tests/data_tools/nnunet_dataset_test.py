@@ -1,6 +1,8 @@
 """Raw data sets of nnU-Net v2: found by content, read by their file names."""
 
 import json
+import subprocess
+import sys
 
 import nibabel as nib
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from data_tools.dataset import Region
 from data_tools.errors import InputError
+from data_tools.manifest import read_manifest
 from data_tools.open_dataset import open_dataset
 from data_tools.volume_files import read_case
 
@@ -137,3 +140,21 @@ def test_missing_folder_is_named(folder):
     (folder / "labelsTr").rename(folder / "labels")
     with pytest.raises(InputError, match="labelsTr cannot be listed: No such file"):
         open_dataset(folder)
+
+
+def test_regions_and_channels_reach_the_manifest(folder, tmp_path):
+    labels = {"background": 0, "whole": [1, 2, 3], "core": [2, 3]}
+    _write(folder, labels=labels, regions_class_order=[1, 2])
+    output = tmp_path / "out"
+    command = [sys.executable, "-m", "data_tools.convert_nifti", "--split=all=1"]
+    command += [f"--dataset_json={folder}", f"--output_dir={output}", "--num_workers=1"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "follows nnU-Net v2" in done.stdout.splitlines()[0]
+    manifest = read_manifest(output)
+    assert manifest.channel_names == ["T2", "ADC"]
+    assert manifest.label_values == [0, 1, 2, 3]
+    assert [
+        Region(**{**r, "label_values": tuple(r["label_values"])})
+        for r in manifest.regions
+    ] == list(open_dataset(folder).regions)

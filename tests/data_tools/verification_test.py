@@ -118,6 +118,16 @@ def test_voxels_that_are_wrong(msd_folder, image, label, expected):
     assert expected[2] in message
 
 
+def test_label_values_far_apart(msd_folder):
+    label = _label(2, 7).astype(np.int32)
+    label[-1, -1, -1] = 2**31 - 1
+    label[-1, -1, -2] = -(2**31)
+    msd_folder.add_case("a", label=label)
+    ((severity, _, check, message),) = _found(msd_folder.folder)
+    assert (severity, check) == ("error", "labels")
+    assert "undeclared label value -2147483648, 2147483647, declared" in message
+
+
 def test_empty_foreground_and_absent_class(msd_folder):
     msd_folder.add_case("a", label=_label())
     msd_folder.add_case("b", seed=1, label=_label(7))
