@@ -43,9 +43,14 @@ class Staging:
         """Folder that becomes the output."""
         return self.folder / "shards"
 
+    @property
+    def results(self):
+        """Folder where what runs the tasks may keep files of its own."""
+        return self.folder / "results"
+
     def make(self):
         """Makes the folders that are missing."""
-        for name in ("measured", "cases", "shards", "done"):
+        for name in ("measured", "cases", "shards", "done", "results"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
 
     def measures_path(self, key):
@@ -115,7 +120,7 @@ def staging_for(output_dir, overwrite=False):
         try:
             yield staging
         except BaseException:
-            if not any(staging.folder.glob("*/*.json")):
+            if not _has_begun(staging):
                 shutil.rmtree(staging.folder, ignore_errors=True)
             raise
         with writing(output_dir):
@@ -140,6 +145,10 @@ def _locked(output_dir, folder):
             if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 yield
                 return
+
+
+def _has_begun(staging):
+    return any(any(staging.folder.glob(f"{n}/*.json")) for n in ("measured", "cases"))
 
 
 def _remove_temporary(folder):

@@ -1,5 +1,6 @@
 """How a process that converts cases starts. Loads nothing heavy itself."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -30,6 +31,20 @@ def start_reader():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def use_one_thread():
+    """Has TensorFlow use one thread and no accelerator in this process.
+
+    Where it runs already it stays as it is: to whoever started it, sums in another
+    order matter less than an error.
+    """
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.set_visible_devices([], "GPU")
+
+
 def start_worker():
     """Sets a fresh process up: one thread, no accelerator, no interrupts.
 
@@ -40,8 +55,4 @@ def start_worker():
     # The parent has the log level of the user; errors come back as exceptions.
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     load_tensorflow()
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.set_visible_devices([], "GPU")
+    use_one_thread()

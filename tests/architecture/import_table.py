@@ -70,6 +70,8 @@ TABLE = {
         third_party=(
             *_TENSORFLOW,
             "absl",
+            # An extra: data_tools.convert_beam alone.
+            "apache_beam",
             "matplotlib",
             "nibabel",
             "scipy",

@@ -1,0 +1,46 @@
+r"""Converts a data set of medical volumes to shards on a cluster, by Apache Beam.
+
+    python -m data_tools.convert_beam \
+        --dataset_json=/shared/Task04_Hippocampus/dataset.json \
+        --output_dir=/shared/hippocampus --spacing_mm=1,1,1 \
+        --beam_options="--runner=FlinkRunner --flink_master=host:8081"
+
+Takes the flags of `data_tools.convert_nifti` and writes the same shards, bit for bit.
+The data and `--output_dir` must lie where all machines see them under the same path,
+and this package must be installed on all of them. See docs/data.md.
+"""
+
+import shlex
+
+from absl import flags
+
+from data_tools import command_line
+from data_tools.conversion_flags import convert_with
+from data_tools.errors import InputError
+
+_BEAM_OPTIONS = flags.DEFINE_string(
+    "beam_options",
+    "--runner=DirectRunner",
+    "Options of Beam and its runner, as its documentation gives them.",
+)
+
+
+def _workers():
+    try:
+        import apache_beam  # noqa: F401 is there at all
+    except ImportError as error:
+        raise InputError(
+            "data_tools.convert_beam needs Apache Beam: pip install 'tf_diffseg[beam]'"
+        ) from error
+    from data_tools.beam_workers import BeamWorkers
+
+    return BeamWorkers(shlex.split(_BEAM_OPTIONS.value))
+
+
+def main(_):
+    """Converts the data set that the flags name."""
+    convert_with(_workers)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

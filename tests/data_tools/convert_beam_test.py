@@ -1,0 +1,59 @@
+"""Beam writes what `convert_nifti` writes, bit for bit."""
+
+import importlib.util
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+needs_beam = pytest.mark.skipif(
+    importlib.util.find_spec("apache_beam") is None,
+    reason="Apache Beam is not installed; its protobuf may want its own environment",
+)
+
+
+def _run(module, *arguments):
+    command = [sys.executable, "-m", f"data_tools.{module}", *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def _contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@needs_beam
+def test_same_bytes_as_by_processes(toy_folder, tmp_path):
+    flags = [f"--dataset_json={toy_folder.dataset_json}", "--spacing_mm=auto"]
+    flags += ["--split=train=0.5,test=0.5", "--num_shards=3", "--intensity=percentile"]
+    done = _run("convert_beam", f"--output_dir={tmp_path / 'beam'}", *flags)
+    assert done.returncode == 0, done.stderr
+    done = _run("convert_nifti", f"--output_dir={tmp_path / 'nifti'}", *flags)
+    assert done.returncode == 0, done.stderr
+    assert _contents(tmp_path / "beam") == _contents(tmp_path / "nifti")
+    assert not list(tmp_path.glob(".*"))
+
+
+@needs_beam
+def test_a_bad_case_is_one_line(msd_folder, tmp_path):
+    msd_folder.add_case("bad", image=np.full((8, 9, 10), np.nan, np.float32))
+    flags = [f"--dataset_json={msd_folder.dataset_json}", "--split=train=1"]
+    done = _run("convert_beam", f"--output_dir={tmp_path / 'out'}", *flags)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: case bad: ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_beam_it_says_how_to_get_it(toy_folder, tmp_path):
+    code = "import sys; sys.modules['apache_beam'] = None\n"
+    code += "from data_tools import command_line, convert_beam\n"
+    code += "command_line.run(convert_beam.main)"
+    flags = [f"--dataset_json={toy_folder.dataset_json}", f"--output_dir={tmp_path}/o"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *flags], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "error: data_tools.convert_beam needs Apache Beam: "
+        "pip install 'tf_diffseg[beam]'"
+    )
