@@ -1,6 +1,8 @@
 r"""Measures speed on this machine.
 
     python -m experiments.benchmark --suite=train_step [--json=FILE]
+    python -m experiments.benchmark --suite=input_pipeline [--data_dir=SHARDS]
+    python -m experiments.benchmark --suite=input_memory [--data_dir=SHARDS]
 
 Figures are medians of several runs. Shares of the matrix product rate compare with
 what the same machine does in the same minute, so they carry over to others.
@@ -11,12 +13,21 @@ import json
 from absl import flags
 
 from data_tools import command_line
+from data_tools.errors import InputError
+from data_tools.manifest import read_manifest
 from data_tools.quiet import load_tensorflow
 from experiments.output_path import output_file
 
-_SUITES = ("train_step",)
+_SUITES = ("train_step", "input_pipeline", "input_memory")
+_OF_DATA = ("input_pipeline", "input_memory")
 _SUITE = flags.DEFINE_enum("suite", "train_step", _SUITES, "What to measure.")
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to as JSON.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir",
+    None,
+    "Folder that data_tools.convert_nifti wrote, for the suites of the input; random "
+    "volumes by default.",
+)
 _REPEATS = flags.DEFINE_integer("repeats", 7, "Timed runs of each part.", lower_bound=1)
 
 
@@ -24,11 +35,18 @@ def main(argv):
     """Runs one suite and shows its table."""
     del argv
     json_path = _JSON.value and output_file("json", _JSON.value)
+    if _DATA_DIR.value is not None:
+        if _SUITE.value not in _OF_DATA:
+            raise InputError(f"--data_dir does not apply to --suite={_SUITE.value}")
+        read_manifest(_DATA_DIR.value)
     load_tensorflow()
-    from experiments.benchmarks import train_step
+    from experiments.benchmarks import input_memory, input_pipeline, train_step
 
-    suite = {"train_step": train_step}[_SUITE.value]
-    figures = suite.run(_REPEATS.value)
+    if _SUITE.value == "train_step":
+        figures = train_step.run(_REPEATS.value)
+    else:
+        suite = {"input_pipeline": input_pipeline, "input_memory": input_memory}
+        figures = suite[_SUITE.value].run(_REPEATS.value, _DATA_DIR.value)
     width = max(map(len, figures))
     for name, value in figures.items():
         text = f"{value:.4g}" if isinstance(value, float) else str(value)

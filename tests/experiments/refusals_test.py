@@ -58,6 +58,8 @@ def _refusal(module, **flag_values):
         ("export", {"model_dir": "y", "export_dir": "z"}, "=y holds no config.json"),
         ("segment", {"model": "m", "input": "i.nii", "output": "o.nii"}, "--model=m"),
         ("benchmark", {"suite": "nope"}, "suite"),
+        ("benchmark", {"data_dir": "x"}, "--data_dir does not apply to --suite=train"),
+        ("benchmark", {"suite": "input_memory", "data_dir": "x"}, "no folder x"),
         ("benchmark", {"json": "."}, "--json=. is a folder"),
         (
             "train",

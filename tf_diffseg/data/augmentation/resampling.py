@@ -40,18 +40,22 @@ def resample(
     static_shape = label.shape if shape is None else _static(shape)
     shape = volume_shape if shape is None else tf.convert_to_tensor(shape)
 
-    source = _source_voxels(
-        spacing_mm, matrix, tf.convert_to_tensor(shift_mm), start, shape
-    )
-    if displacement_mm is not None:
-        source = [
-            source[axis] + displacement_mm[axis] / spacing_mm[axis] for axis in range(3)
-        ]
+    half = (tf.cast(shape, tf.float32) - 1.0) / 2.0
+    inverse = tf.linalg.inv(matrix)
+    # From voxels to mm from the centre, back through the matrix, and to voxels again.
+    backward = inverse * spacing_mm[tf.newaxis] / spacing_mm[:, tf.newaxis]
+    centre = tf.cast(start, tf.float32) + half
+    centre -= tf.linalg.matvec(inverse, tf.convert_to_tensor(shift_mm)) / spacing_mm
+
     # Only what is read is worth preparing: a patch may be a small part of a volume.
-    low = [tf.cast(tf.floor(tf.reduce_min(places)), tf.int32) for places in source]
-    high = [tf.cast(tf.floor(tf.reduce_max(places)), tf.int32) for places in source]
-    low = tf.clip_by_value(tf.stack(low), 0, volume_shape - 1)
-    high = tf.clip_by_value(tf.stack(high) + 1, low, volume_shape - 1)
+    reach = tf.linalg.matvec(tf.abs(backward), half)
+    if displacement_mm is not None:
+        farthest = tf.reduce_max(tf.abs(displacement_mm), axis=[1, 2, 3])
+        reach += farthest / spacing_mm
+    low = tf.cast(tf.floor(centre - reach), tf.int32)
+    high = tf.cast(tf.floor(centre + reach), tf.int32) + 1
+    low = tf.clip_by_value(low, 0, volume_shape - 1)
+    high = tf.clip_by_value(high, low, volume_shape - 1)
     kept = high + 1 - low
     part = tf.slice(image, tf.pad(low, [[0, 1]]), [*tf.unstack(kept), -1])
     part_label = tf.slice(label, low, kept)
@@ -63,12 +67,14 @@ def resample(
     channels = channels_first(part - darkest)
     channels = tf.pad(channels, [[0, 0], *around])
     part_label = tf.pad(part_label, around)
+    source = _source_voxels(backward, centre - tf.cast(low - 1, tf.float32), half)
+    if displacement_mm is not None:
+        source = [
+            source[axis] + displacement_mm[axis] / spacing_mm[axis] for axis in range(3)
+        ]
     limit = tf.cast(kept, tf.float32) + 1.0
-    offset = tf.cast(low, tf.float32) - 1.0
     source = [
-        tf.clip_by_value(
-            tf.reshape(source[axis] - offset[axis], [-1]), 0.0, limit[axis]
-        )
+        tf.clip_by_value(tf.reshape(source[axis], [-1]), 0.0, limit[axis])
         for axis in range(3)
     ]
     new_image = _linear(channels, source) + darkest[:, tf.newaxis]
@@ -121,20 +127,18 @@ def _static(shape):
     return [None] * 3 if static is None else [int(size) for size in static]
 
 
-def _source_voxels(spacing_mm, matrix, shift_mm, start, shape):
-    """Where in the volume each voxel of the box is read: three floats (x, y, z)."""
-    half = (tf.cast(shape, tf.float32) - 1.0) / 2.0
-    centre = tf.cast(start, tf.float32) + half
-    inverse = tf.linalg.inv(matrix)
-    # From voxels to mm from the centre, back through the matrix, and to voxels again.
-    backward = inverse * spacing_mm[tf.newaxis] / spacing_mm[:, tf.newaxis]
-    origin = centre - tf.linalg.matvec(inverse, shift_mm) / spacing_mm
-    x, y, z = (
-        tf.range(tf.cast(shape[axis], tf.float32)) - half[axis] for axis in range(3)
-    )
+def _source_voxels(backward, centre, half):
+    """Where each voxel of a box is read: three floats (x, y, z).
+
+    Args:
+        backward: float (3, 3), from voxels of the box to voxels of the volume.
+        centre: float (3,), where the centre of the box is read.
+        half: float (3,), the last voxel of the box, counted from its centre.
+    """
+    x, y, z = (tf.range(-half[axis], half[axis] + 0.5) for axis in range(3))
     # A sum of one term per axis: no (voxels, 3) matrix product is needed.
     return [
-        ((backward[axis, 0] * x + origin[axis])[:, tf.newaxis] + backward[axis, 1] * y)[
+        ((backward[axis, 0] * x + centre[axis])[:, tf.newaxis] + backward[axis, 1] * y)[
             :, :, tf.newaxis
         ]
         + backward[axis, 2] * z

@@ -1,0 +1,45 @@
+"""Whether the input pipeline's memory grows with the number of cases.
+
+    python -m experiments.benchmark --suite=input_memory --data_dir=SHARDS
+
+streams one shard of the training cases and then all of them, in a process each, and
+gives the peak memory of both. Without --data_dir twelve random volumes of 192x192x128
+are used.
+"""
+
+import json
+import subprocess
+import sys
+
+from experiments.benchmarks.example_shards import example_shards
+
+
+def run(repeats, data_dir=None):
+    """Measures the peak memory of one epoch.
+
+    Args:
+        repeats: epochs that each process streams.
+        data_dir: folder of shards, or None.
+
+    Returns:
+        Dict of figures.
+    """
+    with example_shards(data_dir, (192, 192, 128), 12) as shards:
+        one = _stream(shards.paths[:1], repeats)
+        every = _stream(shards.paths, repeats)
+    return {
+        "volume": "x".join(map(str, shards.shape)),
+        "one_shard_cases": one["cases"],
+        "all_shards_cases": every["cases"],
+        "before_streaming_mb": one["before_mb"],
+        "one_shard_peak_mb": one["peak_mb"],
+        "all_shards_peak_mb": every["peak_mb"],
+        "peak_all_over_one": every["peak_mb"] / one["peak_mb"],
+    }
+
+
+def _stream(paths, epochs):
+    module = "experiments.benchmarks.stream_shards"
+    command = [sys.executable, "-m", module, str(epochs), *paths]
+    process = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    return json.loads(process.stdout.splitlines()[-1])

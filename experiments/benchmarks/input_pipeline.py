@@ -1,0 +1,183 @@
+"""The input pipeline: how fast it is, what it costs where, whether the trainer waits.
+
+    python -m experiments.benchmark --suite=input_pipeline --data_dir=SHARDS
+
+Without --data_dir random volumes of 40x56x40 are used. Where MONAI can be imported,
+the same augmentation by MONAI takes turns with ours.
+"""
+
+import importlib.util
+import statistics
+import time
+
+import keras
+import tensorflow as tf
+
+from experiments.augmentation_config import AugmentationConfig
+from experiments.benchmarks.example_shards import example_shards
+from tf_diffseg.data.input_pipeline import training_dataset
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+
+BATCH_SIZE = 2
+NUM_CHANNELS = (16, 32, 64, 128)
+_BATCHES_PER_RUN = 40
+_STEPS_PER_RUN = 5
+_STEPS = (
+    "affine", "elastic", "noise", "blur", "brightness", "contrast", "low_resolution",
+    "gamma", "flip",
+)  # fmt: skip
+# What both libraries have, every time.
+COMPARED = {
+    "affine_probability": 1.0,
+    "gamma_probability": 1.0,
+    "noise_probability": 1.0,
+    "flip_axes": "x",
+}
+
+
+def run(repeats, data_dir=None):
+    """Times the pipeline alone, each step of augmentation, and training with it.
+
+    Args:
+        repeats: timed runs of each.
+        data_dir: folder of shards, whose training cases are taken whole, or None.
+
+    Returns:
+        Dict of figures. Times per example are of processor time: with several
+        examples at once they do not add up to the time that passes.
+    """
+    with example_shards(data_dir) as shards:
+        figures = {
+            "cases": shards.num_examples,
+            "volume": "x".join(map(str, shards.shape)),
+            "channels": shards.num_channels,
+        }
+        figures |= _pipeline_figures(shards, repeats)
+        figures |= _monai_figures(shards, repeats)
+        figures |= _training_figures(shards, repeats)
+    return figures
+
+
+def _dataset(shards, **augmentation):
+    return training_dataset(
+        shards.paths, shards.num_examples, shards.shape, BATCH_SIZE, **augmentation
+    )
+
+
+def _timed_run(dataset, num_batches):
+    """(seconds, processor seconds) of an example, once the pipeline runs."""
+    batches = iter(dataset)
+    next(batches)
+    started, cpu_started = time.perf_counter(), time.process_time()
+    for _ in range(num_batches):
+        next(batches)
+    num_examples = num_batches * BATCH_SIZE
+    return (
+        (time.perf_counter() - started) / num_examples,
+        (time.process_time() - cpu_started) / num_examples,
+    )
+
+
+def _medians(datasets, repeats):
+    """Median of `_timed_run` of datasets that take turns, by name."""
+    runs = {name: [] for name in datasets}
+    for repeat in range(repeats + 1):
+        for name, dataset in datasets.items():
+            result = _timed_run(dataset, _BATCHES_PER_RUN)
+            if repeat:
+                runs[name].append(result)
+    return {
+        name: tuple(statistics.median(column) for column in zip(*results, strict=True))
+        for name, results in runs.items()
+    }
+
+
+def _pipeline_figures(shards, repeats):
+    defaults = {**AugmentationConfig().augmentation(), "flip_axes": "x"}
+    datasets = {"full": _dataset(shards, **defaults), "read": _dataset(shards)}
+    for step in _STEPS:
+        one = (
+            {"flip_axes": "x", "flip_probability": 1.0}
+            if step == "flip"
+            else {f"{step}_probability": 1.0}
+        )
+        datasets[step] = _dataset(shards, **one)
+    medians = _medians(datasets, repeats)
+    read_cpu = medians["read"][1]
+    figures = {
+        "full_examples_per_s": 1.0 / medians["full"][0],
+        "read_examples_per_s": 1.0 / medians["read"][0],
+        "full_cpu_ms": 1e3 * medians["full"][1],
+        "read_cpu_ms": 1e3 * read_cpu,
+    }
+    costs = {}
+    for step in _STEPS:
+        cost = 1e3 * (medians[step][1] - read_cpu)
+        figures[f"{step}_cpu_ms"] = cost
+        costs[step] = cost * defaults[f"{step}_probability"]
+    figures["costliest_at_its_probability"] = max(costs, key=costs.get)
+    return figures
+
+
+def _monai_figures(shards, repeats):
+    if importlib.util.find_spec("monai") is None:
+        return {"monai": "is not installed, so it is not compared"}
+    from experiments.benchmarks.monai_process import MonaiProcess
+
+    rows = []
+    dataset = _dataset(shards, **COMPARED)
+    num_examples = _BATCHES_PER_RUN * BATCH_SIZE
+    with MonaiProcess(shards, 0) as alone, MonaiProcess(shards, 2) as with_workers:
+        for _ in range(repeats + 1):
+            ours, ours_cpu = _timed_run(dataset, _BATCHES_PER_RUN)
+            _, theirs_cpu = alone.timed_run(num_examples)
+            theirs, _ = with_workers.timed_run(num_examples)
+            rows.append((ours, ours_cpu, theirs, theirs_cpu))
+    # The first warms up. Ratios are of runs side by side, so that other work on the
+    # machine falls on both.
+    columns = [*zip(*rows[1:], strict=True)]
+    ours, ours_cpu, theirs, theirs_cpu = map(statistics.median, columns)
+    return {
+        "compared_examples_per_s": 1.0 / ours,
+        "monai_2_workers_examples_per_s": 1.0 / theirs,
+        "times_monai": statistics.median(row[2] / row[0] for row in rows[1:]),
+        "compared_cpu_ms": 1e3 * ours_cpu,
+        "monai_cpu_ms": 1e3 * theirs_cpu,
+        "times_less_cpu_than_monai": statistics.median(
+            row[3] / row[1] for row in rows[1:]
+        ),
+    }
+
+
+def _training_figures(shards, repeats):
+    model = DiffusionUNet3D(
+        shards.num_classes, shards.num_channels, num_channels=NUM_CHANNELS
+    )
+    model.compile(keras.optimizers.AdamW(1e-3))
+    dataset = _dataset(
+        shards, **{**AugmentationConfig().augmentation(), "flip_axes": "x"}
+    )
+    batches = iter(dataset)
+    cached = next(batches)
+    step = tf.function(model.train_step, jit_compile=model.jit_compile)
+
+    def seconds(next_batch):
+        # A full buffer before and after: what is measured is what goes through it.
+        time.sleep(0.3)
+        started = time.perf_counter()
+        for _ in range(_STEPS_PER_RUN):
+            step(next_batch())["loss"].numpy()
+        return (time.perf_counter() - started) / _STEPS_PER_RUN
+
+    seconds(lambda: cached)
+    pairs = [
+        (seconds(lambda: cached), seconds(lambda: next(batches)))
+        for _ in range(repeats)
+    ]
+    return {
+        "step_with_cached_batch_s": statistics.median(pair[0] for pair in pairs),
+        "step_with_pipeline_s": statistics.median(pair[1] for pair in pairs),
+        "step_pipeline_over_cached": statistics.median(
+            with_pipeline / cached for cached, with_pipeline in pairs
+        ),
+    }

@@ -1,0 +1,40 @@
+"""Streams shards through the training pipeline and prints its peak memory as JSON.
+
+python -m experiments.benchmarks.stream_shards EPOCHS SHARD...
+"""
+
+import json
+import resource
+import sys
+
+from data_tools.quiet import load_tensorflow
+
+PATCH_SHAPE = (96, 96, 96)
+BATCH_SIZE = 2
+
+
+def peak_mb():
+    """Most memory that this process has had, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in KiB, macOS in bytes.
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def main(epochs, paths):
+    """Reads every batch of some epochs."""
+    load_tensorflow()
+    from experiments.train_config import TrainConfig
+    from tf_diffseg.data import index_shards, steps_per_epoch, training_dataset
+
+    cases = len(index_shards(paths))
+    before_mb = peak_mb()
+    dataset = training_dataset(
+        paths, cases, PATCH_SHAPE, BATCH_SIZE, **TrainConfig().pipeline_arguments()
+    )
+    for _ in dataset.take(epochs * steps_per_epoch(cases, BATCH_SIZE)):
+        pass
+    print(json.dumps({"cases": cases, "before_mb": before_mb, "peak_mb": peak_mb()}))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])
