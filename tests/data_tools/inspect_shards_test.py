@@ -1,0 +1,114 @@
+"""What is in the shards is told, drawn and checked to the last byte."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from data_tools import shard_inspection
+from data_tools.manifest import read_manifest
+from tests.data_tools.in_process import convert_here
+
+
+@pytest.fixture(scope="module", params=["", "GZIP"])
+def converted(request, toy_folder, tmp_path_factory):
+    output = tmp_path_factory.mktemp("converted") / "toy"
+    convert_here(toy_folder.folder, output, num_shards=2, compression=request.param)
+    return output
+
+
+@pytest.fixture
+def copy(converted, tmp_path):
+    """A copy that a test may damage."""
+    return shutil.copytree(converted, tmp_path / "copy")
+
+
+def _problems(folder):
+    return shard_inspection.verify(folder, read_manifest(folder)).problems
+
+
+def _change(folder, change):
+    fields = json.loads((folder / "manifest.json").read_text())
+    change(fields)
+    (folder / "manifest.json").write_text(json.dumps(fields))
+
+
+def test_what_was_written_is_right(converted):
+    manifest = read_manifest(converted)
+    found = shard_inspection.verify(converted, manifest)
+    assert (found.num_cases, found.problems) == (9, [])
+
+
+def test_every_byte_counts(copy):
+    path = next(copy.glob("*-test.tfrecord-00000-*"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    checksum, record, *_ = _problems(copy)
+    assert f"{path} has the SHA-256 " in checksum
+    assert f"{path}, record " in record and "cannot be read" in record
+
+
+def test_a_truncated_shard(copy):
+    path = next(copy.glob("*-test.tfrecord-00000-*"))
+    path.write_bytes(path.read_bytes()[:-20])
+    problems = "\n".join(_problems(copy))
+    assert "cannot be read" in problems and "readable cases" in problems
+
+
+def test_a_shard_that_is_gone_and_one_too_many(copy):
+    path = next(copy.glob("*-test.tfrecord-00000-*"))
+    stray = path.with_name(path.name.replace("00000-of", "00007-of"))
+    path.rename(stray)
+    assert _problems(copy) == [
+        f"{path} does not exist",
+        f"{stray} is not in manifest.json",
+    ]
+
+
+def test_cases_in_another_order(copy):
+    _change(copy, lambda fields: fields["splits"]["test"]["uids"].reverse())
+    assert any("holds other cases than" in problem for problem in _problems(copy))
+
+
+def test_a_class_too_many(copy):
+    def forget(fields):
+        fields["class_names"].pop(), fields["label_values"].pop()
+
+    _change(copy, forget)
+    assert any("label holds class 2, there are 2" in p for p in _problems(copy))
+
+
+def test_counts_that_do_not_add_up(copy):
+    _change(copy, lambda fields: fields["splits"]["test"]["uids"].append("more"))
+    assert any("lists" in p and "its shards" in p for p in _problems(copy))
+
+
+def test_a_picture_of_every_case(converted, tmp_path):
+    manifest = read_manifest(converted)
+    pictures = list(shard_inspection.preview(converted, manifest, tmp_path))
+    assert sorted(path.stem for path in pictures) == [f"toy_{i:02d}" for i in range(9)]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+
+
+def _run(folder, *flags):
+    command = [sys.executable, "-m", "data_tools.inspect_shards"]
+    return subprocess.run(
+        [*command, f"--data_dir={folder}", *flags], capture_output=True, text=True
+    )
+
+
+def test_command_ends_with_0_or_1(copy, tmp_path):
+    done = _run(copy, "--verify", f"--preview={tmp_path / 'pictures'}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "toy_data-train.tfrecord-00000-of-00002" in done.stdout
+    assert "cases of split train" in done.stdout
+    assert "verified: all checksums, counts and 9 cases are right" in done.stdout
+    assert done.stdout.endswith(f"9 pictures in {tmp_path / 'pictures'}\n")
+    next(copy.glob("*-test.tfrecord-00000-*")).unlink()
+    done = _run(copy, "--verify")
+    assert done.returncode == 1
+    assert done.stderr == f"error: 1 problem(s) in {copy}, listed above\n"
+    assert "does not exist" in done.stdout
