@@ -37,6 +37,7 @@ setup(
             "experiments.*",
         ]
     ),
+    package_data={"experiments": ["report_page/*"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
         "absl-py>=2.0",
@@ -64,6 +65,8 @@ setup(
         # .nrrd, .mha and DICOM series.
         "itk": ["SimpleITK>=2.3"],
         "dev": ["mypy>=1.10", "pre-commit>=3.5", "ruff>=0.6"],
+        # Opens the report of an evaluation in Chromium, which the system brings.
+        "browser": ["selenium>=4.20"],
         # What metrics are held against; MONAI needs PyTorch, whose CPU build will do.
         "oracle": ["monai>=1.4", "surface-distance>=0.1", "torch>=2.4"],
         "gpu": ["tensorflow[and-cuda]>=2.20,<3"],

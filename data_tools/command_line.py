@@ -54,8 +54,12 @@ def _log_warnings_only():
         logging.set_verbosity(logging.WARNING)
 
 
-def run(main):
+def run(main, takes_arguments=False):
     """Runs `main(argv)` under absl and exits the process.
+
+    Args:
+        main: function of the list of arguments, the program's name first.
+        takes_arguments: whether there may be others than flags.
 
     `InputError` becomes one line on stderr and exit code 1, an interrupt exit
     code 130, SIGTERM exit code 143, each after every `finally` has run; every
@@ -64,7 +68,7 @@ def run(main):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
     def main_without_traceback(argv):
-        if len(argv) > 1:
+        if len(argv) > 1 and not takes_arguments:
             raise app.UsageError(f"expected flags only, got {argv[1:]}")
         _log_warnings_only()
         try:

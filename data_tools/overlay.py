@@ -1,4 +1,7 @@
-"""A picture of one case: three planes with the true and predicted outlines."""
+"""A picture of one case: three planes with the true and predicted outlines.
+
+Below them, where it is given, how unsure the prediction is.
+"""
 
 import pathlib
 
@@ -22,6 +25,11 @@ def foreground_centre(label):
     return tuple(int(value) for value in np.rint(foreground.mean(axis=0)))
 
 
+def class_colour(class_id):
+    """Colour of a foreground class, as #rrggbb; they repeat after ten classes."""
+    return _COLOURS[(class_id - 1) % len(_COLOURS)]
+
+
 def save_overlay(
     path,
     image,
@@ -30,23 +38,32 @@ def save_overlay(
     spacing_mm=(1.0, 1.0, 1.0),
     class_names=None,
     title=None,
+    uncertainty=None,
+    largest_uncertainty=None,
+    dpi=110,
+    **format_options,
 ):
-    """Draws an image with outlines, true dashed and predicted solid, to PNG.
+    """Draws an image with outlines, true dashed and predicted solid.
 
     The planes go through the centre of the foreground of `ground_truth`, or of
     `predicted` where that is not given.
 
     Args:
-        path: PNG file to write; its folder is made.
+        path: file to write, of a type that matplotlib knows by its ending; its folder
+            is made. Or a binary file object.
         image: (x, y, z) or (x, y, z, c), of which the first channel is shown.
         ground_truth: integer class ids (x, y, z), or None.
         predicted: integer class ids (x, y, z), or None.
         spacing_mm: (x, y, z) voxel size, for the aspect.
         class_names: name per class id, background first; None numbers them.
         title: one line above, or None.
+        uncertainty: float (x, y, z), not negative, shown in a second row; or None.
+        largest_uncertainty: what has the brightest colour; by default its maximum.
+        dpi: pixels per inch of a picture that is 12 inches wide.
+        **format_options: of matplotlib's `savefig`, as format and pil_kwargs.
 
     Raises:
-        ValueError: if a label does not have the image's shape.
+        ValueError: if a label or the uncertainty does not have the image's shape.
     """
     # Not pyplot: this neither needs a display nor keeps figures.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -63,33 +80,44 @@ def save_overlay(
         )
         if label is not None
     ]
-    for name, label, _ in outlines:
-        if label.shape != image.shape:
+    volumes = [(name, label) for name, label, _ in outlines]
+    if uncertainty is not None:
+        uncertainty = np.asarray(uncertainty, np.float32)
+        volumes.append(("uncertainty", uncertainty))
+    for name, volume in volumes:
+        if volume.shape != image.shape:
             raise ValueError(
-                f"{name} must have the image's shape {image.shape}, got {label.shape}"
+                f"{name} must have the image's shape {image.shape}, got {volume.shape}"
             )
     shown = outlines[0][1] if outlines else np.zeros(image.shape, int)
     centre = foreground_centre(shown)
     size_mm = np.multiply(image.shape, spacing_mm)
     widths = [size_mm[across] for _, across, _ in _PLANES]
     height = max(size_mm[up] for _, _, up in _PLANES)
+    num_rows = 1 if uncertainty is None else 2
     figure = Figure(
-        figsize=(12.0, 12.0 * height / sum(widths) + 1.3),
+        figsize=(12.0, num_rows * 12.0 * height / sum(widths) + 1.3),
         facecolor=_BACKGROUND,
         layout="constrained",
     )
     figure.get_layout_engine().set(h_pad=0.1, w_pad=0.08)
     FigureCanvasAgg(figure)
-    axes = figure.subplots(1, 3, width_ratios=widths)
+    axes = figure.subplots(num_rows, 3, width_ratios=widths, squeeze=False)
     window = np.percentile(image, (0.5, 99.7))
-    for cut, (axis, plane) in enumerate(zip(axes, _PLANES, strict=True)):
+    for cut, (axis, plane) in enumerate(zip(axes[0], _PLANES, strict=True)):
         _draw_plane(axis, image, outlines, spacing_mm, window, cut, centre, plane)
+    if uncertainty is not None:
+        largest = largest_uncertainty or max(float(uncertainty.max()), 1e-6)
+        _draw_uncertainty(
+            axes[1], image, uncertainty, largest, spacing_mm, window, centre
+        )
     class_ids = sorted({int(c) for _, lab, _ in outlines for c in np.unique(lab)} - {0})
     _draw_legend(figure, outlines, class_ids, class_names)
     if title:
         figure.suptitle(title, color=_TEXT, fontsize=15, fontweight="bold")
-    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, facecolor=_BACKGROUND)
+    if not hasattr(path, "write"):
+        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=dpi, facecolor=_BACKGROUND, **format_options)
 
 
 def save_overlay_rows(path, rows, spacing_mm=(1.0, 1.0, 1.0), class_names=None):
@@ -137,8 +165,28 @@ def save_overlay_rows(path, rows, spacing_mm=(1.0, 1.0, 1.0), class_names=None):
     figure.savefig(path, dpi=110, facecolor=_BACKGROUND)
 
 
-def _colour(class_id):
-    return _COLOURS[(class_id - 1) % len(_COLOURS)]
+def _draw_uncertainty(axes, image, uncertainty, largest, spacing_mm, window, centre):
+    """The same planes, without outlines and with the uncertainty over the image."""
+    for cut, (axis, plane) in enumerate(zip(axes, _PLANES, strict=True)):
+        _draw_plane(axis, image, [], spacing_mm, window, cut, centre, plane)
+        section = np.take(uncertainty, centre[cut], axis=cut).T
+        shown = axis.imshow(
+            section,
+            cmap="inferno",
+            vmin=0.0,
+            vmax=largest,
+            # Where it is certain, the image shows.
+            alpha=np.clip(section / largest * 2.0, 0.0, 0.85),
+            origin="lower",
+            extent=axis.images[0].get_extent(),
+            interpolation="nearest",
+        )
+        axis.set_title("")
+    bar = axes[-1].figure.colorbar(shown, ax=list(axes), fraction=0.02, pad=0.01)
+    bar.solids.set_alpha(1.0)
+    bar.set_label("uncertainty", color=_TEXT, fontsize=11)
+    bar.ax.tick_params(colors=_TEXT, labelsize=9)
+    bar.outline.set_visible(False)
 
 
 def _draw_plane(axis, image, outlines, spacing_mm, window, cut, centre, plane):
@@ -163,7 +211,7 @@ def _draw_plane(axis, image, outlines, spacing_mm, window, cut, centre, plane):
                 y,
                 section == class_id,
                 levels=[0.5],
-                colors=[_colour(int(class_id))],
+                colors=[class_colour(int(class_id))],
                 linewidths=1.8,
                 linestyles=[style],
             )
@@ -176,7 +224,7 @@ def _draw_legend(figure, outlines, class_ids, class_names):
 
     handles = [
         Line2D(
-            [], [], color=_colour(c), linewidth=5, solid_capstyle="round",
+            [], [], color=class_colour(c), linewidth=5, solid_capstyle="round",
             label=class_names[c] if class_names else f"class {c}",
         )
         for c in class_ids

@@ -1,6 +1,7 @@
 r"""Measures speed on this machine.
 
     python -m experiments.benchmark --suite=train_step [--json=FILE]
+    python -m experiments.benchmark --suite=inference
     python -m experiments.benchmark --suite=input_pipeline [--data_dir=SHARDS]
     python -m experiments.benchmark --suite=input_memory [--data_dir=SHARDS]
 
@@ -18,7 +19,7 @@ from data_tools.manifest import read_manifest
 from data_tools.quiet import load_tensorflow
 from experiments.output_path import output_file
 
-_SUITES = ("train_step", "input_pipeline", "input_memory")
+_SUITES = ("train_step", "inference", "input_pipeline", "input_memory")
 _OF_DATA = ("input_pipeline", "input_memory")
 _SUITE = flags.DEFINE_enum("suite", "train_step", _SUITES, "What to measure.")
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to as JSON.")
@@ -40,13 +41,19 @@ def main(argv):
             raise InputError(f"--data_dir does not apply to --suite={_SUITE.value}")
         read_manifest(_DATA_DIR.value)
     load_tensorflow()
-    from experiments.benchmarks import input_memory, input_pipeline, train_step
+    from experiments.benchmarks import (
+        inference,
+        input_memory,
+        input_pipeline,
+        train_step,
+    )
 
-    if _SUITE.value == "train_step":
-        figures = train_step.run(_REPEATS.value)
-    else:
+    if _SUITE.value in _OF_DATA:
         suite = {"input_pipeline": input_pipeline, "input_memory": input_memory}
         figures = suite[_SUITE.value].run(_REPEATS.value, _DATA_DIR.value)
+    else:
+        suite = {"train_step": train_step, "inference": inference}
+        figures = suite[_SUITE.value].run(_REPEATS.value)
     width = max(map(len, figures))
     for name, value in figures.items():
         text = f"{value:.4g}" if isinstance(value, float) else str(value)

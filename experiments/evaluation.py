@@ -1,61 +1,82 @@
-"""Scores of a model on the cases of a split."""
+"""Scores of trained models on the cases of a split."""
 
 import dataclasses
+import functools
 import sys
 
 import numpy as np
 import tensorflow as tf
 import tqdm
+from scipy import stats
 
+from data_tools.manifest import read_manifest
+from experiments.inference_options import InferenceOptions
 from experiments.shard_errors import named_shard_errors
+from experiments.trained_models import TrainedModels
 from tf_diffseg.data.input_pipeline import evaluation_dataset
-from tf_diffseg.inference import Segmenter, mean_over_samples
-from tf_diffseg.metrics import dice_score, surface_metrics
-from tf_diffseg.preprocessing import VolumePreprocessor
+from tf_diffseg.inference import PostProcessing
+from tf_diffseg.metrics import CaseMetrics, case_metrics, dice_score
+
+TOLERANCES_MM = (1.0, 2.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class CaseVolumes:
-    """What is drawn of a case.
+    """What is drawn of a case, on the network's grid.
 
     Attributes:
         image: float32 [x, y, z, channels], preprocessed.
         spacing_mm: [3], of that grid.
         ground_truth: class ids [x, y, z] on that grid.
         predicted: class ids [x, y, z] on that grid.
+        entropy: float32 [x, y, z], how unsure the prediction is, in nats.
     """
 
     image: np.ndarray
     spacing_mm: np.ndarray
     ground_truth: np.ndarray
     predicted: np.ndarray
+    entropy: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
 class CaseScores:
-    """Scores of one case.
-
-    Arrays have one entry a class; those of a class that neither the ground truth
-    nor the prediction has are NaN.
+    """Scores of one case, on the grid of its file.
 
     Attributes:
         uid: name of the case.
-        dice_per_step: [steps, num_classes], after each reverse step.
-        hd95_mm: 95th percentile Hausdorff distance.
-        true_volume_ml: of the ground truth.
-        predicted_volume_ml: of the prediction.
+        metrics: `CaseMetrics`, per class; surface Dice at `TOLERANCES_MM`.
+        dice_per_step: [steps, num_classes], after each reverse step; NaN as there.
+        sample_volumes_ml: [num_samples, num_classes], of each sample's label map.
+        expected_dice: what the prediction takes its own Dice to be: that of the
+            label map with the probabilities, mean over its foreground classes; NaN
+            where it has none.
+        error_auroc: how well entropy tells wrong voxels from right ones in the box
+            around all foreground: the area under the ROC curve; NaN where all or
+            none is wrong.
     """
 
     uid: str
+    metrics: CaseMetrics
     dice_per_step: np.ndarray
-    hd95_mm: np.ndarray
-    true_volume_ml: np.ndarray
-    predicted_volume_ml: np.ndarray
+    sample_volumes_ml: np.ndarray
+    expected_dice: float = np.nan
+    error_auroc: float = np.nan
 
     @property
     def dice(self):
-        """[num_classes], after the last step."""
-        return self.dice_per_step[-1]
+        """[num_classes], NaN where neither truth nor prediction has a class."""
+        return self.metrics.dice
+
+    @property
+    def hd95_mm(self):
+        """[num_classes], NaN as there."""
+        return self.metrics.hd95_mm
+
+    @property
+    def surface_dice(self):
+        """[len(TOLERANCES_MM), num_classes], NaN as there."""
+        return np.stack(self.metrics.surface_dice)
 
     @property
     def mean_dice(self):
@@ -64,26 +85,80 @@ class CaseScores:
         return np.nan if np.isnan(foreground).all() else np.nanmean(foreground)
 
 
+def evaluate_run(model_dir, data_dir, split="test", ensemble_with=(), **options):
+    """Scores a run on a split.
+
+    Args:
+        model_dir: folder of a training run, or a checkpoint in it.
+        data_dir: folder that `data_tools.convert_nifti` wrote.
+        split: name of a split of which the run has seen nothing, or "train".
+        ensemble_with: further runs or checkpoints, whose mean is taken.
+        **options: fields of `InferenceOptions`, as num_samples and seed.
+
+    Returns:
+        List of `CaseScores`, in the order of the shards.
+
+    Raises:
+        InputError: a folder is not as it must be, data and run do not fit, or an
+            option is out of range.
+    """
+    trained = TrainedModels([model_dir, *ensemble_with], InferenceOptions(**options))
+    manifest = read_manifest(data_dir)
+    trained.check_data(manifest, split)
+    scorer = scorer_of(trained, manifest, manifest.shard_paths(data_dir, split))
+    return [scores for scores, _ in scorer.score(set(manifest.split(split).uids))]
+
+
+def scorer_of(trained, manifest, shard_paths):
+    """The `CaseScorer` of `TrainedModels` with their options."""
+    options = trained.options
+    return CaseScorer(
+        trained.segmenter(with_steps=True),
+        manifest,
+        shard_paths,
+        options.num_samples,
+        options.seed,
+        options.batch_size,
+        options.post_processing(),
+    )
+
+
 class CaseScorer:
     """Segments cases and scores them on the grids of their files.
 
     Args:
-        model: `DiffusionUNet3D`.
+        segmenter: a `Segmenter`, whose sample function may give reverse steps.
         manifest: `Manifest` of the data.
         shard_paths: shards to read.
         num_samples: samples whose mean is taken.
         seed: of the sampling noise, the same for every case.
+        batch_size: samples that are drawn at a time.
+        post_processing: `PostProcessing` of the label maps that are scored.
     """
 
-    def __init__(self, model, manifest, shard_paths, num_samples, seed):
-        preprocessor = VolumePreprocessor(**manifest.preprocessing)
-        segmenter = Segmenter(model.sample, preprocessor, manifest.label_values)
+    def __init__(
+        self,
+        segmenter,
+        manifest,
+        shard_paths,
+        num_samples=1,
+        seed=0,
+        batch_size=1,
+        post_processing=None,
+    ):
+        self._preprocessor = segmenter.preprocessor
         self._num_classes = manifest.num_classes
         self._shard_paths = shard_paths
-        self._num_samples = num_samples
-        self._seed = seed
-        self._sample = tf.function(model.sample_trajectory, reduce_retracing=True)
-        self._class_ids = tf.function(segmenter.class_ids, reduce_retracing=True)
+        self._seed = tf.constant(seed)
+        self._post_processing = post_processing or PostProcessing()
+        self._predict = tf.function(
+            functools.partial(
+                segmenter.predict_preprocessed,
+                num_samples=num_samples,
+                batch_size=batch_size,
+            ),
+            reduce_retracing=True,
+        )
 
     def score(self, uids, description="evaluate"):
         """Scores cases, in the order of the shards.
@@ -112,40 +187,88 @@ class CaseScorer:
                     progress.update()
 
     def _score_example(self, example):
-        trajectory = mean_over_samples(
-            self._sample,
-            example["image"][tf.newaxis],
-            tf.constant([self._seed]),
-            self._num_samples,
-        )[:, 0]
-        place = [example[key] for key in ("source_shape", "source_affine", "crop_box")]
-        per_step = [self._class_ids(step, *place).numpy() for step in trajectory]
+        prediction = self._predict(
+            example["image"],
+            example["source_shape"],
+            example["source_affine"],
+            self._seed,
+            crop_box=example["crop_box"],
+        )
+        label = self._cleaned(prediction.class_ids.numpy(), example)
+        drawn = prediction.preprocessed_class_ids.numpy()
+        if self._post_processing.is_active:
+            drawn = self._preprocessor.label(
+                label, example["source_affine"], example["crop_box"]
+            ).numpy()
         volumes = CaseVolumes(
             image=example["image"].numpy(),
             spacing_mm=example["spacing_mm"].numpy(),
             ground_truth=example["label"].numpy(),
-            predicted=tf.argmax(trajectory[-1], axis=-1).numpy(),
+            predicted=drawn,
+            entropy=prediction.preprocessed_entropy.numpy(),
         )
-        return _score(example, per_step, self._num_classes), volumes
+        return self._scores(example, prediction, label), volumes
+
+    def _cleaned(self, class_ids, example):
+        if not self._post_processing.is_active:
+            return class_ids
+        spacing_mm = np.linalg.norm(example["source_affine"].numpy()[:3, :3], axis=0)
+        return self._post_processing(class_ids, spacing_mm)
+
+    def _scores(self, example, prediction, label):
+        truth, affine = (
+            example[key].numpy() for key in ("source_label", "source_affine")
+        )
+        steps = [
+            self._cleaned(step, example) for step in prediction.step_class_ids.numpy()
+        ]
+        probabilities = prediction.probabilities.numpy()
+        return CaseScores(
+            uid=example["uid"].numpy().decode(),
+            metrics=case_metrics(
+                truth,
+                label,
+                self._num_classes,
+                affine,
+                TOLERANCES_MM,
+                probabilities,
+            ),
+            dice_per_step=np.stack(
+                [_dice(truth, step, self._num_classes) for step in steps]
+            ),
+            sample_volumes_ml=prediction.sample_voxels.numpy()
+            * abs(np.linalg.det(affine[:3, :3]))
+            / 1000.0,
+            expected_dice=_expected_dice(probabilities, label),
+            error_auroc=_error_auroc(truth, label, prediction.entropy.numpy()),
+        )
 
 
-def _score(example, per_step, num_classes):
-    truth = example["source_label"].numpy()
-    spacing_mm = np.linalg.norm(example["source_affine"].numpy()[:3, :3], axis=0)
-    voxel_ml = float(np.prod(spacing_mm)) / 1000.0
-    surface = surface_metrics(truth, per_step[-1], num_classes, spacing_mm)
+def _dice(truth, label, num_classes):
+    score = dice_score(truth, label, num_classes)
+    return np.where(score.is_defined, score.dice, np.nan)
 
-    def volume_ml(label):
-        return np.bincount(label.ravel(), minlength=num_classes) * voxel_ml
 
-    def dice(label):
-        score = dice_score(truth, label, num_classes)
-        return np.where(score.is_defined, score.dice, np.nan)
+def _expected_dice(probabilities, label):
+    """Dice of a label map with the probabilities, mean over its classes."""
+    found = []
+    for class_id in np.unique(label[label > 0]):
+        mask, probability = label == class_id, probabilities[..., class_id]
+        total = np.count_nonzero(mask) + probability.sum(dtype=np.float64)
+        found.append(2.0 * probability[mask].sum(dtype=np.float64) / total)
+    return float(np.mean(found)) if found else np.nan
 
-    return CaseScores(
-        uid=example["uid"].numpy().decode(),
-        dice_per_step=np.stack([dice(label) for label in per_step]),
-        hd95_mm=np.where(surface.is_defined, surface.hd95_mm, np.nan),
-        true_volume_ml=volume_ml(truth),
-        predicted_volume_ml=volume_ml(per_step[-1]),
-    )
+
+def _error_auroc(truth, label, entropy):
+    """Area under the ROC curve of entropy as a test for wrong voxels."""
+    foreground = np.nonzero((truth > 0) | (label > 0))
+    if not len(foreground[0]):
+        return np.nan
+    box = tuple(slice(axis.min(), axis.max() + 1) for axis in foreground)
+    is_wrong = (truth[box] != label[box]).ravel()
+    num_wrong = np.count_nonzero(is_wrong)
+    num_right = is_wrong.size - num_wrong
+    if not num_wrong or not num_right:
+        return np.nan
+    ranks = stats.rankdata(entropy[box].ravel())[is_wrong].sum()
+    return float((ranks - num_wrong * (num_wrong + 1) / 2) / (num_wrong * num_right))

@@ -9,8 +9,10 @@ from absl import flags
 
 from data_tools import command_line
 from data_tools.quiet import load_tensorflow
+from experiments.inference_options import InferenceOptions
 from experiments.output_path import output_folder
 from experiments.run_folder import RunFolder
+from experiments.trained_models import TrainedModels
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder of a training run.")
 _EXPORT_DIR = flags.DEFINE_string(
@@ -26,17 +28,11 @@ def main(argv):
     config, manifest = run_folder.config(), run_folder.manifest()
     export_dir = output_folder("export_dir", _EXPORT_DIR.value)
     load_tensorflow()
-    model = run_folder.load_model()
 
-    from tf_diffseg.inference import Segmenter
-    from tf_diffseg.preprocessing import VolumePreprocessor
     from tf_diffseg.serving import export_saved_model
 
-    segmenter = Segmenter(
-        model.sample,
-        VolumePreprocessor(**manifest.preprocessing),
-        manifest.label_values,
-    )
+    trained = TrainedModels([run_folder.path], InferenceOptions())
+    (model,) = trained.models
     model_card = {
         "dataset": manifest.dataset,
         "modality": manifest.modality,
@@ -47,7 +43,7 @@ def main(argv):
         "preprocessing": manifest.preprocessing,
         "training": dataclasses.asdict(config),
     }
-    path = export_saved_model(segmenter, model, str(export_dir), model_card)
+    path = export_saved_model(trained.segmenter(), model, str(export_dir), model_card)
     print(f"exported: {path}")
 
 

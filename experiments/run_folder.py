@@ -141,6 +141,26 @@ class RunFolder:
             )
         return checkpoints[-1]
 
+    def existing_checkpoint(self, path=None):
+        """Path of a checkpoint that is there and whole.
+
+        Args:
+            path: of a checkpoint; by default the newest.
+
+        Raises:
+            InputError: the run has none yet, or it is damaged.
+        """
+        if path is None:
+            path = self.newest_checkpoint()
+            if path is None:
+                raise InputError(
+                    f"the run in --model_dir={self.path} has no checkpoint yet"
+                )
+            return path
+        if not _is_whole(path):
+            raise InputError(f"the checkpoint {path} is damaged")
+        return path
+
     def num_epochs(self):
         """Number of epochs that the newest checkpoint was trained for, or 0."""
         from tf_diffseg.training.checkpoints import checkpoint_epoch
@@ -148,22 +168,20 @@ class RunFolder:
         path = self.newest_checkpoint()
         return checkpoint_epoch(path) if path else 0
 
-    def load_model(self):
-        """The model of the newest checkpoint.
+    def load_model(self, path=None):
+        """The model of a checkpoint.
+
+        Args:
+            path: of the checkpoint; by default the newest.
 
         Raises:
-            InputError: the run has no checkpoint yet, or a damaged one.
+            InputError: as `existing_checkpoint`.
         """
         import keras
 
         import tf_diffseg.training.diffusion_unet_3d  # noqa: F401 registers the class
 
-        path = self.newest_checkpoint()
-        if path is None:
-            raise InputError(
-                f"the run in --model_dir={self.path} has no checkpoint yet"
-            )
-        return keras.saving.load_model(path)
+        return keras.saving.load_model(self.existing_checkpoint(path))
 
 
 def _is_whole(path):

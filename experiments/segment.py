@@ -1,135 +1,175 @@
-r"""Segments a scan with an exported model.
+r"""Segments scans with a training run or an exported model.
 
     python -m experiments.segment --model=EXPORT/1 \
         --input=image.nii.gz --output=label.nii.gz
 
-Needs neither the training code nor Keras: the SavedModel holds everything.
+Reads what data_tools.convert_nifti reads: NIfTI, and also .mgz, .nrrd, .mha and DICOM.
+--input may be a folder or a pattern as 'scans/*.nii.gz', and --output is a folder
+then: a scan that cannot be read is passed over, and named at the end. The channels of
+one scan are one 4D file, or several files separated by commas.
+
+With several samples, or --uncertainty, there are beside label.nii.gz the maps
+label_entropy.nii.gz and label_variance.nii.gz, and label_volumes.json.
 """
 
 import json
 import os
 import pathlib
+import sys
 
 from absl import flags
 
 from data_tools import command_line
 from data_tools.errors import InputError
 from data_tools.quiet import load_tensorflow
-from experiments.output_path import output_file
+from experiments.inference_options import define_flags, options_from_flags
+from experiments.output_path import output_file, output_folder
+from experiments.scans import crop_note, find_scans, is_several, output_path
 
-_MODEL = flags.DEFINE_string("model", None, "Folder of an exported version: EXPORT/1.")
-_INPUT = flags.DEFINE_string("input", None, "Image to segment, .nii or .nii.gz.")
-_OUTPUT = flags.DEFINE_string("output", None, "Label map to write, .nii or .nii.gz.")
-_SEED = flags.DEFINE_integer(
-    "seed", 0, "Seed of the sampling noise.", lower_bound=0, upper_bound=2**31 - 1
+_ENDINGS = (".nii", ".nii.gz")
+
+_MODEL = flags.DEFINE_string(
+    "model", None, "Folder of an exported version, EXPORT/1, or of a training run."
 )
+_INPUT = flags.DEFINE_string(
+    "input", None, "Scan, the files of its channels, folder of scans, or pattern."
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Label map to write, .nii or .nii.gz, or a folder for several."
+)
+_UNCERTAINTY = flags.DEFINE_boolean(
+    "uncertainty", False, "Write entropy, variance and volumes, of one sample too."
+)
+define_flags()
 flags.mark_flags_as_required(["model", "input", "output"])
 
 
 def main(argv):
-    """Checks paths, then reads, segments and writes."""
+    """Checks paths, then reads, segments and writes scan by scan."""
     del argv
-    model_dir = pathlib.Path(_MODEL.value)
-    if not (model_dir / "saved_model.pb").is_file():
+    options = options_from_flags()
+    is_one_file = _OUTPUT.value.lower().endswith(_ENDINGS)
+    output = _check_output(is_one_file)
+
+    from experiments.segmenter import check_model, load_segmenter
+
+    check_model(_MODEL.value)
+    if is_one_file:
+        # What cannot be read need not wait for the model.
+        from data_tools.volume_files import read_image
+
+        (scan,) = find_scans("input", _INPUT.value, num_channels=1)
+        read_image(scan.paths)
+    load_tensorflow()
+    segmenter = load_segmenter(
+        _MODEL.value, flags.FLAGS["ensemble_with"].value, **vars(options)
+    )
+    scans = find_scans("input", _INPUT.value, segmenter.num_channels)
+    if is_one_file:
+        _segment(segmenter, scans[0], output)
+        print(f"segmented: {output}")
+        failures = []
+    else:
+        failures = _segment_all(segmenter, scans, output)
+        print(f"segmented: {len(scans) - len(failures)} scan(s), into {output}")
+    if segmenter.saved_steps is not None:
+        print(f"early exit saved {segmenter.saved_steps:.2f} steps a window")
+    for scan, error in failures:
+        print(f"error: {scan.name}: {error}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _check_output(is_one_file):
+    """Path of --output, which must not be what --input names."""
+    several = is_several(_INPUT.value)
+    if not is_one_file:
+        if not several and pathlib.Path(_OUTPUT.value).suffix:
+            raise InputError(
+                f"--output={_OUTPUT.value}: expected a name in .nii or .nii.gz, or a "
+                "folder"
+            )
+        folder = output_folder("output", _OUTPUT.value)
+        sources = [_INPUT.value] if several else _INPUT.value.split(",")
+        for source in sources:
+            source = source if os.path.isdir(source) else os.path.dirname(source) or "."
+            if folder.exists() and os.path.isdir(source) and folder.samefile(source):
+                raise InputError(
+                    f"--output={folder} is the folder of --input, name another"
+                )
+        return folder
+    if several:
         raise InputError(
-            f"--model={model_dir}: expected the folder of an exported version, as "
-            "EXPORT/1; there is no saved_model.pb in it"
+            f"--output={_OUTPUT.value} is a file, --input={_INPUT.value} may name "
+            "several scans; name a folder"
         )
     output = output_file("output", _OUTPUT.value)
-    if not output.name.endswith((".nii", ".nii.gz")):
-        raise InputError(f"--output={output}: expected a name in .nii or .nii.gz")
-    # By file, not by name: a link to the scan is the scan.
-    is_there = output.exists() and os.path.exists(_INPUT.value)
-    if is_there and output.samefile(_INPUT.value):
-        raise InputError(f"--output={output} is the file of --input, name another")
+    for source in _INPUT.value.split(","):
+        # By file, not by name: a link to the scan is the scan.
+        if output.exists() and os.path.exists(source) and output.samefile(source):
+            raise InputError(f"--output={output} is the file of --input, name another")
+    return output
 
+
+def _segment_all(segmenter, scans, folder):
+    """Segments scans into a folder; returns pairs of those that failed and why."""
+    import tensorflow as tf
+    import tqdm
+
+    failures = []
+    for scan in tqdm.tqdm(scans, desc="segment", unit="scan"):
+        try:
+            _segment(segmenter, scan, output_path(scan, folder))
+        except (InputError, OSError, MemoryError, tf.errors.OpError) as error:
+            failures.append((scan, " ".join(str(error).split())[:500]))
+    return failures
+
+
+def _segment(segmenter, scan, output):
+    """Segments one scan, and writes what there is to write."""
     from data_tools.volume_files import read_image
 
-    image = read_image(_INPUT.value)
-    note = crop_note(image, _preprocessing(model_dir))
-    if note:
-        print(note, flush=True)
-    load_tensorflow()
-    label = segment_volume(model_dir, image, _SEED.value)
-    write_whole(output, label, like=_INPUT.value)
-    print(f"segmented: {output}")
+    image = read_image(scan.paths)
+    if image.array.shape[-1] != segmenter.num_channels:
+        raise InputError(
+            f"--model={_MODEL.value} wants {segmenter.num_channels} channel(s), "
+            f"{', '.join(scan.paths)} has {image.array.shape[-1]}"
+        )
+    note = crop_note(image, segmenter.preprocessing)
+    for text in (*image.notes, *([note] if note else [])):
+        print(f"{scan.name}: {text}", flush=True)
+    wants_all = _UNCERTAINTY.value or segmenter.options.num_samples > 1
+    result = segmenter.segment(image.array, image.affine, wants_all)
+    if wants_all:
+        _write_uncertainty(output, result, segmenter, image)
+    write_whole(output, result.label, like=scan.paths[0])
 
 
-def _preprocessing(model_dir):
-    """Config of the model's `VolumePreprocessor`; empty without a model card."""
-    path = model_dir / "assets.extra" / "model_card.json"
-    if not path.is_file():
-        return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))["preprocessing"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a model card: {error!r}") from error
-
-
-def crop_note(image, preprocessing):
-    """What to tell about a scan of which the model sees a part only.
-
-    Args:
-        image: `data_tools.volume.Volume`.
-        preprocessing: config of a `VolumePreprocessor`.
-
-    Returns:
-        A line of text, or None where the model sees all of the scan.
-    """
+def _write_uncertainty(output, result, segmenter, image):
     import nibabel as nib
     import numpy as np
 
-    volume_shape = preprocessing.get("volume_shape")
-    if volume_shape is None:
-        return None
-    # Row i says which of x, y, z the i-th voxel axis is.
-    order = np.argsort(nib.io_orientation(image.affine)[:, 0])
-    own_spacing = image.spacing_mm[order]
-    extent_mm = np.array(image.grid_shape)[order] * own_spacing
-    spacing_mm = np.array(preprocessing.get("spacing_mm") or own_spacing)
-    kept_mm = np.array(volume_shape) * spacing_mm
-    if (np.rint(extent_mm / spacing_mm) <= volume_shape).all():
-        return None
-    kept, whole = (
-        " x ".join(f"{value:.0f}" for value in extent)
-        for extent in (np.minimum(extent_mm, kept_mm), extent_mm)
-    )
-    return (
-        f"note: the scan measures {whole} mm (x, y, z); only the central {kept} mm "
-        "are segmented, the rest becomes background"
-    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    for name in ("entropy", "variance"):
+        volume = nib.Nifti1Image(getattr(result, name).astype("f4"), image.affine)
+        volume.header.set_xyzt_units("mm")
+        nib.save(volume, _beside(output, f"_{name}.nii.gz"))
+    voxel_ml = abs(float(np.linalg.det(image.affine[:3, :3]))) / 1000.0
+    found = {
+        "num_samples": segmenter.options.num_samples,
+        "seed": segmenter.options.seed,
+        "classes": result.volumes(
+            segmenter.class_names, segmenter.label_values, voxel_ml
+        ),
+    }
+    path = _beside(output, "_volumes.json")
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
-def segment_volume(model_dir, image, seed):
-    """Runs the signature `segment_volume` of a SavedModel.
-
-    Args:
-        model_dir: folder of an exported version.
-        image: `data_tools.volume.Volume`.
-        seed: of the sampling noise.
-
-    Returns:
-        int32 array on the image's grid.
-
-    Raises:
-        InputError: the model wants another number of channels.
-    """
-    import tensorflow as tf
-
-    model = tf.saved_model.load(str(model_dir))
-    run = model.signatures["segment_volume"]
-    channels = run.structured_input_signature[1]["image"].shape[-1]
-    if channels != image.array.shape[-1]:
-        raise InputError(
-            f"--model={model_dir} wants {channels} channel(s), {image.path} has "
-            f"{image.array.shape[-1]}"
-        )
-    result = run(
-        image=tf.constant(image.array[None]),
-        affine=tf.constant(image.affine[None], tf.float32),
-        seed=tf.constant([seed]),
-    )
-    return result["label"].numpy()[0]
+def _beside(output, ending):
+    for suffix in reversed(_ENDINGS):
+        if output.name.lower().endswith(suffix):
+            return output.with_name(output.name[: -len(suffix)] + ending)
+    raise ValueError(f"{output} is not named as NIfTI")
 
 
 def write_whole(path, label, like):

@@ -19,7 +19,7 @@ from experiments.train_config import TrainConfig
 
 def get_config():
     return TrainConfig(
-        patch_shape=(16, 16, 16), epochs=2, num_channels=(4, 8), num_heads=2
+        patch_shape=(20, 20, 20), epochs=2, num_channels=(4, 8), num_heads=2
     )
 """
 
@@ -181,6 +181,8 @@ def test_evaluate_writes_a_row_for_each_case_and_class(chain):
         assert summary["classes"][row["class_name"]]["dice"] == pytest.approx(
             mean, abs=1e-5
         )
+    page = (chain / "results" / "report.html").read_text(encoding="utf-8")
+    assert all(uid in page for uid in uids)
     for name in ("best", "median", "worst"):
         png = (chain / "results" / f"{name}.png").read_bytes()
         assert png.startswith(b"\x89PNG") and len(png) > 10_000
@@ -192,17 +194,19 @@ def test_predict_evaluate_and_export_agree(chain):
 
     import tf_diffseg
     from data_tools.manifest import read_manifest
-    from experiments.evaluation import CaseScorer
-    from experiments.run_folder import RunFolder
+    from experiments.evaluation import scorer_of
+    from experiments.inference_options import InferenceOptions
+    from experiments.trained_models import TrainedModels
 
     assert tf_diffseg.DiffusionUNet3D  # Registers the class.
     manifest = read_manifest(chain / "shards")
     paths = manifest.shard_paths(chain / "shards", "test")
-    model = RunFolder(chain / "run").load_model()
+    trained = TrainedModels([chain / "run"], InferenceOptions())
+    (model,) = trained.models
     assert isinstance(model, keras.Model)
     served = tf.saved_model.load(str(chain / "export" / "1"))
     serve = served.signatures["serving_default"]
-    scorer = CaseScorer(model, manifest, paths, num_samples=1, seed=0)
+    scorer = scorer_of(trained, manifest, paths)
     for _, case in scorer.score(set(manifest.split("test").uids)):
         image = case.image[np.newaxis]
         predicted = model.predict(image, verbose=0).argmax(axis=-1)[0]
@@ -235,6 +239,87 @@ def test_segment_scores_as_evaluate_says(chain):
         rows = [row for row in csv.DictReader(file) if row["uid"] == uid]
     expected = [float(row["dice"]) for row in rows]
     np.testing.assert_allclose(dice[1:], expected, atol=1e-5)
+
+
+def test_segment_goes_on_past_bad_scans_and_takes_a_run_as_well(chain, tmp_path):
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for path in sorted((chain / "phantom" / "imagesTr").iterdir())[:2]:
+        shutil.copy(path, scans)
+    names = sorted(path.name for path in scans.iterdir())
+    (scans / "damaged.nii.gz").write_bytes(b"not a scan")
+    (scans / "._hidden.nii.gz").touch()
+    (scans / "notes.txt").touch()
+    exported, run = tmp_path / "exported", tmp_path / "run"
+    output = command(
+        "experiments.segment",
+        model=chain / "export" / "1",
+        input=scans,
+        output=exported,
+        expected_code=1,
+    )
+    assert "segmented: 2 scan(s)" in output
+    assert output.splitlines()[-1].startswith("error: damaged: ")
+    assert sorted(path.name for path in exported.iterdir()) == names
+    command(
+        "experiments.segment",
+        model=chain / "run",
+        input=scans / "*[0-9].nii*",
+        output=run,
+    )
+    assert sorted(path.name for path in run.iterdir()) == names
+    for name in names:
+        np.testing.assert_array_equal(
+            nib.load(exported / name).dataobj, nib.load(run / name).dataobj
+        )
+
+
+def test_samples_say_how_sure_they_are(chain, tmp_path):
+    scan = sorted((chain / "phantom" / "imagesTr").iterdir())[0]
+    volumes = []
+    for model in (chain / "export" / "1", chain / "run"):
+        output = tmp_path / model.name / "label.nii.gz"
+        command(
+            "experiments.segment",
+            "--largest_component",
+            model=model,
+            input=scan,
+            output=output,
+            num_samples=3,
+        )
+        names = {path.name for path in output.parent.iterdir()}
+        maps = ["label_entropy.nii.gz", "label_variance.nii.gz"]
+        assert names == {"label.nii.gz", "label_volumes.json", *maps}
+        for name in maps:
+            found = nib.load(output.parent / name)
+            assert found.shape == nib.load(scan).shape
+            np.testing.assert_allclose(found.affine, nib.load(scan).affine, atol=1e-4)
+            assert np.asarray(found.dataobj).max() > 0.0
+        volumes.append(json.loads((output.parent / "label_volumes.json").read_text()))
+    exported, run = volumes
+    assert exported["num_samples"] == 3
+    for name, found in exported["classes"].items():
+        assert len(found["samples_ml"]) == 3
+        low, high = found["interval_ml"]
+        assert low <= np.median(found["samples_ml"]) <= high
+        np.testing.assert_allclose(
+            found["samples_ml"], run["classes"][name]["samples_ml"], rtol=0.01
+        )
+
+
+def test_the_python_interface_gives_what_the_command_gives(chain, tmp_path):
+    from experiments.segmenter import load_segmenter
+
+    scan = sorted((chain / "phantom" / "imagesTr").iterdir())[0]
+    segmenter = load_segmenter(chain / "export" / "1")
+    label = segmenter(nib.load(scan))
+    output = tmp_path / "label.nii.gz"
+    command(
+        "experiments.segment", model=chain / "export" / "1", input=scan, output=output
+    )
+    assert isinstance(label, nib.Nifti1Image)
+    np.testing.assert_array_equal(label.dataobj, nib.load(output).dataobj)
+    np.testing.assert_array_equal(label.affine, nib.load(output).affine)
 
 
 def test_a_permuted_copy_of_a_scan_gets_the_permuted_label_map(chain, tmp_path):

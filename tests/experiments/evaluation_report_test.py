@@ -1,36 +1,16 @@
+"""The files of an evaluation, made of cases whose scores are known."""
+
+import csv
 import json
 
 import numpy as np
 import pytest
 
-from data_tools.manifest import Manifest
 from experiments import evaluation_report
-from experiments.evaluation import CaseScores, CaseVolumes
-
-MANIFEST = Manifest(
-    dataset="phantom",
-    modality="MRI",
-    license="CC0",
-    class_names=["background", "liver"],
-    label_values=[0, 1],
-    channel_names=["T1"],
-    preprocessing={},
-    splits={},
-)
-
-
-def _scores(uid, dice):
-    return CaseScores(
-        uid=uid,
-        dice_per_step=np.array([[0.9, dice]]),
-        hd95_mm=np.ones(2),
-        true_volume_ml=np.ones(2),
-        predicted_volume_ml=np.ones(2),
-    )
-
+from tests.experiments import toy_evaluation as toy
 
 CASES = [
-    _scores(uid, dice)
+    toy.scores(uid, dice)
     for uid, dice in {"a": 0.5, "b": np.nan, "c": 0.9, "d": 0.1}.items()
 ]
 
@@ -43,12 +23,8 @@ def test_worst_median_and_best_are_drawn():
 
 
 def test_only_the_volumes_of_drawn_cases_are_needed(tmp_path):
-    label = np.zeros((8, 8, 8), np.int32)
-    label[2:6, 2:6, 2:6] = 1
-    image = label[..., np.newaxis].astype(np.float32)
-    volumes = CaseVolumes(image, np.ones(3), label, label)
-    drawn = dict.fromkeys("acd", volumes)
-    evaluation_report.write(CASES, drawn, MANIFEST, tmp_path)
+    drawn = dict.fromkeys("acd", toy.volumes())
+    evaluation_report.write(CASES, drawn, toy.MANIFEST, tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     pictures = {"best.png", "median.png", "worst.png"}
     assert names == pictures | {"metrics.csv", "metrics.json"}
@@ -57,7 +33,20 @@ def test_only_the_volumes_of_drawn_cases_are_needed(tmp_path):
     assert summary["classes"]["liver"]["num_absent"] == 1
 
 
+def test_every_metric_has_its_column(tmp_path):
+    drawn = dict.fromkeys("acd", toy.volumes())
+    evaluation_report.write(CASES, drawn, toy.MANIFEST, tmp_path)
+    with open(tmp_path / "metrics.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["uid"] for row in rows] == ["a", "b", "c", "d", "mean", "mean"]
+    assert rows[0]["class_name"] == "liver" and rows[0]["class_id"] == "1"
+    assert rows[0]["dice"] == "0.5" and rows[0]["surface_dice_2mm"] == "0.25"
+    assert rows[1]["dice"] == rows[1]["hd95_mm"] == ""
+    assert rows[1]["true_volume_ml"] == "0"
+    assert rows[4]["dice"] == rows[5]["dice"][:3] == "0.5"
+
+
 def test_metrics_json_is_written_last(tmp_path):
     with pytest.raises(KeyError):
-        evaluation_report.write(CASES, {}, MANIFEST, tmp_path)
+        evaluation_report.write(CASES, {}, toy.MANIFEST, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.csv"]

@@ -81,6 +81,9 @@ def test_one_sample_is_the_label_map_and_has_no_variance():
     np.testing.assert_array_equal(
         result.preprocessed_class_ids, result.class_ids.numpy()[:, ::-1]
     )
+    np.testing.assert_array_equal(
+        result.preprocessed_entropy, result.entropy.numpy()[:, ::-1]
+    )
 
 
 def test_certain_voxels_have_no_entropy():

@@ -23,6 +23,7 @@ class Prediction(NamedTuple):
         step_class_ids: int32 [steps, i, j, k], after each reverse step, where the
             sample function gives them; else one.
         preprocessed_class_ids: int32 [x, y, z], on the network's grid.
+        preprocessed_entropy: float32 [x, y, z], there.
     """
 
     class_ids: tf.Tensor
@@ -32,6 +33,7 @@ class Prediction(NamedTuple):
     sample_voxels: tf.Tensor
     step_class_ids: tf.Tensor
     preprocessed_class_ids: tf.Tensor
+    preprocessed_entropy: tf.Tensor
 
 
 class Segmenter:
@@ -181,16 +183,15 @@ class Segmenter:
         spread = squares / num_samples - tf.reduce_sum(tf.square(probabilities), -1)
         if num_samples == 1:
             spread = tf.zeros_like(spread)
-        entropy = -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=-1)
         return Prediction(
             class_ids=_classes(probabilities),
             probabilities=probabilities,
-            # Rounding may take them below.
-            entropy=tf.maximum(entropy, 0.0),
+            entropy=_entropy(probabilities),
             variance=tf.maximum(spread, 0.0),
             sample_voxels=voxels,
             step_class_ids=step_class_ids,
             preprocessed_class_ids=_classes(steps[-1]),
+            preprocessed_entropy=_entropy(steps[-1]),
         )
 
     def _sums(self, image, seeds, place):
@@ -241,3 +242,8 @@ def _added(before, new):
 
 def _classes(probabilities):
     return tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+
+
+def _entropy(probabilities):
+    entropy = -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=-1)
+    return tf.maximum(entropy, 0.0)  # Rounding may take it below.

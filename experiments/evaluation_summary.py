@@ -1,0 +1,182 @@
+"""Figures of an evaluation: means over cases, and how sure they are."""
+
+import dataclasses
+
+import numpy as np
+from scipy import stats
+
+from experiments.evaluation import TOLERANCES_MM
+
+_NUM_RESAMPLES = 2000
+_PERCENTILES = (2.5, 97.5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """One metric as tables show it.
+
+    Attributes:
+        key: its column in metrics.csv.
+        title: for people.
+        unit: of its values, or empty.
+        digits: after the point.
+        better: "higher", "lower" or "zero", where it is best.
+    """
+
+    key: str
+    title: str
+    unit: str
+    digits: int
+    better: str
+
+
+METRICS = (
+    Metric("dice", "Dice", "", 3, "higher"),
+    Metric("iou", "IoU", "", 3, "higher"),
+    Metric("precision", "Precision", "", 3, "higher"),
+    Metric("recall", "Recall", "", 3, "higher"),
+    Metric("hd95_mm", "HD95", "mm", 2, "lower"),
+    Metric("hd_mm", "HD", "mm", 2, "lower"),
+    Metric("assd_mm", "ASSD", "mm", 2, "lower"),
+    *(
+        Metric(f"surface_dice_{mm:g}mm", f"Surface Dice {mm:g} mm", "", 3, "higher")
+        for mm in TOLERANCES_MM
+    ),
+    Metric("centroid_distance_mm", "Centroid distance", "mm", 2, "lower"),
+    Metric("true_volume_ml", "True volume", "ml", 2, "zero"),
+    Metric("predicted_volume_ml", "Predicted volume", "ml", 2, "zero"),
+    Metric("volume_error_ml", "Volume error", "ml", 2, "zero"),
+    Metric("relative_volume_error", "Relative volume error", "", 3, "zero"),
+    Metric("ece", "Calibration error", "", 3, "lower"),
+)
+
+
+def metric_values(scores):
+    """The metrics of a case.
+
+    Args:
+        scores: `CaseScores`.
+
+    Returns:
+        Dict from the keys of `METRICS` to arrays [num_classes].
+    """
+    values = {}
+    for metric in METRICS:
+        if not metric.key.startswith("surface_dice"):
+            values[metric.key] = getattr(scores.metrics, metric.key)
+    for mm, share in zip(TOLERANCES_MM, scores.metrics.surface_dice, strict=True):
+        values[f"surface_dice_{mm:g}mm"] = share
+    return values
+
+
+def summarize(cases, class_names):
+    """Means over cases, of the classes that are there.
+
+    Args:
+        cases: list of `CaseScores`.
+        class_names: name per class id, background first.
+
+    Returns:
+        JSON-able dict: `num_cases`; `mean_foreground_dice` with its
+        `mean_foreground_dice_ci95` and `mean_foreground_dice_per_step`; under
+        `uncertainty` what `_uncertainty` says; and under `classes` for each
+        foreground class `dice`, `dice_std`, `dice_per_step`, `hd95_mm`, in how many
+        cases it was `num_counted`, or `num_absent` from truth and prediction alike,
+        or of the counted `num_missed` or `num_invented`; and `metrics` with `mean`,
+        `std`, `ci95` and `num_counted` by key of `METRICS`. Intervals are 95%, by
+        bootstrap over the cases; what is not defined is None.
+    """
+    dice_per_step = np.stack([case.dice_per_step for case in cases])
+    step_means = nan_mean(dice_per_step, axis=0)[:, 1:]
+    dice = np.stack([case.dice for case in cases])[:, 1:]
+    per_case = [metric_values(case) for case in cases]
+    classes = {}
+    for class_id, name in list(enumerate(class_names))[1:]:
+        values = {
+            metric.key: np.array([case[metric.key][class_id] for case in per_case])
+            for metric in METRICS
+        }
+        metrics = {key: _statistics(column) for key, column in values.items()}
+        is_counted = ~np.isnan(values["dice"])
+        is_true, is_predicted = (
+            values[f"{kind}_volume_ml"] > 0.0 for kind in ("true", "predicted")
+        )
+        classes[name] = {
+            "dice": metrics["dice"]["mean"],
+            "dice_std": metrics["dice"]["std"],
+            "dice_per_step": [number(v) for v in step_means[:, class_id - 1]],
+            "hd95_mm": metrics["hd95_mm"]["mean"],
+            "num_counted": int(is_counted.sum()),
+            "num_absent": int((~is_counted).sum()),
+            "num_missed": int((is_true & ~is_predicted).sum()),
+            "num_invented": int((is_predicted & ~is_true).sum()),
+            "metrics": metrics,
+        }
+    return {
+        "num_cases": len(cases),
+        "mean_foreground_dice": number(nan_mean(step_means[-1])),
+        "mean_foreground_dice_ci95": _interval(dice),
+        "mean_foreground_dice_per_step": [
+            number(value) for value in nan_mean(step_means, axis=1)
+        ],
+        "uncertainty": _uncertainty(cases),
+        "classes": classes,
+    }
+
+
+def _statistics(values):
+    counted = values[~np.isnan(values)]
+    return {
+        "mean": number(nan_mean(values)),
+        "std": number(np.std(counted)) if counted.size else None,
+        "ci95": _interval(values[:, np.newaxis]),
+        "num_counted": int(counted.size),
+    }
+
+
+def _interval(values):
+    """Bootstrap interval of the mean over columns of the means [cases, columns]."""
+    num_cases = len(values)
+    if num_cases < 2 or np.isnan(values).all():
+        return None
+    chosen = np.random.default_rng(0).integers(
+        num_cases, size=(_NUM_RESAMPLES, num_cases)
+    )
+    means = nan_mean(nan_mean(values[chosen], axis=1), axis=1)
+    return [number(v) for v in np.percentile(means[~np.isnan(means)], _PERCENTILES)]
+
+
+def _uncertainty(cases):
+    """Whether uncertainty goes with error.
+
+    `spearman` and `spearman_p` are the rank correlation, over the cases, of the Dice
+    that the prediction expects of itself with its mean Dice; `mean_error_auroc` is
+    the mean over the cases of how well entropy tells wrong voxels. See `CaseScores`.
+    """
+    expected = np.array([case.expected_dice for case in cases])
+    found = np.array([case.mean_dice for case in cases])
+    is_defined = ~np.isnan(expected + found)
+    expected, found = expected[is_defined], found[is_defined]
+    correlation = p_value = np.nan
+    # Of less, or of equal values, there is no correlation.
+    if len(found) > 2 and min(np.ptp(expected), np.ptp(found)) > 0.0:
+        result = stats.spearmanr(expected, found)
+        correlation, p_value = result.statistic, result.pvalue
+    return {
+        "spearman": number(correlation),
+        "spearman_p": number(p_value),
+        "mean_error_auroc": number(nan_mean([case.error_auroc for case in cases])),
+    }
+
+
+def nan_mean(values, axis=None):
+    """Mean of what is not NaN, NaN where there is nothing, without a warning."""
+    values = np.asarray(values, np.float64)
+    count = np.sum(~np.isnan(values), axis=axis)
+    total = np.nansum(values, axis=axis)
+    return np.where(count, total / np.maximum(count, 1), np.nan)
+
+
+def number(value):
+    """A float that JSON can hold, None for NaN."""
+    return None if np.isnan(value) else round(float(value), 6)

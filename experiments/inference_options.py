@@ -1,0 +1,135 @@
+"""How a trained model is run: the options that evaluate and segment share."""
+
+import dataclasses
+import typing
+
+from absl import flags
+
+from data_tools.errors import InputError
+
+_AXES = "xyz"
+
+
+def _option(default, help_text, kind, at_least=None, at_most=None, choices=None):
+    metadata = {
+        "help": help_text,
+        "kind": kind,
+        "at_least": at_least,
+        "at_most": at_most,
+        "choices": choices,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class InferenceOptions:
+    """Values of one inference; each is a flag of the same name."""
+
+    sampler: str | None = _option(
+        None, "Default: the sampler of the run's config.", str, choices=("ddim", "ddpm")
+    )
+    num_timesteps: int | None = _option(
+        None, "Reverse steps; by default as many as in training.", int, at_least=2
+    )
+    early_exit: float | None = _option(
+        None,
+        "End sampling once no more than this share of the foreground voxels changes "
+        "class from one step to the next, say 0.005.",
+        float,
+        at_least=0.0,
+    )
+    num_samples: int = _option(1, "Samples whose mean is taken.", int, at_least=1)
+    seed: int = _option(
+        0, "Seed of the sampling noise.", int, at_least=0, at_most=2**31 - 1
+    )
+    batch_size: int = _option(
+        1, "Windows or samples that the network takes at a time.", int, at_least=1
+    )
+    overlap: float = _option(
+        0.5, "Share of a window that its neighbour covers as well.", float, at_least=0.0
+    )
+    flip_axes: str = _option(
+        "", "Axes to mirror, of xyz: the mean over all mirror images is taken.", str
+    )
+    fill_holes: bool = _option(False, "Fill background shut in by a class.", bool)
+    min_volume_ml: float = _option(
+        0.0, "Drop components of a class that are smaller.", float, at_least=0.0
+    )
+    largest_component: bool = _option(
+        False, "Keep the largest component of each class alone.", bool
+    )
+
+    def __post_init__(self):
+        """Raises InputError where a value is out of range."""
+        for field in dataclasses.fields(self):
+            value, metadata = getattr(self, field.name), field.metadata
+            if value is None:
+                continue
+            least, most = metadata["at_least"], metadata["at_most"]
+            # Not `value < least`: that lets NaN pass.
+            if least is not None and not value >= least:
+                raise InputError(f"{field.name} must be at least {least}, got {value}")
+            if most is not None and not value <= most:
+                raise InputError(f"{field.name} must be at most {most}, got {value}")
+            if metadata["choices"] and value not in metadata["choices"]:
+                choices = ", ".join(metadata["choices"])
+                raise InputError(f"{field.name} must be of {choices}, got {value!r}")
+        for name in ("overlap", "early_exit"):
+            if (getattr(self, name) or 0.0) >= 1.0:
+                raise InputError(
+                    f"{name} must be less than 1, got {getattr(self, name)}"
+                )
+        if len(set(self.flip_axes) & set(_AXES)) != len(self.flip_axes):
+            raise InputError(f"flip_axes must be of {_AXES}, got {self.flip_axes!r}")
+
+    @property
+    def flipped_axes(self):
+        """Numbers of the axes to mirror."""
+        return tuple(_AXES.index(name) for name in self.flip_axes)
+
+    def post_processing(self):
+        """`PostProcessing` of these values."""
+        from tf_diffseg.inference import PostProcessing
+
+        return PostProcessing(
+            self.fill_holes, self.min_volume_ml, self.largest_component
+        )
+
+    def given(self):
+        """Names of the options that are not as by default."""
+        return [
+            field.name
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        ]
+
+
+def define_flags():
+    """Defines a flag for every option, and --ensemble_with."""
+    define: dict[type, typing.Callable] = {
+        str: flags.DEFINE_string,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        bool: flags.DEFINE_boolean,
+    }
+    for field in dataclasses.fields(InferenceOptions):
+        help_text, choices = field.metadata["help"], field.metadata["choices"]
+        default: typing.Any = field.default
+        if choices:
+            flags.DEFINE_enum(field.name, default, choices, help_text)
+        else:
+            define[field.metadata["kind"]](field.name, default, help_text)
+    flags.DEFINE_list(
+        "ensemble_with",
+        [],
+        "Further run folders or checkpoint files: the mean over all models is taken.",
+    )
+
+
+def options_from_flags():
+    """The `InferenceOptions` that the flags say; raises InputError as they do."""
+    names = [field.name for field in dataclasses.fields(InferenceOptions)]
+    try:
+        return InferenceOptions(**{name: flags.FLAGS[name].value for name in names})
+    except InputError as error:
+        raise InputError(f"--{error}") from None

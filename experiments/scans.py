@@ -1,0 +1,142 @@
+"""Which scans a path names, where their label maps go, and what is seen of them."""
+
+import dataclasses
+import glob
+import os
+import pathlib
+import re
+
+import nibabel as nib
+import numpy as np
+
+from data_tools.dataset import VOLUME_ENDINGS
+from data_tools.errors import InputError
+
+# The channel in nnU-Net's file names: case_0000.nii.gz, case_0001.nii.gz.
+_CHANNEL = re.compile(r"(.+)_(\d{4})")
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """One scan.
+
+    Attributes:
+        name: of its files, without channel and suffix.
+        paths: of its files, one or one a channel.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+
+
+def find_scans(flag_name, value, num_channels):
+    """The scans that a flag names.
+
+    Args:
+        flag_name: name of the flag, for the message.
+        value: a file; several, separated by commas, that are the channels of one
+            scan; a folder, of which all volumes are taken, or which is a scan itself
+            where it holds other files alone, slices of DICOM; or a pattern with *, ?
+            or []. In a folder and by a pattern, files of a model of several
+            channels are put together where they are named as nnU-Net has them,
+            with _0000 for the first.
+        num_channels: that the model wants.
+
+    Returns:
+        List of `Scan`, by name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if is_several(value) and os.path.isdir(value):
+        paths = [str(path) for path in sorted(pathlib.Path(value).iterdir())]
+    elif os.path.exists(value) or not glob.has_magic(value):
+        paths = value.split(",") if not os.path.exists(value) else [value]
+        return [Scan(_stem(os.path.normpath(paths[0])), tuple(paths))]
+    else:
+        paths = sorted(glob.glob(value, recursive=True))
+    paths = [path for path in paths if _is_volume(path)]
+    if not paths:
+        raise InputError(
+            f"--{flag_name}={value}: no file there in {', '.join(VOLUME_ENDINGS)}"
+        )
+    return _together(paths, num_channels)
+
+
+def is_several(value):
+    """Whether a flag's value may name several scans, as `find_scans` reads it."""
+    if os.path.isdir(value):
+        paths = [path for path in pathlib.Path(value).iterdir() if path.is_file()]
+        return not paths or any(map(_is_volume, paths))
+    return not os.path.exists(value) and glob.has_magic(value)
+
+
+def _is_volume(path):
+    name = os.path.basename(path)
+    # macOS leaves hidden files beside those it copies.
+    is_named = name.lower().endswith(VOLUME_ENDINGS) and not name.startswith(".")
+    return is_named and os.path.isfile(path)
+
+
+def _together(paths, num_channels):
+    grouped = {}
+    for path in paths:
+        name = _stem(path)
+        match = _CHANNEL.fullmatch(name) if num_channels > 1 else None
+        key = (os.path.dirname(path), match.group(1)) if match else path
+        name = match.group(1) if match else name
+        grouped.setdefault(key, (name, []))[1].append(path)
+    scans = [Scan(name, tuple(files)) for name, files in grouped.values()]
+    names = [scan.name for scan in scans]
+    for scan in scans:
+        if names.count(scan.name) > 1:
+            same = [other.paths[0] for other in scans if other.name == scan.name]
+            raise InputError(f"{' and '.join(same)} would have one label map")
+    return scans
+
+
+def output_path(scan, folder):
+    """Where the label map of a scan goes in a folder."""
+    return pathlib.Path(folder) / f"{scan.name}.nii.gz"
+
+
+def _stem(path):
+    return os.path.basename(_without_suffix(path))
+
+
+def _without_suffix(path):
+    for suffix in VOLUME_ENDINGS:
+        if path.lower().endswith(suffix):
+            return path[: -len(suffix)]
+    return path
+
+
+def crop_note(image, preprocessing):
+    """What to tell about a scan of which the model sees a part only.
+
+    Args:
+        image: `data_tools.volume.Volume`.
+        preprocessing: config of a `VolumePreprocessor`.
+
+    Returns:
+        A line of text, or None where the model sees all of the scan.
+    """
+    volume_shape = preprocessing.get("volume_shape")
+    if volume_shape is None:
+        return None
+    # Row i says which of x, y, z the i-th voxel axis is.
+    order = np.argsort(nib.io_orientation(image.affine)[:, 0])
+    own_spacing = image.spacing_mm[order]
+    extent_mm = np.array(image.grid_shape)[order] * own_spacing
+    spacing_mm = np.array(preprocessing.get("spacing_mm") or own_spacing)
+    kept_mm = np.array(volume_shape) * spacing_mm
+    if (np.rint(extent_mm / spacing_mm) <= volume_shape).all():
+        return None
+    kept, whole = (
+        " x ".join(f"{value:.0f}" for value in extent)
+        for extent in (np.minimum(extent_mm, kept_mm), extent_mm)
+    )
+    return (
+        f"note: the scan measures {whole} mm (x, y, z); only the central {kept} mm "
+        "are segmented, the rest becomes background"
+    )

@@ -1,0 +1,341 @@
+"""Segmentation of images in Python, by a run or by an export.
+
+import nibabel
+from experiments.segmenter import load_segmenter
+
+segmenter = load_segmenter("RUN")  # or "EXPORT/1"
+label = segmenter(nibabel.load("image.nii.gz"))
+nibabel.save(label, "label.nii.gz")
+"""
+
+import dataclasses
+import functools
+import json
+import pathlib
+
+import numpy as np
+
+from data_tools.errors import InputError
+from experiments.inference_options import InferenceOptions
+from experiments.trained_models import TrainedModels, is_run
+
+# What an export cannot be told any more: it is in its graph.
+_NOT_OF_EXPORTS = ("sampler", "num_timesteps", "early_exit", "overlap")
+
+
+@dataclasses.dataclass(frozen=True)
+class Segmentation:
+    """What a `VolumeSegmenter` gives for one volume, on its own grid.
+
+    Attributes:
+        label: int32 [i, j, k], values of the data set's label files.
+        entropy: float32 [i, j, k], see `tf_diffseg.inference.Prediction`; None where
+            it was not asked for, like the rest.
+        variance: float32 [i, j, k].
+        sample_volumes_ml: float64 [num_samples, num_classes].
+    """
+
+    label: np.ndarray
+    entropy: np.ndarray | None = None
+    variance: np.ndarray | None = None
+    sample_volumes_ml: np.ndarray | None = None
+
+    def volumes(self, class_names, label_values, voxel_ml):
+        """Volumes of the foreground classes, JSON-able.
+
+        Args:
+            class_names: name per class id, background first.
+            label_values: value in label files per class id.
+            voxel_ml: volume of a voxel.
+
+        Returns:
+            Dict from class name to `volume_ml`, of the label map, and over the
+            samples `mean_ml`, `std_ml`, `interval_ml` (2.5 to 97.5 percent) and
+            `samples_ml`.
+        """
+        found = {}
+        for class_id, name in list(enumerate(class_names))[1:]:
+            samples = self.sample_volumes_ml[:, class_id]
+            voxels = np.count_nonzero(self.label == label_values[class_id])
+            interval = np.percentile(samples, (2.5, 97.5))
+            found[name] = {
+                "volume_ml": round(voxels * voxel_ml, 6),
+                "mean_ml": round(float(samples.mean()), 6),
+                "std_ml": round(float(samples.std()), 6),
+                "interval_ml": [round(float(value), 6) for value in interval],
+                "samples_ml": [round(float(value), 6) for value in samples],
+            }
+        return found
+
+
+class VolumeSegmenter:
+    """Segments volumes as they lie in files; see `load_segmenter`.
+
+    Attributes:
+        class_names: name per class id, background first.
+        label_values: value in label files per class id.
+        num_channels: of the images.
+        preprocessing: config of the model's `VolumePreprocessor`.
+        options: `InferenceOptions`.
+    """
+
+    def __init__(self, model, options):
+        """Takes a `_Run` or an `_Export`."""
+        self._model = model
+        self.class_names = model.class_names
+        self.label_values = model.label_values
+        self.num_channels = model.num_channels
+        self.preprocessing = model.preprocessing
+        self.options = options
+
+    def __call__(self, image):
+        """Segments a nibabel image.
+
+        Args:
+            image: a spatial image of nibabel, [i, j, k] or [i, j, k, channels].
+
+        Returns:
+            Image of the same type, grid and header that holds the label map.
+
+        Raises:
+            InputError: the image does not have the model's channels.
+        """
+        array = np.asarray(image.dataobj, np.float32)
+        array = array[..., np.newaxis] if array.ndim == 3 else array
+        label = self.segment(array, image.affine).label
+        smallest = np.min_scalar_type(int(label.max(initial=0)))
+        header = image.header.copy()
+        header.set_data_dtype(smallest)
+        return type(image)(label.astype(smallest), image.affine, header)
+
+    def segment(self, image, affine, with_uncertainty=False):
+        """Segments an array.
+
+        Args:
+            image: float [i, j, k, channels], axes in any order.
+            affine: [4, 4], voxel to world, RAS+ and in millimetres.
+            with_uncertainty: whether to give all of `Segmentation`.
+
+        Returns:
+            `Segmentation`.
+
+        Raises:
+            InputError: the image does not have the model's channels.
+        """
+        if image.ndim != 4 or image.shape[-1] != self.num_channels:
+            raise InputError(
+                f"the model wants {self.num_channels} channel(s), the image has shape "
+                f"{image.shape}"
+            )
+        affine = np.asarray(affine, np.float64)
+        spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
+        if self.options.num_samples == 1 and not with_uncertainty:
+            label = self._model.label(image, affine)
+            return Segmentation(self._cleaned(label, spacing_mm))
+        prediction = self._model.prediction(image, affine)
+        values = np.array(self.label_values, np.int32)
+        voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000.0
+        return Segmentation(
+            self._cleaned(values[prediction.class_ids.numpy()], spacing_mm),
+            prediction.entropy.numpy(),
+            prediction.variance.numpy(),
+            prediction.sample_voxels.numpy() * voxel_ml,
+        )
+
+    @property
+    def saved_steps(self):
+        """Reverse steps that `early_exit` saved a window, in the mean; or None."""
+        return self._model.saved_steps
+
+    def _cleaned(self, label, spacing_mm):
+        clean = self.options.post_processing()
+        if not clean.is_active:
+            return label
+        # Cleaning goes by class ids: background is 0 there, whatever its value.
+        values = np.array(self.label_values)
+        order = np.argsort(values)
+        class_ids = order[np.searchsorted(values, label, sorter=order)]
+        return values[clean(class_ids, spacing_mm)].astype(label.dtype)
+
+
+def load_segmenter(path, ensemble_with=(), **options):
+    """Loads a model to segment with.
+
+    Args:
+        path: a run folder, a checkpoint in one, or the folder of an exported
+            version.
+        ensemble_with: further runs or checkpoints, whose mean is taken.
+        **options: the fields of `InferenceOptions`, as num_samples.
+
+    Returns:
+        `VolumeSegmenter`.
+
+    Raises:
+        InputError: the path is neither, the model cannot be read, or an option is
+            out of range or does not apply to it.
+    """
+    chosen = InferenceOptions(**options)
+    if is_run(path):
+        trained = TrainedModels([path, *ensemble_with], chosen)
+        return VolumeSegmenter(_Run(trained), chosen)
+    if ensemble_with:
+        raise InputError(
+            f"--ensemble_with does not apply: --model={path} is not a run folder"
+        )
+    return VolumeSegmenter(_Export(pathlib.Path(path), chosen), chosen)
+
+
+def check_model(path):
+    """Raises InputError unless a path may be that of a run or an export."""
+    if not is_run(path) and not (pathlib.Path(path) / "saved_model.pb").is_file():
+        raise InputError(
+            f"--model={path}: expected a run folder or the folder of an exported "
+            "version, as EXPORT/1; there is no config.json and no saved_model.pb in it"
+        )
+
+
+class _Run:
+    """A `VolumeSegmenter`'s model, of run folders."""
+
+    def __init__(self, trained):
+        import tensorflow as tf
+
+        manifest = trained.manifest
+        self.class_names = manifest.class_names
+        self.label_values = manifest.label_values
+        self.num_channels = manifest.num_channels
+        self.preprocessing = manifest.preprocessing
+        self._trained = trained
+        self._options = trained.options
+        segmenter = trained.segmenter()
+        # Traced once for all shapes.
+        self._label = tf.function(segmenter, input_signature=_signature(manifest))
+        self._predict = tf.function(
+            functools.partial(
+                segmenter.predict,
+                num_samples=self._options.num_samples,
+                batch_size=self._options.batch_size,
+            ),
+            input_signature=_signature(manifest),
+        )
+
+    @property
+    def saved_steps(self):
+        return self._trained.saved_steps
+
+    def label(self, image, affine):
+        return self._label(*_tensors(image, affine, self._options.seed)).numpy()
+
+    def prediction(self, image, affine):
+        return self._predict(*_tensors(image, affine, self._options.seed))
+
+
+def _signature(manifest):
+    import tensorflow as tf
+
+    return [
+        tf.TensorSpec([None, None, None, manifest.num_channels]),
+        tf.TensorSpec([4, 4]),
+        tf.TensorSpec([], tf.int32),
+    ]
+
+
+def _tensors(image, affine, seed):
+    import tensorflow as tf
+
+    return (
+        tf.constant(image, tf.float32),
+        tf.constant(affine, tf.float32),
+        tf.constant(seed, tf.int32),
+    )
+
+
+class _Export:
+    """A `VolumeSegmenter`'s model, of a SavedModel: without the training code."""
+
+    saved_steps = None
+
+    def __init__(self, path, options):
+        check_model(path)
+        for name in options.given():
+            if name in _NOT_OF_EXPORTS:
+                raise InputError(
+                    f"--{name} does not apply: --model={path} is an export, which "
+                    "samples as it was exported; give the run folder"
+                )
+        card = _model_card(path)
+        self._path, self._options = path, options
+        self._has_card = bool(card)
+        self.preprocessing = card.get("preprocessing", {})
+        self._signatures = self._load()
+        spec = self._signatures["segment_volume"].structured_input_signature[1]
+        self.num_channels = spec["image"].shape[-1]
+        outputs = self._signatures["serving_default"].structured_outputs
+        num_classes = outputs["probabilities"].shape[-1]
+        self.label_values = card.get("label_values", list(range(num_classes)))
+        self.class_names = card.get("class_names", [str(v) for v in self.label_values])
+
+    def _load(self):
+        import tensorflow as tf
+
+        # Its variables live as long as the object that was loaded.
+        self._loaded = tf.saved_model.load(str(self._path))
+        return self._loaded.signatures
+
+    def label(self, image, affine):
+        if self._options.flip_axes:
+            class_ids = self.prediction(image, affine).class_ids.numpy()
+            return np.array(self.label_values, np.int32)[class_ids]
+        image, affine, seed = _tensors(image, affine, self._options.seed)
+        run = self._signatures["segment_volume"]
+        result = run(image=image[None], affine=affine[None], seed=seed[None])
+        return result["label"].numpy()[0]
+
+    def prediction(self, image, affine):
+        return self._predict(*_tensors(image, affine, self._options.seed))
+
+    @functools.cached_property
+    def _predict(self):
+        import tensorflow as tf
+
+        from tf_diffseg.inference import Segmenter, flipped_mean
+        from tf_diffseg.preprocessing import VolumePreprocessor
+
+        if not self._has_card:
+            raise InputError(
+                f"--model={self._path} holds no assets.extra/model_card.json, which "
+                "says how to preprocess for several samples or mirror images"
+            )
+        serve = self._signatures["serving_default"]
+
+        def sample(image, seed):
+            return serve(image=image, seed=seed)["probabilities"]
+
+        segmenter = Segmenter(
+            flipped_mean(sample, self._options.flipped_axes),
+            VolumePreprocessor(**self.preprocessing),
+            self.label_values,
+        )
+        return tf.function(
+            functools.partial(
+                segmenter.predict,
+                num_samples=self._options.num_samples,
+                batch_size=self._options.batch_size,
+            ),
+            reduce_retracing=True,
+        )
+
+
+def _model_card(path):
+    """The model card of an export; empty without one."""
+    path = path / "assets.extra" / "model_card.json"
+    if not path.is_file():
+        return {}
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            name: card[name]
+            for name in ("preprocessing", "label_values", "class_names")
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a model card: {error!r}") from error

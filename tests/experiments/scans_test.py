@@ -1,0 +1,113 @@
+"""Which scans a path names."""
+
+import numpy as np
+import pytest
+
+from data_tools.errors import InputError
+from data_tools.volume import Volume
+from experiments.scans import Scan, crop_note, find_scans, is_several, output_path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    names = ["b.nii", "a.nii.gz", "._a.nii.gz", "notes.txt", "C.NII.GZ"]
+    for name in names:
+        (tmp_path / name).touch()
+    (tmp_path / "d.nii").mkdir()
+    return tmp_path
+
+
+def _names(scans):
+    return [scan.name for scan in scans]
+
+
+def test_a_folder_has_its_nifti_files(folder):
+    scans = find_scans("input", str(folder), 1)
+    assert _names(scans) == ["C", "a", "b"]
+    assert scans[1].paths == (str(folder / "a.nii.gz"),)
+
+
+def test_a_pattern_has_what_it_matches(folder):
+    assert _names(find_scans("input", str(folder / "[ab].nii*"), 1)) == ["a", "b"]
+
+
+def test_a_file_stands_for_itself_even_if_it_is_not_there(folder):
+    for name in ("b.nii", "missing.nii", "notes.txt"):
+        (scan,) = find_scans("input", str(folder / name), 1)
+        assert scan.paths == (str(folder / name),)
+
+
+def test_channels_of_one_scan_are_separated_by_commas(folder):
+    paths = f"{folder}/a.nii.gz,{folder}/b.nii"
+    assert find_scans("input", paths, 2) == [Scan("a", tuple(paths.split(",")))]
+
+
+def test_channels_named_as_nnunet_has_them_are_one_scan(tmp_path):
+    for name in ("x_0000", "x_0001", "y_0000", "y_0001"):
+        (tmp_path / f"{name}.nii.gz").touch()
+    scans = find_scans("input", str(tmp_path), 2)
+    assert _names(scans) == ["x", "y"]
+    assert scans[0].paths == (f"{tmp_path}/x_0000.nii.gz", f"{tmp_path}/x_0001.nii.gz")
+    # A model of one channel takes each file for a scan.
+    assert len(find_scans("input", str(tmp_path), 1)) == 4
+
+
+def test_two_scans_for_one_label_map_are_refused(tmp_path):
+    (tmp_path / "a.nii").touch()
+    (tmp_path / "a.nii.gz").touch()
+    with pytest.raises(InputError, match="a.nii and .*a.nii.gz would have one label"):
+        find_scans("input", str(tmp_path), 1)
+
+
+def test_a_folder_without_scans_is_refused(tmp_path):
+    with pytest.raises(InputError, match="--input=.*: no file there in .nii.gz, .nii"):
+        find_scans("input", str(tmp_path), 1)
+    with pytest.raises(InputError, match="no file there in .nii.gz, .nii"):
+        find_scans("input", str(tmp_path / "*.nii"), 1)
+
+
+def test_a_folder_of_slices_is_one_scan(tmp_path):
+    for name in ("IM0001", "IM0002.dcm"):
+        (tmp_path / name).touch()
+    scans = find_scans("input", f"{tmp_path}/", 1)
+    assert scans == [Scan(tmp_path.name, (f"{tmp_path}/",))]
+    assert not is_several(str(tmp_path))
+    (tmp_path / "scan.nii").touch()
+    assert is_several(str(tmp_path))
+
+
+def test_the_label_map_has_the_name_of_the_scan(tmp_path):
+    scan = Scan("a", ("x/a_0000.nii", "x/a_0001.nii"))
+    assert output_path(scan, tmp_path) == tmp_path / "a.nii.gz"
+
+
+# Voxel axes are z, x, y of 2, 1 and 3 mm.
+AFFINE = np.array(
+    [[0, 1, 0, 0], [0, 0, 3, 0], [2, 0, 0, 0], [0, 0, 0, 1]], dtype=np.float64
+)
+IMAGE = Volume("scan.nii", np.zeros((10, 40, 20, 1), np.float32), AFFINE)
+
+
+@pytest.mark.parametrize(
+    "preprocessing, kept",
+    [
+        ({"volume_shape": [30, 20, 10], "spacing_mm": None}, "30 x 60 x 20"),
+        ({"volume_shape": [30, 30, 30], "spacing_mm": [1.0, 1.5, 2.0]}, "30 x 45 x 20"),
+    ],
+)
+def test_a_scan_that_is_cropped(preprocessing, kept):
+    note = crop_note(IMAGE, preprocessing)
+    assert f"measures 40 x 60 x 20 mm (x, y, z); only the central {kept} mm" in note
+
+
+@pytest.mark.parametrize(
+    "preprocessing",
+    [
+        {},
+        {"volume_shape": None, "spacing_mm": None},
+        {"volume_shape": [40, 20, 10], "spacing_mm": None},
+        {"volume_shape": [40, 40, 10], "spacing_mm": [1.0, 1.5, 2.0]},
+    ],
+)
+def test_a_scan_that_fits(preprocessing):
+    assert crop_note(IMAGE, preprocessing) is None
