@@ -126,7 +126,7 @@ def describe(data_dir, manifest):
         "channels": ", ".join(manifest.channel_names),
         "classes": ", ".join(f"{value} {name}" for value, name in classes),
         "preprocessing": ", ".join(settings),
-        "stored as": f"{manifest.image_dtype}, {manifest.compression or 'uncompressed'}",
+        "stored as": f"{manifest.image_dtype} {manifest.compression}".strip(),
         "left out": f"{len(manifest.skipped)} case(s)",
     }
     lines = [f"{name:<15}{value}" for name, value in fields.items()]

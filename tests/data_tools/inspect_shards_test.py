@@ -19,6 +19,13 @@ def converted(request, toy_folder, tmp_path_factory):
     return output
 
 
+@pytest.fixture(scope="module")
+def plain(toy_folder, tmp_path_factory):
+    output = tmp_path_factory.mktemp("plain") / "toy"
+    convert_here(toy_folder.folder, output, num_shards=2)
+    return output
+
+
 @pytest.fixture
 def copy(converted, tmp_path):
     """A copy that a test may damage."""
@@ -86,9 +93,9 @@ def test_counts_that_do_not_add_up(copy):
     assert any("lists" in p and "its shards" in p for p in _problems(copy))
 
 
-def test_a_picture_of_every_case(converted, tmp_path):
-    manifest = read_manifest(converted)
-    pictures = list(shard_inspection.preview(converted, manifest, tmp_path))
+def test_a_picture_of_every_case(plain, tmp_path):
+    manifest = read_manifest(plain)
+    pictures = list(shard_inspection.preview(plain, manifest, tmp_path))
     assert sorted(path.stem for path in pictures) == [f"toy_{i:02d}" for i in range(9)]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
 
@@ -100,7 +107,8 @@ def _run(folder, *flags):
     )
 
 
-def test_command_ends_with_0_or_1(copy, tmp_path):
+def test_command_ends_with_0_or_1(plain, tmp_path):
+    copy = shutil.copytree(plain, tmp_path / "copy")
     done = _run(copy, "--verify", f"--preview={tmp_path / 'pictures'}")
     assert (done.returncode, done.stderr) == (0, "")
     assert "toy_data-train.tfrecord-00000-of-00002" in done.stdout
