@@ -25,6 +25,8 @@ _OTHER_FILES = {
     ".nrrd": rb"(?im)^data ?file\s*:",
     ".mha": rb"(?m)^\s*ElementDataFile\s*=(?!\s*LOCAL\s*$)",
 }
+# SimpleITK 2.5 crashes on a .mha of more dimensions than ITK's arrays have.
+_DIMENSIONS = rb"(?m)^\s*NDims\s*=\s*[234]\s*$"
 _IMAGE_IO = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}
 _LONGEST_HEADER = 1 << 20
 
@@ -87,6 +89,10 @@ def _header_text(path, ending):
         raise InputError(
             f"{path} takes its voxels from another file, expected them in this one"
         )
+    if ending == ".mha" and header.count(b"NDims") != len(
+        re.findall(_DIMENSIONS, header)
+    ):
+        raise InputError(f"{path} is damaged: its NDims are not 2, 3 or 4")
     return header
 
 

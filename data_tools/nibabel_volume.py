@@ -14,6 +14,7 @@ from data_tools.volume import Volume, check_affine, check_shape, check_size
 # What nibabel raises on headers that are damaged or of something else.
 HEADER_ERRORS = (
     nib.filebasedimages.ImageFileError,
+    nib.freesurfer.mghformat.MGHError,
     nib.spatialimages.HeaderDataError,
     nib.wrapstruct.WrapStructError,
     ArithmeticError,

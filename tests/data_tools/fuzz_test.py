@@ -21,6 +21,7 @@ from data_tools.dataset_check import check_cases
 from data_tools.errors import InputError
 from data_tools.open_dataset import read_dataset
 from data_tools.verification import verify
+from data_tools.volume_files import read_image, read_label
 from tf_diffseg.preprocessing import VolumePreprocessor
 
 _TIME_LIMIT_S = 20
@@ -171,6 +172,54 @@ def test_headers(two_cases):
         (folder / name).write_bytes(gzip.compress(contents[name], 1))
     # Neither is everything refused nor nothing.
     assert 30 < succeeded < 270
+
+
+def _changed_text(rng, content, length):
+    """Numbers and bytes of a header of so many bytes changed."""
+    content = bytearray(content)
+    for _ in range(rng.integers(1, 5)):
+        numbers = list(re.finditer(rb"\d+", content[:length]))
+        if numbers and rng.random() < 0.5:
+            number = numbers[rng.integers(len(numbers))]
+            text = (b"0", b"-1", b"99999", b"nan", b"1e30", b"4000000000", b"")
+            content[slice(*number.span())] = text[rng.integers(len(text))]
+        else:
+            place = rng.integers(length)
+            content[place : place + 4] = rng.bytes(int(rng.integers(1, 7)))
+    return bytes(content)
+
+
+def _read(path):
+    messages = []
+    for read in (read_image, read_label):
+        try:
+            read(path)
+        except InputError as error:
+            messages.append(str(error))
+    return messages
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["a.mgh", "a.nrrd", "a.mha", "compressed.mha"])
+def test_other_formats(two_cases, tmp_path, name):
+    volume = read_label(tmp_path / two_cases[1]["training"][0]["label"])
+    path = tmp_path / name
+    if name.endswith(".mgh"):
+        nib.save(nib.MGHImage(volume.array, volume.affine.astype("f4")), path)
+    else:
+        sitk = pytest.importorskip("SimpleITK")
+        image = sitk.GetImageFromArray(volume.array.T)
+        sitk.WriteImage(image, str(path), "compressed" in name)
+    content = path.read_bytes()
+    succeeded = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        changed = _changed_text(rng, content, length=min(400, len(content)))
+        if rng.random() < 0.1:
+            changed = _changed_stream(rng, changed)
+        path.write_bytes(changed)
+        succeeded += _holds(seed, _read, path)
+    assert succeeded < 90
 
 
 def _places(value, path=()):

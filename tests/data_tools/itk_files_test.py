@@ -137,6 +137,14 @@ def _replaced(path, pattern, text):
             b"data file: ../b.raw\nsizes:",
             "voxels from another file",
         ),
+        # SimpleITK itself crashes on the next one.
+        (
+            "a.mha",
+            b"NDims = 3",
+            b"NDims = 99999",
+            "damaged: its NDims are not 2, 3 or 4",
+        ),
+        ("a.mha", b"NDims = 3", b"NDims = 2", "is 2D .* expected a 3D volume"),
         ("a.nrrd", b"NRRD0004", b"NRRX0004", "cannot be read as NRRD"),
     ],
 )

@@ -70,6 +70,12 @@ def test_header_of_more_voxels_than_the_file_holds(tmp_path):
         read_image(path)
 
 
+def test_header_of_no_voxels(tmp_path):
+    path = _with_header(tmp_path / "a.mgz", 4, ">i4", [0] * 4)
+    with pytest.raises(InputError, match="a.mgz cannot be read as a FreeSurfer volume"):
+        read_image(path)
+
+
 @pytest.mark.parametrize("size", [0.0, -1.0, np.nan])
 def test_unusable_spacing(tmp_path, size):
     path = _with_header(tmp_path / "a.mgz", 30, ">f4", [size])
