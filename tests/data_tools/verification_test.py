@@ -222,3 +222,37 @@ def test_command_on_no_data_set(tmp_path):
     assert (done.returncode, done.stderr) == (1, "")
     assert "no dataset.json at" in done.stdout
     assert json.loads(report_json.read_text())["num_errors"] == 1
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--dataset_csv=a.json"], "--dataset_csv=a.json: expected a name in .csv or"),
+        (["--dataset_csv=a.csv"], "add --labels=0=background,1=organ"),
+        (["--dataset_csv=a.csv", "--labels=organ"], "--labels=organ: expected value=n"),
+    ],
+)
+def test_command_with_wrong_flags(flags, message):
+    done = _verify(*flags)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert message in done.stdout
+
+
+def test_report_that_cannot_be_written(toy_folder, tmp_path):
+    report_json = tmp_path / "nowhere" / "report.json"
+    done = _verify(
+        f"--dataset_json={toy_folder.folder}", f"--report_json={report_json}"
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: --report_json={report_json}: No such file or directory\n"
+    )
+
+
+def test_command_loads_no_tensorflow():
+    code = (
+        "import sys, data_tools.verify_dataset, data_tools.verification; "
+        "print('tensorflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n"
