@@ -140,13 +140,22 @@ def test_a_box_is_cut_where_nothing_moves(start, shape):
         np.testing.assert_array_equal(new_label, expected_label)
 
 
-def test_a_box_is_a_part_of_the_whole_about_the_same_centre():
+@pytest.mark.parametrize("displacement_mm", [None, (2.5, -3.0, 4.0)])
+def test_a_box_is_a_part_of_the_whole_about_the_same_centre(displacement_mm):
     image, label = _case()
     matrix = rotation_matrix(tf.constant([0.2, -0.3, 0.4]))
     spacing_mm = tf.constant([1.0, 1.5, 2.0])
-    whole = resample(image, label, spacing_mm, matrix)
+    if displacement_mm is not None:
+        displacement_mm = tf.reshape(displacement_mm, [3, 1, 1, 1])
+    movement = {"matrix": matrix, "displacement_mm": displacement_mm}
+    whole = resample(image, label, spacing_mm, **movement)
     box = resample(
-        image, label, spacing_mm, matrix, start=tf.constant([2, 3, 1]), shape=(5, 5, 5)
+        image,
+        label,
+        spacing_mm,
+        **movement,
+        start=tf.constant([2, 3, 1]),
+        shape=(5, 5, 5),
     )
     np.testing.assert_allclose(box[0], whole[0][2:7, 3:8, 1:6], atol=1e-5)
     np.testing.assert_array_equal(box[1], whole[1][2:7, 3:8, 1:6])

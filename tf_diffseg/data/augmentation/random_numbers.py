@@ -33,8 +33,17 @@ def log_symmetric(seed, largest):
 
 
 def normal(seed, shape):
-    """Standard normal float32."""
-    return tf.random.stateless_normal(shape, seed, alg=_ALGORITHM)
+    """Standard normal float32, by Box and Muller (1958).
+
+    In vector operations, which takes half as long as `tf.random.stateless_normal`.
+    Nothing lies beyond 5.7 standard deviations.
+    """
+    num = tf.reduce_prod(shape)
+    first, second = tf.unstack(uniform(seed, tf.stack([2, (num + 1) // 2])))
+    radius = tf.sqrt(-2.0 * tf.math.log(1.0 - first))
+    angle = 2.0 * math.pi * second
+    both = tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=0)
+    return tf.reshape(both[:num], shape)
 
 
 def happens(seed, probability):

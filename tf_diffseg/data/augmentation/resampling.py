@@ -154,8 +154,8 @@ def _linear(channels, source):
     flat = tf.reshape(channels, [tf.shape(channels)[0], -1])
 
     def corner(offset):
-        # Shifting the volume is as good as shifting all indices.
-        return tf.gather(flat[:, offset:], index, axis=1)
+        # Slicing the volume instead would copy it to an unaligned place.
+        return tf.gather(flat, index + offset, axis=1)
 
     def pair(offset):
         first = corner(offset)
