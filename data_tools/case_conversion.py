@@ -10,13 +10,18 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from data_tools.case_statistics import CaseMeasures, CaseSummary, measure_case
+from data_tools.case_statistics import (
+    CaseMeasures,
+    CaseSummary,
+    count_values,
+    measure_case,
+)
 from data_tools.dataset import Case
 from data_tools.errors import CaseError, InputError
 from data_tools.staging import Staging, read_json, write_json, write_record
 from data_tools.volume import check_resampled_size
 from data_tools.volume_files import read_case
-from tf_diffseg.data.example_schema import encode_example
+from tf_diffseg.data.example_schema import encode_example, label_dtype
 from tf_diffseg.preprocessing import VolumePreprocessor
 
 _PACKAGES = ("data_tools", "tf_diffseg/preprocessing", "tf_diffseg/data")
@@ -118,20 +123,23 @@ def to_class_ids(label, label_values):
         label_values: declared value per class id, ascending.
 
     Returns:
-        int32 (i, j, k).
+        Class ids (i, j, k) of the smallest type that holds them.
 
     Raises:
         InputError: if the file holds a value that is not declared.
     """
+    dtype = label_dtype(len(label_values))
     low, high = int(label.array.min()), int(label.array.max())
+    if low >= 0 and high < len(label_values) == label_values[-1] + 1:
+        return label.array.astype(dtype)  # the values are the class ids
     if high - low >= 1 << 20:  # too many for a table
         present = np.unique(label.array)
-        class_ids = np.searchsorted(label_values, label.array).astype(np.int32)
+        class_ids = np.searchsorted(label_values, label.array).astype(dtype)
     else:
         shifted = label.array - np.int32(low)
-        present = low + np.flatnonzero(np.bincount(shifted.ravel()))
+        present = low + np.flatnonzero(count_values(shifted, high - low + 1))
         table = np.searchsorted(label_values, np.arange(low, high + 1))
-        class_ids = table.astype(np.int32)[shifted]
+        class_ids = table.astype(dtype)[shifted]
     undeclared = sorted(set(present.tolist()) - set(label_values))
     if undeclared:
         raise InputError(

@@ -89,8 +89,15 @@ def measure_case(image, class_ids, num_classes):
         intensity=intensity,
         is_whole=is_whole,
         foreground_samples=_foreground_samples(image.array, class_ids),
-        voxels_per_class=np.bincount(class_ids.ravel(), minlength=num_classes).tolist(),
+        voxels_per_class=count_values(class_ids, num_classes).tolist(),
     )
+
+
+def count_values(array, length):
+    """Number of voxels of each value in [0, length) of an integer array."""
+    # In pieces: np.bincount makes int64 of all that it is given.
+    chunks = _chunks(np.ravel(array))
+    return sum(np.bincount(chunk, minlength=length) for chunk in chunks)
 
 
 def _foreground_extent(class_ids):

@@ -2,6 +2,7 @@ r"""Measures speed on this machine.
 
     python -m experiments.benchmark --suite=train_step [--json=FILE]
     python -m experiments.benchmark --suite=inference
+    python -m experiments.benchmark --suite=conversion --repeats=3
     python -m experiments.benchmark --suite=input_pipeline [--data_dir=SHARDS]
     python -m experiments.benchmark --suite=input_memory [--data_dir=SHARDS]
 
@@ -19,7 +20,7 @@ from data_tools.manifest import read_manifest
 from data_tools.quiet import load_tensorflow
 from experiments.output_path import output_file
 
-_SUITES = ("train_step", "inference", "input_pipeline", "input_memory")
+_SUITES = ("train_step", "inference", "conversion", "input_pipeline", "input_memory")
 _OF_DATA = ("input_pipeline", "input_memory")
 _SUITE = flags.DEFINE_enum("suite", "train_step", _SUITES, "What to measure.")
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to as JSON.")
@@ -42,6 +43,7 @@ def main(argv):
         read_manifest(_DATA_DIR.value)
     load_tensorflow()
     from experiments.benchmarks import (
+        conversion,
         inference,
         input_memory,
         input_pipeline,
@@ -52,7 +54,11 @@ def main(argv):
         suite = {"input_pipeline": input_pipeline, "input_memory": input_memory}
         figures = suite[_SUITE.value].run(_REPEATS.value, _DATA_DIR.value)
     else:
-        suite = {"train_step": train_step, "inference": inference}
+        suite = {
+            "train_step": train_step,
+            "inference": inference,
+            "conversion": conversion,
+        }
         figures = suite[_SUITE.value].run(_REPEATS.value)
     width = max(map(len, figures))
     for name, value in figures.items():

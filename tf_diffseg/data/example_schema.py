@@ -16,6 +16,8 @@ set: class ids by the number of classes, images as `image/dtype` says.
 import numpy as np
 import tensorflow as tf
 
+from tf_diffseg.data.example_wire import serialize_example
+
 KEYS = (
     "uid",
     "image",
@@ -68,7 +70,7 @@ def _int_feature(values):
 
 def _volume_features(name, array):
     return {
-        f"{name}/value": _bytes_feature(array.tobytes(order="C")),
+        f"{name}/value": np.ascontiguousarray(array),
         f"{name}/shape": _int_feature(array.shape),
     }
 
@@ -184,10 +186,7 @@ def encode_example(
         **_volume_features("source_label", source_label),
         "crop_box": _int_feature(crop_box.ravel()),
     }
-    example = tf.train.Example(features=tf.train.Features(feature=features))
-    # Without `deterministic` the order of the features, hence the shard's
-    # checksum, changes from one process to the next.
-    return example.SerializeToString(deterministic=True)
+    return serialize_example(features)
 
 
 def _volume_spec(name, rank):

@@ -1,0 +1,129 @@
+"""Conversion of whole cases, over the bare cost of reading their files."""
+
+import contextlib
+import pathlib
+import resource
+import statistics
+import tempfile
+import time
+
+import nibabel as nib
+import numpy as np
+from scipy import ndimage
+
+from data_tools import phantom
+from data_tools.conversion import Options, convert
+from data_tools.dataset import Case, Dataset
+from data_tools.preprocessing_choice import Choice
+from data_tools.worker_pool import WorkerPool
+
+VOLUME_SHAPE = (192, 192, 128)
+NUM_CASES = 8
+_SMALL_SHAPE = (16, 16, 16)
+
+
+def run(repeats):
+    """Times conversion without resampling and measures a worker's memory.
+
+    Workers have started, and converted a small case, before the clock does.
+
+    Args:
+        repeats: timed conversions at each number of workers.
+
+    Returns:
+        Dict of figures. `ratio` is the time of a conversion, to the finished folder,
+        over that of reading and decompressing the same files in the same workers;
+        `peak_memory_ratio` is how far one worker's peak memory rises above what it
+        was after the small case, over a volume's size in float32.
+    """
+    figures = {"volume": "x".join(map(str, VOLUME_SHAPE)), "cases": NUM_CASES}
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        small = _write_cases(folder / "small", 2, _SMALL_SHAPE)
+        large = _write_cases(folder / "large", NUM_CASES, VOLUME_SHAPE)
+        for num_workers in (1, 2):
+            with WorkerPool(num_workers) as pool:
+                _convert(small, folder / "out", pool)
+                _read_all(pool, small.cases)
+                before = max(pool.run(_peak_bytes, [None] * num_workers))
+                read, converted = [], []
+                for _ in range(repeats):
+                    read.append(_seconds(_read_all, pool, large.cases))
+                    converted.append(_seconds(_convert, large, folder / "out", pool))
+                after = max(pool.run(_peak_bytes, [None] * num_workers))
+            name = f"{num_workers}_workers" if num_workers > 1 else "1_worker"
+            read_s = statistics.median(read) / NUM_CASES
+            convert_s = statistics.median(converted) / NUM_CASES
+            figures[f"read_s_per_case_{name}"] = read_s
+            figures[f"convert_s_per_case_{name}"] = convert_s
+            figures[f"ratio_{name}"] = convert_s / read_s
+            volume_bytes = 4 * int(np.prod(VOLUME_SHAPE))
+            figures[f"peak_memory_ratio_{name}"] = (after - before) / volume_bytes
+    return figures
+
+
+class _Started:
+    """Workers that outlive a conversion."""
+
+    def __init__(self, pool):
+        self.run = pool.run
+
+    __enter__ = __exit__ = lambda *_: None
+
+
+def _seconds(function, *arguments):
+    started = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - started
+
+
+def _convert(dataset, output_dir, pool):
+    choice = Choice(channel_names=("MRI",))
+    options = Options(overwrite=True)
+    return convert(dataset, output_dir, {"train": 1.0}, choice, _Started(pool), options)
+
+
+def _read_all(pool, cases):
+    for _ in pool.run(_read, cases):
+        pass
+
+
+def _read(case):
+    for path in (*case.image_paths, case.label_path):
+        np.asanyarray(nib.load(path).dataobj)
+
+
+def _peak_bytes(_):
+    time.sleep(0.2)  # for each worker to take one
+    with contextlib.suppress(OSError), open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return 1024 * int(line.split()[1])
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _write_cases(folder, count, shape):
+    """A phantom as a data set of cases of a shape, each with its own noise."""
+    folder.mkdir()
+    case = phantom.make_case(seed=0, index=0)
+    zoom = np.divide(shape, case.image.shape)
+    image = ndimage.zoom(case.image.astype(np.float32), zoom, order=1)
+    label = ndimage.zoom(case.label, zoom, order=0)
+    cases = []
+    for index in range(count):
+        rng = np.random.default_rng(index)
+        noisy = np.rint(image + rng.normal(0.0, 10.0, shape)).astype(np.int16)
+        paths = [str(folder / f"{name}_{index}.nii.gz") for name in ("image", "label")]
+        for path, array in zip(paths, (noisy, label), strict=True):
+            nib.save(nib.Nifti1Image(array, np.eye(4)), path)
+        cases.append(Case(f"case_{index}", (paths[0],), paths[1]))
+    return Dataset(
+        path=str(folder),
+        convention="no convention",
+        name="benchmark",
+        license="CC0",
+        class_names=list(phantom.CLASS_NAMES),
+        label_values=list(range(len(phantom.CLASS_NAMES))),
+        channel_names=["MRI"],
+        cases=cases,
+    )
