@@ -1,5 +1,6 @@
 """Reading .nrrd and .mha volumes with SimpleITK."""
 
+import math
 import os
 import re
 import zlib
@@ -27,6 +28,8 @@ _OTHER_FILES = {
 }
 # SimpleITK 2.5 crashes on a .mha of more dimensions than ITK's arrays have.
 _DIMENSIONS = rb"(?m)^\s*NDims\s*=\s*[234]\s*$"
+_COMPRESSED = rb"(?im)^(encoding:.*(gz|bz)|\s*CompressedData\s*=\s*T)"
+_TEXT = rb"(?im)^(encoding:\s*(ascii|te?xt)|\s*BinaryData\s*=\s*F)"
 _IMAGE_IO = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}
 _LONGEST_HEADER = 1 << 20
 
@@ -50,31 +53,41 @@ def read(path, dtype=None):
     ending = os.path.splitext(path)[1].lower()
     header = _header_text(path, ending)
     reader = simpleitk.header_of(sitk, path, _IMAGE_IO[ending])
-    shape = tuple(reader.GetSize())
-    channels = reader.GetNumberOfComponents()
-    if channels > 1:
-        shape = (*shape, channels)
-    shape = (*shape[:3], *(size for size in shape[3:] if size != 1))
-    check_shape(path, shape)
+    shape = _shape(path, reader)
     affine = _affine(path, reader)
-    itemsize = _itemsize(sitk, path, reader)
-    content = os.path.getsize(path) - len(header)
-    is_compressed = re.search(
-        rb"(?im)^(encoding:.*(gz|bz)|CompressedData *= *T)", header
-    )
-    largest = content * (LARGEST_COMPRESSION if is_compressed else 1)
-    check_size(path, shape, itemsize, largest)
-    if is_compressed and ending == ".mha":
-        _check_stream(path, len(header), int(np.prod(shape)) * itemsize)
+    _check_content(path, header, shape, _itemsize(sitk, path, reader))
     try:
         image = reader.Execute()
     except RuntimeError as error:
         raise InputError(f"{path} is damaged: {simpleitk.reason_of(error)}") from error
     # ITK's last axis comes first in memory, channels aside.
     array = sitk.GetArrayFromImage(image)
-    spatial = array.ndim - (channels > 1)
+    spatial = reader.GetDimension()
     array = array.transpose((*range(spatial)[::-1], *range(spatial, array.ndim)))
     return Volume(path, np.asarray(array.reshape(shape), dtype), affine)
+
+
+def _shape(path, reader):
+    """(i, j, k) or (i, j, k, channels)."""
+    shape = (*reader.GetSize(), reader.GetNumberOfComponents())
+    shape = (*shape[:3], *(size for size in shape[3:] if size != 1))
+    if reader.GetDimension() < 3:
+        shape = reader.GetSize()
+    check_shape(path, shape)
+    return shape
+
+
+def _check_content(path, header, shape, itemsize):
+    """Raises InputError unless the file can hold the volume, as far as can be told."""
+    is_compressed = re.search(_COMPRESSED, header)
+    largest = os.path.getsize(path) - len(header)
+    if is_compressed:
+        largest *= LARGEST_COMPRESSION
+    elif re.search(_TEXT, header):
+        largest *= itemsize  # a digit can be a voxel
+    check_size(path, shape, itemsize, largest)
+    if is_compressed and path.lower().endswith(".mha"):
+        _check_stream(path, len(header), math.prod(shape) * itemsize)
 
 
 def _header_text(path, ending):

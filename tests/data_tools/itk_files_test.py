@@ -63,6 +63,19 @@ def test_label_goes_out_as_nifti_on_the_same_grid(tmp_path, ending):
     np.testing.assert_allclose(written.affine, label.affine, atol=1e-5)
 
 
+def test_voxels_written_as_text(tmp_path):
+    path = tmp_path / "a.nrrd"
+    header = (
+        "NRRD0004\ntype: double\ndimension: 3\nspace: left-posterior-superior\n"
+        "sizes: 2 3 4\nspace directions: (1,0,0) (0,1,0) (0,0,1)\n"
+        "space origin: (0,0,0)\nencoding: ascii\n\n"
+    )
+    path.write_text(header + " ".join("0" * 23) + " 7\n")
+    image = read_image(path)
+    assert image.grid_shape == (2, 3, 4)
+    assert image.array[1, 2, 3, 0] == image.array.sum() == 7
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("compressed", [False, True])
 def test_truncated_and_damaged_files(tmp_path, ending, compressed):
