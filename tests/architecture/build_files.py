@@ -128,7 +128,21 @@ def _library_rule(tree, module):
     )
 
 
+# What a module reads when it runs, from its own folder.
+_DATA_FILES = {
+    "experiments.report": [
+        "report_page/LICENSE.niivue",
+        "report_page/niivue-0.69.0.umd.js.gz",
+        "report_page/page.css",
+        "report_page/page.html",
+        "report_page/page.js",
+    ]
+}
+
+
 def _library_data(tree, module):
+    if module.name in _DATA_FILES:
+        return _DATA_FILES[module.name]
     # Whoever depends on the reader of the sources needs them all.
     if module.name != "tests.architecture.source_tree":
         return []

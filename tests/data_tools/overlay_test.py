@@ -1,5 +1,7 @@
 """The picture shows what it was given."""
 
+import io
+
 import matplotlib.image
 import numpy as np
 import pytest
@@ -62,3 +64,26 @@ def test_label_of_another_shape_is_named(case, tmp_path):
     image, label = case
     with pytest.raises(ValueError, match="predicted must have the image's shape"):
         save_overlay(tmp_path / "a.png", image, label, label[1:])
+
+
+def test_uncertainty_has_a_row_of_its_own(tmp_path):
+    image = np.random.default_rng(0).normal(size=(12, 14, 10)).astype(np.float32)
+    label = np.zeros(image.shape, int)
+    label[4:8, 4:9, 3:7] = 1
+    save_overlay(tmp_path / "plain.png", image, label)
+    save_overlay(tmp_path / "more.png", image, label, uncertainty=label * 0.5)
+    plain, more = (
+        matplotlib.image.imread(tmp_path / name) for name in ("plain.png", "more.png")
+    )
+    assert more.shape[1] == plain.shape[1] and more.shape[0] > 1.5 * plain.shape[0]
+    # The brightest of the colour map, in the second row alone.
+    hot = (more[..., 0] > 0.5) & (more[..., 0] - more[..., 2] > 0.3)
+    assert hot[more.shape[0] // 2 :].sum() > 100
+    with pytest.raises(ValueError, match="uncertainty must have the image's shape"):
+        save_overlay(tmp_path / "no.png", image, uncertainty=label[:4])
+
+
+def test_a_picture_can_go_to_memory(tmp_path):
+    file = io.BytesIO()
+    save_overlay(file, np.zeros((4, 4, 4)), dpi=40, format="webp")
+    assert file.getvalue()[8:12] == b"WEBP"

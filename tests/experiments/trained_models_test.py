@@ -1,0 +1,190 @@
+"""Runs made ready to segment: options, windows, ensembles."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data_tools.errors import InputError
+from data_tools.manifest import Manifest, Split
+from experiments.inference_options import InferenceOptions
+from experiments.run_folder import RunFolder
+from experiments.segmenter import load_segmenter
+from experiments.train_config import TrainConfig
+from experiments.trained_models import TrainedModels
+from tf_diffseg.training.checkpoints import save_checkpoint
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+
+_WINDOW = (8, 8, 6)
+_MANIFEST = Manifest(
+    dataset="phantom",
+    modality="MRI",
+    license="CC0",
+    class_names=["background", "liver", "spleen"],
+    label_values=[0, 6, 1],
+    channel_names=["T1"],
+    preprocessing={"spacing_mm": None, "volume_shape": None, "intensity": "zscore"},
+    splits={"train": Split(["a"], [], {}), "test": Split(["b"], [], {})},
+)
+
+
+def _run(path, manifest=_MANIFEST, epochs=(1,), **values):
+    """A run folder with networks of random weights."""
+    config = TrainConfig(
+        patch_shape=_WINDOW, num_channels=(4, 8), num_heads=2, **values
+    )
+    folder = RunFolder(path)
+    folder.begin(config, manifest)
+    for epoch in epochs:
+        keras.utils.set_random_seed(epoch)
+        model = DiffusionUNet3D(3, **config.model_arguments())
+        rng = np.random.default_rng(epoch)
+        for weight in model.trainable_variables:
+            weight.assign_add(rng.normal(scale=0.3, size=weight.shape))
+        model.compile()
+        save_checkpoint(model, path / "checkpoints", epoch)
+    return path
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    return {
+        "diffusion": _run(folder / "diffusion", epochs=(1, 2)),
+        "supervised": _run(folder / "supervised", strategy="supervised", epochs=(3,)),
+    }
+
+
+def _image(shape=_WINDOW):
+    return np.random.default_rng(0).normal(size=(*shape, 1)).astype(np.float32)
+
+
+def _sample(trained, image, seed=3):
+    sample = tf.function(trained.segmenter().sample)
+    return sample(tf.constant(image[np.newaxis]), tf.constant([seed]))[0].numpy()
+
+
+def test_a_volume_of_the_window_s_shape_is_what_the_model_samples(runs):
+    trained = TrainedModels([runs["diffusion"]], InferenceOptions())
+    (model,) = trained.models
+    image = tf.constant(_image()[np.newaxis])
+    expected = tf.function(model.sample)(image, tf.constant([3]))[0]
+    np.testing.assert_array_equal(_sample(trained, _image()), expected)
+    assert [path.name for path in trained.checkpoints] == ["epoch-00002.keras"]
+
+
+def test_windows_have_the_shape_that_the_run_was_trained_on(runs):
+    trained = TrainedModels([runs["supervised"]], InferenceOptions(overlap=0.0))
+    image = _image((16, 8, 6))
+    halves = [_sample(trained, half) for half in np.split(image, 2)]
+    np.testing.assert_allclose(
+        _sample(trained, image), np.concatenate(halves), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("num_timesteps", [2, 3, 9])
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
+def test_fewer_and_more_steps_and_either_sampler(runs, num_timesteps, sampler):
+    options = InferenceOptions(num_timesteps=num_timesteps, sampler=sampler)
+    trained = TrainedModels([runs["diffusion"]], options)
+    (model,) = trained.models
+    assert model.sampler.draws_noise == (sampler == "ddpm")
+    segmenter = trained.segmenter(with_steps=True)
+    steps = segmenter.sample(_image()[np.newaxis], tf.constant([0]))
+    assert steps.shape == (1, *_WINDOW, num_timesteps, 3)
+    np.testing.assert_allclose(tf.reduce_sum(steps, axis=-1), 1.0, atol=1e-5)
+
+
+def test_a_number_of_steps_that_does_not_divide_is_named(runs):
+    trained = TrainedModels([runs["diffusion"]], InferenceOptions(num_timesteps=4))
+    with pytest.raises(InputError, match="--num_timesteps=4 does not evenly divide"):
+        trained.segmenter()
+
+
+def test_an_ensemble_of_checkpoints_and_of_a_supervised_model_is_their_mean(runs):
+    first = runs["diffusion"] / "checkpoints" / "epoch-00001.keras"
+    paths = [runs["diffusion"], first, runs["supervised"]]
+    alone = [
+        _sample(TrainedModels([path], InferenceOptions()), _image()) for path in paths
+    ]
+    together = TrainedModels(paths, InferenceOptions())
+    np.testing.assert_allclose(
+        _sample(together, _image()), np.mean(alone, axis=0), atol=1e-6
+    )
+    assert np.abs(alone[0] - alone[1]).max() > 0.01
+    steps = together.segmenter(with_steps=True).sample(
+        _image()[np.newaxis], tf.constant([3])
+    )
+    assert steps.shape == (1, *_WINDOW, 5, 3)
+    np.testing.assert_allclose(steps[0, ..., -1, :], np.mean(alone, axis=0), atol=1e-6)
+
+
+def test_early_exit_says_what_it_saves(runs):
+    trained = TrainedModels([runs["diffusion"]], InferenceOptions(early_exit=0.999))
+    _sample(trained, _image())
+    assert trained.saved_steps == 3.0
+    assert TrainedModels([runs["diffusion"]], InferenceOptions()).saved_steps is None
+
+
+def test_a_supervised_run_refuses_what_is_of_sampling(runs):
+    for name, value in {
+        "sampler": "ddpm",
+        "num_timesteps": 3,
+        "early_exit": 0.1,
+        "num_samples": 2,
+    }.items():
+        options = InferenceOptions(**{name: value})
+        with pytest.raises(InputError, match=f"--{name} does not apply: the run in"):
+            TrainedModels([runs["supervised"]], options)
+        assert TrainedModels([runs["supervised"], runs["diffusion"]], options)
+
+
+def test_what_cannot_be_a_model_is_named(runs, tmp_path):
+    with pytest.raises(InputError, match="holds no config.json"):
+        TrainedModels([tmp_path], InferenceOptions())
+    with pytest.raises(InputError, match="x.keras does not exist"):
+        TrainedModels([tmp_path / "x.keras"], InferenceOptions())
+    with pytest.raises(InputError, match="expected a run folder or the folder of an"):
+        load_segmenter(tmp_path)
+    other = dataclasses.replace(_MANIFEST, label_values=[0, 1, 2])
+    run = _run(tmp_path / "other", other, epochs=())
+    with pytest.raises(InputError, match="no checkpoint yet"):
+        TrainedModels([run], InferenceOptions()).checkpoints  # noqa: B018
+    with pytest.raises(InputError, match="label_values"):
+        TrainedModels([runs["diffusion"], run], InferenceOptions())
+
+
+def test_trained_cases_are_not_evaluated_on(runs):
+    trained = TrainedModels([runs["diffusion"]], InferenceOptions())
+    trained.check_data(_MANIFEST, "test")
+    seen = dataclasses.replace(_MANIFEST, splits={"test": Split(["a"], [], {})})
+    with pytest.raises(InputError, match="--split=test .* was trained on: a"):
+        trained.check_data(seen, "test")
+
+
+def test_a_label_map_is_cleaned_by_class_not_by_value(runs):
+    # Class 1 has the value 6 in label files, class 2 the value 1.
+    segmenter = load_segmenter(runs["supervised"])
+    image = _image((8, 16, 12))
+    affine = np.diag([2.0, 1.0, 1.0, 1.0])
+    plain = segmenter.segment(image, affine, with_uncertainty=True)
+    cleaned = load_segmenter(runs["supervised"], largest_component=True)
+    label = cleaned.segment(image, affine).label
+    expected = cleaned.options.post_processing()(
+        np.array([0, 2, 0, 0, 0, 0, 1])[plain.label], (2.0, 1.0, 1.0)
+    )
+    np.testing.assert_array_equal(label, np.array([0, 6, 1])[expected])
+    assert (label != plain.label).any()
+    volumes = plain.volumes(segmenter.class_names, segmenter.label_values, 0.002)
+    assert volumes["liver"]["volume_ml"] == pytest.approx(
+        np.count_nonzero(plain.label == 6) * 0.002
+    )
+    assert volumes["liver"]["samples_ml"] == [volumes["liver"]["volume_ml"]]
+
+
+def test_a_wrong_number_of_channels_is_named(runs):
+    segmenter = load_segmenter(runs["supervised"])
+    with pytest.raises(InputError, match="wants 1 channel.* shape"):
+        segmenter.segment(np.zeros((4, 4, 4, 2), np.float32), np.eye(4))
