@@ -223,17 +223,18 @@ def convert_case(case, recipe):
     cropped_shape = image.grid_shape if (size < 0).any() else size
     check_resampled_size(image, cropped_shape, preprocessor.spacing_mm)
     uncropped_label = preprocessor.uncropped_label(class_ids, image.affine, crop_box)
-    label = preprocessor.crop_label(uncropped_label)
-    cropped_voxels = tf.math.count_nonzero(uncropped_label)
-    cropped_voxels -= tf.math.count_nonzero(label)
+    label = preprocessor.crop_label(uncropped_label).numpy()
+    cropped_voxels = np.count_nonzero(uncropped_label) - np.count_nonzero(label)
+    # Memory: what is not needed any more goes at once.
     del uncropped_label
+    label = label.astype(label_dtype(num_classes))
     processed, affine = preprocessor(image.array, image.affine)
     source_affine = image.affine
-    del image  # memory: the Example holds all of it once more
+    del image
     example = encode_example(
         uid=case.uid,
         image=processed.numpy(),
-        label=label.numpy(),
+        label=label,
         spacing_mm=np.linalg.norm(affine.numpy()[:3, :3], axis=0),
         source_affine=source_affine,
         source_label=class_ids,

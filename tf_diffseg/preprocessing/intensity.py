@@ -7,6 +7,8 @@ import typing
 import tensorflow as tf
 
 PERCENTILES = (0.5, 99.5)
+# A volume in float64 would take more memory than all else.
+_SLABS = 16
 
 
 class Intensity(enum.Enum):
@@ -43,12 +45,28 @@ def _to_unit(low, high):
     return Scaling(low, high, (low + high) / 2.0, (high - low) / 2.0)
 
 
+def _sum_of_slabs(function, image):
+    """Sums (c,) over voxels of a function of float64, a part of the image at a time."""
+    size = tf.shape(image)[0]
+    bounds = [size * index // _SLABS for index in range(_SLABS + 1)]
+    return tf.add_n(
+        [
+            tf.reduce_sum(
+                function(tf.cast(image[start:stop], tf.float64)), axis=(0, 1, 2)
+            )
+            for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
+        ]
+    )
+
+
 def _zscore(image):
     # In float64 the sums do not depend, once rounded, on how many threads share
     # them: the converter and a server then get the same bits. And the mean of a
     # constant channel is its value, so that nothing is left to blow up.
-    mean, variance = tf.nn.moments(tf.cast(image, tf.float64), axes=(0, 1, 2))
-    deviation = tf.cast(tf.sqrt(variance), tf.float32)
+    count = tf.cast(tf.reduce_prod(tf.shape(image)[:3]), tf.float64)
+    mean = _sum_of_slabs(lambda slab: slab, image) / count
+    squares = _sum_of_slabs(lambda slab: tf.square(slab - mean), image)
+    deviation = tf.cast(tf.sqrt(squares / count), tf.float32)
     return _unclipped(tf.cast(mean, tf.float32), deviation)
 
 
