@@ -31,7 +31,15 @@ def _two_halves(num_examples=4):
         {},
         {"strategy": "diffusion"},
         {"strategy": "supervised"},
+        {"strategy": "recycling_from_last_by_reverse_step"},
+        {"strategy": "self_conditioning_from_next"},
         {"sampler": "ddpm"},
+        {"timestep_sampling": "loss"},
+        {
+            "model_variance": "learned_range",
+            "variational_weight": 1e-4,
+            "sampler": "ddpm",
+        },
         {"focal_weight": 1.0, "dice_weight": 0.0, "cross_entropy_weight": 0.0},
     ],
     ids=str,
@@ -40,7 +48,7 @@ def test_learns_a_threshold(arguments):
     image, label = _two_halves()
     model = _model(**arguments)
     before = model.evaluate(image, label, batch_size=2, return_dict=True, verbose=0)
-    model.fit(image, label, batch_size=2, epochs=30, verbose=0)
+    model.fit(image, label, batch_size=2, epochs=45, verbose=0)
     after = model.evaluate(image, label, batch_size=2, return_dict=True, verbose=0)
     assert before["dice"] < 0.7
     assert after["dice"] > 0.95
@@ -52,6 +60,99 @@ def test_loss_on_predicted_noise_falls():
     model = _model(strategy="diffusion", model_output="noise")
     losses = model.fit(image, label, batch_size=4, epochs=30, verbose=0).history["loss"]
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_learns_overlapping_classes():
+    image, label = _two_halves()
+    regions = [[1, 2], [2]]
+    model = DiffusionUNet3D(2, num_channels=(4, 8), num_heads=2, regions=regions)
+    model.compile(keras.optimizers.Adam(1e-2))
+    model.fit(image, label, batch_size=2, epochs=40, verbose=0)
+    scores = model.evaluate(image, label, batch_size=2, return_dict=True, verbose=0)
+    assert set(scores) == {"dice", "dice_class_0", "dice_class_1"}
+    assert min(scores.values()) > 0.95
+    probabilities = model.predict(image, batch_size=2, verbose=0)
+    for region, class_probabilities in zip(
+        regions, np.moveaxis(probabilities, -1, 0), strict=True
+    ):
+        is_region = np.isin(label, region)
+        assert ((class_probabilities > 0.5) == is_region).mean() > 0.95
+
+
+def test_starts_from_the_class_frequencies():
+    frequencies = [0.9, 0.08, 0.02]
+    # Of no image at all the network knows nothing else.
+    image = np.zeros([1, 8, 8, 8, 1], np.float32)
+    model = _model(strategy="supervised", class_frequencies=frequencies)
+    probabilities = model.predict(image, verbose=0)
+    mean = probabilities.mean(axis=(0, 1, 2, 3))
+    np.testing.assert_allclose(mean, frequencies, rtol=1e-4)
+
+
+def test_draws_steps_by_the_losses_of_all_examples():
+    image, label = _two_halves()
+    model = _model(timestep_sampling="loss")
+    model.fit(image, label, batch_size=4, epochs=30, verbose=0)
+    counts = model._loss_counts.numpy()
+    assert counts.sum() == 30 * 4
+    assert (counts >= model.timestep_sampler.history_per_step).all()
+    probabilities = model._timestep_probabilities().numpy()
+    assert probabilities.max() - probabilities.min() > 0.01
+    np.testing.assert_allclose(probabilities.sum(), 1.0, rtol=1e-5)
+
+
+def test_dropout_differs_from_step_to_step_and_is_repeated_exactly():
+    image, label = _two_halves()
+    batch = {"image": tf.constant(image), "label": tf.constant(label)}
+
+    def losses(seed):
+        model = _model(
+            keras.optimizers.SGD(0.0), strategy="supervised", dropout=0.5, seed=seed
+        )
+        steps = []
+        for _ in range(3):
+            model.reset_metrics()
+            steps.append(float(model.train_step(batch)["loss"]))
+        return steps
+
+    first = losses(seed=0)
+    assert len(set(first)) == 3  # Nothing but dropout differs between steps.
+    assert losses(seed=0) == first
+    assert losses(seed=1) != first
+
+
+@pytest.mark.parametrize("strategy", ["recycling", "self_conditioning"])
+def test_no_gradient_through_the_recycled_prediction(strategy, monkeypatch):
+    """The gradient is that of the last forward pass alone."""
+    image, label = _two_halves(2)
+    batch = {"image": tf.constant(image), "label": tf.constant(label)}
+    model = _model(keras.optimizers.SGD(1.0), strategy=strategy)
+    initial = [tf.constant(variable) for variable in model.trainable_variables]
+    made = []
+    make_noisy_mask = model._make_noisy_mask
+
+    def remember(*args):
+        made.append(make_noisy_mask(*args))
+        return made[-1]
+
+    monkeypatch.setattr(model, "_make_noisy_mask", remember)
+    model.train_step(batch)
+    steps = [
+        start - variable
+        for start, variable in zip(initial, model.trainable_variables, strict=True)
+    ]
+
+    other = _model(keras.optimizers.SGD(1.0), strategy=strategy)
+    constant = [part if part is None else part.numpy() for part in made[0]]
+    noisy_mask = type(made[0])(
+        *[part if part is None else tf.constant(part) for part in constant]
+    )
+    monkeypatch.setattr(other, "_make_noisy_mask", lambda *args: noisy_mask)
+    other.train_step(batch)
+    for step, start, variable in zip(
+        steps, initial, other.trainable_variables, strict=True
+    ):
+        np.testing.assert_allclose(step, start - variable, rtol=1e-5, atol=1e-7)
 
 
 def test_fits_dicts_and_pairs_alike():
@@ -126,12 +227,21 @@ def test_config_holds_every_argument():
         "strategy": "diffusion",
         "num_timesteps": 11,
         "num_timesteps_beta": 101,
-        "beta_schedule": "cosine",
+        "beta_schedule": "quadratic",
+        "beta_start": 1e-3,
+        "beta_end": 0.01,
         "model_output": "noise",
+        "model_variance": "learned",
+        "timestep_sampling": "loss",
         "sampler": "ddpm",
         "dice_weight": 0.5,
         "cross_entropy_weight": 0.25,
         "focal_weight": 0.125,
+        "focal_gamma": 1.5,
+        "noise_weight": 2.0,
+        "variational_weight": 0.01,
+        "regions": [[1, 2], [2], [3], [4]],
+        "class_frequencies": [0.5, 0.25, 0.125, 0.0625],
         "seed": 7,
         "num_channels": (4, 8),
         "num_blocks": (1, 1),
@@ -166,8 +276,13 @@ def test_runs_without_xla_on_cpu_compiled_or_not():
             {"strategy": "recycling", "model_output": "noise"},
             "needs strategy=diffusion",
         ),
-        ({"dice_weight": -1.0}, "loss weights must be positive"),
-        ({"dice_weight": 0.0, "cross_entropy_weight": 0.0}, "all loss weights are 0"),
+        ({"dice_weight": -1.0}, "dice_weight must be a finite number"),
+        ({"dice_weight": 0.0, "cross_entropy_weight": 0.0}, "are all 0"),
+        ({"model_variance": "learned"}, "needs variational_weight above 0"),
+        ({"regions": [[1, 2]]}, "label ids of each of num_classes=2"),
+        ({"regions": [[1, 2], []]}, "label ids of each of num_classes=2"),
+        ({"class_frequencies": [0.5]}, "must be 2 shares"),
+        ({"class_frequencies": [0.5, 1.5]}, "must be 2 shares"),
     ],
 )
 def test_refuses(arguments, message):

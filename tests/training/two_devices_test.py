@@ -54,9 +54,16 @@ def _train(num_devices, arguments, path):
     return json.loads(process.stdout.splitlines()[-1]), arrays
 
 
-@pytest.mark.parametrize("strategy", ["recycling", "supervised"])
-def test_two_devices_train_as_one(strategy, tmp_path):
-    arguments = {"strategy": strategy}
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"strategy": "supervised"},
+        {"strategy": "self_conditioning", "timestep_sampling": "loss"},
+    ],
+    ids=str,
+)
+def test_two_devices_train_as_one(arguments, tmp_path):
     figures, weights = _train(1, arguments, str(tmp_path / "one.npz"))
     figures_two, weights_two = _train(2, arguments, str(tmp_path / "two.npz"))
     np.testing.assert_allclose(figures_two, figures, rtol=1e-4)

@@ -33,6 +33,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "mask_to_x_start": "mask_encoding",
         "normal_per_example": "noise",
         "resample_alphas_cumprod": "respacing",
+        "uniform_per_example": "noise",
         "x_start_to_probabilities": "mask_encoding",
     },
 )

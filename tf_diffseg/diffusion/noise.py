@@ -75,6 +75,27 @@ def normal_per_example(seed, step, shape):
     return tf.reshape(noise, shape)
 
 
+def uniform_per_example(seed, step):
+    """Draws one number per example from its own seed.
+
+    Args:
+        seed: int of shape [batch].
+        step: int scalar, as in `normal_per_example`, of which it must differ.
+
+    Returns:
+        float32 tensor of shape [batch], in [0, 1).
+    """
+    seed = tf.convert_to_tensor(seed)
+    step = tf.cast(step, seed.dtype)
+
+    def draw(example_seed):
+        return tf.random.stateless_uniform(
+            [], tf.stack([example_seed, step]), alg=tf.random.Algorithm.PHILOX
+        )
+
+    return tf.map_fn(draw, seed, fn_output_signature=tf.float32)
+
+
 def initial_noise(seed, shape):
     """Draws x_T, where sampling starts.
 

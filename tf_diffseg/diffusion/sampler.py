@@ -65,40 +65,45 @@ class Sampler(abc.ABC):
             model_out, x_t, t_index, clip=self.clip_x_start
         )
 
-    def _reverse(self, denoise_fn, x_T, seed, keeps_predictions):
+    def _reverse(self, denoise_fn, x_T, seed, self_condition, keeps_predictions):
         """Runs all steps; returns x_0 and a TensorArray of predictions."""
         if self.draws_noise and seed is None:
             raise ValueError(f"seed is None, but {type(self).__name__} draws noise")
         (x_T,) = as_floats(x_T)
         last_step = self.diffusion.num_timesteps - 1
 
-        def reverse_step(step, x_t, predictions):
+        def reverse_step(step, x_t, condition, predictions):
             shape = tf.shape(x_t)
             t_index = tf.fill(shape[:1], step)
-            model_out = denoise_fn(x_t, t_index)
+            inputs = (x_t, t_index, condition) if self_condition else (x_t, t_index)
+            model_out = denoise_fn(*inputs)
             noise = None
             if self.draws_noise:
                 noise = normal_per_example(seed, step, shape)
-            if keeps_predictions:
+            if keeps_predictions or self_condition:
                 x_start = self.predict_x_start(model_out, x_t, t_index)
+            if keeps_predictions:
                 predictions = predictions.write(last_step - step, x_start)
+            if self_condition:
+                condition = tf.ensure_shape(x_start, x_T.shape)
             x_prev = self.step(model_out, x_t, t_index, noise)
-            return step - 1, tf.ensure_shape(x_prev, x_T.shape), predictions
+            return step - 1, tf.ensure_shape(x_prev, x_T.shape), condition, predictions
 
         predictions = tf.TensorArray(
             x_T.dtype,
             size=last_step + 1 if keeps_predictions else 0,
             element_shape=x_T.shape,
         )
-        _, x_0, predictions = tf.while_loop(
+        condition = tf.zeros_like(x_T) if self_condition else tf.zeros([], x_T.dtype)
+        _, x_0, _, predictions = tf.while_loop(
             lambda step, *_: step >= 0,
             reverse_step,
-            (tf.constant(last_step), x_T, predictions),
+            (tf.constant(last_step), x_T, condition, predictions),
             parallel_iterations=1,  # A step needs the one before it.
         )
         return x_0, predictions
 
-    def sample(self, denoise_fn, x_T, seed=None):
+    def sample(self, denoise_fn, x_T, seed=None, self_condition=False):
         """Denoises x_T to a sample of x_start.
 
         Args:
@@ -108,6 +113,8 @@ class Sampler(abc.ABC):
                 `initial_noise`; sizes may be unknown when traced.
             seed: int32 of shape [batch], or a scalar, see `normal_per_example`;
                 may be None where the sampler draws no noise.
+            self_condition: whether denoise_fn takes a third argument, x_start as
+                predicted at the step before, and zeros at the first.
 
         Returns:
             x_0, shape of x_T, float32 (float64 where x_T is).
@@ -115,16 +122,17 @@ class Sampler(abc.ABC):
         Raises:
             ValueError: where the sampler draws noise and seed is None.
         """
-        x_0, _ = self._reverse(denoise_fn, x_T, seed, keeps_predictions=False)
+        x_0, _ = self._reverse(denoise_fn, x_T, seed, self_condition, False)
         return x_0
 
-    def trajectory(self, denoise_fn, x_T, seed=None):
+    def trajectory(self, denoise_fn, x_T, seed=None, self_condition=False):
         """Denoises x_T and keeps what was predicted on the way.
 
         Args:
             denoise_fn: as in `sample`.
             x_T: as in `sample`.
             seed: as in `sample`.
+            self_condition: as in `sample`.
 
         Returns:
             Predicted x_start of each reverse step, shape [num_timesteps, batch, ...,
@@ -133,5 +141,5 @@ class Sampler(abc.ABC):
         Raises:
             ValueError: as `sample`.
         """
-        _, predictions = self._reverse(denoise_fn, x_T, seed, keeps_predictions=True)
+        _, predictions = self._reverse(denoise_fn, x_T, seed, self_condition, True)
         return predictions.stack()

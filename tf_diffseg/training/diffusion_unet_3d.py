@@ -6,20 +6,32 @@ import tensorflow as tf
 from tf_diffseg.diffusion import (
     BetaSchedule,
     GaussianDiffusion,
+    MaskEncoding,
     ModelOutput,
+    ModelVariance,
     TimestepSampler,
+    TimestepSampling,
     initial_noise,
     label_to_mask,
+    label_to_region_mask,
     logits_to_probabilities,
-    logits_to_x_start,
     mask_to_x_start,
     x_start_to_probabilities,
 )
 from tf_diffseg.diffusion.sampler_kind import SamplerKind
 from tf_diffseg.metrics import StreamingDice
 from tf_diffseg.models import UNet3D
-from tf_diffseg.training.noisy_mask import TrainingStrategy
-from tf_diffseg.training.segmentation_loss import segmentation_loss
+from tf_diffseg.training.batch import check_image, image_and_label
+from tf_diffseg.training.network_output import initial_bias, network_out_to_model_out
+from tf_diffseg.training.noisy_mask import NoisyMask, TrainingStrategy
+from tf_diffseg.training.step_draws import (
+    example_seeds,
+    gather_from_replicas,
+    global_batch_size,
+    share_of_replica,
+    step_seeds,
+)
+from tf_diffseg.training.training_loss import TrainingLoss
 
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")
@@ -31,24 +43,34 @@ class DiffusionUNet3D(UNet3D):
     int [batch, x, y, z]. `evaluate` samples a segmentation and reports its Dice;
     `predict` samples and gives probabilities [batch, x, y, z, num_classes].
 
-    The loss is built in. Noise and time steps are drawn from (`seed`, optimizer
-    step, place in the batch), so a step can be repeated exactly, on any number of
-    devices.
+    The loss is built in. What a step draws depends on (`seed`, optimizer step, place
+    in the batch), so it can be repeated exactly, on any number of devices; dropout
+    alone depends on the device as well.
 
     Args:
-        num_classes: classes, background included.
+        num_classes: classes, background included unless they overlap.
         image_channels: channels of the image.
         strategy: a `TrainingStrategy` or its value.
         num_timesteps: diffusion steps, the same in training and in sampling.
         num_timesteps_beta: steps that the noise schedule is defined over.
         beta_schedule: a `BetaSchedule` or its value.
+        beta_start: beta of the schedule's first step.
+        beta_end: beta of the schedule's last step.
         model_output: a `ModelOutput` or its value: what the network predicts.
-            Noise is trained with the mean squared error, x_start with the
-            segmentation losses below.
+        model_variance: a `ModelVariance` or its value, of the DDPM sampler.
+        timestep_sampling: a `TimestepSampling` or its value: which steps to train on.
+            By loss, batches must divide evenly over devices.
         sampler: a `SamplerKind` or its value.
-        dice_weight: weight of the Dice loss, over the classes that an example has.
+        dice_weight: as for `TrainingLoss`, like the other weights.
         cross_entropy_weight: weight of the cross-entropy.
         focal_weight: weight of the focal loss.
+        focal_gamma: exponent of the focal loss.
+        noise_weight: weight of the error of predicted noise.
+        variational_weight: weight of the variational bound.
+        regions: where classes overlap, the label ids that each is made of, for BraTS
+            [[1, 2, 4], [1, 4], [4]]; None for exclusive classes.
+        class_frequencies: share of voxels of each class, where training starts from
+            rather than from classes that are all alike; None where it is not known.
         seed: of all that training draws.
         **kwargs: the arguments of `UNet3D` but out_channels and mask_channels.
 
@@ -68,77 +90,116 @@ class DiffusionUNet3D(UNet3D):
         num_timesteps=5,
         num_timesteps_beta=1001,
         beta_schedule="linear",
+        beta_start=1e-4,
+        beta_end=0.02,
         model_output="x_start",
+        model_variance="fixed_small",
+        timestep_sampling="uniform",
         sampler="ddim",
         dice_weight=1.0,
         cross_entropy_weight=1.0,
         focal_weight=0.0,
+        focal_gamma=2.0,
+        noise_weight=1.0,
+        variational_weight=0.0,
+        regions=None,
+        class_frequencies=None,
         seed=0,
         **kwargs,
     ):
-        if num_classes < 2:
-            raise ValueError(
-                f"num_classes must be at least 2, background and one more, "
-                f"got {num_classes}"
-            )
         strategy = TrainingStrategy(strategy)
-        model_output = ModelOutput(model_output)
-        is_diffusion = strategy is not TrainingStrategy.SUPERVISED
-        predicts_noise = model_output is ModelOutput.NOISE
-        if predicts_noise and strategy is not TrainingStrategy.DIFFUSION:
-            # The noise that leads from a recycled mask to the ground truth holds the
-            # error of the prediction, a hundredfold at the first step.
-            raise ValueError(
-                "model_output=noise needs strategy=diffusion, "
-                f"got strategy={strategy.value}"
-            )
+        _check_classes(num_classes, regions)
+        _check_output(ModelOutput(model_output), strategy)
+        is_learned = ModelVariance(model_variance).is_learned
+        mask_channels = num_classes if strategy.noisy_mask else 0
         super().__init__(
-            out_channels=num_classes,
+            out_channels=num_classes * (2 if is_learned else 1),
             image_channels=image_channels,
-            mask_channels=num_classes if is_diffusion else 0,
+            mask_channels=mask_channels * (2 if strategy.is_self_conditioned else 1),
             **kwargs,
         )
         self.num_classes = num_classes
         self.strategy = strategy
+        self.regions = None if regions is None else [list(ids) for ids in regions]
+        self.encoding = (
+            MaskEncoding.EXCLUSIVE if regions is None else MaskEncoding.OVERLAPPING
+        )
         self.num_timesteps = num_timesteps
         self.num_timesteps_beta = num_timesteps_beta
         self.beta_schedule = BetaSchedule(beta_schedule)
-        self.model_output = model_output
+        self.beta_start = beta_start
+        self.beta_end = beta_end
+        self.model_output = ModelOutput(model_output)
+        self.model_variance = ModelVariance(model_variance)
+        self.timestep_sampling = TimestepSampling(timestep_sampling)
         self.sampler_kind = SamplerKind(sampler)
-        self.loss_weights = {
-            "dice_loss": dice_weight,
-            "cross_entropy": cross_entropy_weight,
-            "focal_loss": focal_weight,
+        self.loss_arguments = {
+            "dice_weight": dice_weight,
+            "cross_entropy_weight": cross_entropy_weight,
+            "focal_weight": focal_weight,
+            "focal_gamma": focal_gamma,
+            "noise_weight": noise_weight,
+            "variational_weight": variational_weight,
         }
         self.seed = seed
-        self.diffusion = self.sampler = self.timestep_sampler = None
-        if is_diffusion:
-            self.diffusion = GaussianDiffusion(
-                num_timesteps,
-                num_timesteps_beta,
-                self.beta_schedule,
-                model_output=self.model_output,
-            )
-            self.sampler = self.sampler_kind.build(self.diffusion)
-            self.timestep_sampler = TimestepSampler(num_timesteps)
+        self._build_diffusion()
+        self._training_loss = TrainingLoss(
+            self.diffusion, self.encoding, **self.loss_arguments
+        )
         self._loss_means = {
-            name: keras.metrics.Mean(name=name) for name in self._loss_names()
+            name: keras.metrics.Mean(name=name) for name in self._training_loss.names
         }
-        self._dice = StreamingDice(num_classes)
+        overlaps = self.encoding is MaskEncoding.OVERLAPPING
+        self._dice = StreamingDice(
+            num_classes, include_background=overlaps, from_masks=overlaps
+        )
         self._is_evaluating = False
+        self.class_frequencies = None
+        if class_frequencies is not None:
+            self.class_frequencies = _frequencies(class_frequencies, num_classes)
+            if self.model_output is ModelOutput.X_START:
+                bias = initial_bias(
+                    self.class_frequencies, self.out_channels, self.encoding
+                )
+                self.get_layer("head").bias.assign(bias)
         # What Keras chooses for itself runs 3D convolutions under XLA on a CPU,
         # several times slower than TensorFlow's own kernels.
         self.jit_compile = _compiles_by_default()
 
-    def _loss_names(self):
-        if self.model_output is ModelOutput.NOISE:
-            return ["loss"]
-        if min(self.loss_weights.values()) < 0.0:
-            raise ValueError(f"loss weights must be positive, got {self.loss_weights}")
-        names = [name for name, weight in self.loss_weights.items() if weight]
-        if not names:
-            raise ValueError("all loss weights are 0, there is nothing to train")
-        return ["loss", *names]
+    def _build_diffusion(self):
+        """The process, its sampler and the choice of steps; none when supervised."""
+        self.diffusion = self.sampler = self.timestep_sampler = None
+        if self.strategy.noisy_mask is None:
+            return
+        self.diffusion = GaussianDiffusion(
+            self.num_timesteps,
+            self.num_timesteps_beta,
+            self.beta_schedule,
+            self.beta_start,
+            self.beta_end,
+            self.model_output,
+            self.model_variance,
+        )
+        self.sampler = self.sampler_kind.build(self.diffusion)
+        self.timestep_sampler = TimestepSampler(
+            self.num_timesteps, self.timestep_sampling
+        )
+        if self.timestep_sampling is TimestepSampling.LOSS:
+            # Weights of the model: saved with it, and the same on all replicas.
+            history, counts = self.timestep_sampler.initial_state()
+            self._loss_history = self._add_state("loss_history", history)
+            self._loss_counts = self._add_state("loss_counts", counts)
+
+    def _add_state(self, name, initial):
+        return self.add_weight(
+            name=name,
+            shape=initial.shape,
+            dtype=initial.dtype.name,
+            initializer="zeros",
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+        )
 
     def compile(self, optimizer="adamw", jit_compile="auto", **kwargs):
         """Prepares for training, as `keras.Model.compile`.
@@ -155,7 +216,7 @@ class DiffusionUNet3D(UNet3D):
             if kwargs.get(name) is not None:
                 raise ValueError(
                     f"{name} cannot be given: Dice and the loss are built in, and "
-                    "dice_weight, cross_entropy_weight and focal_weight choose the loss"
+                    "the model's arguments choose and weigh its terms"
                 )
         if jit_compile == "auto":
             jit_compile = _compiles_by_default()
@@ -177,15 +238,18 @@ class DiffusionUNet3D(UNet3D):
 
     def train_step(self, data):
         """One step on one replica's share of a batch."""
-        image, label = self._image_and_label(data)
-        mask = label_to_mask(label, self.num_classes)
-        x_t, t_index, weights = self._draw_noisy_mask(image, mask)
+        image, mask = self._image_and_mask(data)
+        batch_size = tf.shape(image)[0]
+        seeds = step_seeds(self.seed, self.optimizer.iterations)
+        all_steps, weights = self._draw_timesteps(seeds.timesteps, batch_size)
+        t_index = share_of_replica(all_steps, batch_size)
+        noisy_mask = self._make_noisy_mask(image, mask, t_index, seeds)
 
         with tf.GradientTape() as tape:
-            model_out = self._run_network(
-                image, x_t, self._time(t_index), training=True
+            network_out = self._run_network(
+                image, noisy_mask, self._time(t_index), seeds.dropout
             )
-            losses = self._example_losses(model_out, mask, x_t, t_index)
+            losses = self._training_loss(mask, network_out, noisy_mask.x_t, t_index)
             loss = tf.reduce_mean(weights * losses["loss"])
             # The optimizer sums the gradients of the replicas.
             num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -195,95 +259,109 @@ class DiffusionUNet3D(UNet3D):
             zip(gradients, self.trainable_variables, strict=True)
         )
 
+        self._remember_losses(all_steps, losses["loss"])
         for name, metric in self._loss_means.items():
             metric.update_state(losses[name])
         return self._loss_results()
 
-    def _image_and_label(self, data):
-        """Takes a batch apart, a dict or a pair, and checks it."""
-        if isinstance(data, dict):
-            image, label, weight = data["image"], data["label"], None
-        else:
-            image, label, weight = keras.utils.unpack_x_y_sample_weight(data)
-        if weight is not None:
-            raise ValueError("sample weights are not supported")
-        _check_shape("image", image, (None, None, None, None, self.image_channels))
-        if label.shape.rank == 5 and label.shape[-1] == 1:
-            label = label[..., 0]
-        _check_shape("label", label, (None, None, None, None))
-        label = tf.cast(label, tf.int32)
-        tf.debugging.assert_less(
-            label,
-            self.num_classes,
-            f"label must be below num_classes={self.num_classes}",
-        )
-        tf.debugging.assert_non_negative(label, "label must not be negative")
-        return image, label
+    def _image_and_mask(self, data):
+        """Image and encoded label of a batch."""
+        if self.regions is not None:
+            image, label = image_and_label(data, self.image_channels)
+            return image, label_to_region_mask(label, self.regions)
+        image, label = image_and_label(data, self.image_channels, self.num_classes)
+        return image, label_to_mask(label, self.num_classes)
 
-    def _draw_noisy_mask(self, image, mask):
-        """Draws steps and the noisy masks to train on: (x_t, t_index, weights)."""
+    def _draw_timesteps(self, seed, batch_size):
+        """Steps of the examples of all replicas, and weights of this one's losses."""
+        total = global_batch_size(batch_size)
         if self.diffusion is None:
-            return None, None, 1.0
-        t_index, weights, seed = self._draw_timesteps(tf.shape(image)[0])
-
-        def predict_x_start(x_t, t_index):
-            model_out = self._run_network(
-                image, x_t, self._time(t_index), training=True
-            )
-            return self.diffusion.predict_x_start(
-                self._in_x_space(model_out), x_t, t_index, clip=True
-            )
-
-        x_t = self.strategy.noisy_mask(
-            self.diffusion, predict_x_start, mask_to_x_start(mask), t_index, seed
+            return tf.zeros([total], tf.int32), tf.ones([batch_size])
+        t_index, weights = self.timestep_sampler.sample(
+            seed, total, self._timestep_probabilities()
         )
-        return x_t, t_index, weights
-
-    def _time(self, t_index):
-        return None if t_index is None else self.diffusion.time(t_index)
+        return t_index, share_of_replica(weights, batch_size)
 
     def _timestep_probabilities(self):
+        if self.timestep_sampling is TimestepSampling.UNIFORM:
+            return tf.fill([self.num_timesteps], 1.0 / self.num_timesteps)
         return self.timestep_sampler.probabilities(
-            *self.timestep_sampler.initial_state()
+            tf.convert_to_tensor(self._loss_history),
+            tf.convert_to_tensor(self._loss_counts),
         )
 
-    def _draw_timesteps(self, batch_size):
-        """Draws (t_index, weights, seed of the noise) for each example of a replica.
-
-        Drawn for the batch of all replicas from (seed, optimizer step), and then
-        cut: an example trains on the same, however many devices share the batch.
-        """
-        philox = tf.random.Algorithm.PHILOX
-        step = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int32)
-        seed = tf.random.experimental.stateless_fold_in([self.seed, 0], step, philox)
-        seed_steps, seed_noise = tf.unstack(tf.random.split(seed, alg=philox))
-
-        context = tf.distribute.get_replica_context()
-        total = batch_size * context.num_replicas_in_sync
-        t_index, weights = self.timestep_sampler.sample(
-            seed_steps, total, self._timestep_probabilities()
+    def _remember_losses(self, all_steps, losses):
+        """Takes the losses of all replicas into what steps are drawn by."""
+        if self.diffusion is None or self.timestep_sampling is TimestepSampling.UNIFORM:
+            return
+        history, counts = self.timestep_sampler.update(
+            tf.convert_to_tensor(self._loss_history),
+            tf.convert_to_tensor(self._loss_counts),
+            all_steps,
+            gather_from_replicas(losses),
         )
-        noise_seeds = tf.random.stateless_uniform(
-            [total], seed_noise, None, None, tf.int32, alg=philox
-        )
-        start = context.replica_id_in_sync_group * batch_size
-        share = slice(start, start + batch_size)
-        return t_index[share], weights[share], noise_seeds[share]
+        self._loss_history.assign(history)
+        self._loss_counts.assign(counts)
 
-    def _example_losses(self, model_out, mask, x_t, t_index):
-        """Losses per example by name, the one to train on as `loss`."""
-        if self.model_output is ModelOutput.X_START:
-            return segmentation_loss(mask, model_out, self.loss_weights)
-        noise = self.diffusion.predict_noise_from_x_start(
-            x_t, mask_to_x_start(mask), t_index
+    def _make_noisy_mask(self, image, mask, t_index, seeds):
+        """The strategy's `NoisyMask`; an empty one for the supervised baseline."""
+        if self.diffusion is None:
+            return NoisyMask(None)
+
+        def predict_x_start(x_t, t_index):
+            network_out = self._run_network(
+                image, NoisyMask(x_t), self._time(t_index), seeds.dropout
+            )
+            model_out = self._to_model_out(network_out)
+            return self.diffusion.predict_x_start(model_out, x_t, t_index, clip=True)
+
+        return self.strategy.noisy_mask(
+            self.diffusion,
+            predict_x_start,
+            mask_to_x_start(mask),
+            t_index,
+            example_seeds(seeds.noise, tf.shape(image)[0]),
         )
-        return {"loss": tf.reduce_mean(tf.square(noise - model_out), axis=[1, 2, 3, 4])}
+
+    def _time(self, t_index):
+        return None if self.diffusion is None else self.diffusion.time(t_index)
+
+    def _run_network(self, image, noisy_mask=None, t=None, dropout_seed=None):
+        """Trains, with dropout, where there is a seed for it; otherwise predicts."""
+        inputs = {"image": image}
+        if self.diffusion is not None:
+            inputs |= {"x_t": self._mask_input(noisy_mask), "t": t}
+        if dropout_seed is None:
+            return self(inputs, training=False)
+        # Keras gives all replicas the same dropout, and counts on where a run stopped.
+        states = [
+            variable
+            for variable in self.non_trainable_variables
+            if variable.path.endswith("seed_generator_state")
+        ]
+        seeds = tf.random.split(dropout_seed, max(len(states), 1))
+        seeds = [
+            tf.cast(seeds[index], state.dtype) for index, state in enumerate(states)
+        ]
+        with keras.StatelessScope(list(zip(states, seeds, strict=True))):
+            return self(inputs, training=True)
+
+    def _mask_input(self, noisy_mask):
+        x_t, condition = noisy_mask
+        if not self.strategy.is_self_conditioned:
+            return x_t
+        condition = tf.zeros_like(x_t) if condition is None else condition
+        return tf.concat([x_t, condition], axis=-1)
 
     def test_step(self, data):
         """Samples segmentations and scores them with Dice."""
-        image, label = self._image_and_label(data)
+        image, mask = self._image_and_mask(data)
         probabilities = self.sample(image, _evaluation_seeds(image))
-        self._dice.update_state(label, tf.argmax(probabilities, axis=-1))
+        if self.encoding is MaskEncoding.OVERLAPPING:
+            self._dice.update_state(mask, probabilities > 0.5)
+        else:
+            classes = tf.argmax(mask, axis=-1), tf.argmax(probabilities, axis=-1)
+            self._dice.update_state(*classes)
         return self._dice_results()
 
     def predict_step(self, data):
@@ -291,7 +369,7 @@ class DiffusionUNet3D(UNet3D):
         data = data[0] if isinstance(data, tuple) else data
         data = data if isinstance(data, dict) else {"image": data}
         image = data["image"]
-        _check_shape("image", image, (None, None, None, None, self.image_channels))
+        check_image(image, self.image_channels)
         return self.sample(image, data.get("seed", _evaluation_seeds(image)))
 
     def sample(self, image, seed):
@@ -306,8 +384,13 @@ class DiffusionUNet3D(UNet3D):
             Probabilities, float32 [batch, x, y, z, num_classes].
         """
         if self.sampler is None:
-            return logits_to_probabilities(self._run_network(image, training=False))
-        x_0 = self.sampler.sample(self._denoise_fn(image), self._x_T(image, seed), seed)
+            return logits_to_probabilities(self._run_network(image), self.encoding)
+        x_0 = self.sampler.sample(
+            self._denoise_fn(image),
+            self._x_T(image, seed),
+            seed,
+            self.strategy.is_self_conditioned,
+        )
         return x_start_to_probabilities(x_0)
 
     def sample_trajectory(self, image, seed):
@@ -324,7 +407,10 @@ class DiffusionUNet3D(UNet3D):
         if self.sampler is None:
             return self.sample(image, seed)[tf.newaxis]
         predictions = self.sampler.trajectory(
-            self._denoise_fn(image), self._x_T(image, seed), seed
+            self._denoise_fn(image),
+            self._x_T(image, seed),
+            seed,
+            self.strategy.is_self_conditioned,
         )
         return x_start_to_probabilities(predictions)
 
@@ -334,23 +420,17 @@ class DiffusionUNet3D(UNet3D):
         return tf.ensure_shape(noise, [*image.shape[:4], self.num_classes])
 
     def _denoise_fn(self, image):
-        def denoise(x_t, t_index):
+        def denoise(x_t, t_index, condition=None):
+            # The sampler may visit fewer steps than the network is trained with.
             t = self.sampler.diffusion.time(t_index)
-            return self._in_x_space(self._run_network(image, x_t, t, training=False))
+            return self._to_model_out(
+                self._run_network(image, NoisyMask(x_t, condition), t)
+            )
 
         return denoise
 
-    def _run_network(self, image, x_t=None, t=None, training=None):
-        inputs = {"image": image}
-        if x_t is not None:
-            inputs |= {"x_t": x_t, "t": t}
-        return self(inputs, training=training)
-
-    def _in_x_space(self, model_out):
-        """What samplers take: x_start for logits, predicted noise as it is."""
-        if self.model_output is ModelOutput.X_START:
-            return logits_to_x_start(model_out)
-        return model_out
+    def _to_model_out(self, network_out):
+        return network_out_to_model_out(network_out, self.diffusion, self.encoding)
 
     def _loss_results(self):
         return {name: metric.result() for name, metric in self._loss_means.items()}
@@ -358,8 +438,10 @@ class DiffusionUNet3D(UNet3D):
     def _dice_results(self):
         per_class = tf.unstack(self._dice.per_class())
         names = [f"dice_class_{class_id}" for class_id in range(self.num_classes)]
-        foreground = dict(list(zip(names, per_class, strict=True))[1:])
-        return {"dice": self._dice.result(), **foreground}
+        by_name = dict(zip(names, per_class, strict=True))
+        if self.encoding is MaskEncoding.EXCLUSIVE:
+            del by_name["dice_class_0"]  # The background.
+        return {"dice": self._dice.result(), **by_name}
 
     def evaluate(self, *args, **kwargs):
         """Samples and scores, as `keras.Model.evaluate`."""
@@ -387,23 +469,52 @@ class DiffusionUNet3D(UNet3D):
             "num_timesteps": self.num_timesteps,
             "num_timesteps_beta": self.num_timesteps_beta,
             "beta_schedule": self.beta_schedule.value,
+            "beta_start": self.beta_start,
+            "beta_end": self.beta_end,
             "model_output": self.model_output.value,
+            "model_variance": self.model_variance.value,
+            "timestep_sampling": self.timestep_sampling.value,
             "sampler": self.sampler_kind.value,
-            "dice_weight": self.loss_weights["dice_loss"],
-            "cross_entropy_weight": self.loss_weights["cross_entropy"],
-            "focal_weight": self.loss_weights["focal_loss"],
+            **self.loss_arguments,
+            "regions": self.regions,
+            "class_frequencies": self.class_frequencies,
             "seed": self.seed,
         }
 
 
-def _check_shape(name, tensor, expected):
-    """Raises ValueError unless a static shape fits `expected`, None being any size."""
-    shape = tensor.shape
-    if shape.rank is not None and not shape.is_compatible_with(expected):
-        axes = (
-            "[batch, x, y, z]" if len(expected) == 4 else "[batch, x, y, z, channels]"
+def _check_classes(num_classes, regions):
+    if regions is None:
+        if num_classes < 2:
+            raise ValueError(
+                f"num_classes must be at least 2, background and one more, "
+                f"got {num_classes}"
+            )
+    elif len(regions) != num_classes or not all(map(len, regions)):
+        raise ValueError(
+            f"regions must hold the label ids of each of num_classes={num_classes}, "
+            f"got {regions}"
         )
-        raise ValueError(f"{name} must have shape {axes} {expected}, got {shape}")
+
+
+def _frequencies(class_frequencies, num_classes):
+    frequencies = [float(share) for share in class_frequencies]
+    if len(frequencies) != num_classes or not all(0.0 <= f <= 1.0 for f in frequencies):
+        raise ValueError(
+            f"class_frequencies must be {num_classes} shares in [0, 1], one for each "
+            f"class, got {frequencies}"
+        )
+    return frequencies
+
+
+def _check_output(model_output, strategy):
+    if model_output is ModelOutput.NOISE and not strategy.noises_ground_truth:
+        # The noise that leads from a recycled mask to the ground truth holds the
+        # error of the prediction, a hundredfold at the first step.
+        names = [each.value for each in TrainingStrategy if each.noises_ground_truth]
+        raise ValueError(
+            f"model_output=noise needs strategy={' or '.join(names)}, "
+            f"got strategy={strategy.value}"
+        )
 
 
 def _evaluation_seeds(image):

@@ -9,20 +9,38 @@ All take the same arguments:
     seed: int [batch]; an example's noise depends on its own seed alone, so that it
         is the same whether one device trains on the batch or several share it.
 
-and return x_t, of x_start's shape.
+and return a `NoisyMask`. No gradient flows through a prediction that they make.
 """
 
 import enum
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_diffseg.diffusion.noise import normal_per_example
+from tf_diffseg.diffusion.noise import normal_per_example, uniform_per_example
+
+# Share of examples that self-conditioning trains with a prediction (Chen et al. 2022);
+# the others are trained with zeros, from which that prediction is made.
+_CONDITIONED_SHARE = 0.5
+
+
+class NoisyMask(NamedTuple):
+    """What the network is given beside the image.
+
+    Attributes:
+        x_t: noisy mask at t_index, of x_start's shape.
+        condition: an earlier prediction of x_start, of the same shape, zeros where
+            there is none; None in strategies that have no such input.
+    """
+
+    x_t: tf.Tensor
+    condition: tf.Tensor | None = None
 
 
 def diffuse(diffusion, predict_x_start, x_start, t_index, seed):
     """Plain diffusion (Ho et al. 2020): noise on the ground truth."""
     del predict_x_start
-    return diffusion.q_sample(x_start, _noise_like(x_start, seed, 0), t_index)
+    return NoisyMask(diffusion.q_sample(x_start, _noise(x_start, seed, 0), t_index))
 
 
 def recycle(diffusion, predict_x_start, x_start, t_index, seed):
@@ -31,35 +49,144 @@ def recycle(diffusion, predict_x_start, x_start, t_index, seed):
     Sampling reaches a step from the one before it in the reverse process, with a
     mask made of a prediction. So the network predicts at that earlier step from a
     noised ground truth, and its prediction, with fresh noise, is what it trains
-    on. No gradient flows through the earlier prediction. Nothing comes before the
-    last step: it is its own earlier step, so that it is trained as well.
+    on. Nothing comes before the last step: it is its own earlier step, so that it
+    is trained as well.
     """
-    t_earlier = tf.minimum(t_index + 1, diffusion.num_timesteps - 1)
-    x_earlier = diffusion.q_sample(x_start, _noise_like(x_start, seed, 1), t_earlier)
-    predicted = tf.stop_gradient(predict_x_start(x_earlier, t_earlier))
-    return diffusion.q_sample(predicted, _noise_like(x_start, seed, 0), t_index)
+    t_earlier = _next_step(diffusion, t_index)
+    _, predicted = _predict_at(diffusion, predict_x_start, x_start, t_earlier, seed)
+    return NoisyMask(diffusion.q_sample(predicted, _noise(x_start, seed, 0), t_index))
+
+
+def recycle_from_last(diffusion, predict_x_start, x_start, t_index, seed):
+    """Recycling from the last step (arXiv 2308.16355), where sampling starts.
+
+    The prediction is made from hardly more than noise, whatever the step, so that
+    nothing of the ground truth is left in it.
+    """
+    t_earlier = _last_step(diffusion, t_index)
+    _, predicted = _predict_at(diffusion, predict_x_start, x_start, t_earlier, seed)
+    return NoisyMask(diffusion.q_sample(predicted, _noise(x_start, seed, 0), t_index))
+
+
+def recycle_by_reverse_step(diffusion, predict_x_start, x_start, t_index, seed):
+    """`recycle` with the noise that the earlier mask had, in place of fresh noise.
+
+    That is the step that DDIM takes (Song et al. 2021, equation 12, eta 0).
+    """
+    t_earlier = _next_step(diffusion, t_index)
+    return _reverse_step(diffusion, predict_x_start, x_start, t_earlier, t_index, seed)
+
+
+def recycle_from_last_by_reverse_step(
+    diffusion, predict_x_start, x_start, t_index, seed
+):
+    """`recycle_from_last` with DDIM's step, from the last step to t_index at once."""
+    t_earlier = _last_step(diffusion, t_index)
+    return _reverse_step(diffusion, predict_x_start, x_start, t_earlier, t_index, seed)
+
+
+def self_condition(diffusion, predict_x_start, x_start, t_index, seed):
+    """Self-conditioning (Chen et al. 2022, arXiv 2208.04202).
+
+    Plain diffusion, whose network is also given, for half of the examples, what it
+    predicts from the same noisy mask without that. Sampling gives it the prediction
+    of the step before.
+    """
+    x_t, predicted = _predict_at(diffusion, predict_x_start, x_start, t_index, seed)
+    return NoisyMask(x_t, _conditioned(predicted, seed))
+
+
+def self_condition_from_next(diffusion, predict_x_start, x_start, t_index, seed):
+    """Self-conditioning on the prediction of the step before in the reverse process.
+
+    As sampling does. It starts at the last step without a prediction, so that one is
+    trained without.
+    """
+    t_earlier = _next_step(diffusion, t_index)
+    _, predicted = _predict_at(diffusion, predict_x_start, x_start, t_earlier, seed)
+    has_earlier = tf.cast(t_earlier > t_index, predicted.dtype)
+    condition = _conditioned(predicted, seed) * has_earlier[:, None, None, None, None]
+    x_t = diffusion.q_sample(x_start, _noise(x_start, seed, 0), t_index)
+    return NoisyMask(x_t, condition)
 
 
 class TrainingStrategy(enum.Enum):
     """What the network is trained on.
 
     SUPERVISED has neither noisy mask nor time: the baseline that is no diffusion
-    model. DIFFUSION and RECYCLING are `diffuse` and `recycle`.
+    model. The others are the functions of this module.
     """
 
     SUPERVISED = "supervised"
     DIFFUSION = "diffusion"
     RECYCLING = "recycling"
+    RECYCLING_FROM_LAST = "recycling_from_last"
+    RECYCLING_BY_REVERSE_STEP = "recycling_by_reverse_step"
+    RECYCLING_FROM_LAST_BY_REVERSE_STEP = "recycling_from_last_by_reverse_step"
+    SELF_CONDITIONING = "self_conditioning"
+    SELF_CONDITIONING_FROM_NEXT = "self_conditioning_from_next"
 
     @property
     def noisy_mask(self):
         """The function that makes the noisy mask; None where there is no mask."""
-        return {
-            TrainingStrategy.SUPERVISED: None,
-            TrainingStrategy.DIFFUSION: diffuse,
-            TrainingStrategy.RECYCLING: recycle,
-        }[self]
+        return _FUNCTIONS.get(self)
+
+    @property
+    def is_self_conditioned(self):
+        """Whether the network is given an earlier prediction, beside the noisy mask."""
+        return self in (
+            TrainingStrategy.SELF_CONDITIONING,
+            TrainingStrategy.SELF_CONDITIONING_FROM_NEXT,
+        )
+
+    @property
+    def noises_ground_truth(self):
+        """Whether the noisy mask is the ground truth with noise."""
+        return self is TrainingStrategy.DIFFUSION or self.is_self_conditioned
 
 
-def _noise_like(x_start, seed, draw):
+_FUNCTIONS = {
+    TrainingStrategy.DIFFUSION: diffuse,
+    TrainingStrategy.RECYCLING: recycle,
+    TrainingStrategy.RECYCLING_FROM_LAST: recycle_from_last,
+    TrainingStrategy.RECYCLING_BY_REVERSE_STEP: recycle_by_reverse_step,
+    TrainingStrategy.RECYCLING_FROM_LAST_BY_REVERSE_STEP: (
+        recycle_from_last_by_reverse_step
+    ),
+    TrainingStrategy.SELF_CONDITIONING: self_condition,
+    TrainingStrategy.SELF_CONDITIONING_FROM_NEXT: self_condition_from_next,
+}
+
+
+def _noise(x_start, seed, draw):
     return normal_per_example(seed, draw, tf.shape(x_start))
+
+
+def _last_step(diffusion, t_index):
+    return tf.fill(tf.shape(t_index), diffusion.num_timesteps - 1)
+
+
+def _next_step(diffusion, t_index):
+    """The step that sampling comes from; the last one itself has none."""
+    return tf.minimum(t_index + 1, diffusion.num_timesteps - 1)
+
+
+def _predict_at(diffusion, predict_x_start, x_start, t_index, seed):
+    """Noises the ground truth and predicts from it: (x_t, predicted x_start)."""
+    x_t = diffusion.q_sample(x_start, _noise(x_start, seed, 1), t_index)
+    return x_t, tf.stop_gradient(predict_x_start(x_t, t_index))
+
+
+def _reverse_step(diffusion, predict_x_start, x_start, t_earlier, t_index, seed):
+    """Goes from t_earlier to t_index by the prediction and the noise it leaves."""
+    x_earlier, predicted = _predict_at(
+        diffusion, predict_x_start, x_start, t_earlier, seed
+    )
+    noise = diffusion.predict_noise_from_x_start(x_earlier, predicted, t_earlier)
+    return NoisyMask(diffusion.q_sample(predicted, noise, t_index))
+
+
+def _conditioned(predicted, seed):
+    """Puts zeros in place of the prediction of some examples."""
+    is_given = uniform_per_example(seed, 2) < _CONDITIONED_SHARE
+    return predicted * tf.cast(is_given, predicted.dtype)[:, None, None, None, None]

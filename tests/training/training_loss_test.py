@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffseg.diffusion import GaussianDiffusion, logits_to_x_start
+from tf_diffseg.losses import cross_entropy_loss, dice_loss_from_logits, focal_loss
+from tf_diffseg.training.training_loss import TrainingLoss
+
+MASK = tf.one_hot(np.random.default_rng(0).integers(0, 3, [2, 4, 4, 4]), 3)
+X_START = 2.0 * MASK - 1.0
+LOGITS = tf.random.stateless_normal(MASK.shape, [1, 2])
+NOISE = tf.random.stateless_normal(MASK.shape, [3, 4])
+T_INDEX = tf.constant([0, 3])
+
+
+def test_total_is_the_weighted_sum():
+    loss = TrainingLoss(None, "exclusive", 2.0, 0.5, 3.0, focal_gamma=1.5)
+    losses = loss(MASK, LOGITS, None, None)
+    expected = (
+        2.0 * tf.reduce_mean(dice_loss_from_logits(MASK, LOGITS), axis=1)
+        + 0.5 * cross_entropy_loss(MASK, LOGITS)
+        + 3.0 * focal_loss(MASK, LOGITS, 1.5)
+    )
+    np.testing.assert_allclose(losses["loss"], expected, rtol=1e-6)
+    assert loss.names == list(losses)
+
+
+def test_a_loss_of_weight_zero_is_left_out():
+    loss = TrainingLoss(cross_entropy_weight=0.0)
+    assert loss.names == ["loss", "dice_loss"]
+    losses = loss(MASK, LOGITS, None, None)
+    np.testing.assert_array_equal(losses["loss"], losses["dice_loss"])
+
+
+def test_an_absent_class_does_not_count():
+    mask = tf.one_hot(tf.zeros([1, 4, 4, 4], tf.int32), 3)
+    losses = TrainingLoss(cross_entropy_weight=0.0)(mask, 20.0 * mask, None, None)
+    assert float(losses["loss"][0]) < 1e-3
+
+
+def test_overlapping_classes_are_scored_one_by_one():
+    loss = TrainingLoss(None, "overlapping", 1.0, 1.0, 1.0)
+    losses = loss(MASK, LOGITS, None, None)
+    expected = cross_entropy_loss(MASK, LOGITS, exclusive=False)
+    np.testing.assert_allclose(losses["cross_entropy"], expected, rtol=1e-6)
+    expected = tf.reduce_mean(dice_loss_from_logits(MASK, LOGITS, False), axis=1)
+    np.testing.assert_allclose(losses["dice_loss"], expected, rtol=1e-6)
+    expected = focal_loss(MASK, LOGITS, exclusive=False)
+    np.testing.assert_allclose(losses["focal_loss"], expected, rtol=1e-6)
+
+
+def test_error_of_the_noise_that_was_added():
+    diffusion = GaussianDiffusion(model_output="noise")
+    x_t = diffusion.q_sample(X_START, NOISE, T_INDEX)
+    loss = TrainingLoss(diffusion, noise_weight=2.0)
+    assert loss.names == ["loss", "noise_error"]
+    np.testing.assert_allclose(
+        loss(MASK, NOISE, x_t, T_INDEX)["loss"], [0.0, 0.0], atol=1e-4
+    )
+    shifted = loss(MASK, NOISE + 0.5, x_t, T_INDEX)
+    np.testing.assert_allclose(shifted["noise_error"], [0.25, 0.25], rtol=1e-2)
+    np.testing.assert_allclose(shifted["loss"], 2.0 * shifted["noise_error"])
+
+
+def test_variational_bound_is_the_diffusions():
+    diffusion = GaussianDiffusion()
+    x_t = diffusion.q_sample(X_START, NOISE, T_INDEX)
+    loss = TrainingLoss(diffusion, variational_weight=0.5)
+    losses = loss(MASK, LOGITS, x_t, T_INDEX)
+    expected = diffusion.variational_lower_bound(
+        logits_to_x_start(LOGITS), X_START, x_t, T_INDEX
+    )
+    np.testing.assert_allclose(losses["variational_bound"], expected, rtol=1e-6)
+    without = TrainingLoss(diffusion)(MASK, LOGITS, x_t, T_INDEX)["loss"]
+    np.testing.assert_allclose(losses["loss"], without + 0.5 * expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("variance", ["learned", "learned_range"])
+def test_the_bound_trains_a_learned_variance_and_not_the_mean(variance):
+    diffusion = GaussianDiffusion(model_variance=variance)
+    x_t = diffusion.q_sample(X_START, NOISE, T_INDEX)
+    network_out = tf.concat([LOGITS, tf.zeros_like(LOGITS)], axis=-1)
+    loss = TrainingLoss(diffusion, variational_weight=1.0)
+    with tf.GradientTape() as tape:
+        tape.watch(network_out)
+        bound = loss(MASK, network_out, x_t, T_INDEX)["variational_bound"]
+    mean, variance = tf.split(tape.gradient(bound, network_out), 2, axis=-1)
+    np.testing.assert_array_equal(mean, tf.zeros_like(mean))
+    assert float(tf.reduce_min(tf.reduce_max(tf.abs(variance), [1, 2, 3, 4]))) > 0.0
+
+
+@pytest.mark.parametrize(
+    "label",
+    [np.zeros([1, 4, 4, 4]), np.ones([1, 4, 4, 4]), np.eye(64)[0].reshape(1, 4, 4, 4)],
+    ids=["empty", "full", "one voxel"],
+)
+@pytest.mark.parametrize("encoding", ["exclusive", "overlapping"])
+def test_gradients_are_finite_also_in_half_precision(label, encoding):
+    diffusion = GaussianDiffusion()
+    mask = tf.one_hot(label.astype(int), 3)
+    x_t = diffusion.q_sample(2.0 * mask - 1.0, NOISE[:1], T_INDEX[:1])
+    loss = TrainingLoss(diffusion, encoding, 1.0, 1.0, 1.0, variational_weight=1.0)
+    for scale in (0.0, 1.0, 1000.0):
+        logits = tf.cast(scale * LOGITS[:1], tf.float16)
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            losses = loss(mask, logits, x_t, T_INDEX[:1])
+        assert {value.dtype for value in losses.values()} == {tf.float32}
+        assert np.isfinite([float(value[0]) for value in losses.values()]).all()
+        assert np.isfinite(tape.gradient(losses["loss"], logits)).all()
+
+
+@pytest.mark.parametrize(
+    "diffusion, arguments, message",
+    [
+        ({}, {"dice_weight": -1.0}, "dice_weight must be a finite number, 0 or more"),
+        ({}, {"focal_weight": float("nan")}, "focal_weight must be a finite number"),
+        (None, {"variational_weight": 1.0}, "must be 0 where nothing is diffused"),
+        ({"model_variance": "learned"}, {}, "needs variational_weight above 0"),
+        ({}, {"dice_weight": 0.0, "cross_entropy_weight": 0.0}, "are all 0"),
+        ({"model_output": "noise"}, {"noise_weight": 0.0}, "noise_error are all 0"),
+    ],
+)
+def test_refuses(diffusion, arguments, message):
+    diffusion = None if diffusion is None else GaussianDiffusion(**diffusion)
+    with pytest.raises(ValueError, match=message):
+        TrainingLoss(diffusion, **arguments)

@@ -1,0 +1,53 @@
+"""Batches as `fit` and `evaluate` take them."""
+
+import keras
+import tensorflow as tf
+
+
+def image_and_label(data, num_channels, num_labels=None):
+    """Takes a batch apart and checks it.
+
+    Args:
+        data: dict of `image` and `label`, or a pair of them.
+        num_channels: channels of the image.
+        num_labels: label ids are below it; None where any will do.
+
+    Returns:
+        (image [batch, x, y, z, num_channels], label int32 [batch, x, y, z]).
+
+    Raises:
+        ValueError: a shape is a wrong one, or there are sample weights.
+        tf.errors.InvalidArgumentError: a label id is out of range.
+    """
+    if isinstance(data, dict):
+        image, label, weight = data["image"], data["label"], None
+    else:
+        image, label, weight = keras.utils.unpack_x_y_sample_weight(data)
+    if weight is not None:
+        raise ValueError("sample weights are not supported")
+    check_image(image, num_channels)
+    if label.shape.rank == 5 and label.shape[-1] == 1:
+        label = label[..., 0]
+    _check_shape("label", label, (None, None, None, None))
+    label = tf.cast(label, tf.int32)
+    tf.debugging.assert_non_negative(label, "label must not be negative")
+    if num_labels is not None:
+        tf.debugging.assert_less(
+            label, num_labels, f"label must be below num_classes={num_labels}"
+        )
+    return image, label
+
+
+def check_image(image, num_channels):
+    """Raises ValueError unless the image is [batch, x, y, z, num_channels]."""
+    _check_shape("image", image, (None, None, None, None, num_channels))
+
+
+def _check_shape(name, tensor, expected):
+    """Raises ValueError unless a static shape fits `expected`, None being any size."""
+    shape = tensor.shape
+    if shape.rank is not None and not shape.is_compatible_with(expected):
+        axes = (
+            "[batch, x, y, z]" if len(expected) == 4 else "[batch, x, y, z, channels]"
+        )
+        raise ValueError(f"{name} must have shape {axes} {expected}, got {shape}")
