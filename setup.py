@@ -42,7 +42,7 @@ setup(
     install_requires=[
         "absl-py>=2.0",
         "keras>=3.10,<4",
-        "matplotlib>=3.7",
+        "matplotlib>=3.10",
         "nibabel>=5.0",
         "numpy>=1.26",
         "scipy>=1.11",

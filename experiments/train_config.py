@@ -32,7 +32,18 @@ _OF_PIPELINE = (
 )
 # Closed choices; the library's enums hold the same values.
 CHOICES = {
-    "strategy": ("recycling", "diffusion", "supervised"),
+    "strategy": (
+        "supervised",
+        "diffusion",
+        "recycling",
+        "recycling_from_last",
+        "recycling_by_reverse_step",
+        "recycling_from_last_by_reverse_step",
+        "self_conditioning",
+        "self_conditioning_from_next",
+    ),
+    "timestep_sampling": ("uniform", "loss"),
+    "model_variance": ("fixed_small", "fixed_large", "learned", "learned_range"),
     "beta_schedule": ("linear", "quadratic", "cosine", "warmup10", "warmup50"),
     "model_output": ("x_start", "noise"),
     "sampler": ("ddim", "ddpm"),
@@ -106,13 +117,28 @@ class TrainConfig(AugmentationConfig):
     num_timesteps: int = _value(5, "Diffusion steps of training and of sampling.")
     num_timesteps_beta: int = _value(1001, "Steps that the schedule is defined over.")
     beta_schedule: str = _value("linear", "Noise schedule.")
+    beta_start: float = _value(1e-4, "Beta of the schedule's first step.", at_least=0)
+    beta_end: float = _value(0.02, "Beta of the schedule's last step.", at_least=0)
+    timestep_sampling: str = _value(
+        "uniform", "Train on all steps alike, or more on those of larger loss."
+    )
     model_output: str = _value("x_start", "What the network predicts.")
+    model_variance: str = _value(
+        "fixed_small", "Variance of DDPM's steps; learned needs variational_weight."
+    )
     sampler: str = _value("ddim", "Sampler of validation.")
     dice_weight: float = _value(1.0, "Weight of the Dice loss.", at_least=0)
     cross_entropy_weight: float = _value(
         1.0, "Weight of the cross-entropy.", at_least=0
     )
     focal_weight: float = _value(0.0, "Weight of the focal loss.", at_least=0)
+    focal_gamma: float = _value(2.0, "Exponent of the focal loss.", at_least=0)
+    noise_weight: float = _value(
+        1.0, "Weight of the error of predicted noise.", at_least=0
+    )
+    variational_weight: float = _value(
+        0.0, "Weight of the variational bound, in bits per dimension.", at_least=0
+    )
 
     num_channels: tuple[int, ...] = _value(
         (16, 32, 64, 128), "Features at each resolution, finest first.", at_least=1

@@ -113,6 +113,7 @@ def build_model(config, manifest, steps_per_epoch, strategy):
             model = DiffusionUNet3D(
                 manifest.num_classes,
                 manifest.num_channels,
+                class_frequencies=_class_frequencies(manifest),
                 **config.model_arguments(),
             )
             learning_rate = keras.optimizers.schedules.CosineDecay(
@@ -130,3 +131,9 @@ def build_model(config, manifest, steps_per_epoch, strategy):
     except ValueError as error:
         raise InputError(f"config: {error}") from error
     return model
+
+
+def _class_frequencies(manifest):
+    """Share of the training cases' voxels that each class has."""
+    voxels = manifest.split("train").statistics["voxels_per_class"]
+    return [count / sum(voxels) for count in voxels]

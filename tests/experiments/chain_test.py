@@ -359,3 +359,42 @@ def test_the_next_export_is_the_next_version(chain):
         (chain / "export" / "2" / "assets.extra" / "model_card.json").read_text()
     )
     assert card["class_names"][0] == "background"
+
+
+def test_compares_strategies_and_goes_on_where_it_stopped(chain):
+    output_dir = chain / "comparison"
+    flags = {
+        "data_dir": chain / "shards",
+        "output_dir": output_dir,
+        "config": chain / "config.py",
+        "epochs": 1,
+        "strategies": "self_conditioning,supervised",
+    }
+    log = command("experiments.compare", **flags)
+    found = json.loads((output_dir / "comparison.json").read_text())
+    assert [row["strategy"] for row in found] == flags["strategies"].split(",")
+    assert [len(row["mean_dice_per_step"]) for row in found] == [5, 1]
+    assert all(row["num_cases"] == 4 for row in found)
+    for row in found:
+        dice = [of_class["dice"]["mean"] for of_class in row["classes"].values()]
+        assert row["mean_dice_per_step"][-1] == pytest.approx(np.mean(dice))
+        run = json.loads((output_dir / row["strategy"] / "config.json").read_text())
+        assert run["strategy"] == row["strategy"]
+    assert (output_dir / "comparison.md").read_text() in log
+    assert (output_dir / "comparison.png").stat().st_size > 10_000
+    again = command("experiments.compare", **flags)
+    assert again.count("nothing to do") == 2
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ({"strategies": "magic"}, "--strategies: expected some of supervised"),
+        ({"strategies": "supervised", "strategy": "recycling"}, "--strategy: name"),
+    ],
+)
+def test_compare_refuses(chain, flags, message):
+    place = {"data_dir": chain / "shards", "output_dir": chain / "none"}
+    log = command("experiments.compare", expected_code=1, **place, **flags)
+    assert message in log and "Traceback" not in log
+    assert not (chain / "none").exists()

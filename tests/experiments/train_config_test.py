@@ -25,7 +25,13 @@ def test_json_round_trip(tmp_path):
 
 def test_choices_of_flags_are_those_of_the_library():
     from tf_diffseg.data import Remainder
-    from tf_diffseg.diffusion import BetaSchedule, ModelOutput, SamplerKind
+    from tf_diffseg.diffusion import (
+        BetaSchedule,
+        ModelOutput,
+        ModelVariance,
+        SamplerKind,
+        TimestepSampling,
+    )
     from tf_diffseg.models.unet_3d import SKIPS
     from tf_diffseg.training.noisy_mask import TrainingStrategy
 
@@ -33,6 +39,8 @@ def test_choices_of_flags_are_those_of_the_library():
         "strategy": TrainingStrategy,
         "beta_schedule": BetaSchedule,
         "model_output": ModelOutput,
+        "model_variance": ModelVariance,
+        "timestep_sampling": TimestepSampling,
         "sampler": SamplerKind,
         "remainder": Remainder,
     }
@@ -92,7 +100,7 @@ WRONG_VALUES = [
     ("num_channels", (), "some whole numbers"),
     ("num_channels", (8, "16"), "some whole numbers"),
     ("num_channels", None, "some whole numbers"),
-    ("strategy", "foo", "one of recycling, diffusion, supervised"),
+    ("sampler", "foo", "one of ddim, ddpm"),
     ("skip", None, "one of add, concat"),
     ("flip_axes", "xw", "of xyz"),
     ("flip_axes", "xx", "of xyz"),

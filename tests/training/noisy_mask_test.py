@@ -45,9 +45,7 @@ def _assert_standard_normal(noise):
 def test_noises_the_ground_truth(function):
     x_start = _x_start()
     x_t = function(DIFFUSION, lambda x_t, t: x_t, x_start, T_INDEX, SEED).x_t
-    _assert_standard_normal(
-        DIFFUSION.predict_noise_from_x_start(x_t, x_start, T_INDEX)
-    )
+    _assert_standard_normal(DIFFUSION.predict_noise_from_x_start(x_t, x_start, T_INDEX))
 
 
 @pytest.mark.parametrize("function", [recycle, recycle_from_last])

@@ -1,0 +1,99 @@
+r"""Trains strategies side by side under the same budget of steps, and scores them.
+
+    python -m experiments.compare --data_dir=SHARDS --output_dir=OUT \
+        --strategies=recycling,diffusion,supervised
+
+Writes a run folder per strategy, comparison.json, comparison.md, the table that it
+prints, and comparison.png. Called again, it goes on where it stopped. All values of a
+training run can be set by flags, as for experiments.train; but for the strategy they
+are the same for all.
+"""
+
+import dataclasses
+import pathlib
+
+from absl import flags
+
+from data_tools import command_line
+from data_tools.errors import InputError
+from data_tools.manifest import read_manifest
+from data_tools.quiet import load_tensorflow
+from experiments import config_flags
+from experiments.output_path import output_folder
+from experiments.run_folder import RunFolder
+from experiments.train_config import CHOICES, TrainConfig, load_config
+
+_EPOCHS = 8
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder that data_tools.convert_nifti wrote."
+)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder for runs and results.")
+_STRATEGIES = flags.DEFINE_list(
+    "strategies",
+    ["supervised", "diffusion", "recycling", "recycling_from_last"],
+    f"What to compare, of {', '.join(CHOICES['strategy'])}.",
+)
+_CONFIG = flags.DEFINE_string(
+    "config",
+    None,
+    "Name in experiments/configs, or path of a Python file; by default whole volumes "
+    f"where all have one shape, and {_EPOCHS} epochs.",
+)
+_SPLIT = flags.DEFINE_string("split", "test", "Split to score on.")
+flags.mark_flags_as_required(["data_dir", "output_dir"])
+config_flags.define_config_flags()
+flags.adopt_module_key_flags(config_flags)  # So that --help lists them.
+
+
+def main(argv):
+    """Checks all that can be checked, then trains, scores and draws."""
+    del argv
+    strategies = _checked_strategies()
+    manifest = read_manifest(_DATA_DIR.value)
+    output_dir = output_folder("output_dir", _OUTPUT_DIR.value)
+    if output_dir.resolve() == pathlib.Path(_DATA_DIR.value).resolve():
+        raise InputError(f"--output_dir={output_dir} is --data_dir, name another")
+    if flags.FLAGS["strategy"].present:
+        raise InputError("--strategy: name what to compare with --strategies")
+    config = load_config(_CONFIG.value) if _CONFIG.value else _default_config(manifest)
+    config = config_flags.override(config)
+    runs = {}
+    for strategy in strategies:
+        run_folder = RunFolder(output_dir / strategy)
+        of_strategy = dataclasses.replace(config, strategy=strategy)
+        run_folder.check(of_strategy, manifest)
+        runs[strategy] = of_strategy, run_folder
+
+    load_tensorflow()
+    from experiments import strategy_comparison
+
+    rows = [
+        strategy_comparison.train_and_score(
+            strategy, of_strategy, run_folder, _DATA_DIR.value, manifest, _SPLIT.value
+        )
+        for strategy, (of_strategy, run_folder) in runs.items()
+    ]
+    strategy_comparison.write(rows, output_dir)
+    print(strategy_comparison.table(rows))
+    print(f"comparison: {output_dir}, picture {output_dir / 'comparison.png'}")
+
+
+def _checked_strategies():
+    strategies = list(dict.fromkeys(_STRATEGIES.value))
+    unknown = [name for name in strategies if name not in CHOICES["strategy"]]
+    if unknown or not strategies:
+        raise InputError(
+            f"--strategies: expected some of {', '.join(CHOICES['strategy'])}, "
+            f"got {', '.join(unknown) or 'none'}"
+        )
+    return strategies
+
+
+def _default_config(manifest):
+    shape = manifest.preprocessing["volume_shape"]
+    whole = {} if shape is None else {"patch_shape": tuple(shape)}
+    return TrainConfig(epochs=_EPOCHS, **whole)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
