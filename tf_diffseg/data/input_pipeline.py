@@ -229,7 +229,8 @@ def _map_range(function, num, signature):
 def _patch_by_patch(values, replica_batch_size):
     """[cases, patches, ...] to [batches, replica_batch_size, ...], patch by patch."""
     num_batches = values.shape[0] * values.shape[1] // replica_batch_size
-    values = tf.transpose(values, [1, 0, *range(2, values.shape.rank)])
+    if values.shape[1] > 1:
+        values = tf.transpose(values, [1, 0, *range(2, values.shape.rank)])
     rest = tf.shape(values)[2:]
     shape = [num_batches, replica_batch_size, *values.shape[2:]]
     values = tf.reshape(values, tf.concat([shape[:2], rest], axis=0))
