@@ -24,6 +24,7 @@ import shutil
 
 from data_tools.errors import InputError
 from data_tools.output_folder import check_output_dir, publish, sibling
+from tf_diffseg.data.gzip_member import write_member
 
 _CHUNK_BYTES = 1 << 20
 
@@ -201,6 +202,16 @@ def read_json(path):
         return None
 
 
+def _compress(path):
+    """Replaces a file by a gzip member with its content."""
+    with (
+        whole_file(path) as compressed,
+        open(path, "rb") as source,
+        open(compressed, "wb") as target,
+    ):
+        write_member(source, target)
+
+
 def write_record(path, example, compression):
     """Writes a TFRecord file of one Example, whole or not at all.
 
@@ -214,14 +225,13 @@ def write_record(path, example, compression):
     """
     import tensorflow as tf
 
-    options = tf.io.TFRecordOptions(compression_type=compression)
     try:
-        with (
-            whole_file(path) as temporary,
-            tf.io.TFRecordWriter(str(temporary), options) as writer,
-        ):
-            writer.write(example)
-            writer.flush()
+        with whole_file(path) as temporary:
+            with tf.io.TFRecordWriter(str(temporary)) as writer:
+                writer.write(example)
+                writer.flush()
+            if compression:
+                _compress(temporary)
     except tf.errors.OpError as error:
         raise InputError(f"cannot write {path}: {error.message}") from error
 

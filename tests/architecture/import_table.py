@@ -63,6 +63,8 @@ TABLE = {
     "data_tools": Row(
         first_party=(
             "tf_diffseg.data.example_schema",
+            # What a compressed shard is made of.
+            "tf_diffseg.data.gzip_member",
             # To show what it does to a case.
             "tf_diffseg.data.augmentation",
             "tf_diffseg.preprocessing",

@@ -1,6 +1,7 @@
 """The whole of a conversion: what it writes, and that being killed changes nothing."""
 
 import os
+import pathlib
 import random
 import signal
 import subprocess
@@ -15,6 +16,9 @@ from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
 from tests.data_tools.in_process import convert_here
 from tf_diffseg.data.example_schema import parse_example
+from tf_diffseg.data.input_pipeline import evaluation_dataset
+from tf_diffseg.data.record_reader import damaged_record
+from tf_diffseg.data.shard_index import ShardError
 
 
 def _contents(folder):
@@ -185,6 +189,20 @@ def test_gzip_holds_the_same_examples(few_cases, tmp_path):
     paths = gzip.shard_paths(tmp_path / "gz", "train")
     ours = list(tf.data.TFRecordDataset(paths, compression_type="GZIP"))
     assert [e.numpy() for e in ours] == [e.numpy() for e in theirs]
+    # The input pipeline finds any case without decompressing others.
+    for example, expected in zip(evaluation_dataset(paths), theirs, strict=True):
+        tf.nest.map_structure(
+            np.testing.assert_array_equal, example, parse_example(expected)
+        )
+    content = bytearray(pathlib.Path(paths[-1]).read_bytes())
+    content[len(content) // 2] ^= 1
+    pathlib.Path(paths[-1]).write_bytes(content)
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        list(evaluation_dataset(paths))
+    assert f"shard {paths[-1]} is damaged in record 0; " in damaged_record(caught.value)
+    pathlib.Path(paths[-1]).write_bytes(content[:-9])
+    with pytest.raises(ShardError, match="is truncated or damaged in record 0"):
+        evaluation_dataset(paths)
 
 
 @pytest.mark.parametrize(

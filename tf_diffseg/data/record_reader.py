@@ -5,7 +5,7 @@ import re
 import tensorflow as tf
 
 from tf_diffseg.data.example_schema import parse_example
-from tf_diffseg.data.shard_index import VERIFY
+from tf_diffseg.data.shard_index import AFTER_DATA, BEFORE_DATA, VERIFY
 
 # Reading goes through a buffer of at most this many bytes.
 _BUFFER_BYTES = 1 << 20
@@ -27,6 +27,9 @@ class RecordReader:
         self._columns = tf.stack(
             [index.shard, index.number, index.offset, index.num_bytes], axis=1
         )
+        self._is_gzip = bool(index.is_gzip.any())
+        sizes = [tf.io.gfile.stat(path).length for path in index.paths]
+        self._sizes = tf.constant(sizes, tf.int64)
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, case):
@@ -44,15 +47,11 @@ class RecordReader:
         """
         shard, number, offset, num_bytes = tf.unstack(self._columns[case])
         path = self._paths[shard]
-        record = tf.data.experimental.from_variant(
-            tf.raw_ops.TFRecordDatasetV2(
-                filenames=path[tf.newaxis],
-                compression_type="",
-                buffer_size=tf.minimum(num_bytes, _BUFFER_BYTES),
-                byte_offsets=offset[tf.newaxis],
-            ),
-            tf.TensorSpec([], tf.string),
-        ).take(1)
+        if self._is_gzip:
+            after = self._sizes[shard] - offset - num_bytes
+            record = _gzip_record(path, offset, num_bytes, after)
+        else:
+            record = _record(path, offset, num_bytes)
         examples = record.map(lambda data: (True, parse_example(data, self._keys)))
         # What cannot be read or parsed leaves nothing, and that gets a name here:
         # TensorFlow's own message tells neither file nor record.
@@ -69,6 +68,32 @@ class RecordReader:
         )
         with tf.control_dependencies([tf.debugging.Assert(is_whole, [message])]):
             return tf.nest.map_structure(tf.identity, example)
+
+
+def _record(path, offset, num_bytes):
+    return tf.data.experimental.from_variant(
+        tf.raw_ops.TFRecordDatasetV2(
+            filenames=path[tf.newaxis],
+            compression_type="",
+            buffer_size=tf.minimum(num_bytes, _BUFFER_BYTES),
+            byte_offsets=offset[tf.newaxis],
+        ),
+        tf.TensorSpec([], tf.string),
+    ).take(1)
+
+
+def _gzip_record(path, offset, num_bytes, after):
+    """Dataset of one record, of a `gzip_member` with `after` bytes behind it."""
+
+    def data(member):
+        # The checksum is gzip's; that of the record inside need not be looked at.
+        record = tf.io.decode_compressed(member, "GZIP")
+        num_data = tf.strings.length(record) - BEFORE_DATA - AFTER_DATA
+        return tf.strings.substr(record, BEFORE_DATA, num_data)
+
+    return tf.data.FixedLengthRecordDataset(
+        path, record_bytes=num_bytes, header_bytes=offset, footer_bytes=after
+    ).map(data)
 
 
 def damaged_record(error):

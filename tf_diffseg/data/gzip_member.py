@@ -1,0 +1,49 @@
+"""Records of a compressed shard that can be read alone.
+
+A gzip file may be a row of members (RFC 1952), each compressed for itself, and every
+reader takes them for one stream. A compressed shard has one member for each record,
+whose header tells its length on disk in an extra field, `TD`: going from length to
+length finds any record without decompressing another.
+"""
+
+import struct
+import zlib
+
+# Magic, deflate, an extra field follows; no time; no level, no system; its length, name
+# and content's length; the length of the member.
+_HEADER = struct.Struct("<4s4s2sH2sHQ")
+_FIXED = (b"\x1f\x8b\x08\x04", b"\0" * 4, b"\0\xff", 12, b"TD", 8)
+HEADER_BYTES = _HEADER.size
+_CHUNK_BYTES = 1 << 20
+
+
+def write_member(source, target):
+    """Compresses a file to a member.
+
+    Args:
+        source: open binary file, read to its end.
+        target: open binary file, empty.
+    """
+    target.write(_HEADER.pack(*_FIXED, 0))
+    compressor = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
+    checksum = size = 0
+    while chunk := source.read(_CHUNK_BYTES):
+        checksum, size = zlib.crc32(chunk, checksum), size + len(chunk)
+        target.write(compressor.compress(chunk))
+    target.write(compressor.flush())
+    target.write(struct.pack("<II", checksum, size & 0xFFFFFFFF))
+    num_bytes = target.tell()
+    target.seek(0)
+    target.write(_HEADER.pack(*_FIXED, num_bytes))
+
+
+def member_bytes(header):
+    """Length on disk of the member with this header, or None if it is none.
+
+    Args:
+        header: first `HEADER_BYTES` bytes.
+    """
+    if len(header) < HEADER_BYTES:
+        return None
+    *fixed, num_bytes = _HEADER.unpack(header[:HEADER_BYTES])
+    return num_bytes if tuple(fixed) == _FIXED else None
