@@ -386,8 +386,8 @@ class DiffusionUNet3D(UNet3D):
         if self.sampler is None:
             return logits_to_probabilities(self._run_network(image), self.encoding)
         x_0 = self.sampler.sample(
-            self._denoise_fn(image),
-            self._x_T(image, seed),
+            self.denoise_fn(image),
+            self.initial_noise(image, seed),
             seed,
             self.strategy.is_self_conditioned,
         )
@@ -407,19 +407,38 @@ class DiffusionUNet3D(UNet3D):
         if self.sampler is None:
             return self.sample(image, seed)[tf.newaxis]
         predictions = self.sampler.trajectory(
-            self._denoise_fn(image),
-            self._x_T(image, seed),
+            self.denoise_fn(image),
+            self.initial_noise(image, seed),
             seed,
             self.strategy.is_self_conditioned,
         )
         return x_start_to_probabilities(predictions)
 
-    def _x_T(self, image, seed):
+    def initial_noise(self, image, seed):
+        """x_T, where sampling starts.
+
+        Args:
+            image: float [batch, x, y, z, image_channels].
+            seed: int [batch].
+
+        Returns:
+            float32 [batch, x, y, z, num_classes].
+        """
         shape = tf.concat([tf.shape(image)[:4], [self.num_classes]], axis=0)
         noise = initial_noise(seed, shape)
         return tf.ensure_shape(noise, [*image.shape[:4], self.num_classes])
 
-    def _denoise_fn(self, image):
+    def denoise_fn(self, image):
+        """The network as samplers take it.
+
+        Args:
+            image: float [batch, x, y, z, image_channels].
+
+        Returns:
+            Function (x_t, t_index) -> model_out, with an earlier prediction of
+            x_start as a third argument where the network is self-conditioned.
+        """
+
         def denoise(x_t, t_index, condition=None):
             # The sampler may visit fewer steps than the network is trained with.
             t = self.sampler.diffusion.time(t_index)
