@@ -42,7 +42,7 @@ function fillHeader() {
   const how = summary.inference;
   const facts = [data.modality, `${classes.length} classes`];
   if (how) {
-    facts.push(how.checkpoints.join(" and "));
+    facts.push(how.checkpoints.map((path) => path.split(/[\\/]/).slice(-3).join("/")).join(" and "));
     const steps = summary.mean_foreground_dice_per_step.length;
     if (steps > 1) facts.push(`${steps} ${how.sampler ? how.sampler.toUpperCase() + " " : ""}steps`);
     facts.push(`${how.num_samples} sample${how.num_samples === 1 ? "" : "s"}`, `seed ${how.seed}`);
