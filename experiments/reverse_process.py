@@ -97,7 +97,9 @@ def draw(path, case, steps):
 
 def _palette(num_classes):
     background = [(0.0, 0.0, 0.0)]
-    return np.array(background + [to_rgb(class_colour(c)) for c in range(1, num_classes)])
+    return np.array(
+        background + [to_rgb(class_colour(c)) for c in range(1, num_classes)]
+    )
 
 
 def _colours(label):

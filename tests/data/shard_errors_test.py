@@ -1,5 +1,7 @@
 """Damaged shards: nothing is skipped, and the error names shard and record."""
 
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -116,6 +118,12 @@ def test_a_truncated_shard_is_named_before_anything_is_read(paths, missing_bytes
 def test_a_missing_shard_is_named(paths):
     with pytest.raises(ShardError, match="shard /nowhere cannot be read"):
         index_shards([*paths, "/nowhere"])
+
+
+def test_a_shard_that_vanishes_is_named_and_not_waited_for(paths):
+    dataset = evaluation_dataset(paths)
+    os.remove(paths[0])
+    assert f"shard {paths[0]} is damaged in record 0" in _message(dataset)
 
 
 def test_another_error_is_not_taken_for_a_damaged_record():

@@ -52,6 +52,10 @@ class RecordReader:
             record = _gzip_record(path, offset, num_bytes, after)
         else:
             record = _record(path, offset, num_bytes)
+        # One attempt: a file that cannot be opened gives errors without end, and
+        # `ignore_errors` would never stop asking.
+        attempts = tf.data.Dataset.zip(tf.data.Dataset.range(1), record)
+        record = attempts.map(lambda _, data: data)
         examples = record.map(lambda data: (True, parse_example(data, self._keys)))
         # What cannot be read or parsed leaves nothing, and that gets a name here:
         # TensorFlow's own message tells neither file nor record.
