@@ -38,61 +38,6 @@ for _name, _option in OPTIONS.items():
     _define(_name, None, f"{_option.help} Default: {_option.default!r}.")
 
 
-def preview(output, data_dir, options, split="train", uid=None, num_draws=5, seed=0):
-    """Draws a case and augmented versions of it.
-
-    Args:
-        output: PNG file to write.
-        data_dir: folder of shards.
-        options: of `tf_diffseg.data.augment`.
-        split: split of the case.
-        uid: name of the case; None for the split's first.
-        num_draws: how many versions.
-        seed: of the first version; the others follow.
-
-    Raises:
-        InputError: there is no such folder, split or case.
-    """
-    import tensorflow as tf
-
-    from data_tools.overlay import save_overlay_rows
-    from tf_diffseg.data.augmentation import augment
-
-    manifest = read_manifest(data_dir)
-    example = _read_case(manifest, data_dir, split, uid)
-    name = example["uid"].numpy().decode()
-    rows = [(f"{name} as it is", example["image"], example["label"])]
-    draw = tf.function(
-        lambda stateless_seed: augment(example, stateless_seed, **options)
-    )
-    for index in range(num_draws):
-        new = draw(tf.constant([seed + index, 0], tf.int64))
-        rows.append((f"seed {seed + index}", new["image"], new["label"]))
-    save_overlay_rows(output, rows, example["spacing_mm"].numpy(), manifest.class_names)
-
-
-def _read_case(manifest, data_dir, split, uid):
-    import tensorflow as tf
-
-    from tf_diffseg.data.example_schema import TRAINING_KEYS, parse_example
-
-    uids = manifest.split(split).uids
-    if uid is not None and uid not in uids:
-        raise InputError(
-            f"--uid={uid} is no case of the split {split} of {data_dir}, which has "
-            f"{len(uids)}, such as {uids[0]}"
-        )
-    place = uids.index(uid) if uid is not None else 0
-    records = tf.data.TFRecordDataset(manifest.shard_paths(data_dir, split))
-    try:
-        return parse_example(next(iter(records.skip(place))), TRAINING_KEYS)
-    except (tf.errors.OpError, StopIteration) as error:
-        raise InputError(
-            f"case {uids[place]} cannot be read from the shards in {data_dir}; see "
-            "`python -m data_tools.inspect_shards --verify`"
-        ) from error
-
-
 def options_of_flags():
     """The augmentation that the flags describe; raises InputError."""
     options = {name: option.default for name, option in OPTIONS.items()}
@@ -127,6 +72,8 @@ def main(_):
         raise InputError(f"--output={output} must be a .png file")
     read_manifest(_DATA_DIR.value)
     load_tensorflow()
+    from data_tools.augmentation_preview import preview
+
     preview(
         output,
         _DATA_DIR.value,

@@ -21,9 +21,8 @@ from data_tools.quiet import load_tensorflow
 from experiments import config_flags
 from experiments.output_path import output_folder
 from experiments.run_folder import RunFolder
-from experiments.train_config import CHOICES, TrainConfig, load_config
+from experiments.train_config import CHOICES
 
-_EPOCHS = 8
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote."
 )
@@ -32,12 +31,6 @@ _STRATEGIES = flags.DEFINE_list(
     "strategies",
     ["supervised", "diffusion", "recycling", "recycling_from_last"],
     f"What to compare, of {', '.join(CHOICES['strategy'])}.",
-)
-_CONFIG = flags.DEFINE_string(
-    "config",
-    None,
-    "Name in experiments/configs, or path of a Python file; by default whole volumes "
-    f"where all have one shape, and {_EPOCHS} epochs.",
 )
 _SPLIT = flags.DEFINE_string("split", "test", "Split to score on.")
 flags.mark_flags_as_required(["data_dir", "output_dir"])
@@ -49,14 +42,13 @@ def main(argv):
     """Checks all that can be checked, then trains, scores and draws."""
     del argv
     strategies = _checked_strategies()
+    config = config_flags.chosen_config(_DATA_DIR.value)
     manifest = read_manifest(_DATA_DIR.value)
     output_dir = output_folder("output_dir", _OUTPUT_DIR.value)
     if output_dir.resolve() == pathlib.Path(_DATA_DIR.value).resolve():
         raise InputError(f"--output_dir={output_dir} is --data_dir, name another")
     if flags.FLAGS["strategy"].present:
         raise InputError("--strategy: name what to compare with --strategies")
-    config = load_config(_CONFIG.value) if _CONFIG.value else _default_config(manifest)
-    config = config_flags.override(config)
     runs = {}
     for strategy in strategies:
         run_folder = RunFolder(output_dir / strategy)
@@ -87,12 +79,6 @@ def _checked_strategies():
             f"got {', '.join(unknown) or 'none'}"
         )
     return strategies
-
-
-def _default_config(manifest):
-    shape = manifest.preprocessing["volume_shape"]
-    whole = {} if shape is None else {"patch_shape": tuple(shape)}
-    return TrainConfig(epochs=_EPOCHS, **whole)
 
 
 if __name__ == "__main__":

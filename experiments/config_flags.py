@@ -7,7 +7,23 @@ from absl import flags
 
 from data_tools.command_line import parse_numbers
 from data_tools.errors import InputError
-from experiments.train_config import CHOICES, TrainConfig
+from data_tools.manifest import read_manifest
+from experiments.auto_config import recommended_config
+from experiments.train_config import CHOICES, TrainConfig, load_config
+
+AUTO = "auto"
+_CONFIG = flags.DEFINE_string(
+    "config",
+    AUTO,
+    "Name in experiments/configs, or path of a Python file; auto fits patch, scale "
+    "factors and batch to the data and to --memory_gib.",
+)
+_MEMORY_GIB = flags.DEFINE_float(
+    "memory_gib",
+    16.0,
+    "Memory that a training step may take with --config=auto, in GiB.",
+    lower_bound=0.0,
+)
 
 
 def define_config_flags():
@@ -31,6 +47,37 @@ def define_config_flags():
             flags.DEFINE_float(field.name, None, help_text)
         else:
             flags.DEFINE_string(field.name, None, help_text)
+
+
+def chosen_config(data_dir):
+    """The config that `--config` names, with the values of the other flags.
+
+    Args:
+        data_dir: folder of the data, which "auto" goes by.
+
+    Returns:
+        `TrainConfig`.
+
+    Raises:
+        InputError: there is no such config, or a value is a wrong one.
+    """
+    if _CONFIG.value != AUTO:
+        return override(load_config(_CONFIG.value))
+    # Its number of features may be a flag's.
+    config = override(TrainConfig())
+    manifest = read_manifest(data_dir)
+    if not manifest.fingerprint:
+        raise InputError(
+            f"--config={AUTO}: the manifest in {data_dir} has no fingerprint to go by; "
+            "convert the data again, or name a config"
+        )
+    fitting = recommended_config(
+        manifest.fingerprint,
+        manifest.preprocessing,
+        config.num_channels,
+        _MEMORY_GIB.value,
+    )
+    return override(dataclasses.replace(config, **fitting))
 
 
 def override(config):

@@ -22,11 +22,7 @@ from data_tools.quiet import load_tensorflow
 from experiments import config_flags
 from experiments.output_path import output_folder
 from experiments.run_folder import RunFolder
-from experiments.train_config import load_config
 
-_CONFIG = flags.DEFINE_string(
-    "config", None, "Name in experiments/configs, or path of a Python file."
-)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote."
 )
@@ -39,7 +35,7 @@ _DATA_SERVICE = flags.DEFINE_string(
     "Dispatcher of a tf.data service that loads the training cases, such as "
     "grpc://localhost:5050; its workers must see --data_dir under the same path.",
 )
-flags.mark_flags_as_required(["config", "data_dir", "model_dir"])
+flags.mark_flags_as_required(["data_dir", "model_dir"])
 config_flags.define_config_flags()
 flags.adopt_module_key_flags(config_flags)  # So that --help lists them.
 
@@ -47,7 +43,7 @@ flags.adopt_module_key_flags(config_flags)  # So that --help lists them.
 def main(argv):
     """Checks everything that can be checked, then trains."""
     del argv
-    config = config_flags.override(load_config(_CONFIG.value))
+    config = config_flags.chosen_config(_DATA_DIR.value)
     manifest = read_manifest(_DATA_DIR.value)
     model_dir = output_folder("model_dir", _MODEL_DIR.value)
     if model_dir.resolve() == pathlib.Path(_DATA_DIR.value).resolve():

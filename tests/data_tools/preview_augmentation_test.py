@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from data_tools.augmentation_preview import preview
 from data_tools.manifest import Manifest, Shard, Split
 from data_tools.overlay import save_overlay_rows
-from data_tools.preview_augmentation import preview
 from tf_diffseg.data.example_schema import encode_example
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -398,3 +398,15 @@ def test_compare_refuses(chain, flags, message):
     log = command("experiments.compare", expected_code=1, **place, **flags)
     assert message in log and "Traceback" not in log
     assert not (chain / "none").exists()
+
+
+def test_trains_without_a_number_of_the_users(chain):
+    run = {"data_dir": chain / "shards", "model_dir": chain / "auto"}
+    # As little as the smallest patch takes.
+    log = command("experiments.train", **run, epochs=1, memory_gib=1.1)
+    assert "epoch 1/1" in log
+    config = json.loads((chain / "auto" / "config.json").read_text())
+    assert config["patch_shape"] == [24, 24, 24]
+    assert config["scale_factor"] == [2, 2, 2]
+    none = command("experiments.train", expected_code=1, **run, memory_gib=0.5)
+    assert "does not fit in 0.5 GiB" in none

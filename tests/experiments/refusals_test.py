@@ -28,7 +28,7 @@ def _refusal(module, **flag_values):
 @pytest.mark.parametrize(
     "module, flag_values, message",
     [
-        ("train", {}, "--config"),
+        ("train", {}, "--data_dir"),
         (
             "train",
             {"config": "demo", "data_dir": "x", "model_dir": "y", "nope": 1},
