@@ -3,15 +3,18 @@
 import dataclasses
 import os
 import pathlib
-import zipfile
-import zlib
 
 from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
 from experiments.train_config import TrainConfig
 
 # Values that a run may be continued with though it began with others.
-_MAY_CHANGE = ("epochs", "validation_frequency")
+_MAY_CHANGE = (
+    "epochs",
+    "validation_frequency",
+    "keep_checkpoints",
+    "checkpoint_steps",
+)
 
 
 class RunFolder:
@@ -129,12 +132,15 @@ class RunFolder:
         Raises:
             InputError: that file is damaged.
         """
-        from tf_diffseg.training.checkpoints import list_checkpoints
+        from tf_diffseg.training.checkpoints import (
+            is_whole_checkpoint,
+            list_checkpoints,
+        )
 
         checkpoints = list_checkpoints(self.path / "checkpoints")
         if not checkpoints:
             return None
-        if not _is_whole(checkpoints[-1]):
+        if not is_whole_checkpoint(checkpoints[-1]):
             raise InputError(
                 f"the checkpoint {checkpoints[-1]} is damaged; remove it, and the one "
                 "before it counts"
@@ -157,19 +163,25 @@ class RunFolder:
                     f"the run in --model_dir={self.path} has no checkpoint yet"
                 )
             return path
-        if not _is_whole(path):
+        from tf_diffseg.training.checkpoints import is_whole_checkpoint
+
+        if not is_whole_checkpoint(path):
             raise InputError(f"the checkpoint {path} is damaged")
         return path
 
-    def num_epochs(self):
-        """Number of epochs that the newest checkpoint was trained for, or 0."""
-        from tf_diffseg.training.checkpoints import checkpoint_epoch
+    def place(self):
+        """`Place` that training goes on at: that of the newest whole checkpoint."""
+        from tf_diffseg.training.checkpoints import (
+            Place,
+            checkpoint_place,
+            newest_whole_checkpoint,
+        )
 
-        path = self.newest_checkpoint()
-        return checkpoint_epoch(path) if path else 0
+        path, _ = newest_whole_checkpoint(self.path / "checkpoints")
+        return checkpoint_place(path) if path else Place()
 
     def load_model(self, path=None):
-        """The model of a checkpoint.
+        """The model of a checkpoint, with averaged weights where it keeps averages.
 
         Args:
             path: of the checkpoint; by default the newest.
@@ -177,20 +189,9 @@ class RunFolder:
         Raises:
             InputError: as `existing_checkpoint`.
         """
-        import keras
+        from tf_diffseg.training.checkpoints import load_trained_model
 
-        import tf_diffseg.training.diffusion_unet_3d  # noqa: F401 registers the class
-
-        return keras.saving.load_model(self.existing_checkpoint(path))
-
-
-def _is_whole(path):
-    """Whether a .keras file, a zip archive, has all its bytes as they were written."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile):
-        return False
+        return load_trained_model(self.existing_checkpoint(path))
 
 
 def _cases(manifest, name):

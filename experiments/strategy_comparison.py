@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from experiments.evaluation import TOLERANCES_MM, evaluate_run
 from experiments.evaluation_summary import metric_values, nan_mean
-from experiments.training_run import train
+from experiments.training_run import STOPPED, train
 
 _SURFACE_DICE = f"surface_dice_{TOLERANCES_MM[0]:g}mm"
 _METRICS = {
@@ -72,7 +72,8 @@ def train_and_score(strategy, config, run_folder, data_dir, manifest, split):
     }
     keras.backend.clear_session()
     started = time.monotonic()
-    train(config, manifest, shard_paths, run_folder)
+    if train(config, manifest, shard_paths, run_folder) == STOPPED:
+        raise SystemExit(STOPPED)
     minutes = (time.monotonic() - started) / 60.0
     cases = evaluate_run(run_folder.path, data_dir, split)
     metrics = [metric_values(case) for case in cases]

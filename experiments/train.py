@@ -41,7 +41,7 @@ flags.adopt_module_key_flags(config_flags)  # So that --help lists them.
 
 
 def main(argv):
-    """Checks everything that can be checked, then trains."""
+    """Checks everything that can be checked, then trains; returns the exit code."""
     del argv
     config = config_flags.chosen_config(_DATA_DIR.value)
     manifest = read_manifest(_DATA_DIR.value)
@@ -67,7 +67,7 @@ def main(argv):
     load_tensorflow()
     from experiments.training_run import train
 
-    train(config, manifest, shard_paths, run_folder, _DATA_SERVICE.value)
+    return train(config, manifest, shard_paths, run_folder, _DATA_SERVICE.value)
 
 
 if __name__ == "__main__":

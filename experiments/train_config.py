@@ -23,6 +23,14 @@ _OF_TRAINING = (
     "weight_decay",
     "gradient_clip",
     "validation_frequency",
+    "schedule",
+    "ema",
+    "accumulation_steps",
+    "precision",
+    "jit",
+    "deterministic",
+    "keep_checkpoints",
+    "checkpoint_steps",
 )
 _OF_PIPELINE = (
     "patches_per_volume",
@@ -48,6 +56,9 @@ CHOICES = {
     "model_output": ("x_start", "noise"),
     "sampler": ("ddim", "ddpm"),
     "remainder": ("drop", "pad"),
+    "schedule": ("cosine", "constant"),
+    "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
+    "jit": ("auto", "on", "off"),
     "skip": ("add", "concat"),
 }
 
@@ -76,14 +87,48 @@ class TrainConfig(AugmentationConfig):
     batch_size: int = _value(2, "Patches in a batch, over all devices.", at_least=1)
     epochs: int = _value(10, "Passes over the training cases.", at_least=1)
     learning_rate: float = _value(
-        3e-3, "Highest learning rate; decays to 0 by cosine.", at_least=0
+        3e-3, "Highest learning rate; see schedule.", at_least=0
+    )
+    schedule: str = _value(
+        "cosine", "What the learning rate does once it has risen: decay to 0 or stay."
     )
     warmup_steps: int = _value(
         50, "Steps of linear rise to the learning rate.", at_least=0
     )
-    weight_decay: float = _value(1e-4, "Weight decay of AdamW.", at_least=0)
+    weight_decay: float = _value(
+        1e-4, "Weight decay of AdamW; norms and biases do not decay.", at_least=0
+    )
     gradient_clip: float = _value(
         1.0, "Largest norm of a weight's gradient.", at_least=0
+    )
+    ema: float = _value(
+        0.0,
+        "Momentum of a moving average of the weights, such as 0.999, that validation, "
+        "evaluation and export use; 0 for none.",
+        at_least=0,
+        at_most=1,
+    )
+    accumulation_steps: int = _value(
+        1,
+        "Parts that a device works through its batch in, to take less memory; the "
+        "result is that of the whole batch.",
+        at_least=1,
+    )
+    precision: str = _value("float32", "What the network computes in.")
+    jit: str = _value(
+        "auto", "Whether XLA compiles the step: auto does on GPUs and not on CPUs."
+    )
+    deterministic: bool = _value(
+        False, "Whether to use operations alone that repeat bit by bit; slower on GPUs."
+    )
+    keep_checkpoints: int = _value(
+        2, "How many checkpoints stay, beside the best.", at_least=1
+    )
+    checkpoint_steps: int = _value(
+        0,
+        "Steps from one checkpoint to the next within an epoch; 0 for ends of epochs "
+        "alone.",
+        at_least=0,
     )
     patches_per_volume: int = _value(
         1, "Patches of each case in an epoch, cut once it is decoded.", at_least=1

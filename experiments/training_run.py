@@ -1,14 +1,20 @@
 """One training run: model, data and optimizer out of a config."""
 
 import keras
+import tensorflow as tf
 
 from data_tools.errors import InputError
 from experiments.shard_errors import named_shard_errors
 from tf_diffseg.data.epoch_order import steps_per_epoch as count_steps
 from tf_diffseg.data.input_pipeline import training_dataset, validation_dataset
+from tf_diffseg.training.checkpointing import TrainingStopped
 from tf_diffseg.training.devices import mirrored_strategy
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.fit import fit
+from tf_diffseg.training.optimizer import KernelDecayAdamW, learning_rate_schedule
+
+# EX_TEMPFAIL of sysexits.h: nothing is wrong, the same command goes on.
+STOPPED = 75
 
 
 def train(config, manifest, shard_paths, run_folder, data_service=None):
@@ -23,71 +29,117 @@ def train(config, manifest, shard_paths, run_folder, data_service=None):
         data_service: address of a `tf.data` service to load the training cases, or
             None.
 
+    Returns:
+        Exit code: 0, or `STOPPED` where SIGTERM came and the run was saved.
+
     Raises:
         InputError: values do not fit one another, or the folder's run, or a shard is
             damaged.
     """
-    num_epochs = run_folder.num_epochs()
-    if num_epochs >= config.epochs:
+    place = run_folder.place()
+    if place.epoch >= config.epochs:
         print(
-            f"the run in {run_folder.path} has {num_epochs} epoch(s) already, "
+            f"the run in {run_folder.path} has {place.epoch} epoch(s) already, "
             f"{config.epochs} are asked for; nothing to do"
         )
-        return
-    num_cases = len(manifest.split("train").uids)
-    steps_per_epoch = count_steps(
-        num_cases, config.batch_size, config.patches_per_volume, config.remainder
-    )
+        return 0
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
     strategy = mirrored_strategy()
-    if config.batch_size % strategy.num_replicas_in_sync:
-        raise InputError(
-            f"--batch_size={config.batch_size} does not divide over "
-            f"{strategy.num_replicas_in_sync} devices"
-        )
+    steps_per_epoch = _steps_per_epoch(config, manifest)
+    _check_batch_size(config, strategy.num_replicas_in_sync)
     model = build_model(config, manifest, steps_per_epoch, strategy)
     run_folder.begin(config, manifest)
+    _describe(config, manifest, model, steps_per_epoch, strategy)
+    if any(place):
+        print(f"going on after {place}", flush=True)
+    if "validation" not in shard_paths:
+        print("the data has no split validation; nothing is validated", flush=True)
+    try:
+        with named_shard_errors():
+            _fit(
+                config,
+                model,
+                _dataset_maker(config, manifest, shard_paths["train"], data_service),
+                shard_paths.get("validation"),
+                run_folder,
+                steps_per_epoch,
+            )
+    except FloatingPointError as error:
+        raise InputError(f"--model_dir={run_folder.path}: {error}") from error
+    except TrainingStopped as stopped:
+        print(f"{stopped}; the same command goes on from there", flush=True)
+        return STOPPED
+    print(f"run folder: {run_folder.path}")
+    return 0
+
+
+def _steps_per_epoch(config, manifest):
+    return count_steps(
+        len(manifest.split("train").uids),
+        config.batch_size,
+        config.patches_per_volume,
+        config.remainder,
+    )
+
+
+def _check_batch_size(config, num_replicas):
+    if config.batch_size % num_replicas:
+        raise InputError(
+            f"--batch_size={config.batch_size} does not divide over "
+            f"{num_replicas} devices"
+        )
+    if config.batch_size // num_replicas % config.accumulation_steps:
+        raise InputError(
+            f"--accumulation_steps={config.accumulation_steps} does not divide the "
+            f"{config.batch_size // num_replicas} example(s) that a device has of "
+            f"--batch_size={config.batch_size}"
+        )
+
+
+def _describe(config, manifest, model, steps_per_epoch, strategy):
     print(
-        f"{manifest.dataset}: {num_cases} training cases, "
+        f"{manifest.dataset}: {len(manifest.split('train').uids)} training cases, "
         f"{manifest.num_classes} classes; {model.count_params():,} parameters; "
         f"{config.epochs} epoch(s) of {steps_per_epoch} steps; "
         f"{strategy.num_replicas_in_sync} device(s)",
         flush=True,
     )
-    if num_epochs:
-        print(f"going on after epoch {num_epochs}", flush=True)
-    if "validation" not in shard_paths:
-        print("the data has no split validation; nothing is validated", flush=True)
 
-    def make_dataset(first_epoch):
+
+def _dataset_maker(config, manifest, shard_paths, data_service):
+    """Function from a place in the run to the batches from there on."""
+
+    def make_dataset(first_epoch, first_step):
         return training_dataset(
-            shard_paths["train"],
-            num_cases,
+            shard_paths,
+            len(manifest.split("train").uids),
             config.patch_shape,
             config.batch_size,
             config.seed,
             first_epoch,
+            first_step,
             data_service=data_service,
             **config.pipeline_arguments(),
         )
 
-    validation = None
-    try:
-        with named_shard_errors():
-            if "validation" in shard_paths:
-                validation = validation_dataset(shard_paths["validation"])
-            fit(
-                model,
-                make_dataset,
-                run_folder.path,
-                config.epochs,
-                steps_per_epoch,
-                config.batch_size,
-                validation,
-                config.validation_frequency,
-            )
-    except FloatingPointError as error:
-        raise InputError(f"--model_dir={run_folder.path}: {error}") from error
-    print(f"run folder: {run_folder.path}")
+    return make_dataset
+
+
+def _fit(config, model, make_dataset, validation_paths, run_folder, steps_per_epoch):
+    validation = validation_paths and validation_dataset(validation_paths)
+    fit(
+        model,
+        make_dataset,
+        run_folder.path,
+        config.epochs,
+        steps_per_epoch,
+        config.batch_size,
+        validation,
+        config.validation_frequency,
+        config.keep_checkpoints,
+        config.checkpoint_steps,
+    )
 
 
 def build_model(config, manifest, steps_per_epoch, strategy):
@@ -106,31 +158,44 @@ def build_model(config, manifest, steps_per_epoch, strategy):
         InputError: a value of the config is out of range.
     """
     keras.utils.set_random_seed(config.seed)
-    total_steps = config.epochs * steps_per_epoch
-    warmup_steps = min(config.warmup_steps, total_steps // 2)
     try:
         with strategy.scope():
             model = DiffusionUNet3D(
                 manifest.num_classes,
                 manifest.num_channels,
                 class_frequencies=_class_frequencies(manifest),
+                dtype=config.precision,
                 **config.model_arguments(),
             )
-            learning_rate = keras.optimizers.schedules.CosineDecay(
-                0.0,
-                decay_steps=total_steps - warmup_steps,
-                warmup_target=config.learning_rate,
-                warmup_steps=warmup_steps,
+            model.compile(
+                make_optimizer(config, config.epochs * steps_per_epoch),
+                jit_compile={"auto": "auto", "on": True, "off": False}[config.jit],
+                accumulation_steps=config.accumulation_steps,
             )
-            optimizer = keras.optimizers.AdamW(
-                learning_rate,
-                weight_decay=config.weight_decay,
-                global_clipnorm=config.gradient_clip,
-            )
-            model.compile(optimizer)
     except ValueError as error:
         raise InputError(f"config: {error}") from error
     return model
+
+
+def make_optimizer(config, total_steps):
+    """AdamW as a config has it.
+
+    Args:
+        config: `TrainConfig`.
+        total_steps: optimizer steps of the run.
+
+    Returns:
+        `KernelDecayAdamW`.
+    """
+    average = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
+    return KernelDecayAdamW(
+        learning_rate_schedule(
+            config.learning_rate, total_steps, config.warmup_steps, config.schedule
+        ),
+        weight_decay=config.weight_decay,
+        global_clipnorm=config.gradient_clip,
+        **average,
+    )
 
 
 def _class_frequencies(manifest):

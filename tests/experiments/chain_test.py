@@ -152,7 +152,6 @@ def test_a_damaged_checkpoint_is_named(chain, tmp_path):
     path = run / "checkpoints" / "epoch-00002.keras"
     path.write_bytes(path.read_bytes()[:-100])
     for module, flag_values in {
-        "train": {"config": chain / "config.py", "data_dir": chain / "shards"},
         "evaluate": {"data_dir": chain / "shards", "output_dir": tmp_path / "out"},
         "export": {"export_dir": tmp_path / "out"},
     }.items():
@@ -161,6 +160,14 @@ def test_a_damaged_checkpoint_is_named(chain, tmp_path):
         )
         assert f"{path} is damaged; remove it" in output
         assert "Traceback" not in output
+    output = command(
+        "experiments.train",
+        config=chain / "config.py",
+        data_dir=chain / "shards",
+        model_dir=run,
+    )
+    assert f"{path} is damaged; going on from epoch-00001.keras" in output
+    assert "epoch 2/2" in output and "epoch 1/2" not in output
 
 
 def test_evaluate_writes_a_row_for_each_case_and_class(chain):

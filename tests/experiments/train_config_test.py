@@ -34,6 +34,7 @@ def test_choices_of_flags_are_those_of_the_library():
     )
     from tf_diffseg.models.unet_3d import SKIPS
     from tf_diffseg.training.noisy_mask import TrainingStrategy
+    from tf_diffseg.training.optimizer import Schedule
 
     enums = {
         "strategy": TrainingStrategy,
@@ -43,9 +44,13 @@ def test_choices_of_flags_are_those_of_the_library():
         "timestep_sampling": TimestepSampling,
         "sampler": SamplerKind,
         "remainder": Remainder,
+        "schedule": Schedule,
     }
     expected = {name: {e.value for e in enum} for name, enum in enums.items()}
     expected["skip"] = set(SKIPS)
+    # Keras's own, and what the command alone knows.
+    expected["precision"] = {"float32", "mixed_float16", "mixed_bfloat16"}
+    expected["jit"] = {"auto", "on", "off"}
     assert {name: set(values) for name, values in CHOICES.items()} == expected
 
 

@@ -21,7 +21,7 @@ def _model():
     return model
 
 
-def _make_dataset(first_epoch):
+def _make_dataset(first_epoch, first_step=0):
     """Batches that tell their place in the run apart."""
 
     def example(step):
@@ -29,7 +29,7 @@ def _make_dataset(first_epoch):
         label = tf.random.stateless_uniform([2, 4, 4, 4], seed, 0, 2, tf.int32)
         return {"image": tf.cast(label, tf.float32)[..., tf.newaxis], "label": label}
 
-    first_step = first_epoch * STEPS_PER_EPOCH
+    first_step += first_epoch * STEPS_PER_EPOCH
     return tf.data.Dataset.range(first_step, tf.int64.max).map(example)
 
 
@@ -129,9 +129,9 @@ def test_a_loss_that_is_no_number_leaves_the_good_checkpoint(tmp_path):
     _fit(_model(), tmp_path, 1)
     model = _model()
 
-    def with_nan(first_epoch):
+    def with_nan(*place):
         nan = tf.constant(np.nan)
-        return _make_dataset(first_epoch).map(lambda b: b | {"image": b["image"] * nan})
+        return _make_dataset(*place).map(lambda b: b | {"image": b["image"] * nan})
 
     with pytest.raises(FloatingPointError, match="loss of epoch 2 is nan"):
         fit(model, with_nan, tmp_path, 3, STEPS_PER_EPOCH, 2)

@@ -1,31 +1,77 @@
-"""Checkpoints of a run, one `.keras` file each, written whole or not at all."""
+"""Checkpoints of a run, one `.keras` file each, written whole or not at all.
 
+Beside what Keras saves (weights, the optimizer with its moving averages, the losses
+that time steps are drawn by) a file holds the place in the run. With the seed, of
+which draws and data order are functions, that is all that shapes the next step.
+"""
+
+import json
 import os
 import pathlib
 import re
+import shutil
+import zipfile
+import zlib
+from typing import NamedTuple
 
 import keras
+import numpy as np
 
-_NAME = re.compile(r"epoch-(\d+)\.keras")
+BEST = "best.keras"
+_NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.keras")
+_PARTIAL = ".partial-"
+_STATE = "training_state.json"
 
 
-def save_checkpoint(model, checkpoint_dir, epoch, keep=2):
+class Place(NamedTuple):
+    """A place in a run.
+
+    Attributes:
+        epoch: number of epochs that are done.
+        step: steps done of the epoch after them.
+    """
+
+    epoch: int = 0
+    step: int = 0
+
+    def __str__(self):
+        step = f" and {self.step} step(s)" if self.step else ""
+        return f"epoch {self.epoch}{step}"
+
+
+def save_checkpoint(
+    model, checkpoint_dir, epoch, keep=2, step=0, metrics=None, score=None, best=False
+):
     """Saves the model with its optimizer, and removes the oldest checkpoints.
 
     Args:
         model: a compiled Keras model.
         checkpoint_dir: folder, made where it is missing.
         epoch: number of epochs that the model has been trained for.
-        keep: how many checkpoints stay.
+        keep: how many checkpoints stay, beside the best.
+        step: steps of the epoch after them that it has been trained for.
+        metrics: what `metric_state` gave, where `step` is not 0; or None.
+        score: of this validation, where there was one; kept in the file.
+        best: whether this is to be `best.keras` as well.
 
     Returns:
         Path of the file.
     """
     folder = pathlib.Path(checkpoint_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"epoch-{epoch:05d}.keras"
-    partial = folder / f".partial-{path.name}"
+    for left_over in folder.glob(f"{_PARTIAL}*"):
+        left_over.unlink()  # By a run that was killed.
+    suffix = f"-step-{step:07d}" if step else ""
+    path = folder / f"epoch-{epoch:05d}{suffix}.keras"
+    partial = folder / f"{_PARTIAL}{path.name}"
     model.save(partial)
+    state = {"epoch": epoch, "step": step, "metrics": metrics or {}, "score": score}
+    with zipfile.ZipFile(partial, "a") as archive:
+        archive.writestr(_STATE, json.dumps(state))
+    _flush_to_disk(partial)
+    if best:
+        # First: a run that is killed in between does the epoch again, to the same.
+        _replace_with_copy(folder / BEST, partial)
     os.replace(partial, path)
     for old in list_checkpoints(folder)[:-keep]:
         old.unlink()
@@ -33,33 +79,127 @@ def save_checkpoint(model, checkpoint_dir, epoch, keep=2):
 
 
 def list_checkpoints(checkpoint_dir):
-    """Paths of the checkpoints in a folder, oldest first; none without a folder."""
+    """Paths of the checkpoints in a folder, oldest first; none without a folder.
+
+    The best, which is one of them or an older one, is not listed.
+    """
     folder = pathlib.Path(checkpoint_dir)
     if not folder.is_dir():
         return []
     found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
-    return sorted(found, key=checkpoint_epoch)
+    return sorted(found, key=checkpoint_place)
+
+
+def newest_whole_checkpoint(checkpoint_dir):
+    """Path of the newest checkpoint that can be read, and those newer that cannot.
+
+    Args:
+        checkpoint_dir: folder of the checkpoints.
+
+    Returns:
+        (path or None, list of paths of damaged files).
+    """
+    damaged = []
+    for path in reversed(list_checkpoints(checkpoint_dir)):
+        if is_whole_checkpoint(path):
+            return path, damaged
+        damaged.append(path)
+    return None, damaged
+
+
+def is_whole_checkpoint(path):
+    """Whether a .keras file, a zip archive, has all its bytes as they were written."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile):
+        return False
+
+
+def checkpoint_place(path):
+    """`Place` in the run that a checkpoint was written at, by its name."""
+    epoch, step = _NAME.fullmatch(pathlib.Path(path).name).groups()
+    return Place(int(epoch), int(step or 0))
 
 
 def checkpoint_epoch(path):
     """Number of epochs that the model in a checkpoint has been trained for."""
-    return int(_NAME.fullmatch(pathlib.Path(path).name).group(1))
+    return checkpoint_place(path).epoch
 
 
-class Checkpointing(keras.callbacks.Callback):
-    """Saves a checkpoint at the end of every epoch.
+def read_training_state(path):
+    """What a checkpoint holds beside the model.
 
     Args:
-        checkpoint_dir: folder of the checkpoints.
-        keep: how many stay.
+        path: of a `.keras` file.
+
+    Returns:
+        Dict of `epoch`, `step`, `metrics` and `score`; empty for a model that was
+        not saved by `save_checkpoint`.
     """
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read(_STATE)) if _STATE in archive.namelist() else {}
 
-    def __init__(self, checkpoint_dir, keep=2):
-        super().__init__()
-        self.checkpoint_dir = checkpoint_dir
-        self.keep = keep
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Saves the model as trained for `epoch + 1` epochs."""
-        del logs
-        save_checkpoint(self.model, self.checkpoint_dir, epoch + 1, self.keep)
+def load_trained_model(path):
+    """Loads a model to predict with: its averaged weights, where it keeps averages.
+
+    Args:
+        path: of a checkpoint.
+
+    Returns:
+        `DiffusionUNet3D`.
+    """
+    import tf_diffseg.training.diffusion_unet_3d  # noqa: F401 registers the class
+    import tf_diffseg.training.optimizer  # noqa: F401 registers the optimizer
+
+    model = keras.saving.load_model(path)
+    use_averaged_weights(model)
+    return model
+
+
+def use_averaged_weights(model):
+    """Replaces the weights by their moving averages; does nothing without any.
+
+    Args:
+        model: a Keras model; its optimizer may have `use_ema`.
+    """
+    optimizer = model.optimizer
+    # Before the first step there is no average yet.
+    if optimizer is not None and int(optimizer.iterations) > 0:
+        optimizer.finalize_variable_values(model.trainable_variables)
+
+
+def metric_state(model):
+    """Values of the model's metrics so far, as lists: a dict by metric and variable."""
+    return {
+        metric.name: [
+            np.asarray(keras.ops.convert_to_numpy(variable)).tolist()
+            for variable in metric.variables
+        ]
+        for metric in model.metrics
+    }
+
+
+def set_metric_state(model, state):
+    """Gives metrics the values that `metric_state` read; others stay."""
+    for metric in model.metrics:
+        values = state.get(metric.name)
+        if values:
+            for variable, value in zip(metric.variables, values, strict=True):
+                variable.assign(np.asarray(value))
+
+
+def _flush_to_disk(path):
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _replace_with_copy(path, source):
+    partial = path.with_name(f"{_PARTIAL}{path.name}")
+    partial.unlink(missing_ok=True)
+    try:
+        os.link(source, partial)
+    except OSError:  # Not every file system has hard links.
+        shutil.copyfile(source, partial)
+    os.replace(partial, path)

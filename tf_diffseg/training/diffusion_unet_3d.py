@@ -1,5 +1,7 @@
 """The diffusion model: a 3D U-Net that trains and samples."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -22,6 +24,7 @@ from tf_diffseg.diffusion.sampler_kind import SamplerKind
 from tf_diffseg.metrics import StreamingDice
 from tf_diffseg.models import UNet3D
 from tf_diffseg.training.batch import check_image, image_and_label
+from tf_diffseg.training.gradient_accumulation import accumulate_gradients
 from tf_diffseg.training.network_output import initial_bias, network_out_to_model_out
 from tf_diffseg.training.noisy_mask import NoisyMask, TrainingStrategy
 from tf_diffseg.training.step_draws import (
@@ -201,17 +204,27 @@ class DiffusionUNet3D(UNet3D):
             aggregation="only_first_replica",
         )
 
-    def compile(self, optimizer="adamw", jit_compile="auto", **kwargs):
+    def compile(
+        self, optimizer="adamw", jit_compile="auto", accumulation_steps=1, **kwargs
+    ):
         """Prepares for training, as `keras.Model.compile`.
 
         Args:
             optimizer: a Keras optimizer or its name.
             jit_compile: whether to compile with XLA; "auto" does on GPU and TPU.
+            accumulation_steps: parts that a device's batch is worked through in, one
+                after the other, to take less memory. The gradient is that of the
+                whole batch, and so are the draws but dropout.
             **kwargs: passed on; loss and metrics are built in.
 
         Raises:
-            ValueError: a loss or metrics are given.
+            ValueError: a loss or metrics are given, or accumulation_steps is below 1.
         """
+        if accumulation_steps < 1:
+            raise ValueError(
+                f"accumulation_steps must be at least 1, got {accumulation_steps}"
+            )
+        self._accumulation_steps = accumulation_steps
         for name in ("loss", "metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
                 raise ValueError(
@@ -226,14 +239,20 @@ class DiffusionUNet3D(UNet3D):
         """What `compile_from_config` needs; None before `compile`."""
         if not self.compiled:
             return None
-        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)}
+        return {
+            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
+            "accumulation_steps": self._accumulation_steps,
+        }
 
     def compile_from_config(self, config):
         """Compiles a loaded model with the optimizer it was saved with.
 
         Whether to use XLA is decided anew, by the devices of this machine.
         """
-        self.compile(keras.saving.deserialize_keras_object(config["optimizer"]))
+        self.compile(
+            keras.saving.deserialize_keras_object(config["optimizer"]),
+            accumulation_steps=config.get("accumulation_steps", 1),
+        )
         self.optimizer.build(self.trainable_variables)
 
     def train_step(self, data):
@@ -243,18 +262,13 @@ class DiffusionUNet3D(UNet3D):
         seeds = step_seeds(self.seed, self.optimizer.iterations)
         all_steps, weights = self._draw_timesteps(seeds.timesteps, batch_size)
         t_index = share_of_replica(all_steps, batch_size)
-        noisy_mask = self._make_noisy_mask(image, mask, t_index, seeds)
+        noise_seeds = example_seeds(seeds.noise, batch_size)
 
-        with tf.GradientTape() as tape:
-            network_out = self._run_network(
-                image, noisy_mask, self._time(t_index), seeds.dropout
-            )
-            losses = self._training_loss(mask, network_out, noisy_mask.x_t, t_index)
-            loss = tf.reduce_mean(weights * losses["loss"])
-            # The optimizer sums the gradients of the replicas.
-            num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            scaled_loss = self.optimizer.scale_loss(loss / num_replicas)
-        gradients = tape.gradient(scaled_loss, self.trainable_variables)
+        gradients, losses = accumulate_gradients(
+            functools.partial(self._gradients_and_losses, seeds.dropout),
+            (image, mask, t_index, weights, noise_seeds),
+            self._accumulation_steps,
+        )
         self.optimizer.apply_gradients(
             zip(gradients, self.trainable_variables, strict=True)
         )
@@ -263,6 +277,27 @@ class DiffusionUNet3D(UNet3D):
         for name, metric in self._loss_means.items():
             metric.update_state(losses[name])
         return self._loss_results()
+
+    def _gradients_and_losses(self, dropout_seed, part, batch):
+        """Gradients and losses of one part of this replica's batch."""
+        image, mask, t_index, weights, noise_seeds = batch
+        if self._accumulation_steps > 1:
+            dropout_seed = tf.random.experimental.stateless_fold_in(dropout_seed, part)
+        noisy_mask = self._make_noisy_mask(
+            image, mask, t_index, noise_seeds, dropout_seed
+        )
+        with tf.GradientTape() as tape:
+            network_out = self._run_network(
+                image, noisy_mask, self._time(t_index), dropout_seed
+            )
+            losses = self._training_loss(mask, network_out, noisy_mask.x_t, t_index)
+            loss = tf.reduce_mean(weights * losses["loss"])
+            # The optimizer sums the gradients of the replicas, we those of the parts.
+            num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            scaled_loss = self.optimizer.scale_loss(
+                loss / (num_replicas * self._accumulation_steps)
+            )
+        return tape.gradient(scaled_loss, self.trainable_variables), losses
 
     def _image_and_mask(self, data):
         """Image and encoded label of a batch."""
@@ -303,14 +338,14 @@ class DiffusionUNet3D(UNet3D):
         self._loss_history.assign(history)
         self._loss_counts.assign(counts)
 
-    def _make_noisy_mask(self, image, mask, t_index, seeds):
+    def _make_noisy_mask(self, image, mask, t_index, noise_seeds, dropout_seed):
         """The strategy's `NoisyMask`; an empty one for the supervised baseline."""
         if self.diffusion is None:
             return NoisyMask(None)
 
         def predict_x_start(x_t, t_index):
             network_out = self._run_network(
-                image, NoisyMask(x_t), self._time(t_index), seeds.dropout
+                image, NoisyMask(x_t), self._time(t_index), dropout_seed
             )
             model_out = self._to_model_out(network_out)
             return self.diffusion.predict_x_start(model_out, x_t, t_index, clip=True)
@@ -320,7 +355,7 @@ class DiffusionUNet3D(UNet3D):
             predict_x_start,
             mask_to_x_start(mask),
             t_index,
-            example_seeds(seeds.noise, tf.shape(image)[0]),
+            noise_seeds,
         )
 
     def _time(self, t_index):

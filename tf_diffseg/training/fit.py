@@ -4,11 +4,9 @@ import pathlib
 
 import keras
 
-from tf_diffseg.training.checkpoints import (
-    Checkpointing,
-    checkpoint_epoch,
-    list_checkpoints,
-)
+from tf_diffseg.training.averaged_weights import AveragedWeights
+from tf_diffseg.training.checkpointing import Checkpointing, restore
+from tf_diffseg.training.checkpoints import Place
 from tf_diffseg.training.metrics_log import MetricsLog
 from tf_diffseg.training.progress import Progress
 from tf_diffseg.training.stop_on_nan import StopOnNaN
@@ -23,6 +21,9 @@ def fit(
     batch_size,
     validation_dataset=None,
     validation_frequency=1,
+    keep_checkpoints=2,
+    checkpoint_steps=0,
+    callbacks=(),
 ):
     """Trains a compiled model up to a number of epochs, resuming where it stopped.
 
@@ -31,7 +32,7 @@ def fit(
 
     Args:
         model: a compiled `DiffusionUNet3D`.
-        make_dataset: function from the first epoch to an infinite dataset of
+        make_dataset: function (first_epoch, first_step) to an infinite dataset of
             batches that starts there, as `data.training_dataset` makes it.
         model_dir: folder of the run.
         epochs: how many epochs the run has in all.
@@ -39,29 +40,26 @@ def fit(
         batch_size: examples in a batch, over all replicas.
         validation_dataset: batches to sample and score, or None.
         validation_frequency: epochs from one validation to the next.
+        keep_checkpoints: how many checkpoints stay, beside the best.
+        checkpoint_steps: steps of an epoch from one checkpoint to the next; 0 for
+            checkpoints at the ends of epochs alone.
+        callbacks: further Keras callbacks.
 
     Returns:
-        Number of epochs trained by this call; 0 where the run was complete.
+        Number of epochs begun or gone on with by this call; 0 where the run was
+        complete.
 
     Raises:
         FloatingPointError: the loss of an epoch is not a finite number.
+        TrainingStopped: SIGTERM came; the same call goes on from there.
     """
     folder = pathlib.Path(model_dir)
-    checkpoints = list_checkpoints(folder / "checkpoints")
-    first_epoch = 0
-    if checkpoints:
-        first_epoch = checkpoint_epoch(checkpoints[-1])
-        with model.distribute_strategy.scope():
-            # Without its variables the optimizer would not be read.
-            model.optimizer.build(model.trainable_variables)
-            model.load_weights(checkpoints[-1])
-    if first_epoch >= epochs:
+    place = restore(model, folder / "checkpoints")
+    if place.epoch >= epochs:
         return 0
-    logs_dir = folder / "logs"
-    logs_dir.mkdir(parents=True, exist_ok=True)
     model.fit(
-        make_dataset(first_epoch),
-        initial_epoch=first_epoch,
+        make_dataset(*place),
+        initial_epoch=place.epoch,
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
         validation_data=validation_dataset,
@@ -69,12 +67,56 @@ def fit(
         shuffle=False,
         verbose=0,
         callbacks=[
-            Progress(batch_size),
-            keras.callbacks.TensorBoard(logs_dir, write_graph=False),
-            MetricsLog(folder / "metrics.jsonl"),
-            # Before the checkpoint, which would replace a good one.
-            StopOnNaN(),
-            Checkpointing(folder / "checkpoints"),
+            *training_callbacks(
+                folder, batch_size, place, keep_checkpoints, checkpoint_steps
+            ),
+            *callbacks,
         ],
     )
-    return epochs - first_epoch
+    return epochs - place.epoch
+
+
+def training_callbacks(
+    model_dir,
+    batch_size,
+    place=Place(),  # noqa: B008 immutable
+    keep_checkpoints=2,
+    checkpoint_steps=0,
+):
+    """What `fit` hands to `keras.Model.fit`, for those who call that by hand.
+
+        place = restore(model, "RUN/checkpoints")
+        model.fit(
+            dataset_from(*place),
+            initial_epoch=place.epoch,
+            steps_per_epoch=steps_per_epoch,
+            callbacks=training_callbacks("RUN", batch_size=2, place=place),
+            shuffle=False,
+            verbose=0,
+            ...
+        )
+
+    Args:
+        model_dir: folder of the run.
+        batch_size: examples in a batch, over all replicas.
+        place: `Place` that `restore` gave.
+        keep_checkpoints: as for `fit`.
+        checkpoint_steps: as for `fit`.
+
+    Returns:
+        List of Keras callbacks, in the order they need.
+    """
+    folder = pathlib.Path(model_dir)
+    logs_dir = folder / "logs"
+    logs_dir.mkdir(parents=True, exist_ok=True)
+    return [
+        AveragedWeights(),
+        Progress(batch_size, first_step=place.step),
+        keras.callbacks.TensorBoard(logs_dir, write_graph=False),
+        MetricsLog(folder / "metrics.jsonl", place.epoch),
+        # Before the checkpoint, which would replace a good one.
+        StopOnNaN(),
+        Checkpointing(
+            folder / "checkpoints", keep_checkpoints, checkpoint_steps, place=place
+        ),
+    ]

@@ -1,25 +1,63 @@
 """The scores of every epoch, as lines of JSON."""
 
 import json
+import os
+import pathlib
 
 import keras
 
 
 class MetricsLog(keras.callbacks.Callback):
-    """Appends one JSON object an epoch: its number, losses and scores.
+    """Writes one JSON object an epoch: its number, losses and scores.
 
-    Unlike a table this takes epochs without a validation as they are.
+    Unlike a table this takes epochs without a validation as they are. Each epoch has
+    one line, though a run that was killed does one again.
 
     Args:
         path: the file, by custom `metrics.jsonl`.
+        num_epochs: of the lines that are there, how many epochs' stay.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, num_epochs=0):
         super().__init__()
-        self.path = path
+        self.path = pathlib.Path(path)
+        self.num_epochs = num_epochs
+
+    def on_train_begin(self, logs=None):
+        """Drops the lines of epochs that are done again, and half of a line."""
+        del logs
+        if self.path.is_file():
+            kept = [
+                line
+                for line in read_metrics(self.path)
+                if line["epoch"] <= self.num_epochs
+            ]
+            partial = self.path.with_name(f".partial-{self.path.name}")
+            partial.write_text(
+                "".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8"
+            )
+            os.replace(partial, self.path)
 
     def on_epoch_end(self, epoch, logs=None):
         """Appends the line of this epoch."""
         values = {name: float(value) for name, value in (logs or {}).items()}
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps({"epoch": epoch + 1, **values}) + "\n")
+
+
+def read_metrics(path):
+    """The lines of a metrics log that are whole.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        List of dicts, one an epoch.
+    """
+    lines = []
+    for text in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:  # Killed while it was written.
+            continue
+    return lines

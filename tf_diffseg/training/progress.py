@@ -17,14 +17,18 @@ class Progress(keras.callbacks.Callback):
         batch_size: examples per step, over all replicas.
         seconds_between_lines: in a log file.
         stream: where to write.
+        first_step: steps of the first epoch that were done before.
     """
 
-    def __init__(self, batch_size, seconds_between_lines=15.0, stream=None):
+    def __init__(
+        self, batch_size, seconds_between_lines=15.0, stream=None, first_step=0
+    ):
         super().__init__()
         self.batch_size = batch_size
         self.seconds_between_lines = seconds_between_lines
         self.stream = stream or sys.stdout
         self._is_terminal = self.stream.isatty()
+        self.first_step = first_step
         self._epoch = 0
         self._last_line = 0.0
         self._training_seconds = 0.0
@@ -43,6 +47,8 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Counts a step and shows where the run is."""
+        if batch < self.first_step:
+            return  # Done before, and passed over.
         now = time.perf_counter()
         # The first step traces the graph: it says nothing of the rate.
         if self._steps_done:
@@ -56,6 +62,7 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Writes the epoch's losses and scores, which stay on the screen."""
         del epoch
+        self.first_step = 0
         self._write(self._line(self.params["steps"], logs), is_final=True)
 
     def _line(self, step, logs):

@@ -1,0 +1,57 @@
+"""The optimizer and its learning rate."""
+
+import enum
+
+import keras
+
+
+class Schedule(enum.Enum):
+    """What becomes of the learning rate once it has risen."""
+
+    COSINE = "cosine"
+    CONSTANT = "constant"
+
+
+@keras.saving.register_keras_serializable(package="tf_diffseg")
+class KernelDecayAdamW(keras.optimizers.AdamW):
+    """AdamW (Loshchilov and Hutter 2019) that decays kernels alone.
+
+    Biases and the scales and shifts of norms are left out: decaying them takes from
+    what the network can express, and keeps it from nothing. Takes the arguments of
+    `keras.optimizers.AdamW`; unlike a call of `exclude_from_weight_decay` the choice
+    is saved with the model.
+    """
+
+    def build(self, variables):
+        """Makes the variables; excludes those that are no kernels."""
+        if not self.built:
+            others = [variable for variable in variables if variable.name != "kernel"]
+            self.exclude_from_weight_decay(var_list=others)
+        super().build(variables)
+
+
+def learning_rate_schedule(learning_rate, total_steps, warmup_steps, schedule):
+    """Linear rise from 0, then cosine decay to 0 or no change.
+
+    Args:
+        learning_rate: the highest.
+        total_steps: optimizer steps of the run.
+        warmup_steps: steps of the rise, at most half of the run's.
+        schedule: a `Schedule` or its value.
+
+    Returns:
+        A Keras learning rate schedule.
+    """
+    warmup_steps = min(warmup_steps, total_steps // 2)
+    if Schedule(schedule) is Schedule.CONSTANT:
+        return keras.optimizers.schedules.PolynomialDecay(
+            0.0 if warmup_steps else learning_rate,
+            max(warmup_steps, 1),
+            learning_rate,
+        )
+    return keras.optimizers.schedules.CosineDecay(
+        0.0,
+        decay_steps=total_steps - warmup_steps,
+        warmup_target=learning_rate,
+        warmup_steps=warmup_steps,
+    )
