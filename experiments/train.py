@@ -11,7 +11,9 @@ goes on with more --epochs than before hence goes on at a higher learning rate t
 it had ended with.
 """
 
+import os
 import pathlib
+import sys
 
 from absl import flags
 
@@ -34,6 +36,9 @@ _DATA_SERVICE = flags.DEFINE_string(
     None,
     "Dispatcher of a tf.data service that loads the training cases, such as "
     "grpc://localhost:5050; its workers must see --data_dir under the same path.",
+)
+_NUM_DEVICES = flags.DEFINE_integer(
+    "num_devices", None, "How many GPUs of this machine train; all without the flag."
 )
 flags.mark_flags_as_required(["data_dir", "model_dir"])
 config_flags.define_config_flags()
@@ -65,9 +70,21 @@ def main(argv):
         )
 
     load_tensorflow()
-    from experiments.training_run import train
+    from experiments.training_run import WORKER_LOST, train
 
-    return train(config, manifest, shard_paths, run_folder, _DATA_SERVICE.value)
+    code = train(
+        config,
+        manifest,
+        shard_paths,
+        run_folder,
+        _DATA_SERVICE.value,
+        _NUM_DEVICES.value,
+    )
+    if code == WORKER_LOST:
+        # An orderly end would wait for the worker that is gone.
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 if __name__ == "__main__":

@@ -7,17 +7,23 @@ from data_tools.errors import InputError
 from experiments.shard_errors import named_shard_errors
 from tf_diffseg.data.epoch_order import steps_per_epoch as count_steps
 from tf_diffseg.data.input_pipeline import training_dataset, validation_dataset
+from tf_diffseg.training.batch_uids import batch_uids
 from tf_diffseg.training.checkpointing import TrainingStopped
-from tf_diffseg.training.devices import mirrored_strategy
+from tf_diffseg.training.devices import training_strategy
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.fit import fit
+from tf_diffseg.training.multi_worker import WorkerLost, is_chief
 from tf_diffseg.training.optimizer import KernelDecayAdamW, learning_rate_schedule
 
 # EX_TEMPFAIL of sysexits.h: nothing is wrong, the same command goes on.
 STOPPED = 75
+# EX_PROTOCOL: another worker is gone; all of them started again go on.
+WORKER_LOST = 76
 
 
-def train(config, manifest, shard_paths, run_folder, data_service=None):
+def train(
+    config, manifest, shard_paths, run_folder, data_service=None, num_devices=None
+):
     """Trains up to `config.epochs`, resuming where the run stopped.
 
     Args:
@@ -28,9 +34,11 @@ def train(config, manifest, shard_paths, run_folder, data_service=None):
         run_folder: `RunFolder` to write to.
         data_service: address of a `tf.data` service to load the training cases, or
             None.
+        num_devices: how many GPUs train; None for all.
 
     Returns:
-        Exit code: 0, or `STOPPED` where SIGTERM came and the run was saved.
+        Exit code: 0; `STOPPED` where SIGTERM came and the run was saved; `WORKER_LOST`
+        where another worker ended.
 
     Raises:
         InputError: values do not fit one another, or the folder's run, or a shard is
@@ -45,11 +53,12 @@ def train(config, manifest, shard_paths, run_folder, data_service=None):
         return 0
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    strategy = mirrored_strategy()
+    strategy = _strategy(num_devices)
     steps_per_epoch = _steps_per_epoch(config, manifest)
     _check_batch_size(config, strategy.num_replicas_in_sync)
     model = build_model(config, manifest, steps_per_epoch, strategy)
-    run_folder.begin(config, manifest)
+    if is_chief(strategy):
+        run_folder.begin(config, manifest)
     _describe(config, manifest, model, steps_per_epoch, strategy)
     if any(place):
         print(f"going on after {place}", flush=True)
@@ -61,6 +70,7 @@ def train(config, manifest, shard_paths, run_folder, data_service=None):
                 config,
                 model,
                 _dataset_maker(config, manifest, shard_paths["train"], data_service),
+                _uids_of(config, manifest, shard_paths["train"]),
                 shard_paths.get("validation"),
                 run_folder,
                 steps_per_epoch,
@@ -70,8 +80,19 @@ def train(config, manifest, shard_paths, run_folder, data_service=None):
     except TrainingStopped as stopped:
         print(f"{stopped}; the same command goes on from there", flush=True)
         return STOPPED
+    except WorkerLost as lost:
+        print(f"{lost}; started again, all go on from the last checkpoint", flush=True)
+        return WORKER_LOST
     print(f"run folder: {run_folder.path}")
     return 0
+
+
+def _strategy(num_devices):
+    try:
+        return training_strategy(num_devices)
+    except ValueError as error:
+        flag = "--" if str(error).startswith("num_devices") else ""
+        raise InputError(f"{flag}{error}") from error
 
 
 def _steps_per_epoch(config, manifest):
@@ -110,7 +131,7 @@ def _describe(config, manifest, model, steps_per_epoch, strategy):
 def _dataset_maker(config, manifest, shard_paths, data_service):
     """Function from a place in the run to the batches from there on."""
 
-    def make_dataset(first_epoch, first_step):
+    def make_dataset(first_epoch, first_step, input_context):
         return training_dataset(
             shard_paths,
             len(manifest.split("train").uids),
@@ -119,6 +140,7 @@ def _dataset_maker(config, manifest, shard_paths, data_service):
             config.seed,
             first_epoch,
             first_step,
+            input_context=input_context,
             data_service=data_service,
             **config.pipeline_arguments(),
         )
@@ -126,7 +148,33 @@ def _dataset_maker(config, manifest, shard_paths, data_service):
     return make_dataset
 
 
-def _fit(config, model, make_dataset, validation_paths, run_folder, steps_per_epoch):
+def _uids_of(config, manifest, shard_paths):
+    """Function from a place in the run to the cases of its batch."""
+
+    def uids_of(epoch, step):
+        return batch_uids(
+            shard_paths,
+            len(manifest.split("train").uids),
+            config.batch_size,
+            config.seed,
+            epoch,
+            step,
+            config.patches_per_volume,
+            config.remainder,
+        )
+
+    return uids_of
+
+
+def _fit(
+    config,
+    model,
+    make_dataset,
+    uids_of,
+    validation_paths,
+    run_folder,
+    steps_per_epoch,
+):
     validation = validation_paths and validation_dataset(validation_paths)
     fit(
         model,
@@ -139,6 +187,7 @@ def _fit(config, model, make_dataset, validation_paths, run_folder, steps_per_ep
         config.validation_frequency,
         config.keep_checkpoints,
         config.checkpoint_steps,
+        uids_of,
     )
 
 

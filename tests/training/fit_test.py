@@ -21,7 +21,7 @@ def _model():
     return model
 
 
-def _make_dataset(first_epoch, first_step=0):
+def _make_dataset(first_epoch, first_step=0, context=None):
     """Batches that tell their place in the run apart."""
 
     def example(step):
@@ -133,7 +133,20 @@ def test_a_loss_that_is_no_number_leaves_the_good_checkpoint(tmp_path):
         nan = tf.constant(np.nan)
         return _make_dataset(*place).map(lambda b: b | {"image": b["image"] * nan})
 
-    with pytest.raises(FloatingPointError, match="loss of epoch 2 is nan"):
-        fit(model, with_nan, tmp_path, 3, STEPS_PER_EPOCH, 2)
+    with pytest.raises(FloatingPointError) as caught:
+        fit(
+            model,
+            with_nan,
+            tmp_path,
+            3,
+            STEPS_PER_EPOCH,
+            2,
+            uids_of=lambda epoch, step: [f"case_{epoch}", f"case_{step}"],
+        )
+    good = tmp_path / "checkpoints" / "epoch-00001.keras"
+    assert str(caught.value).startswith(
+        "the loss is nan from step 1 of epoch 2 on, whose batch is of case_1, case_0. "
+        f"The last good checkpoint is {good};"
+    )
     kept = checkpoints.list_checkpoints(tmp_path / "checkpoints")
     assert [checkpoints.checkpoint_epoch(path) for path in kept] == [1]

@@ -26,7 +26,7 @@ def _fit(folder, *callbacks, **kwargs):
     )
     model.compile(KernelDecayAdamW(1e-2, use_ema=True, ema_momentum=0.9))
 
-    def make_dataset(epoch, step):
+    def make_dataset(epoch, step, context):
         first = epoch * STEPS + step
         return tf.data.Dataset.range(first, tf.int64.max).map(_batch)
 

@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "StopOnNaN": "stop_on_nan",
         "TrainingStopped": "checkpointing",
         "TrainingStrategy": "noisy_mask",
+        "WorkerLost": "multi_worker",
         "learning_rate_schedule": "optimizer",
         "list_checkpoints": "checkpoints",
         "load_trained_model": "checkpoints",
@@ -23,5 +24,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "restore": "checkpointing",
         "save_checkpoint": "checkpoints",
         "training_callbacks": "fit",
+        "training_strategy": "devices",
     },
 )

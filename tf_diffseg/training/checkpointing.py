@@ -15,6 +15,7 @@ from tf_diffseg.training.checkpoints import (
     save_checkpoint,
     set_metric_state,
 )
+from tf_diffseg.training.multi_worker import is_chief, is_multi_worker
 from tf_diffseg.training.sigterm import SigtermFlag
 
 
@@ -63,6 +64,9 @@ class Checkpointing(keras.callbacks.Callback):
 
     SIGTERM, as a machine gets it that is about to be taken away, lets the step end,
     saves, and raises `TrainingStopped`; a second one ends the process at once.
+
+    Of several workers the chief alone writes. One that gets SIGTERM ends alone, and
+    takes the others with it; the chief saves where it is the chief that got it.
 
     Args:
         checkpoint_dir: folder of the checkpoints.
@@ -121,9 +125,13 @@ class Checkpointing(keras.callbacks.Callback):
             return  # Was done before; nothing is new.
         self._steps_in_epoch = batch + 1
         is_due = self.steps_between and (batch + 1) % self.steps_between == 0
-        if is_due or self._sigterm.is_set:
+        if is_due:
             self._save_within_epoch(metric_state(self.model))
-            self._stop_if_asked(self._steps_in_epoch)
+        elif self._sigterm.is_set:
+            # Workers read metrics together, and the others know nothing of it.
+            is_alone = not is_multi_worker(self.model.distribute_strategy)
+            self._save_within_epoch(metric_state(self.model) if is_alone else None)
+        self._stop_if_asked(self._steps_in_epoch)
 
     def on_test_begin(self, logs=None):
         """Keeps the epoch's metrics, which a validation starts by resetting."""
@@ -149,13 +157,8 @@ class Checkpointing(keras.callbacks.Callback):
         is_best = score is not None and score > self._best
         if is_best:
             self._best = float(score)
-        save_checkpoint(
-            self.model,
-            self.checkpoint_dir,
-            epoch + 1,
-            self.keep,
-            score=None if score is None else float(score),
-            best=is_best,
+        self._save(
+            epoch + 1, score=None if score is None else float(score), best=is_best
         )
         self._epoch, self._steps_in_epoch = epoch + 1, 0
         self._stop_if_asked(0)
@@ -166,14 +169,11 @@ class Checkpointing(keras.callbacks.Callback):
         self._sigterm.leave()
 
     def _save_within_epoch(self, metrics):
-        save_checkpoint(
-            self.model,
-            self.checkpoint_dir,
-            self._epoch,
-            self.keep,
-            self._steps_in_epoch,
-            metrics,
-        )
+        self._save(self._epoch, step=self._steps_in_epoch, metrics=metrics)
+
+    def _save(self, epoch, **kwargs):
+        if is_chief(self.model.distribute_strategy):
+            save_checkpoint(self.model, self.checkpoint_dir, epoch, self.keep, **kwargs)
 
     def _stop_if_asked(self, step):
         if self._sigterm.is_set:

@@ -166,7 +166,7 @@ def use_averaged_weights(model):
     """
     optimizer = model.optimizer
     # Before the first step there is no average yet.
-    if optimizer is not None and int(optimizer.iterations) > 0:
+    if optimizer is not None and int(np.asarray(optimizer.iterations)) > 0:
         optimizer.finalize_variable_values(model.trainable_variables)
 
 

@@ -1,5 +1,8 @@
 """Which devices train."""
 
+import json
+import os
+
 import tensorflow as tf
 
 
@@ -18,3 +21,56 @@ def mirrored_strategy(devices=None):
         gpus = tf.config.list_logical_devices("GPU")
         devices = [device.name for device in gpus] or ["CPU:0"]
     return tf.distribute.MirroredStrategy(devices)
+
+
+def training_strategy(num_devices=None, report=print):
+    """The strategy for what this process was given to train on.
+
+    Several machines where the environment variable TF_CONFIG names several workers,
+    see `tf.distribute.cluster_resolver.TFConfigClusterResolver`; otherwise the GPUs of
+    this one, or its CPU.
+
+    Args:
+        num_devices: how many GPUs of this machine; None for all.
+        report: function that is told, in one line, that there is no GPU.
+
+    Returns:
+        The strategy.
+
+    Raises:
+        ValueError: there are not as many GPUs, or the number is given along with
+            TF_CONFIG.
+    """
+    if _num_workers() > 1:
+        if num_devices is not None:
+            raise ValueError(
+                f"num_devices={num_devices} does not go with the workers of TF_CONFIG, "
+                "which train on all GPUs that they see; see CUDA_VISIBLE_DEVICES"
+            )
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+    if not gpus:
+        report("no GPU was found; training on the CPU, as one device")
+    devices = gpus or ["CPU:0"]
+    num_devices = len(devices) if num_devices is None else num_devices
+    if not 1 <= num_devices <= len(devices):
+        found = f"{len(gpus)} GPU(s)" if gpus else "no GPU, so one device, its CPU"
+        raise ValueError(
+            f"num_devices must be from 1 to {len(devices)}, got {num_devices}: this "
+            f"machine has {found}"
+        )
+    return mirrored_strategy(devices[:num_devices])
+
+
+def _num_workers():
+    """Workers that TF_CONFIG names, the chief included."""
+    text = os.environ.get("TF_CONFIG", "")
+    if not text:
+        return 1
+    try:
+        cluster = json.loads(text).get("cluster", {})
+        return sum(len(cluster.get(job, [])) for job in ("chief", "worker"))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"TF_CONFIG must be JSON with a cluster and a task, got {text!r}: {error}"
+        ) from error

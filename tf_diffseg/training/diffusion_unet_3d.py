@@ -25,6 +25,7 @@ from tf_diffseg.metrics import StreamingDice
 from tf_diffseg.models import UNet3D
 from tf_diffseg.training.batch import check_image, image_and_label
 from tf_diffseg.training.gradient_accumulation import accumulate_gradients
+from tf_diffseg.training.multi_worker import adapt_to_workers
 from tf_diffseg.training.network_output import initial_bias, network_out_to_model_out
 from tf_diffseg.training.noisy_mask import NoisyMask, TrainingStrategy
 from tf_diffseg.training.step_draws import (
@@ -234,6 +235,7 @@ class DiffusionUNet3D(UNet3D):
         if jit_compile == "auto":
             jit_compile = _compiles_by_default()
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        adapt_to_workers(self)
 
     def get_compile_config(self):
         """What `compile_from_config` needs; None before `compile`."""

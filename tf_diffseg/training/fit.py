@@ -8,6 +8,7 @@ from tf_diffseg.training.averaged_weights import AveragedWeights
 from tf_diffseg.training.checkpointing import Checkpointing, restore
 from tf_diffseg.training.checkpoints import Place
 from tf_diffseg.training.metrics_log import MetricsLog
+from tf_diffseg.training.multi_worker import distribute, is_chief, named_worker_loss
 from tf_diffseg.training.progress import Progress
 from tf_diffseg.training.stop_on_nan import StopOnNaN
 
@@ -23,6 +24,7 @@ def fit(
     validation_frequency=1,
     keep_checkpoints=2,
     checkpoint_steps=0,
+    uids_of=None,
     callbacks=(),
 ):
     """Trains a compiled model up to a number of epochs, resuming where it stopped.
@@ -32,8 +34,9 @@ def fit(
 
     Args:
         model: a compiled `DiffusionUNet3D`.
-        make_dataset: function (first_epoch, first_step) to an infinite dataset of
-            batches that starts there, as `data.training_dataset` makes it.
+        make_dataset: function (first_epoch, first_step, input_context) to an infinite
+            dataset of batches that starts there, as `data.training_dataset` makes it;
+            the context is None unless there are several workers.
         model_dir: folder of the run.
         epochs: how many epochs the run has in all.
         steps_per_epoch: batches of an epoch.
@@ -43,6 +46,7 @@ def fit(
         keep_checkpoints: how many checkpoints stay, beside the best.
         checkpoint_steps: steps of an epoch from one checkpoint to the next; 0 for
             checkpoints at the ends of epochs alone.
+        uids_of: as for `StopOnNaN`.
         callbacks: further Keras callbacks.
 
     Returns:
@@ -50,29 +54,43 @@ def fit(
         complete.
 
     Raises:
-        FloatingPointError: the loss of an epoch is not a finite number.
+        FloatingPointError: the loss of a step is not a finite number.
         TrainingStopped: SIGTERM came; the same call goes on from there.
+        WorkerLost: another worker ended; the same call of all goes on from the last
+            checkpoint.
     """
     folder = pathlib.Path(model_dir)
     place = restore(model, folder / "checkpoints")
     if place.epoch >= epochs:
         return 0
-    model.fit(
-        make_dataset(*place),
-        initial_epoch=place.epoch,
-        epochs=epochs,
-        steps_per_epoch=steps_per_epoch,
-        validation_data=validation_dataset,
-        validation_freq=validation_frequency,
-        shuffle=False,
-        verbose=0,
-        callbacks=[
-            *training_callbacks(
-                folder, batch_size, place, keep_checkpoints, checkpoint_steps
-            ),
-            *callbacks,
-        ],
-    )
+    strategy = model.distribute_strategy
+    validation = validation_dataset
+    if validation is not None:
+        # Every worker validates all cases: they may not divide evenly.
+        validation = distribute(strategy, lambda context: validation_dataset)
+    with named_worker_loss(strategy):
+        model.fit(
+            distribute(strategy, lambda context: make_dataset(*place, context)),
+            initial_epoch=place.epoch,
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
+            validation_data=validation,
+            validation_freq=validation_frequency,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                *training_callbacks(
+                    folder,
+                    batch_size,
+                    place,
+                    keep_checkpoints,
+                    checkpoint_steps,
+                    is_chief(strategy),
+                    uids_of,
+                ),
+                *callbacks,
+            ],
+        )
     return epochs - place.epoch
 
 
@@ -82,6 +100,8 @@ def training_callbacks(
     place=Place(),  # noqa: B008 immutable
     keep_checkpoints=2,
     checkpoint_steps=0,
+    chief=True,
+    uids_of=None,
 ):
     """What `fit` hands to `keras.Model.fit`, for those who call that by hand.
 
@@ -102,20 +122,27 @@ def training_callbacks(
         place: `Place` that `restore` gave.
         keep_checkpoints: as for `fit`.
         checkpoint_steps: as for `fit`.
+        chief: whether this process writes; one of several workers does.
+        uids_of: as for `StopOnNaN`.
 
     Returns:
         List of Keras callbacks, in the order they need.
     """
     folder = pathlib.Path(model_dir)
     logs_dir = folder / "logs"
-    logs_dir.mkdir(parents=True, exist_ok=True)
+    writers = []
+    if chief:
+        logs_dir.mkdir(parents=True, exist_ok=True)
+        writers = [
+            Progress(batch_size, first_step=place.step),
+            keras.callbacks.TensorBoard(logs_dir, write_graph=False),
+            MetricsLog(folder / "metrics.jsonl", place.epoch),
+        ]
     return [
         AveragedWeights(),
-        Progress(batch_size, first_step=place.step),
-        keras.callbacks.TensorBoard(logs_dir, write_graph=False),
-        MetricsLog(folder / "metrics.jsonl", place.epoch),
+        *writers,
         # Before the checkpoint, which would replace a good one.
-        StopOnNaN(),
+        StopOnNaN(folder / "checkpoints", uids_of),
         Checkpointing(
             folder / "checkpoints", keep_checkpoints, checkpoint_steps, place=place
         ),

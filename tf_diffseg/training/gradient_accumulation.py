@@ -69,8 +69,10 @@ def _in_parts(values, num_parts):
     batch_size = values.shape[0]
     if batch_size is not None and batch_size % num_parts:
         raise ValueError(f"{message}, {batch_size}")
-    tf.debugging.assert_equal(tf.shape(values)[0] % num_parts, 0, message)
-    shape = tf.concat([[num_parts, -1], tf.shape(values)[1:]], axis=0)
+    divides = tf.debugging.assert_equal(tf.shape(values)[0] % num_parts, 0, message)
+    # Or the reshape would fail first, and say less.
+    with tf.control_dependencies([divides] if divides is not None else []):
+        shape = tf.concat([[num_parts, -1], tf.shape(values)[1:]], axis=0)
     size = None if batch_size is None else batch_size // num_parts
     return tf.ensure_shape(
         tf.reshape(values, shape), [num_parts, size, *values.shape[1:]]

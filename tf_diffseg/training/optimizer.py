@@ -20,6 +20,9 @@ class KernelDecayAdamW(keras.optimizers.AdamW):
     what the network can express, and keeps it from nothing. Takes the arguments of
     `keras.optimizers.AdamW`; unlike a call of `exclude_from_weight_decay` the choice
     is saved with the model.
+
+    Gradients are clipped as those of the whole batch. Keras clips each replica's share
+    before it sums them, by which more devices would train otherwise than one.
     """
 
     def build(self, variables):
@@ -28,6 +31,15 @@ class KernelDecayAdamW(keras.optimizers.AdamW):
             others = [variable for variable in variables if variable.name != "kernel"]
             self.exclude_from_weight_decay(var_list=others)
         super().build(variables)
+
+    def _clip_gradients(self, grads):
+        return grads  # Later, once they are summed.
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        grads, variables = zip(
+            *super()._all_reduce_sum_gradients(grads_and_vars), strict=True
+        )
+        return list(zip(super()._clip_gradients(grads), variables, strict=True))
 
 
 def learning_rate_schedule(learning_rate, total_steps, warmup_steps, schedule):

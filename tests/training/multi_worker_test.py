@@ -1,0 +1,142 @@
+"""Two worker processes of one device each, against one process with the whole batch."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+_SCRIPT = """
+import json, os, signal, sys
+import keras, numpy as np, tensorflow as tf
+from tf_diffseg.training.devices import training_strategy
+
+strategy = training_strategy(report=print)
+from tf_diffseg.training import KernelDecayAdamW
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.fit import fit
+from tf_diffseg.training.multi_worker import WorkerLost, is_chief
+
+folder, result, dies_at = sys.argv[1], sys.argv[2], int(sys.argv[3])
+keras.utils.set_random_seed(1)
+with strategy.scope():
+    model = DiffusionUNet3D(3, num_channels=(4,), num_heads=0, timestep_sampling="loss")
+    model.compile(
+        # A large epsilon: Adam divides by gradients, and blows up their rounding.
+        KernelDecayAdamW(
+            1e-2, epsilon=1e-2, global_clipnorm=0.1, use_ema=True, ema_momentum=0.5
+        )
+    )
+
+def batch(step):
+    seed = tf.stack([step, 0])
+    label = tf.random.stateless_uniform([4, 4, 4, 4], seed, 0, 3, tf.int32)
+    return {"image": tf.cast(label, tf.float32)[..., tf.newaxis], "label": label}
+
+def make_dataset(epoch, step, context):
+    data = tf.data.Dataset.range(epoch * 5 + step, tf.int64.max).map(batch)
+    if context is None:
+        return data
+    share = 4 // context.num_input_pipelines
+    first = context.input_pipeline_id * share
+    return data.map(
+        lambda each: {name: v[first : first + share] for name, v in each.items()}
+    )
+
+class Die(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if int(np.asarray(model.optimizer.iterations)) == dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+try:
+    fit(
+        model, make_dataset, folder, 2, 5, 4,
+        validation_dataset=tf.data.Dataset.range(3).map(batch),
+        callbacks=[Die()],
+    )
+except WorkerLost as error:
+    print(error, file=sys.stderr, flush=True)
+    os._exit(76)
+np.savez(result, *map(np.asarray, [*model.weights, *model.optimizer.variables]))
+"""
+
+
+def _start(folder, result, task=None, ports=(), dies_at=-1):
+    root = str(pathlib.Path(__file__).resolve().parents[2])
+    paths = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    environment.pop("TF_CONFIG", None)
+    if task is not None:
+        cluster = {"worker": [f"localhost:{port}" for port in ports]}
+        environment["TF_CONFIG"] = json.dumps(
+            {"cluster": cluster, "task": {"type": "worker", "index": task}}
+        )
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    return subprocess.Popen(
+        [sys.executable, "-c", _SCRIPT, str(folder), str(result), str(dies_at)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _run_two(folder, results, deaths=(-1, -1)):
+    """Runs two workers; returns their exit codes and what they printed."""
+    ports = []
+    for _ in range(2):
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            ports.append(free.getsockname()[1])
+    processes = [
+        _start(folder, results[task], task, ports, deaths[task]) for task in (0, 1)
+    ]
+    try:
+        outputs = [process.communicate(timeout=500)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [process.returncode for process in processes], outputs
+
+
+def _arrays(path):
+    with np.load(path) as file:
+        return [file[name] for name in file.files]
+
+
+@pytest.mark.slow
+def test_two_workers_train_as_one_device_and_one_that_dies_ends_the_other(tmp_path):
+    one = _start(tmp_path / "one", tmp_path / "one.npz")
+    output = one.communicate()[0]
+    assert one.returncode == 0, output
+    results = [tmp_path / "first.npz", tmp_path / "second.npz"]
+    codes, outputs = _run_two(tmp_path / "two", results)
+    assert codes == [0, 0], outputs
+    for path in results:
+        for found, expected in zip(
+            _arrays(path), _arrays(tmp_path / "one.npz"), strict=True
+        ):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    lines = [
+        [json.loads(line) for line in (tmp_path / run / "metrics.jsonl").open()]
+        for run in ("one", "two")
+    ]
+    # The chief alone writes: a line an epoch.
+    assert [line["epoch"] for line in lines[1]] == [1, 2]
+    for expected, found in zip(*lines, strict=True):
+        assert found == pytest.approx(expected, rel=1e-4)
+
+    # The second worker is killed in the second epoch, and both are started again.
+    codes, outputs = _run_two(tmp_path / "killed", results, (-1, 7))
+    assert codes == [76, -9], outputs
+    assert "worker 0 stops: another worker ended or cannot be reached" in outputs[0]
+    again = [tmp_path / "first_again.npz", tmp_path / "second_again.npz"]
+    codes, outputs = _run_two(tmp_path / "killed", again)
+    assert codes == [0, 0], outputs
+    undisturbed = _arrays(tmp_path / "one.npz")
+    for found, expected in zip(_arrays(again[0]), undisturbed, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,111 @@
+"""Keras's `fit` on several machines.
+
+Keras 3's fails under MultiWorkerMirroredStrategy (keras #20585): it builds the model
+by a batch that it takes apart as if all of it were here, and reduces a step's scalars
+along an axis that they do not have.
+"""
+
+import contextlib
+import functools
+
+import tensorflow as tf
+
+
+class WorkerLost(Exception):
+    """Another worker ended, or cannot be reached any more."""
+
+
+def is_multi_worker(strategy):
+    """Whether a strategy spans several processes."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def is_chief(strategy):
+    """Whether this process writes checkpoints and logs; one of all workers does."""
+    if not is_multi_worker(strategy):
+        return True
+    resolver = strategy.cluster_resolver
+    if resolver.task_type in (None, "chief"):
+        return True
+    has_chief = "chief" in resolver.cluster_spec().jobs
+    return resolver.task_type == "worker" and not has_chief and resolver.task_id == 0
+
+
+def adapt_to_workers(model):
+    """Makes `fit` and `evaluate` of a model work on several machines.
+
+    Does nothing for a model that was not made in the scope of a
+    `MultiWorkerMirroredStrategy`. XLA is not used there.
+
+    Args:
+        model: a built `DiffusionUNet3D`.
+    """
+    if not is_multi_worker(model.distribute_strategy):
+        return
+    model._maybe_symbolic_build = _do_nothing
+    model.make_train_function = functools.partial(
+        _make_function, model, "train_function", "train_step"
+    )
+    model.make_test_function = functools.partial(
+        _make_function, model, "test_function", "test_step"
+    )
+
+
+def _do_nothing(*args, **kwargs):
+    del args, kwargs
+
+
+def _make_function(model, name, step, force=False):
+    """What `keras.Model.make_train_function` does, reduced over all workers."""
+    if getattr(model, name) is None or force:
+        strategy = model.distribute_strategy
+
+        @tf.function(reduce_retracing=True)
+        def one_step(iterator):
+            values = strategy.run(getattr(model, step), args=(iterator.get_next(),))
+            return {
+                key: strategy.reduce("MEAN", value, axis=None)
+                for key, value in values.items()
+            }
+
+        setattr(model, name, one_step)
+    return getattr(model, name)
+
+
+def distribute(strategy, make_dataset):
+    """A dataset as each worker is to have it.
+
+    Args:
+        strategy: that of the model.
+        make_dataset: function from a `tf.distribute.InputContext`, or None where one
+            process does all, to a dataset. With a context it gives batches of one
+            replica.
+
+    Returns:
+        The dataset, or one that is distributed over workers.
+    """
+    if not is_multi_worker(strategy):
+        return make_dataset(None)
+    return strategy.distribute_datasets_from_function(make_dataset)
+
+
+@contextlib.contextmanager
+def named_worker_loss(strategy):
+    """Turns the error of a step that waits for a dead worker into `WorkerLost`."""
+    try:
+        yield
+    except (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.InternalError,
+        tf.errors.DeadlineExceededError,
+    ) as error:
+        if not is_multi_worker(strategy):
+            raise
+        resolver = strategy.cluster_resolver
+        reason = str(error.message).splitlines()[0]
+        raise WorkerLost(
+            f"{resolver.task_type} {resolver.task_id} stops: another worker ended or "
+            f"cannot be reached ({type(error).__name__}: {reason})"
+        ) from error
