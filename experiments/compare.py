@@ -59,6 +59,7 @@ def main(argv):
     load_tensorflow()
     from experiments import strategy_comparison
 
+    strategy_comparison.check({name: run[0] for name, run in runs.items()}, manifest)
     rows = [
         strategy_comparison.train_and_score(
             strategy, of_strategy, run_folder, _DATA_DIR.value, manifest, _SPLIT.value

@@ -9,9 +9,11 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from data_tools.errors import InputError
 from experiments.evaluation import TOLERANCES_MM, evaluate_run
 from experiments.evaluation_summary import metric_values, nan_mean
 from experiments.training_run import STOPPED, train
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 
 _SURFACE_DICE = f"surface_dice_{TOLERANCES_MM[0]:g}mm"
 _METRICS = {
@@ -45,6 +47,25 @@ class StrategyScores:
         """Mean and standard deviation over cases, two arrays [foreground classes]."""
         values = self.values[metric]
         return nan_mean(values, axis=0), np.nanstd(values, axis=0)
+
+
+def check(configs, manifest):
+    """Builds the network of each strategy, so that none fails after hours.
+
+    Args:
+        configs: dict from strategy to `TrainConfig`.
+        manifest: `Manifest` of the data.
+
+    Raises:
+        InputError: a strategy cannot be trained with these values.
+    """
+    for strategy, config in configs.items():
+        try:
+            DiffusionUNet3D(
+                manifest.num_classes, manifest.num_channels, **config.model_arguments()
+            )
+        except ValueError as error:
+            raise InputError(f"--strategies={strategy}: {error}") from error
 
 
 def train_and_score(strategy, config, run_folder, data_dir, manifest, split):

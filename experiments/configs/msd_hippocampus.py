@@ -18,10 +18,14 @@ def get_config():
         batch_size=2,
         epochs=8,
         learning_rate=3e-3,
-        flip_axes="x",  # Both sides are there, and their parts are named alike.
-        # Within so few epochs resampled volumes cost more detail than they teach.
+        # Within so few epochs augmentation costs more than it gives.
         affine_probability=0.0,
+        elastic_probability=0.0,
+        noise_probability=0.0,
         blur_probability=0.0,
+        brightness_probability=0.0,
+        contrast_probability=0.0,
         low_resolution_probability=0.0,
+        gamma_probability=0.0,
         num_channels=(16, 32, 64, 128),
     )

@@ -115,3 +115,19 @@ def test_counts_in_a_graph_of_unknown_shapes():
 def test_a_share_out_of_range_is_refused(max_change):
     with pytest.raises(ValueError, match=r"max_change must be in \[0, 1\)"):
         EarlyExitSampler(DDIMSampler(GaussianDiffusion()), max_change)
+
+
+@pytest.mark.parametrize("method", ["sample", "trajectory"])
+def test_a_self_conditioned_network_is_given_its_last_prediction(method):
+    given = []
+
+    def denoise(x_t, t_index, condition):
+        given.append(condition.numpy())
+        return tf.constant(_x_start(int(t_index[0]) % 3))
+
+    sampler = EarlyExitSampler(DDIMSampler(GaussianDiffusion()), 0.0)
+    x_T = initial_noise([1], _SHAPE)
+    getattr(sampler, method)(denoise, x_T, [1], self_condition=True)
+    np.testing.assert_array_equal(given[0], np.zeros(_SHAPE))
+    for t_index, condition in zip((4, 3, 2, 1), given[1:], strict=True):
+        np.testing.assert_array_equal(condition, _x_start(t_index % 3))

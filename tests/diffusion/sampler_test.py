@@ -257,3 +257,24 @@ def test_noise_without_a_seed_is_refused():
 def test_eta_out_of_range_is_refused(eta):
     with pytest.raises(ValueError, match=f"eta must be in .*, got {eta}"):
         DDIMSampler(GaussianDiffusion(), eta=eta)
+
+
+def test_eta_1_is_finite_where_rounding_leaves_less_than_nothing():
+    diffusion = GaussianDiffusion(2, 101, "linear", 1e-5, 0.5)
+    x_t = tf.random.stateless_normal([2, 3], [0, 0], dtype=tf.float64)
+    x_prev = DDIMSampler(diffusion, eta=1.0).step(0.5 * x_t, x_t, 1, x_t)
+    assert np.isfinite(x_prev).all()
+
+
+@pytest.mark.parametrize("sampler_class", [DDPMSampler, DDIMSampler])
+def test_a_self_conditioned_network_is_given_its_last_prediction(sampler_class):
+    given = []
+
+    def denoise(x_t, t_index, condition):
+        given.append(condition.numpy())
+        return tf.fill(x_t.shape, 0.1 * float(t_index[0]))
+
+    sampler = sampler_class(GaussianDiffusion())
+    sampler.sample(denoise, tf.zeros([1, 2, 3]), [1], self_condition=True)
+    expected = [0.0, 0.4, 0.3, 0.2, 0.1]
+    np.testing.assert_allclose([value.max() for value in given], expected, rtol=1e-6)

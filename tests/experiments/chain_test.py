@@ -398,6 +398,10 @@ def test_compares_strategies_and_goes_on_where_it_stopped(chain):
     [
         ({"strategies": "magic"}, "--strategies: expected some of supervised"),
         ({"strategies": "supervised", "strategy": "recycling"}, "--strategy: name"),
+        (
+            {"strategies": "diffusion,recycling", "model_output": "noise"},
+            "--strategies=recycling: model_output=noise needs strategy=diffusion",
+        ),
     ],
 )
 def test_compare_refuses(chain, flags, message):

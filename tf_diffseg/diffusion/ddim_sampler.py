@@ -52,7 +52,8 @@ class DDIMSampler(Sampler):
         )
         alphas_cumprod_prev = self.diffusion.alphas_cumprod_prev
         signal = np.sqrt(alphas_cumprod_prev)
-        direction = np.sqrt(1.0 - alphas_cumprod_prev - self.sigma**2)
+        # With eta 1 rounding may leave a little less than nothing.
+        direction = np.sqrt(np.maximum(1.0 - alphas_cumprod_prev - self.sigma**2, 0.0))
         x_prev = (
             at_step(signal, t_index, x_t) * x_start
             + at_step(direction, t_index, x_t) * predicted_noise

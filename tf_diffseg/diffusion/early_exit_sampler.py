@@ -58,7 +58,7 @@ class EarlyExitSampler(Sampler):
         """Goes from x_t to x_(t-1), see `Sampler.step`."""
         return self.sampler.step(model_out, x_t, t_index, noise)
 
-    def _reverse(self, denoise_fn, x_T, seed, keeps_predictions):
+    def _reverse(self, denoise_fn, x_T, seed, self_condition, keeps_predictions):
         """As `Sampler._reverse`, whose loop this one ends early."""
         if self.draws_noise and seed is None:
             raise ValueError(f"seed is None, but {type(self.sampler)} draws noise")
@@ -71,7 +71,8 @@ class EarlyExitSampler(Sampler):
 
         def reverse_step(step, x_t, x_start, done, steps, predictions):
             t_index = tf.fill([batch], step)
-            model_out = denoise_fn(x_t, t_index)
+            inputs = (x_t, t_index, x_start) if self_condition else (x_t, t_index)
+            model_out = denoise_fn(*inputs)
             noise = self._noise(seed, step, tf.shape(x_t))
             predicted = self.predict_x_start(model_out, x_t, t_index)
             predicted = tf.where(_per_example(done), x_start, predicted)
@@ -114,9 +115,9 @@ class EarlyExitSampler(Sampler):
             return None
         return normal_per_example(seed, step, shape)
 
-    def trajectory(self, denoise_fn, x_T, seed=None):
+    def trajectory(self, denoise_fn, x_T, seed=None, self_condition=False):
         """As `Sampler.trajectory`: steps that were not run repeat the last one."""
-        _, predictions = self._reverse(denoise_fn, x_T, seed, keeps_predictions=True)
+        _, predictions = self._reverse(denoise_fn, x_T, seed, self_condition, True)
         index = tf.range(self.diffusion.num_timesteps)
         return tf.gather(predictions.stack(), tf.minimum(index, predictions.size() - 1))
 

@@ -19,25 +19,27 @@ def gaussian_kl(mean_1, log_variance_1, mean_2, log_variance_2):
     """
     log_ratio = log_variance_1 - log_variance_2
     squared_distance = tf.square(mean_1 - mean_2) * tf.exp(-log_variance_2)
-    return 0.5 * (tf.exp(log_ratio) - 1.0 - log_ratio + squared_distance)
+    return 0.5 * (tf.math.expm1(log_ratio) - log_ratio + squared_distance)
 
 
 def _log_normal_cdf(z):
     """Log of the standard normal's distribution function, without underflow."""
-    threshold = tf.constant(-10.0, z.dtype)
-    near = tf.maximum(z, threshold)
+    # Near 1 only what is left to 1 has all its digits.
+    upper = tf.math.log1p(-0.5 * tf.math.erfc(tf.maximum(z, 0.0) / math.sqrt(2.0)))
+    # Mills' ratio, where erfc is 0 or nearly: from z = -14 on in float32.
+    threshold = tf.constant(-30.0 if z.dtype == tf.float64 else -10.0, z.dtype)
+    near = tf.clip_by_value(z, threshold, 0.0)
     log_near = tf.math.log(0.5 * tf.math.erfc(-near / math.sqrt(2.0)))
-    # Mills' ratio: in float32 erfc is 0 from z = -14 on, where errors put z.
     far = tf.minimum(z, threshold)
     u = 1.0 / tf.square(far)
-    correction = tf.math.log1p(-u + 3.0 * u**2)
+    correction = tf.math.log1p(u * (-1.0 + u * (3.0 + u * (-15.0 + 105.0 * u))))
     log_far = (
         -0.5 * tf.square(far)
         - tf.math.log(-far)
         - 0.5 * math.log(2.0 * math.pi)
         + correction
     )
-    return tf.where(z < threshold, log_far, log_near)
+    return tf.where(z > 0.0, upper, tf.where(z < threshold, log_far, log_near))
 
 
 def mask_log_likelihood(x_start, mean, log_variance):

@@ -4,6 +4,8 @@ arXiv 2303.06040: every k-th alphas_cumprod is kept, both ends among them, so th
 5 steps span exactly the noise levels of 1001.
 """
 
+import numbers
+
 import numpy as np
 
 
@@ -31,9 +33,11 @@ def kept_steps(num_timesteps, num_timesteps_base):
         last `num_timesteps_base - 1`.
 
     Raises:
-        ValueError: where `num_timesteps - 1` does not divide
+        ValueError: where it is no int, or `num_timesteps - 1` does not divide
             `num_timesteps_base - 1`; the message names the nearest numbers that do.
     """
+    if not isinstance(num_timesteps, numbers.Integral):
+        raise ValueError(f"num_timesteps must be an int, got {num_timesteps!r}")
     in_range = 2 <= num_timesteps <= num_timesteps_base
     if not in_range or (num_timesteps_base - 1) % (num_timesteps - 1):
         nearest = _nearest_even_divisions(num_timesteps, num_timesteps_base)

@@ -113,8 +113,12 @@ class DiffusionUNet3D(UNet3D):
     ):
         strategy = TrainingStrategy(strategy)
         _check_classes(num_classes, regions)
-        _check_output(ModelOutput(model_output), strategy)
         is_learned = ModelVariance(model_variance).is_learned
+        by_loss = TimestepSampling(timestep_sampling) is TimestepSampling.LOSS
+        _check_output(ModelOutput(model_output), strategy)
+        _check_supervised(
+            strategy, model_variance=is_learned, timestep_sampling=by_loss
+        )
         mask_channels = num_classes if strategy.noisy_mask else 0
         super().__init__(
             out_channels=num_classes * (2 if is_learned else 1),
@@ -173,9 +177,8 @@ class DiffusionUNet3D(UNet3D):
     def _build_diffusion(self):
         """The process, its sampler and the choice of steps; none when supervised."""
         self.diffusion = self.sampler = self.timestep_sampler = None
-        if self.strategy.noisy_mask is None:
-            return
-        self.diffusion = GaussianDiffusion(
+        # Built all the same, so that a wrong value never passes.
+        diffusion = GaussianDiffusion(
             self.num_timesteps,
             self.num_timesteps_beta,
             self.beta_schedule,
@@ -184,6 +187,9 @@ class DiffusionUNet3D(UNet3D):
             self.model_output,
             self.model_variance,
         )
+        if self.strategy is TrainingStrategy.SUPERVISED:
+            return
+        self.diffusion = diffusion
         self.sampler = self.sampler_kind.build(self.diffusion)
         self.timestep_sampler = TimestepSampler(
             self.num_timesteps, self.timestep_sampling
@@ -277,7 +283,7 @@ class DiffusionUNet3D(UNet3D):
 
         self._remember_losses(all_steps, losses["loss"])
         for name, metric in self._loss_means.items():
-            metric.update_state(losses[name])
+            metric.update_state(weights * losses[name])
         return self._loss_results()
 
     def _gradients_and_losses(self, dropout_seed, part, batch):
@@ -550,6 +556,14 @@ def _check_classes(num_classes, regions):
             f"regions must hold the label ids of each of num_classes={num_classes}, "
             f"got {regions}"
         )
+
+
+def _check_supervised(strategy, **asked_for):
+    for name, is_asked_for in asked_for.items():
+        if strategy is TrainingStrategy.SUPERVISED and is_asked_for:
+            raise ValueError(
+                f"{name}: strategy=supervised has no time steps, so leave it as it is"
+            )
 
 
 def _frequencies(class_frequencies, num_classes):
