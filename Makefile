@@ -21,8 +21,8 @@ PIP := $(PY) -m pip --disable-pip-version-check
 demo: $(RUN_INSTALLED)  ## Train, evaluate and draw a small model, into demo/
 	$(PY) -m experiments.demo --output_dir=demo
 
-test: $(TEST_INSTALLED)  ## Run the tests; PYTEST_ARGS="-k name" picks some
-	$(PY) -m pytest $(PYTEST_ARGS)
+test: $(TEST_INSTALLED)  ## Run the tests, two at a time; PYTEST_ARGS="-k name" picks some
+	$(PY) -m pytest -n 2 --dist=loadfile $(PYTEST_ARGS)
 
 lint: $(DEV_INSTALLED)  ## Check style and types
 	$(PY) -m ruff check .

@@ -185,6 +185,7 @@ def _draw(rows, path):
     of_cases.set_yticks(range(1, len(rows) + 1), names)
     of_cases.invert_yaxis()
     of_cases.set_xlabel("mean foreground Dice per case")
+    of_cases.locator_params(axis="x", nbins=5)
     of_cases.grid(axis="x", alpha=0.3)
     for name, row in zip(names, rows, strict=True):
         steps = range(1, len(row.dice_per_step) + 1)
