@@ -19,7 +19,14 @@ from experiments.train_config import TrainConfig
 
 def get_config():
     return TrainConfig(
-        patch_shape=(20, 20, 20), epochs=2, num_channels=(4, 8), num_heads=2
+        patch_shape=(20, 20, 20),
+        epochs=2,
+        num_channels=(4, 8),
+        num_heads=2,
+        # Enough steps for a network that sees more than background.
+        patches_per_volume=16,
+        learning_rate=0.03,
+        warmup_steps=0,
     )
 """
 
@@ -90,7 +97,7 @@ def test_train_refuses_another_config_in_the_same_folder(chain):
         learning_rate=0.5,
         expected_code=1,
     )
-    assert "learning_rate was 0.003, now 0.5" in output
+    assert "learning_rate was 0.03, now 0.5" in output
     assert "Traceback" not in output
 
 
