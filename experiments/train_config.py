@@ -210,6 +210,11 @@ class TrainConfig(AugmentationConfig):
     dropout: float = _value(
         0.0, "Share of features dropped inside a block.", at_least=0
     )
+    remat: bool = _value(
+        False,
+        "Whether training computes features inside blocks again for the gradient "
+        "rather than keeping them: less memory for one more forward pass.",
+    )
 
     def __post_init__(self):
         """Turns lists into tuples; raises InputError where a value is a wrong one."""

@@ -12,6 +12,7 @@ _CHANGED = {
     "kernel_size": (3, 1, 3),
     "norm_axes": (1, 3),
     "dropout": 0.25,
+    "remat": True,
 }
 
 

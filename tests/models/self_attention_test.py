@@ -20,7 +20,7 @@ def _attention(num_heads=2, axes=(1, 2, 3)):
 
 
 def test_contract(tmp_path):
-    arguments = {"num_heads": 3, "axes": (1, 3)}
+    arguments = {"num_heads": 3, "axes": (1, 3), "remat": True}
     assert_layer_contract(SelfAttention3D, arguments, [_features()], tmp_path)
 
 

@@ -29,6 +29,7 @@ _CHANGED = {
     "num_heads": 2,
     "skip": "concat",
     "dropout": 0.25,
+    "remat": True,
 }
 
 

@@ -256,6 +256,7 @@ def test_config_holds_every_argument():
         "num_heads": 0,
         "skip": "concat",
         "dropout": 0.1,
+        "remat": True,
     }
     config = DiffusionUNet3D(**arguments).get_config()
     assert {name: config[name] for name in arguments} == arguments

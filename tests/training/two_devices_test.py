@@ -58,7 +58,7 @@ def _train(num_devices, arguments, path):
     "arguments",
     [
         {},
-        {"strategy": "supervised"},
+        {"strategy": "supervised", "remat": True},
         {"strategy": "self_conditioning", "timestep_sampling": "loss"},
     ],
     ids=str,

@@ -1,5 +1,7 @@
 """Residual block with two convolutions."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -23,6 +25,8 @@ class ResidualBlock3D(keras.layers.Layer):
         kernel_size: of both convolutions, per axis.
         norm_axes: axes of [batch, x, y, z, channels] that the norm reduces.
         dropout: share of features dropped before the second convolution.
+        remat: whether training keeps the block's input alone and computes what is
+            inside again for the gradient (Chen et al. 2016, arXiv 1604.06174).
     """
 
     def __init__(
@@ -31,6 +35,7 @@ class ResidualBlock3D(keras.layers.Layer):
         kernel_size=(3, 3, 3),
         norm_axes=(1, 2, 3),
         dropout=0.0,
+        remat=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -38,6 +43,7 @@ class ResidualBlock3D(keras.layers.Layer):
         self.kernel_size = tuple(kernel_size)
         self.norm_axes = tuple(norm_axes)
         self.dropout = dropout
+        self.remat = remat
         self.conv_in = self._conv(kernel_size=kernel_size, name="conv_in")
         self.norm = InstanceNormalization(
             norm_axes, dtype=self.dtype_policy, name="norm"
@@ -77,6 +83,26 @@ class ResidualBlock3D(keras.layers.Layer):
         Returns:
             Features.
         """
+        given = (inputs,) if time_embedding is None else (inputs, time_embedding)
+        if self.remat and training:
+            return keras.remat(self._repeatable())(*given)
+        return self._transform(*given, training=training)
+
+    def _repeatable(self):
+        """`_transform` in training, which drops the same features each time."""
+        if not self.dropout:
+            return functools.partial(self._transform, training=True)
+        # The second time would draw the next seed, and not know of the first one.
+        state = self.drop.seed_generator.state
+        seed = self.drop.seed_generator.next()
+
+        def transform(*given):
+            with keras.StatelessScope([(state, seed)]):
+                return self._transform(*given, training=True)
+
+        return transform
+
+    def _transform(self, inputs, time_embedding=None, training=None):
         hidden = self.conv_in(ops.leaky_relu(inputs, negative_slope=0.01))
         hidden = self.norm(hidden, time_embedding)
         hidden = ops.leaky_relu(hidden, negative_slope=0.01)
@@ -96,4 +122,5 @@ class ResidualBlock3D(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "norm_axes": self.norm_axes,
             "dropout": self.dropout,
+            "remat": self.remat,
         }

@@ -14,12 +14,15 @@ class SelfAttention3D(keras.layers.Layer):
         num_heads: attention heads; the channels must divide by it.
         axes: axes of [batch, x, y, z, channels] whose voxels see one another;
             along the others (slices of a slice-wise network) nothing mixes.
+        remat: whether training keeps the input alone and computes what is inside
+            again for the gradient.
     """
 
-    def __init__(self, num_heads, axes=(1, 2, 3), **kwargs):
+    def __init__(self, num_heads, axes=(1, 2, 3), remat=False, **kwargs):
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.axes = tuple(axes)
+        self.remat = remat
         self.norm = InstanceNormalization(axes, dtype=self.dtype_policy, name="norm")
         self.attention = None
 
@@ -44,8 +47,13 @@ class SelfAttention3D(keras.layers.Layer):
         tokens_shape = (None, None, channels)
         self.attention.build(tokens_shape, tokens_shape)
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         """Maps [batch, x, y, z, channels] to the same shape."""
+        if self.remat and training:
+            return keras.remat(self._attend)(inputs)
+        return self._attend(inputs)
+
+    def _attend(self, inputs):
         apart = [axis for axis in (1, 2, 3) if axis not in self.axes]
         order = (0, *apart, *self.axes, 4)
         features = ops.transpose(self.norm(inputs), order)
@@ -68,4 +76,5 @@ class SelfAttention3D(keras.layers.Layer):
             **super().get_config(),
             "num_heads": self.num_heads,
             "axes": self.axes,
+            "remat": self.remat,
         }

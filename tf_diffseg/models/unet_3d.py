@@ -43,6 +43,9 @@ class UNet3D(keras.Model):
         skip: "add" or "concat", how the way up takes in the features of the way
             down.
         dropout: share of features dropped inside a residual block.
+        remat: whether training computes what is inside blocks and the attention again
+            for the gradient, rather than keeping it: less memory, one more forward
+            pass.
         **kwargs: name and dtype, as for every Keras model.
 
     Raises:
@@ -62,6 +65,7 @@ class UNet3D(keras.Model):
         num_heads=4,
         skip="add",
         dropout=0.0,
+        remat=False,
         **kwargs,
     ):
         kernel_size = _per_axis("kernel_size", kernel_size)
@@ -102,7 +106,7 @@ class UNet3D(keras.Model):
 
         def block(features, channels, name):
             layer = ResidualBlock3D(
-                channels, kernel_size, axes, dropout, dtype=dtype, name=name
+                channels, kernel_size, axes, dropout, remat, dtype=dtype, name=name
             )
             return layer(features, time_embedding)
 
@@ -129,7 +133,7 @@ class UNet3D(keras.Model):
             features = block(features, num_channels[-1], f"bottom_{index}")
             if num_heads and index == 0:
                 features = SelfAttention3D(
-                    num_heads, axes, dtype=dtype, name="bottom_attention"
+                    num_heads, axes, remat, dtype=dtype, name="bottom_attention"
                 )(features)
 
         features = _decode(features, skips, num_channels, num_blocks, block, merge, up)
@@ -158,6 +162,7 @@ class UNet3D(keras.Model):
         self.num_heads = num_heads
         self.skip = skip
         self.dropout = dropout
+        self.remat = remat
 
     @property
     def shape_multiple(self):
@@ -183,6 +188,7 @@ class UNet3D(keras.Model):
             "num_heads": self.num_heads,
             "skip": self.skip,
             "dropout": self.dropout,
+            "remat": self.remat,
         }
 
     @classmethod
