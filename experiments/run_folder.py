@@ -14,6 +14,7 @@ _MAY_CHANGE = (
     "validation_frequency",
     "keep_checkpoints",
     "checkpoint_steps",
+    "early_stopping",
     # A matter of memory: the weights are the same up to rounding.
     "remat",
 )

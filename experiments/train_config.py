@@ -31,6 +31,7 @@ _OF_TRAINING = (
     "deterministic",
     "keep_checkpoints",
     "checkpoint_steps",
+    "early_stopping",
 )
 _OF_PIPELINE = (
     "patches_per_volume",
@@ -150,6 +151,11 @@ class TrainConfig(AugmentationConfig):
     )
     validation_frequency: int = _value(
         5, "Epochs from one validation to the next.", at_least=1
+    )
+    early_stopping: int = _value(
+        0,
+        "Validations in a row without a better Dice that end the run; 0 for never.",
+        at_least=0,
     )
     seed: int = _value(
         0,

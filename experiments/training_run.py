@@ -11,7 +11,7 @@ from tf_diffseg.training.batch_uids import batch_uids
 from tf_diffseg.training.checkpointing import TrainingStopped
 from tf_diffseg.training.devices import training_strategy
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
-from tf_diffseg.training.fit import fit
+from tf_diffseg.training.fit import fit, has_stopped_early
 from tf_diffseg.training.multi_worker import WorkerLost, is_chief
 from tf_diffseg.training.optimizer import KernelDecayAdamW, learning_rate_schedule
 
@@ -51,6 +51,12 @@ def train(
             f"{config.epochs} are asked for; nothing to do"
         )
         return 0
+    if has_stopped_early(run_folder.path, config.early_stopping, place):
+        print(
+            f"the run in {run_folder.path} had been stopped early after epoch "
+            f"{place.epoch}; nothing to do"
+        )
+        return 0
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = _strategy(num_devices)
@@ -62,6 +68,11 @@ def train(
     _describe(config, manifest, model, steps_per_epoch, strategy)
     if any(place):
         print(f"going on after {place}", flush=True)
+    if config.early_stopping and "validation" not in shard_paths:
+        raise InputError(
+            f"--early_stopping={config.early_stopping} needs a split validation, which "
+            "the data does not have"
+        )
     if "validation" not in shard_paths:
         print("the data has no split validation; nothing is validated", flush=True)
     try:
@@ -188,6 +199,7 @@ def _fit(
         config.keep_checkpoints,
         config.checkpoint_steps,
         uids_of,
+        config.early_stopping,
     )
 
 

@@ -7,10 +7,13 @@ import keras
 from tf_diffseg.training.averaged_weights import AveragedWeights
 from tf_diffseg.training.checkpointing import Checkpointing, restore
 from tf_diffseg.training.checkpoints import Place
+from tf_diffseg.training.early_stopping import EarlyStopping, gain_so_far
 from tf_diffseg.training.metrics_log import MetricsLog
 from tf_diffseg.training.multi_worker import distribute, is_chief, named_worker_loss
 from tf_diffseg.training.progress import Progress
 from tf_diffseg.training.stop_on_nan import StopOnNaN
+
+METRICS = "metrics.jsonl"
 
 
 def fit(
@@ -25,6 +28,7 @@ def fit(
     keep_checkpoints=2,
     checkpoint_steps=0,
     uids_of=None,
+    early_stopping=0,
     callbacks=(),
 ):
     """Trains a compiled model up to a number of epochs, resuming where it stopped.
@@ -47,11 +51,13 @@ def fit(
         checkpoint_steps: steps of an epoch from one checkpoint to the next; 0 for
             checkpoints at the ends of epochs alone.
         uids_of: as for `StopOnNaN`.
+        early_stopping: validations in a row without a better Dice that end the run;
+            0 for never.
         callbacks: further Keras callbacks.
 
     Returns:
         Number of epochs begun or gone on with by this call; 0 where the run was
-        complete.
+        complete, or had been stopped early.
 
     Raises:
         FloatingPointError: the loss of a step is not a finite number.
@@ -61,7 +67,7 @@ def fit(
     """
     folder = pathlib.Path(model_dir)
     place = restore(model, folder / "checkpoints")
-    if place.epoch >= epochs:
+    if place.epoch >= epochs or has_stopped_early(folder, early_stopping, place):
         return 0
     strategy = model.distribute_strategy
     validation = validation_dataset
@@ -69,7 +75,7 @@ def fit(
         # Every worker validates all cases: they may not divide evenly.
         validation = distribute(strategy, lambda context: validation_dataset)
     with named_worker_loss(strategy):
-        model.fit(
+        history = model.fit(
             distribute(strategy, lambda context: make_dataset(*place, context)),
             initial_epoch=place.epoch,
             epochs=epochs,
@@ -87,11 +93,26 @@ def fit(
                     checkpoint_steps,
                     is_chief(strategy),
                     uids_of,
+                    early_stopping,
                 ),
                 *callbacks,
             ],
         )
-    return epochs - place.epoch
+    return len(history.epoch)
+
+
+def has_stopped_early(model_dir, early_stopping, place):
+    """Whether `fit` of a run had been stopped early, and has nothing left to do.
+
+    Args:
+        model_dir: folder of the run.
+        early_stopping: as for `fit`.
+        place: `Place` that the run has come to.
+    """
+    if not early_stopping:
+        return False
+    gain = gain_so_far(pathlib.Path(model_dir) / METRICS, place.epoch)
+    return gain.validations_since >= early_stopping
 
 
 def training_callbacks(
@@ -102,6 +123,7 @@ def training_callbacks(
     checkpoint_steps=0,
     chief=True,
     uids_of=None,
+    early_stopping=0,
 ):
     """What `fit` hands to `keras.Model.fit`, for those who call that by hand.
 
@@ -124,6 +146,7 @@ def training_callbacks(
         checkpoint_steps: as for `fit`.
         chief: whether this process writes; one of several workers does.
         uids_of: as for `StopOnNaN`.
+        early_stopping: as for `fit`; see `has_stopped_early` as well.
 
     Returns:
         List of Keras callbacks, in the order they need.
@@ -136,8 +159,11 @@ def training_callbacks(
         writers = [
             Progress(batch_size, first_step=place.step),
             keras.callbacks.TensorBoard(logs_dir, write_graph=False),
-            MetricsLog(folder / "metrics.jsonl", place.epoch),
+            MetricsLog(folder / METRICS, place.epoch),
         ]
+    stoppers = []
+    if early_stopping:
+        stoppers = [EarlyStopping(early_stopping, folder / METRICS, place.epoch)]
     return [
         AveragedWeights(),
         *writers,
@@ -146,4 +172,5 @@ def training_callbacks(
         Checkpointing(
             folder / "checkpoints", keep_checkpoints, checkpoint_steps, place=place
         ),
+        *stoppers,
     ]
