@@ -131,6 +131,12 @@ def _regions(path, labels, order):
             f"{path}: 'regions_class_order' must list the value to write for each of "
             f"the {len(regions)} regions, got {shown(order)}"
         )
+    declared = {value for values in labels.values() for value in values}
+    if not set(order) <= declared:
+        raise InputError(
+            f"{path}: 'regions_class_order' must hold values that 'labels' declares, "
+            f"got {shown(sorted(set(order) - declared))}"
+        )
     return tuple(
         Region(name, values, written)
         for (name, values), written in zip(regions, order, strict=True)

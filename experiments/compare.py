@@ -22,6 +22,7 @@ from experiments import config_flags
 from experiments.output_path import output_folder
 from experiments.run_folder import RunFolder
 from experiments.train_config import CHOICES
+from experiments.training_shards import training_shards
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote."
@@ -49,6 +50,7 @@ def main(argv):
         raise InputError(f"--output_dir={output_dir} is --data_dir, name another")
     if flags.FLAGS["strategy"].present:
         raise InputError("--strategy: name what to compare with --strategies")
+    shard_paths = training_shards(config, manifest, _DATA_DIR.value)
     runs = {}
     for strategy in strategies:
         run_folder = RunFolder(output_dir / strategy)
@@ -62,7 +64,13 @@ def main(argv):
     strategy_comparison.check({name: run[0] for name, run in runs.items()}, manifest)
     rows = [
         strategy_comparison.train_and_score(
-            strategy, of_strategy, run_folder, _DATA_DIR.value, manifest, _SPLIT.value
+            strategy,
+            of_strategy,
+            run_folder,
+            manifest,
+            shard_paths,
+            _DATA_DIR.value,
+            _SPLIT.value,
         )
         for strategy, (of_strategy, run_folder) in runs.items()
     ]

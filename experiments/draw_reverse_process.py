@@ -52,7 +52,7 @@ def main(argv):
     from experiments import reverse_process
 
     shard_paths = manifest.shard_paths(_DATA_DIR.value, _SPLIT.value)
-    case = reverse_process.find_case(shard_paths, uid)
+    case = reverse_process.load_case(shard_paths, uids.index(uid))
     steps = reverse_process.sample_steps(
         run_folder.load_model(), case["image"], _SEED.value
     )

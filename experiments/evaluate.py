@@ -56,7 +56,7 @@ def main(argv):
     from experiments.report import ReportPage
 
     scorer = evaluation.scorer_of(trained, manifest, shard_paths)
-    page = ReportPage(manifest, _SPLIT.value, _VIEWER_MB.value * 1e6)
+    page = ReportPage(manifest, trained.targets, _SPLIT.value, _VIEWER_MB.value * 1e6)
     cases = []
     for scores, volumes in scorer.score(uids):
         cases.append(scores)
@@ -70,7 +70,13 @@ def main(argv):
     drawn = set(evaluation_report.drawn_cases(cases).values())
     volumes = {scores.uid: volumes for scores, volumes in scorer.score(drawn, "draw")}
     summary = evaluation_report.write(
-        cases, volumes, manifest, output_dir, page, inference
+        cases,
+        volumes,
+        manifest,
+        output_dir,
+        page,
+        inference,
+        trained.targets.names,
     )
     print(evaluation_report.table(summary))
     if trained.saved_steps is not None:

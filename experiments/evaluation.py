@@ -15,7 +15,12 @@ from experiments.shard_errors import named_shard_errors
 from experiments.trained_models import TrainedModels
 from tf_diffseg.data.input_pipeline import evaluation_dataset
 from tf_diffseg.inference import PostProcessing
-from tf_diffseg.metrics import CaseMetrics, case_metrics, dice_score
+from tf_diffseg.metrics import (
+    CaseMetrics,
+    case_metrics,
+    dice_score_from_masks,
+    region_mask,
+)
 
 TOLERANCES_MM = (1.0, 2.0)
 
@@ -41,13 +46,13 @@ class CaseVolumes:
 
 @dataclasses.dataclass(frozen=True)
 class CaseScores:
-    """Scores of one case, on the grid of its file.
+    """Scores of one case, on the grid of its file, per target (see `Targets`).
 
     Attributes:
         uid: name of the case.
         metrics: `CaseMetrics`, per class; surface Dice at `TOLERANCES_MM`.
-        dice_per_step: [steps, num_classes], after each reverse step; NaN as there.
-        sample_volumes_ml: [num_samples, num_classes], of each sample's label map.
+        dice_per_step: [steps, targets], after each reverse step; NaN as there.
+        sample_volumes_ml: [num_samples, targets], of each sample's label map.
         expected_dice: what the prediction takes its own Dice to be: that of the
             label map with the probabilities, mean over its foreground classes; NaN
             where it has none.
@@ -65,17 +70,17 @@ class CaseScores:
 
     @property
     def dice(self):
-        """[num_classes], NaN where neither truth nor prediction has a class."""
+        """[targets], NaN where neither truth nor prediction has one."""
         return self.metrics.dice
 
     @property
     def hd95_mm(self):
-        """[num_classes], NaN as there."""
+        """[targets], NaN as there."""
         return self.metrics.hd95_mm
 
     @property
     def surface_dice(self):
-        """[len(TOLERANCES_MM), num_classes], NaN as there."""
+        """[len(TOLERANCES_MM), targets], NaN as there."""
         return np.stack(self.metrics.surface_dice)
 
     @property
@@ -114,7 +119,7 @@ def scorer_of(trained, manifest, shard_paths):
     options = trained.options
     return CaseScorer(
         trained.segmenter(with_steps=True),
-        manifest,
+        trained.targets,
         shard_paths,
         options.num_samples,
         options.seed,
@@ -128,7 +133,7 @@ class CaseScorer:
 
     Args:
         segmenter: a `Segmenter`, whose sample function may give reverse steps.
-        manifest: `Manifest` of the data.
+        targets: `Targets` of the network.
         shard_paths: shards to read.
         num_samples: samples whose mean is taken.
         seed: of the sampling noise, the same for every case.
@@ -139,7 +144,7 @@ class CaseScorer:
     def __init__(
         self,
         segmenter,
-        manifest,
+        targets,
         shard_paths,
         num_samples=1,
         seed=0,
@@ -147,7 +152,7 @@ class CaseScorer:
         post_processing=None,
     ):
         self._preprocessor = segmenter.preprocessor
-        self._num_classes = manifest.num_classes
+        self._targets = targets
         self._shard_paths = shard_paths
         self._seed = tf.constant(seed)
         self._post_processing = post_processing or PostProcessing()
@@ -222,40 +227,59 @@ class CaseScorer:
         steps = [
             self._cleaned(step, example) for step in prediction.step_class_ids.numpy()
         ]
-        probabilities = prediction.probabilities.numpy()
+        probabilities = self._with_background(prediction.probabilities.numpy())
+        class_ids = self._targets.class_ids
         return CaseScores(
             uid=example["uid"].numpy().decode(),
             metrics=case_metrics(
                 truth,
                 label,
-                self._num_classes,
+                len(self._targets.names),
                 affine,
                 TOLERANCES_MM,
                 probabilities,
+                class_ids,
             ),
-            dice_per_step=np.stack(
-                [_dice(truth, step, self._num_classes) for step in steps]
-            ),
-            sample_volumes_ml=prediction.sample_voxels.numpy()
+            dice_per_step=np.stack([_dice(truth, step, class_ids) for step in steps]),
+            sample_volumes_ml=self._sample_voxels(prediction)
             * abs(np.linalg.det(affine[:3, :3]))
             / 1000.0,
-            expected_dice=_expected_dice(probabilities, label),
+            expected_dice=_expected_dice(probabilities, label, class_ids),
             error_auroc=_error_auroc(truth, label, prediction.entropy.numpy()),
         )
 
+    def _with_background(self, probabilities):
+        """Probabilities with a channel for each of the targets' names."""
+        if self._targets.region_labels is None:
+            return probabilities
+        nothing = 1.0 - probabilities.max(axis=-1, keepdims=True)
+        return np.concatenate([nothing, probabilities], axis=-1)
 
-def _dice(truth, label, num_classes):
-    score = dice_score(truth, label, num_classes)
-    return np.where(score.is_defined, score.dice, np.nan)
+    def _sample_voxels(self, prediction):
+        """Voxels of each sample's targets, [num_samples, targets]."""
+        voxels = prediction.sample_voxels.numpy()
+        of_targets = [voxels[:, list(ids)].sum(1) for ids in self._targets.class_ids]
+        return np.stack([voxels[:, 0], *of_targets], axis=1)
 
 
-def _expected_dice(probabilities, label):
-    """Dice of a label map with the probabilities, mean over its classes."""
+def _dice(truth, label, class_ids):
+    """Dice [targets], NaN of background and of those that neither has."""
+    found = [np.nan]
+    for ids in class_ids:
+        masks = (region_mask(each, ids)[..., np.newaxis] for each in (truth, label))
+        score = dice_score_from_masks(*masks)
+        found.append(score.dice[0] if score.is_defined[0] else np.nan)
+    return np.array(found)
+
+
+def _expected_dice(probabilities, label, class_ids):
+    """Dice of a label map with the probabilities [..., targets], mean over targets."""
     found = []
-    for class_id in np.unique(label[label > 0]):
-        mask, probability = label == class_id, probabilities[..., class_id]
-        total = np.count_nonzero(mask) + probability.sum(dtype=np.float64)
-        found.append(2.0 * probability[mask].sum(dtype=np.float64) / total)
+    for target, ids in enumerate(class_ids, start=1):
+        mask, probability = region_mask(label, ids), probabilities[..., target]
+        if mask.any():
+            total = np.count_nonzero(mask) + probability.sum(dtype=np.float64)
+            found.append(2.0 * probability[mask].sum(dtype=np.float64) / total)
     return float(np.mean(found)) if found else np.nan
 
 

@@ -9,7 +9,9 @@ from data_tools.overlay import save_overlay
 from experiments.evaluation_summary import METRICS, metric_values, nan_mean, summarize
 
 
-def write(cases, volumes, manifest, output_dir, page=None, inference=None):
+def write(
+    cases, volumes, manifest, output_dir, page=None, inference=None, target_names=None
+):
     """Writes metrics.csv, overlays, report.html and metrics.json.
 
     Args:
@@ -19,15 +21,18 @@ def write(cases, volumes, manifest, output_dir, page=None, inference=None):
         output_dir: folder, made where it is missing.
         page: a `ReportPage` that all cases were added to, or None for no page.
         inference: JSON-able dict that tells how the cases were segmented.
+        target_names: what was scored, background first; the classes, unless the
+            network told regions of them apart.
 
     Returns:
         The summary, as metrics.json has it.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
-    summary = summarize(cases, manifest.class_names)
+    names = target_names or manifest.class_names
+    summary = summarize(cases, names)
     if inference:
         summary["inference"] = inference
-    _write_csv(output_dir / "metrics.csv", cases, manifest.class_names)
+    _write_csv(output_dir / "metrics.csv", cases, names)
     _write_overlays(output_dir, cases, volumes, manifest.class_names)
     if page is not None:
         page.write(output_dir / "report.html", summary)

@@ -39,6 +39,7 @@ def main(argv):
         "license": manifest.license,
         "class_names": manifest.class_names,
         "label_values": manifest.label_values,
+        "targets": dataclasses.asdict(trained.targets),
         "channel_names": manifest.channel_names,
         "preprocessing": manifest.preprocessing,
         "training": dataclasses.asdict(config),

@@ -28,6 +28,14 @@ class InferenceOptions:
     sampler: str | None = _option(
         None, "Default: the sampler of the run's config.", str, choices=("ddim", "ddpm")
     )
+    eta: float | None = _option(
+        None,
+        "Noise that DDIM draws, as a share of DDPM's standard deviation. Default: that "
+        "of the run's config.",
+        float,
+        at_least=0.0,
+        at_most=1.0,
+    )
     num_timesteps: int | None = _option(
         None, "Reverse steps; by default as many as in training.", int, at_least=2
     )

@@ -9,7 +9,6 @@ import base64
 import gzip
 import io
 import json
-import math
 import pathlib
 
 import nibabel as nib
@@ -30,13 +29,15 @@ class ReportPage:
 
     Args:
         manifest: `Manifest` of the data.
+        targets: `Targets` of the network.
         split: name of the split.
         viewer_bytes: how much of the page the volumes for the viewer may take; the
             worst cases have theirs, the others their pictures alone.
     """
 
-    def __init__(self, manifest, split, viewer_bytes):
+    def __init__(self, manifest, targets, split, viewer_bytes):
         self._manifest = manifest
+        self._targets = targets
         self._split = split
         self._viewer_bytes = viewer_bytes
         self._cases = []
@@ -67,7 +68,7 @@ class ReportPage:
                 if len(samples) > 1
                 else None,
                 "picture": self._picture(volumes),
-                "volumes": _viewer_volumes(volumes, self._manifest.num_classes),
+                "volumes": _viewer_volumes(volumes, self._targets.largest_entropy),
             }
         )
 
@@ -92,12 +93,10 @@ class ReportPage:
             "split": self._split,
             "modality": manifest.modality,
             "license": manifest.license,
-            "classes": [
-                {"name": name, "colour": class_colour(class_id)}
-                for class_id, name in list(enumerate(manifest.class_names))[1:]
-            ],
+            "classes": _coloured(self._targets.names),
+            "label_classes": _coloured(manifest.class_names),
             "metrics": [vars(metric) for metric in METRICS],
-            "entropy_max": math.log(manifest.num_classes),
+            "entropy_max": self._targets.largest_entropy,
             "summary": summary,
             "cases": self._cases,
         }
@@ -128,7 +127,7 @@ class ReportPage:
             volumes.spacing_mm,
             self._manifest.class_names,
             uncertainty=volumes.entropy,
-            largest_uncertainty=math.log(self._manifest.num_classes),
+            largest_uncertainty=self._targets.largest_entropy,
             dpi=80,
             format="webp",
             pil_kwargs={"quality": 78},
@@ -136,14 +135,22 @@ class ReportPage:
         return _base64(file.getvalue())
 
 
-def _viewer_volumes(volumes, num_classes):
+def _coloured(names):
+    """Name and colour of all but background."""
+    return [
+        {"name": name, "colour": class_colour(index)}
+        for index, name in list(enumerate(names))[1:]
+    ]
+
+
+def _viewer_volumes(volumes, largest_entropy):
     """Compressed NIfTI files of a case, in base64 by name; None of too many ids."""
-    if num_classes - 1 > _MAX_LABEL:
+    if max(volumes.ground_truth.max(), volumes.predicted.max()) > _MAX_LABEL:
         return None
     image = volumes.image[..., 0]
     low, high = np.percentile(image, (0.1, 99.9))
     scaled = (image - low) / max(float(high - low), 1e-6) * 255.0
-    entropy = volumes.entropy / math.log(num_classes) * 255.0
+    entropy = volumes.entropy / largest_entropy * 255.0
     arrays = {
         "image": scaled,
         "truth": volumes.ground_truth,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from data_tools.overlay import class_colour, foreground_centre
 from tf_diffseg.data.input_pipeline import evaluation_dataset
-from tf_diffseg.diffusion import normal_per_example, x_start_to_probabilities
+from tf_diffseg.diffusion import x_start_to_probabilities
 
 
 class ReverseStep(NamedTuple):
@@ -27,13 +27,11 @@ class ReverseStep(NamedTuple):
     predicted: np.ndarray
 
 
-def find_case(shard_paths, uid):
-    """The case of that uid: dict of `image`, `label` and `spacing_mm`, arrays."""
-    fields = ("image", "label", "spacing_mm", "uid")
-    for case in evaluation_dataset(shard_paths, fields).as_numpy_iterator():
-        if case["uid"].decode() == uid:
-            return case
-    raise LookupError(uid)
+def load_case(shard_paths, index):
+    """A case by its place in the split: dict of `image`, `label`, `spacing_mm`."""
+    fields = ("image", "label", "spacing_mm")
+    (case,) = evaluation_dataset(shard_paths, fields).skip(index).take(1)
+    return {name: value.numpy() for name, value in case.items()}
 
 
 def sample_steps(model, image, seed):
@@ -48,21 +46,24 @@ def sample_steps(model, image, seed):
         List of `ReverseStep`, from noise to the segmentation.
     """
     image, seed = tf.constant(image[np.newaxis]), tf.constant([seed])
-    sampler, denoise = model.sampler, tf.function(model.denoise_fn(image))
-    x_t = model.initial_noise(image, seed)
-    condition = tf.zeros_like(x_t)
-    steps = []
-    for step in reversed(range(sampler.diffusion.num_timesteps)):
-        t_index = tf.constant([step])
-        is_conditioned = model.strategy.is_self_conditioned
-        inputs = (x_t, t_index, condition) if is_conditioned else (x_t, t_index)
-        model_out = denoise(*inputs)
-        condition = sampler.predict_x_start(model_out, x_t, t_index)
-        predicted = tf.argmax(x_start_to_probabilities(condition), axis=-1)
-        steps.append(ReverseStep(step, x_t[0].numpy(), predicted[0].numpy()))
-        noise = normal_per_example(seed, step, tf.shape(x_t))
-        x_t = sampler.step(model_out, x_t, t_index, noise)
-    return steps
+    denoise = tf.function(model.denoise_fn(image))
+    seen = []
+
+    def denoise_and_note(x_t, t_index, *condition):
+        seen.append((int(t_index[0]), x_t[0].numpy()))
+        return denoise(x_t, t_index, *condition)
+
+    predictions = model.sampler.trajectory(  # Not traced, so that each step is noted.
+        denoise_and_note,
+        model.initial_noise(image, seed),
+        seed,
+        model.strategy.is_self_conditioned,
+    )
+    predicted = tf.argmax(x_start_to_probabilities(predictions[:, 0]), axis=-1).numpy()
+    return [
+        ReverseStep(t_index, x_t, class_ids)
+        for (t_index, x_t), class_ids in zip(seen, predicted, strict=True)
+    ]
 
 
 def draw(path, case, steps):
@@ -70,7 +71,7 @@ def draw(path, case, steps):
 
     Args:
         path: of the PNG.
-        case: as from `find_case`.
+        case: as from `load_case`.
         steps: list of `ReverseStep`.
     """
     cut = foreground_centre(case["label"])[2]

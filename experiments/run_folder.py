@@ -78,7 +78,13 @@ class RunFolder:
     def check_data(self, manifest):
         """Raises InputError unless data has this run's classes and preprocessing."""
         own = self.manifest()
-        for name in ("class_names", "label_values", "channel_names", "preprocessing"):
+        for name in (
+            "class_names",
+            "label_values",
+            "regions",
+            "channel_names",
+            "preprocessing",
+        ):
             if getattr(own, name) != getattr(manifest, name):
                 raise InputError(
                     f"the run in {self.path} was trained on data with {name} "

@@ -20,7 +20,7 @@ from experiments.inference_options import InferenceOptions
 from experiments.trained_models import TrainedModels, is_run
 
 # What an export cannot be told any more: it is in its graph.
-_NOT_OF_EXPORTS = ("sampler", "num_timesteps", "early_exit", "overlap")
+_NOT_OF_EXPORTS = ("sampler", "eta", "num_timesteps", "early_exit", "overlap")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -266,6 +266,7 @@ class _Export:
         card = _model_card(path)
         self._path, self._options = path, options
         self._has_card = bool(card)
+        self._region_labels = card.get("targets", {}).get("region_labels")
         self.preprocessing = card.get("preprocessing", {})
         self._signatures = self._load()
         spec = self._signatures["segment_volume"].structured_input_signature[1]
@@ -315,6 +316,7 @@ class _Export:
             flipped_mean(sample, self._options.flipped_axes),
             VolumePreprocessor(**self.preprocessing),
             self.label_values,
+            self._region_labels,
         )
         return tf.function(
             functools.partial(
@@ -335,7 +337,7 @@ def _model_card(path):
         card = json.loads(path.read_text(encoding="utf-8"))
         return {
             name: card[name]
-            for name in ("preprocessing", "label_values", "class_names")
+            for name in ("preprocessing", "label_values", "class_names", "targets")
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not a model card: {error!r}") from error

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from data_tools.errors import InputError
 from experiments.evaluation import TOLERANCES_MM, evaluate_run
 from experiments.evaluation_summary import metric_values, nan_mean
-from experiments.training_run import STOPPED, train
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from experiments.targets import targets_of
+from experiments.training_run import STOPPED, build_network, train
 
 _SURFACE_DICE = f"surface_dice_{TOLERANCES_MM[0]:g}mm"
 _METRICS = {
@@ -61,22 +61,23 @@ def check(configs, manifest):
     """
     for strategy, config in configs.items():
         try:
-            DiffusionUNet3D(
-                manifest.num_classes, manifest.num_channels, **config.model_arguments()
-            )
-        except ValueError as error:
+            build_network(config, manifest)
+        except InputError as error:
             raise InputError(f"--strategies={strategy}: {error}") from error
 
 
-def train_and_score(strategy, config, run_folder, data_dir, manifest, split):
+def train_and_score(
+    strategy, config, run_folder, manifest, shard_paths, data_dir, split
+):
     """Trains a strategy, or goes on with it, and scores it on a split.
 
     Args:
         strategy: its name.
         config: `TrainConfig` with that strategy.
         run_folder: `RunFolder` of its run.
+        manifest: `Manifest` of the data.
+        shard_paths: as from `experiments.training_shards`.
         data_dir: folder of the shards.
-        manifest: its `Manifest`.
         split: name of the split to score on.
 
     Returns:
@@ -86,11 +87,6 @@ def train_and_score(strategy, config, run_folder, data_dir, manifest, split):
         InputError: values do not fit one another, or the folder's run.
     """
     print(f"== {strategy}", flush=True)
-    shard_paths = {
-        name: manifest.shard_paths(data_dir, name)
-        for name in ("train", "validation")
-        if name in manifest.splits
-    }
     keras.backend.clear_session()
     started = time.monotonic()
     if train(config, manifest, shard_paths, run_folder) == STOPPED:
@@ -102,7 +98,7 @@ def train_and_score(strategy, config, run_folder, data_dir, manifest, split):
     return StrategyScores(
         strategy=strategy,
         training_minutes=minutes,
-        classes=manifest.class_names[1:],
+        classes=targets_of(config, manifest).names[1:],
         values={
             name: np.stack([case[name][1:] for case in metrics]) for name in _METRICS
         },

@@ -24,6 +24,7 @@ from data_tools.quiet import load_tensorflow
 from experiments import config_flags
 from experiments.output_path import output_folder
 from experiments.run_folder import RunFolder
+from experiments.training_shards import training_shards
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote."
@@ -57,18 +58,7 @@ def main(argv):
         )
     run_folder = RunFolder(model_dir)
     run_folder.check(config, manifest)
-    shard_paths = {
-        split: manifest.shard_paths(_DATA_DIR.value, split)
-        for split in ("train", "validation")
-        if split in manifest.splits or split == "train"
-    }
-    num_cases = len(manifest.split("train").uids)
-    if config.remainder == "drop" and config.batch_size > num_cases:
-        raise InputError(
-            f"--batch_size={config.batch_size} is more than the {num_cases} cases of "
-            f"the split train in {_DATA_DIR.value}"
-        )
-
+    shard_paths = training_shards(config, manifest, _DATA_DIR.value)
     load_tensorflow()
     from experiments.training_run import WORKER_LOST, train
 

@@ -32,6 +32,7 @@ _OF_TRAINING = (
     "keep_checkpoints",
     "checkpoint_steps",
     "early_stopping",
+    "mask_encoding",
 )
 _OF_PIPELINE = (
     "patches_per_volume",
@@ -61,6 +62,7 @@ CHOICES = {
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
     "jit": ("auto", "on", "off"),
     "skip": ("add", "concat"),
+    "mask_encoding": ("auto", "exclusive", "overlapping"),
 }
 
 
@@ -165,6 +167,11 @@ class TrainConfig(AugmentationConfig):
     )
 
     strategy: str = _value("recycling", "What the network is trained on.")
+    mask_encoding: str = _value(
+        "auto",
+        "Whether each voxel has one class, or the regions that the data declare "
+        "overlap; auto goes by whether they declare any.",
+    )
     num_timesteps: int = _value(5, "Diffusion steps of training and of sampling.")
     num_timesteps_beta: int = _value(1001, "Steps that the schedule is defined over.")
     beta_schedule: str = _value("linear", "Noise schedule.")
@@ -178,6 +185,12 @@ class TrainConfig(AugmentationConfig):
         "fixed_small", "Variance of DDPM's steps; learned needs variational_weight."
     )
     sampler: str = _value("ddim", "Sampler of validation.")
+    eta: float = _value(
+        0.0,
+        "Noise that DDIM draws, as a share of DDPM's standard deviation.",
+        at_least=0,
+        at_most=1,
+    )
     dice_weight: float = _value(1.0, "Weight of the Dice loss.", at_least=0)
     cross_entropy_weight: float = _value(
         1.0, "Weight of the cross-entropy.", at_least=0

@@ -5,9 +5,10 @@ import pathlib
 
 from data_tools.errors import InputError
 from experiments.run_folder import RunFolder
+from experiments.targets import targets_of
 
 # Options that do nothing where no model samples.
-_OF_SAMPLING = ("sampler", "num_timesteps", "early_exit", "num_samples")
+_OF_SAMPLING = ("sampler", "eta", "num_timesteps", "early_exit", "num_samples")
 
 
 class TrainedModels:
@@ -26,6 +27,7 @@ class TrainedModels:
         manifest: `Manifest` of the data that the first was trained on.
         options: as given.
         run_folders: `RunFolder` of each.
+        targets: `Targets` of them all.
 
     Raises:
         InputError: a path is no run, was trained on data of another form, or an
@@ -39,6 +41,7 @@ class TrainedModels:
         self.manifest = self.run_folders[0].manifest()
         for folder in self.run_folders[1:]:
             folder.check_data(self.manifest)
+        self.targets = self._common_targets()
         if all(config.strategy == "supervised" for config in self._configs):
             for name in options.given():
                 if name in _OF_SAMPLING:
@@ -47,6 +50,21 @@ class TrainedModels:
                         f"--model_dir={self.run_folders[0].path} is supervised, it "
                         "does not sample"
                     )
+
+    def _common_targets(self):
+        folders = zip(self.run_folders, self._configs, strict=True)
+        (first, targets), *others = (
+            (folder, targets_of(config, folder.manifest()))
+            for folder, config in folders
+        )
+        for folder, found in others:
+            if found != targets:
+                raise InputError(
+                    f"the run in {folder.path} tells {', '.join(found.names)} apart, "
+                    f"that in {first.path} {', '.join(targets.names)}; they have no "
+                    "mean"
+                )
+        return targets
 
     def check_data(self, manifest, split):
         """Checks that the models may be evaluated on a split.
@@ -102,6 +120,7 @@ class TrainedModels:
             ensemble_mean(windows),
             VolumePreprocessor(**self.manifest.preprocessing),
             self.manifest.label_values,
+            self.targets.region_labels,
         )
 
     @property
@@ -142,7 +161,13 @@ class TrainedModels:
             except ValueError as error:
                 raise InputError(f"--{error}") from None
         kind = SamplerKind(self.options.sampler or model.sampler_kind)
-        model.sampler = kind.build(diffusion)
+        eta = self.options.eta
+        if eta is None:  # DDPM has none, whatever the run's own DDIM has.
+            eta = model.eta if kind is SamplerKind.DDIM else 0.0
+        try:
+            model.sampler = kind.build(diffusion, eta)
+        except ValueError as error:
+            raise InputError(f"--{error}") from None
         if self.options.early_exit is not None:
             model.sampler = EarlyExitSampler(model.sampler, self.options.early_exit)
         return model

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from data_tools.errors import InputError
 from experiments.shard_errors import named_shard_errors
+from experiments.targets import targets_of
 from tf_diffseg.data.epoch_order import steps_per_epoch as count_steps
 from tf_diffseg.data.input_pipeline import training_dataset, validation_dataset
 from tf_diffseg.training.batch_uids import batch_uids
@@ -132,11 +133,15 @@ def _check_batch_size(config, num_replicas):
 def _describe(config, manifest, model, steps_per_epoch, strategy):
     print(
         f"{manifest.dataset}: {len(manifest.split('train').uids)} training cases, "
-        f"{manifest.num_classes} classes; {model.count_params():,} parameters; "
+        f"{model.num_classes} {_kind(model)}; {model.count_params():,} parameters; "
         f"{config.epochs} epoch(s) of {steps_per_epoch} steps; "
         f"{strategy.num_replicas_in_sync} device(s)",
         flush=True,
     )
+
+
+def _kind(model):
+    return "classes" if model.regions is None else "overlapping regions"
 
 
 def _dataset_maker(config, manifest, shard_paths, data_service):
@@ -219,23 +224,41 @@ def build_model(config, manifest, steps_per_epoch, strategy):
         InputError: a value of the config is out of range.
     """
     keras.utils.set_random_seed(config.seed)
+    with strategy.scope():
+        model = build_network(config, manifest)
+        model.compile(
+            make_optimizer(config, config.epochs * steps_per_epoch),
+            jit_compile={"auto": "auto", "on": True, "off": False}[config.jit],
+            accumulation_steps=config.accumulation_steps,
+        )
+    return model
+
+
+def build_network(config, manifest):
+    """The model, not compiled.
+
+    Args:
+        config: `TrainConfig`.
+        manifest: `Manifest`.
+
+    Returns:
+        `DiffusionUNet3D`.
+
+    Raises:
+        InputError: a value of the config is out of range.
+    """
+    targets = targets_of(config, manifest)
     try:
-        with strategy.scope():
-            model = DiffusionUNet3D(
-                manifest.num_classes,
-                manifest.num_channels,
-                class_frequencies=_class_frequencies(manifest),
-                dtype=config.precision,
-                **config.model_arguments(),
-            )
-            model.compile(
-                make_optimizer(config, config.epochs * steps_per_epoch),
-                jit_compile={"auto": "auto", "on": True, "off": False}[config.jit],
-                accumulation_steps=config.accumulation_steps,
-            )
+        return DiffusionUNet3D(
+            targets.num_outputs,
+            manifest.num_channels,
+            regions=targets.regions,
+            class_frequencies=targets.frequencies(_class_frequencies(manifest)),
+            dtype=config.precision,
+            **config.model_arguments(),
+        )
     except ValueError as error:
         raise InputError(f"config: {error}") from error
-    return model
 
 
 def make_optimizer(config, total_steps):

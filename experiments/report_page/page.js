@@ -1,7 +1,7 @@
 "use strict";
 (() => {
 const data = JSON.parse(document.getElementById("data").textContent);
-const { classes, metrics, summary, cases } = data;
+const { classes, label_classes: labelClasses, metrics, summary, cases } = data;
 const byKey = Object.fromEntries(metrics.map((metric) => [metric.key, metric]));
 const $ = (id) => document.getElementById(id);
 
@@ -256,8 +256,8 @@ let viewer = null;
 let loading = Promise.resolve();
 
 function labelColours() {
-  const channel = (place) => [0, ...classes.map((entry) => parseInt(entry.colour.slice(place, place + 2), 16))];
-  return { R: channel(1), G: channel(3), B: channel(5), A: [0, ...classes.map(() => 255)], I: [0, ...classes.map((_, index) => index + 1)], labels: ["background", ...classes.map((entry) => entry.name)] };
+  const channel = (place) => [0, ...labelClasses.map((entry) => parseInt(entry.colour.slice(place, place + 2), 16))];
+  return { R: channel(1), G: channel(3), B: channel(5), A: [0, ...labelClasses.map(() => 255)], I: [0, ...labelClasses.map((_, index) => index + 1)], labels: ["background", ...labelClasses.map((entry) => entry.name)] };
 }
 async function startViewer() {
   const { Niivue, SHOW_RENDER } = niivue;
@@ -301,7 +301,7 @@ fillHeader();
 fillSummary();
 for (const metric of metrics) $("metric").append(make("option", { value: metric.key }, withUnit(metric)));
 $("metric").addEventListener("change", drawDistribution);
-$("case-legend").append(...classes.map((entry) => make("span", {}, key(entry), entry.name)));
+$("case-legend").append(...labelClasses.map((entry) => make("span", {}, key(entry), entry.name)));
 $("previous").addEventListener("click", () => step(-1));
 $("next").addEventListener("click", () => step(1));
 for (const name of ["view", "opacity", ...LAYERS.map((layer) => `show-${layer}`)]) $(name).addEventListener("input", showLayers);

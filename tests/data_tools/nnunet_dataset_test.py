@@ -136,6 +136,13 @@ def test_wrong_fields_are_named(folder, changes, message):
         open_dataset(folder)
 
 
+def test_a_region_is_written_as_a_declared_value(folder):
+    labels = {"background": 0, "whole": [1, 2, 3], "core": [2, 3]}
+    _write(folder, labels=labels, regions_class_order=[1, 7])
+    with pytest.raises(InputError, match="that 'labels' declares, got \\[7"):
+        open_dataset(folder)
+
+
 def test_missing_folder_is_named(folder):
     (folder / "labelsTr").rename(folder / "labels")
     with pytest.raises(InputError, match="labelsTr cannot be listed: No such file"):

@@ -11,6 +11,7 @@ from tf_diffseg.diffusion.mask_encoding import (
     logits_to_probabilities,
     logits_to_x_start,
     mask_to_x_start,
+    probabilities_to_label,
     x_start_to_probabilities,
 )
 
@@ -33,6 +34,16 @@ def test_regions_of_labels_may_overlap():
     expected = [[0, 0, 0], [1, 1, 0], [1, 0, 0], [1, 1, 1]]
     assert mask.dtype == tf.float32
     np.testing.assert_array_equal(mask, expected)
+
+
+def test_a_voxel_is_written_as_the_last_region_that_it_is_in():
+    probabilities = np.array(
+        [[0.1, 0.1, 0.5], [0.9, 0.1, 0.1], [0.9, 0.6, 0.4], [0.6, 0.3, 0.8]], np.float32
+    )
+    label = probabilities_to_label(probabilities, region_labels=[2, 1, 4])
+    assert label.dtype == tf.int32
+    np.testing.assert_array_equal(label, [0, 2, 1, 4])
+    np.testing.assert_array_equal(probabilities_to_label(probabilities), [2, 0, 0, 2])
 
 
 def test_x_start_of_a_mask_is_minus_one_or_one_and_comes_back():

@@ -40,8 +40,8 @@ def test_where_there_is_nothing_to_tell_it_is_not_defined():
 
 def test_a_certain_prediction_expects_a_dice_of_one():
     truth, label = _labels()
-    assert _expected_dice(np.eye(2)[label], label) == 1.0
-    assert np.isnan(_expected_dice(np.eye(2)[truth * 0], truth * 0))
+    assert _expected_dice(np.eye(2)[label], label, [(1,)]) == 1.0
+    assert np.isnan(_expected_dice(np.eye(2)[truth * 0], truth * 0, [(1,)]))
 
 
 def test_expected_dice_is_that_with_the_probabilities():
@@ -53,4 +53,4 @@ def test_expected_dice_is_that_with_the_probabilities():
     probabilities[2, ..., 1] = 0.25  # 16 voxels
     probabilities[3, 3, 3, 2] = 1.0
     expected = (2 * 32 * 0.75 / (32 + 32 * 0.75 + 16 * 0.25) + 1.0) / 2
-    assert _expected_dice(probabilities, label) == pytest.approx(expected)
+    assert _expected_dice(probabilities, label, [(1,), (2,)]) == pytest.approx(expected)

@@ -21,7 +21,7 @@ def page(tmp_path_factory):
 
 
 def _write(path, viewer_bytes=1e9):
-    report = ReportPage(toy.MANIFEST, "test", viewer_bytes)
+    report = ReportPage(toy.MANIFEST, toy.TARGETS, "test", viewer_bytes)
     cases = [toy.scores(uid, dice) for uid, dice in _UIDS.items()]
     for case in cases:
         report.add(case, toy.volumes())

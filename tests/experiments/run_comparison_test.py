@@ -104,7 +104,7 @@ def _run(*arguments):
         [sys.executable, "-m", "experiments.compare_runs", *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
 
 

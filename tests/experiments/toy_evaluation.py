@@ -4,6 +4,7 @@ import numpy as np
 
 from data_tools.manifest import Manifest
 from experiments.evaluation import CaseScores, CaseVolumes
+from experiments.targets import Targets
 from tf_diffseg.metrics import CaseMetrics
 
 MANIFEST = Manifest(
@@ -16,6 +17,7 @@ MANIFEST = Manifest(
     preprocessing={},
     splits={},
 )
+TARGETS = Targets(MANIFEST.class_names, [(1,)])
 
 
 def scores(uid, dice, expected_dice=0.8, hd95_mm=1.0):

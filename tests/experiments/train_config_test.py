@@ -27,6 +27,7 @@ def test_choices_of_flags_are_those_of_the_library():
     from tf_diffseg.data import Remainder
     from tf_diffseg.diffusion import (
         BetaSchedule,
+        MaskEncoding,
         ModelOutput,
         ModelVariance,
         SamplerKind,
@@ -47,6 +48,7 @@ def test_choices_of_flags_are_those_of_the_library():
         "schedule": Schedule,
     }
     expected = {name: {e.value for e in enum} for name, enum in enums.items()}
+    expected["mask_encoding"] = {"auto"} | {e.value for e in MaskEncoding}
     expected["skip"] = set(SKIPS)
     # Keras's own, and what the command alone knows.
     expected["precision"] = {"float32", "mixed_float16", "mixed_bfloat16"}

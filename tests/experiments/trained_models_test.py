@@ -97,6 +97,21 @@ def test_fewer_and_more_steps_and_either_sampler(runs, num_timesteps, sampler):
     np.testing.assert_allclose(tf.reduce_sum(steps, axis=-1), 1.0, atol=1e-5)
 
 
+def test_ddim_draws_noise_by_eta(runs):
+    plain, noisy = (
+        TrainedModels([runs["diffusion"]], InferenceOptions(eta=eta))
+        for eta in (None, 0.5)
+    )
+    assert (plain.models[0].sampler.eta, noisy.models[0].sampler.eta) == (0.0, 0.5)
+    assert np.abs(_sample(plain, _image()) - _sample(noisy, _image())).max() > 1e-3
+
+
+def test_ddpm_has_no_eta(runs):
+    options = InferenceOptions(sampler="ddpm", eta=0.5)
+    with pytest.raises(InputError, match="--eta belongs to sampler=ddim"):
+        TrainedModels([runs["diffusion"]], options).segmenter()
+
+
 def test_a_number_of_steps_that_does_not_divide_is_named(runs):
     trained = TrainedModels([runs["diffusion"]], InferenceOptions(num_timesteps=4))
     with pytest.raises(InputError, match="--num_timesteps=4 does not evenly divide"):

@@ -132,6 +132,28 @@ def test_agrees_with_the_metrics_of_one_kind():
         np.testing.assert_allclose(one[1:], other[1:], rtol=1e-12)
 
 
+def test_a_region_is_scored_as_one_class():
+    rng = np.random.default_rng(1)
+    truth, predicted = rng.integers(0, 3, size=(2, 9, 8, 7))
+    region = rng.random(size=truth.shape)
+    probabilities = np.stack([1.0 - region, region, region**2], axis=-1)
+    found = case_metrics(
+        truth, predicted, 3, _AFFINE, (2.0,), probabilities, [(1, 2), (2,)]
+    )
+    whole = (truth > 0, predicted > 0, 2, _AFFINE, (2.0,), probabilities[..., :2])
+    # The box for calibration is around all foreground, which both have in common.
+    expected = case_metrics(*(np.asarray(each) for each in whole[:2]), *whole[2:])
+    for name, values in dataclasses.asdict(expected).items():
+        mine, values = (np.asarray(each) for each in (getattr(found, name), values))
+        np.testing.assert_allclose(mine[..., :2], values, rtol=1e-12, err_msg=name)
+
+
+def test_regions_are_one_for_each_class_but_background():
+    label = np.zeros((3, 3, 3), int)
+    with pytest.raises(ValueError, match="regions must be 1, .* got 2"):
+        case_metrics(label, label, 2, _AFFINE, regions=[(1,), (2,)])
+
+
 def test_calibration_counts_around_the_foreground_alone():
     truth = _label((60, 30, 30), class_1=((20, 10, 10), (8, 6, 5)))
     # Everywhere a probability of a quarter: wrong by 3/4 inside, by 1/4 outside.

@@ -292,6 +292,8 @@ def test_runs_without_xla_on_cpu_compiled_or_not():
         ({"strategy": "supervised", "timestep_sampling": "loss"}, "timestep_sampling:"),
         ({"strategy": "supervised", "num_timesteps": 4}, "num_timesteps=4"),
         ({"num_timesteps": 5.0}, "num_timesteps must be an int"),
+        ({"eta": 1.5}, "eta must be in"),
+        ({"eta": 0.5, "sampler": "ddpm"}, "eta belongs to sampler=ddim"),
         ({"regions": [[1, 2]]}, "label ids of each of num_classes=2"),
         ({"regions": [[1, 2], []]}, "label ids of each of num_classes=2"),
         ({"class_frequencies": [0.5]}, "must be 2 shares"),

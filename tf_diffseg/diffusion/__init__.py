@@ -28,6 +28,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "kept_steps": "respacing",
         "label_to_mask": "mask_encoding",
         "label_to_region_mask": "mask_encoding",
+        "probabilities_to_label": "mask_encoding",
         "logits_to_probabilities": "mask_encoding",
         "logits_to_x_start": "mask_encoding",
         "mask_to_x_start": "mask_encoding",

@@ -54,6 +54,26 @@ def label_to_region_mask(label, regions):
     return tf.cast(tf.stack(masks, axis=-1), tf.float32)
 
 
+def probabilities_to_label(probabilities, region_labels=None):
+    """Label ids by the probabilities of classes.
+
+    Args:
+        probabilities: shape [..., num_classes].
+        region_labels: where classes overlap, the id that a voxel gets where the class
+            has a probability above 0.5 and no later class does; elsewhere it gets 0.
+            None where classes are exclusive.
+
+    Returns:
+        int32 of shape [...].
+    """
+    if region_labels is None:
+        return tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+    label = tf.zeros(tf.shape(probabilities)[:-1], tf.int32)
+    for region, label_id in enumerate(region_labels):
+        label = tf.where(probabilities[..., region] > 0.5, label_id, label)
+    return label
+
+
 def mask_to_x_start(mask):
     """Scales a mask from [0, 1] to [-1, 1].
 

@@ -68,11 +68,12 @@ class TimestepSampler:
             tf.zeros([self.num_timesteps], tf.int32),
         )
 
-    def probabilities(self, loss_history, loss_counts):
+    def probabilities(self, loss_history=None, loss_counts=None):
         """Probability of each step.
 
         Args:
-            loss_history: as from `initial_state` or `update`.
+            loss_history: as from `initial_state` or `update`; not needed where
+                sampling is uniform.
             loss_counts: the same.
 
         Returns:

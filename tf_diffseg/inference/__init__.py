@@ -11,7 +11,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "SlidingWindow": "sliding_window",
         "ensemble_mean": "sampling",
         "flipped_mean": "sampling",
-        "mean_over_samples": "sampling",
         "sample_seeds": "sampling",
         "steps_last": "sampling",
     },

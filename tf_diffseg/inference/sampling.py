@@ -32,28 +32,6 @@ def sample_seeds(seed, num_samples):
     return tf.where(indices == 0, seeds, derived_seeds(seeds, indices))
 
 
-def mean_over_samples(sample, image, seed, num_samples):
-    """Mean of the probabilities that several seeds give.
-
-    Args:
-        sample: see above; or `DiffusionUNet3D.sample_trajectory`.
-        image: float [batch, x, y, z, channels].
-        seed: int [batch], see `sample_seeds`.
-        num_samples: at least 1.
-
-    Returns:
-        Mean of what `sample` returns.
-
-    Raises:
-        ValueError: `num_samples` is less than 1.
-    """
-    _check_num_samples(num_samples)
-    total = sample(image, seed)
-    for index in range(1, num_samples):
-        total += sample(image, derived_seeds(seed, tf.fill(tf.shape(seed), index)))
-    return total / num_samples
-
-
 def steps_last(sample_trajectory):
     """Makes a trajectory a `sample` that gives each voxel its steps.
 

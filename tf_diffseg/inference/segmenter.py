@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tf_diffseg.diffusion.mask_encoding import probabilities_to_label
 from tf_diffseg.inference.sampling import sample_seeds
 
 
@@ -14,12 +15,13 @@ class Prediction(NamedTuple):
         class_ids: int32 [i, j, k], of the mean probabilities.
         probabilities: float32 [i, j, k, num_classes], mean over the samples.
         entropy: float32 [i, j, k], of these, in nats: 0 where one class is certain,
-            at most log(num_classes).
+            at most log(num_classes); of overlapping classes the sum of each one's, at
+            most num_classes * log(2).
         variance: float32 [i, j, k], of the probabilities over the samples, summed
             over the classes: 0 where samples agree (and of one sample), at most
             1 - 1 / num_classes.
-        sample_voxels: int32 [num_samples, num_classes], voxels of each class in the
-            label map of each sample.
+        sample_voxels: int32 [num_samples, number of class ids], voxels of each class
+            id in the label map of each sample.
         step_class_ids: int32 [steps, i, j, k], after each reverse step, where the
             sample function gives them; else one.
         preprocessed_class_ids: int32 [x, y, z], on the network's grid.
@@ -48,12 +50,26 @@ class Segmenter:
             `DiffusionUNet3D.sample`, or a `SlidingWindow` over it.
         preprocessor: the `VolumePreprocessor` of the training data.
         label_values: the value of each class id in the data set's own files.
+        region_labels: where classes overlap, the class id that each is written as, see
+            `probabilities_to_label`; None where they are exclusive.
     """
 
-    def __init__(self, sample, preprocessor, label_values):
+    def __init__(self, sample, preprocessor, label_values, region_labels=None):
         self.sample = sample
         self.preprocessor = preprocessor
         self.label_values = tuple(label_values)
+        self.region_labels = region_labels and tuple(region_labels)
+
+    def label(self, probabilities):
+        """Class ids by probabilities, on whatever grid.
+
+        Args:
+            probabilities: [..., num_classes].
+
+        Returns:
+            int32 [...].
+        """
+        return probabilities_to_label(probabilities, self.region_labels)
 
     def __call__(self, image, affine, seed):
         """Segments one volume.
@@ -88,7 +104,7 @@ class Segmenter:
         restored = self.preprocessor.restore(
             probabilities, source_shape, source_affine, crop_box
         )
-        return _classes(restored)
+        return self.label(restored)
 
     def predict(self, image, affine, seed, num_samples=1, batch_size=1):
         """Segments one volume several times.
@@ -184,14 +200,14 @@ class Segmenter:
         if num_samples == 1:
             spread = tf.zeros_like(spread)
         return Prediction(
-            class_ids=_classes(probabilities),
+            class_ids=self.label(probabilities),
             probabilities=probabilities,
-            entropy=_entropy(probabilities),
+            entropy=self._entropy(probabilities),
             variance=tf.maximum(spread, 0.0),
             sample_voxels=voxels,
             step_class_ids=step_class_ids,
-            preprocessed_class_ids=_classes(steps[-1]),
-            preprocessed_entropy=_entropy(steps[-1]),
+            preprocessed_class_ids=self.label(steps[-1]),
+            preprocessed_entropy=self._entropy(steps[-1]),
         )
 
     def _sums(self, image, seeds, place):
@@ -203,14 +219,14 @@ class Segmenter:
         probabilities = self.sample(images, seeds)
         if probabilities.shape.rank == 5:
             probabilities = probabilities[..., tf.newaxis, :]
-        num_classes = probabilities.shape[-1]
+        num_class_ids = len(self.label_values)
 
         def measure(probabilities):
             restored = self.preprocessor.restore(probabilities, *place)
             voxels = tf.math.bincount(
-                tf.reshape(_classes(restored), [-1]),
-                minlength=num_classes,
-                maxlength=num_classes,
+                tf.reshape(self.label(restored), [-1]),
+                minlength=num_class_ids,
+                maxlength=num_class_ids,
             )
             return tf.reduce_sum(tf.square(restored), axis=-1), voxels
 
@@ -219,7 +235,7 @@ class Segmenter:
             probabilities[..., -1, :],
             fn_output_signature=(
                 tf.TensorSpec([None, None, None], tf.float32),
-                tf.TensorSpec([num_classes], tf.int32),
+                tf.TensorSpec([num_class_ids], tf.int32),
             ),
             parallel_iterations=1,
         )
@@ -228,6 +244,13 @@ class Segmenter:
             tf.reduce_sum(squares, axis=0),
             voxels,
         )
+
+    def _entropy(self, probabilities):
+        entropy = -tf.math.xlogy(probabilities, probabilities)
+        if self.region_labels is not None:
+            entropy -= tf.math.xlog1py(1.0 - probabilities, -probabilities)
+        # Rounding may take it below 0.
+        return tf.maximum(tf.reduce_sum(entropy, axis=-1), 0.0)
 
 
 def _added(before, new):
@@ -238,12 +261,3 @@ def _added(before, new):
         tf.ensure_shape(squares + new[1], squares.shape),
         tf.concat([voxels, new[2]], axis=0),
     )
-
-
-def _classes(probabilities):
-    return tf.argmax(probabilities, axis=-1, output_type=tf.int32)
-
-
-def _entropy(probabilities):
-    entropy = -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=-1)
-    return tf.maximum(entropy, 0.0)  # Rounding may take it below.

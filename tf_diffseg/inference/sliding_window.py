@@ -275,7 +275,7 @@ def _window_seeds(seeds, starts):
     """Seeds [n] of windows from those of their volumes and starts [n, 3]."""
     x, y, z = tf.unstack(starts, axis=1)
     # One number for a position. Several samples of a volume derive their seeds from
-    # positive ones, see `mean_over_samples`.
+    # positive ones, see `sample_seeds`.
     position = -((x * 2048 + y) * 1024 + z)
     derived = derived_seeds(seeds, position)
     return tf.where(tf.reduce_all(tf.equal(starts, 0), axis=1), seeds, derived)

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "SurfaceDistances": "surface_distance",
         "case_metrics": "per_class",
         "dice_score": "dice",
+        "region_mask": "dice",
         "dice_score_from_masks": "dice",
         "expected_calibration_error": "calibration",
         "surface_distances": "surface_distance",

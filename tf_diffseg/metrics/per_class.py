@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from tf_diffseg.metrics.calibration import expected_calibration_error
+from tf_diffseg.metrics.dice import region_mask
 from tf_diffseg.metrics.surface_distance import surface_distances
 
 # Voxels around a structure that count for its calibration: in a whole volume nearly
@@ -66,6 +67,7 @@ def case_metrics(
     affine,
     tolerances_mm=(1.0, 2.0),
     probabilities=None,
+    regions=None,
 ):
     """Measures one case.
 
@@ -76,12 +78,14 @@ def case_metrics(
         affine: [4, 4], voxel to world in millimetres.
         tolerances_mm: of the surface Dice.
         probabilities: float [i, j, k, num_classes], or None.
+        regions: where classes overlap, the class ids that each but background is made
+            of; None where each is its own.
 
     Returns:
         `CaseMetrics`.
 
     Raises:
-        ValueError: where shapes differ.
+        ValueError: where shapes differ, or regions are not one less than classes.
     """
     truth, predicted = np.asarray(ground_truth_label), np.asarray(predicted_label)
     if truth.shape != predicted.shape:
@@ -89,15 +93,24 @@ def case_metrics(
             f"ground truth has shape {truth.shape}, prediction has shape "
             f"{predicted.shape}"
         )
+    if regions is None:
+        regions = [(class_id,) for class_id in range(1, num_classes)]
+    if len(regions) != num_classes - 1:
+        raise ValueError(
+            f"regions must be {num_classes - 1}, one for each class but background, "
+            f"got {len(regions)}"
+        )
     axes_mm = np.asarray(affine, np.float64)[:3, :3]
     voxel_ml = float(abs(np.linalg.det(axes_mm))) / 1000.0
-    volumes = [
-        np.bincount(label.ravel(), minlength=num_classes) * voxel_ml
-        for label in (truth, predicted)
-    ]
+    volumes = [_voxels(label, regions) * voxel_ml for label in (truth, predicted)]
     per_class = [_class_metrics(None, None, axes_mm, tolerances_mm)] + [
-        _class_metrics(truth == class_id, predicted == class_id, axes_mm, tolerances_mm)
-        for class_id in range(1, num_classes)
+        _class_metrics(
+            region_mask(truth, ids),
+            region_mask(predicted, ids),
+            axes_mm,
+            tolerances_mm,
+        )
+        for ids in regions
     ]
     arrays = {
         name: np.array([values[name] for values in per_class])
@@ -115,9 +128,21 @@ def case_metrics(
         volume_error_ml=error_ml,
         relative_volume_error=error_ml / has_truth,
         ece=_calibration_errors(
-            truth, predicted, probabilities, is_defined, np.linalg.norm(axes_mm, axis=0)
+            truth,
+            predicted,
+            probabilities,
+            regions,
+            is_defined,
+            np.linalg.norm(axes_mm, axis=0),
         ),
     )
+
+
+def _voxels(label, regions):
+    """Voxels of background and of each region, float64 [1 + regions]."""
+    largest = max(map(max, regions))
+    per_class = np.bincount(label.ravel(), minlength=largest + 1).astype(np.float64)
+    return np.array([per_class[0]] + [per_class[list(ids)].sum() for ids in regions])
 
 
 def _class_metrics(truth, predicted, axes_mm, tolerances_mm):
@@ -152,7 +177,9 @@ def _class_metrics(truth, predicted, axes_mm, tolerances_mm):
     }
 
 
-def _calibration_errors(truth, predicted, probabilities, is_defined, spacing_mm):
+def _calibration_errors(
+    truth, predicted, probabilities, regions, is_defined, spacing_mm
+):
     errors = np.full(len(is_defined), np.nan)
     foreground = (truth > 0) | (predicted > 0)
     if probabilities is None or not foreground.any():
@@ -171,6 +198,7 @@ def _calibration_errors(truth, predicted, probabilities, is_defined, spacing_mm)
     )
     for class_id in np.flatnonzero(is_defined):
         errors[class_id] = expected_calibration_error(
-            probabilities[around][..., class_id], truth[around] == class_id
+            probabilities[around][..., class_id],
+            region_mask(truth[around], regions[class_id - 1]),
         )
     return errors

@@ -61,7 +61,7 @@ def _write_archive(segmenter, model, path):
 
     def serving_default(image, seed):
         probabilities = segmenter.sample(image, seed)
-        label = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+        label = segmenter.label(probabilities)
         return {"label": label, "probabilities": probabilities}
 
     def segment_volume(image, affine, seed):

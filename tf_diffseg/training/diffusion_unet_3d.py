@@ -65,6 +65,7 @@ class DiffusionUNet3D(UNet3D):
         timestep_sampling: a `TimestepSampling` or its value: which steps to train on.
             By loss, batches must divide evenly over devices.
         sampler: a `SamplerKind` or its value.
+        eta: noise that DDIM draws, as a share of DDPM's standard deviation.
         dice_weight: as for `TrainingLoss`, like the other weights.
         cross_entropy_weight: weight of the cross-entropy.
         focal_weight: weight of the focal loss.
@@ -100,6 +101,7 @@ class DiffusionUNet3D(UNet3D):
         model_variance="fixed_small",
         timestep_sampling="uniform",
         sampler="ddim",
+        eta=0.0,
         dice_weight=1.0,
         cross_entropy_weight=1.0,
         focal_weight=0.0,
@@ -141,6 +143,7 @@ class DiffusionUNet3D(UNet3D):
         self.model_variance = ModelVariance(model_variance)
         self.timestep_sampling = TimestepSampling(timestep_sampling)
         self.sampler_kind = SamplerKind(sampler)
+        self.eta = eta
         self.loss_arguments = {
             "dice_weight": dice_weight,
             "cross_entropy_weight": cross_entropy_weight,
@@ -190,7 +193,7 @@ class DiffusionUNet3D(UNet3D):
         if self.strategy is TrainingStrategy.SUPERVISED:
             return
         self.diffusion = diffusion
-        self.sampler = self.sampler_kind.build(self.diffusion)
+        self.sampler = self.sampler_kind.build(self.diffusion, self.eta)
         self.timestep_sampler = TimestepSampler(
             self.num_timesteps, self.timestep_sampling
         )
@@ -327,7 +330,7 @@ class DiffusionUNet3D(UNet3D):
 
     def _timestep_probabilities(self):
         if self.timestep_sampling is TimestepSampling.UNIFORM:
-            return tf.fill([self.num_timesteps], 1.0 / self.num_timesteps)
+            return self.timestep_sampler.probabilities()
         return self.timestep_sampler.probabilities(
             tf.convert_to_tensor(self._loss_history),
             tf.convert_to_tensor(self._loss_counts),
@@ -537,6 +540,7 @@ class DiffusionUNet3D(UNet3D):
             "model_variance": self.model_variance.value,
             "timestep_sampling": self.timestep_sampling.value,
             "sampler": self.sampler_kind.value,
+            "eta": self.eta,
             **self.loss_arguments,
             "regions": self.regions,
             "class_frequencies": self.class_frequencies,

@@ -1,0 +1,31 @@
+"""The shards that a run trains and validates on."""
+
+from data_tools.errors import InputError
+
+
+def training_shards(config, manifest, data_dir):
+    """Paths of the shards, checked against the config.
+
+    Args:
+        config: `TrainConfig`.
+        manifest: `Manifest` of the data.
+        data_dir: folder of the shards.
+
+    Returns:
+        Dict from "train" and, if there is one, "validation" to a list of paths.
+
+    Raises:
+        InputError: there is no split train, a shard is gone, or the cases do not
+            fill one batch.
+    """
+    num_cases = len(manifest.split("train").uids)
+    if config.remainder == "drop" and config.batch_size > num_cases:
+        raise InputError(
+            f"--batch_size={config.batch_size} is more than the {num_cases} cases of "
+            f"the split train in {data_dir}"
+        )
+    return {
+        split: manifest.shard_paths(data_dir, split)
+        for split in ("train", "validation")
+        if split in manifest.splits
+    }

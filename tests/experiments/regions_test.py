@@ -1,0 +1,113 @@
+"""Regions that overlap, from an nnU-Net data set to a label map and its scores."""
+
+import csv
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import nibabel as nib
+import numpy as np
+import pytest
+
+from data_tools.errors import InputError
+from data_tools.manifest import read_manifest
+from experiments.run_folder import RunFolder
+from experiments.segmenter import load_segmenter
+from experiments.targets import targets_of
+from experiments.train_config import TrainConfig
+from experiments.training_run import build_network
+from tests.data_tools.in_process import convert_here
+from tf_diffseg.data.input_pipeline import evaluation_dataset
+from tf_diffseg.training.checkpoints import save_checkpoint
+
+ROOT = pathlib.Path(__file__).parents[2]
+_CONFIG = TrainConfig(patch_shape=(8, 8, 8), num_channels=(4, 8), num_heads=2)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Shards of tumours (1) with a core (4) and a rim of it (2), as in BraTS."""
+    root = tmp_path_factory.mktemp("regions") / "Dataset001_Tumour"
+    for name in ("imagesTr", "labelsTr"):
+        (root / name).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    distance = np.abs(np.indices((8, 8, 8)) - 3.5).max(axis=0)
+    label = np.select([distance < 1, distance < 2, distance < 3], [4, 2, 1])
+    for index in range(8):
+        image = (label + rng.normal(scale=0.1, size=label.shape)).astype(np.float32)
+        path = root / "imagesTr" / f"case{index}_0000.nii.gz"
+        nib.save(nib.Nifti1Image(image, np.eye(4)), path)
+        path = root / "labelsTr" / f"case{index}.nii.gz"
+        nib.save(nib.Nifti1Image(label.astype(np.uint8), np.eye(4)), path)
+    fields = {
+        "channel_names": {"0": "T1"},
+        "labels": {"background": 0, "whole": [1, 2, 4], "core": [2, 4], "enhancing": 4},
+        "regions_class_order": [1, 2, 4],
+        "numTraining": 8,
+        "file_ending": ".nii.gz",
+    }
+    (root / "dataset.json").write_text(json.dumps(fields))
+    shards = root.parent / "shards"
+    convert_here(root, shards)
+    return shards
+
+
+@pytest.fixture(scope="module")
+def run(data):
+    """A network of few steps that has learned something."""
+    manifest, path = read_manifest(data), data.parent / "run"
+    RunFolder(path).begin(_CONFIG, manifest)
+    keras.utils.set_random_seed(0)
+    model = build_network(_CONFIG, manifest)
+    model.compile(keras.optimizers.Adam(0.02))
+    cases = evaluation_dataset(manifest.shard_paths(data, "train"), ("image", "label"))
+    model.fit(cases.repeat(30).batch(2), verbose=0)
+    save_checkpoint(model, path / "checkpoints", 1)
+    return path
+
+
+def test_regions_are_class_ids_in_the_order_they_are_written(data):
+    targets = targets_of(_CONFIG, read_manifest(data))
+    assert targets.names == ["background", "whole", "core", "enhancing"]
+    assert targets.class_ids == [(1, 2, 3), (2, 3), (3,)]
+    assert targets.region_labels == [1, 2, 3]
+    assert targets.num_outputs == 3
+
+
+def test_regions_can_be_left_alone(data):
+    manifest = read_manifest(data)
+    targets = targets_of(TrainConfig(mask_encoding="exclusive"), manifest)
+    assert (targets.num_outputs, targets.regions) == (4, None)
+
+
+def test_overlapping_needs_regions(data):
+    manifest = dataclasses.replace(read_manifest(data), regions=[])
+    with pytest.raises(InputError, match="mask_encoding=overlapping.*declares no reg"):
+        targets_of(TrainConfig(mask_encoding="overlapping"), manifest)
+
+
+def test_evaluation_scores_regions(data, run, tmp_path):
+    command = [sys.executable, "-m", "experiments.evaluate", f"--data_dir={data}"]
+    command += [f"--model_dir={run}", f"--output_dir={tmp_path / 'out'}"]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    with open(tmp_path / "out" / "metrics.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    means = {r["class_name"]: float(r["dice"]) for r in rows if r["uid"] == "mean"}
+    assert list(means) == ["whole", "core", "enhancing", "foreground"]
+    assert means["whole"] > 0.9
+    volume_ml = {r["class_name"]: float(r["true_volume_ml"]) for r in rows[:3]}
+    assert volume_ml == {"whole": 0.216, "core": 0.064, "enhancing": 0.008}
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_a_label_map_has_the_files_own_values(run):
+    distance = np.abs(np.indices((8, 8, 8)) - 3.5).max(axis=0)
+    image = np.select([distance < 1, distance < 2, distance < 3], [4, 2, 1])
+    label = load_segmenter(run)(nib.Nifti1Image(image.astype(np.float32), np.eye(4)))
+    found = np.asarray(label.dataobj)
+    assert set(np.unique(found)) <= {0, 1, 2, 4}
+    assert np.mean((found > 0) == (image > 0)) > 0.95
