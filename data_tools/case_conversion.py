@@ -180,6 +180,59 @@ def _read(case, label_values, num_channels):
     return image, to_class_ids(label, label_values)
 
 
+class _Preprocessing:
+    """A `VolumePreprocessor` as graphs, which hold fewer volumes at a time."""
+
+    def __init__(self, config, num_channels, label_type):
+        preprocessor = VolumePreprocessor(**config)
+        self.spacing_mm = preprocessor.spacing_mm
+        volume = [None, None, None]
+        image = tf.TensorSpec([*volume, num_channels])
+        affine = tf.TensorSpec([4, 4])
+        # Autograph would write a temporary file, on a disk that may be full.
+        graph = functools.partial(tf.function, autograph=False)
+        self._crop_box = graph(preprocessor.crop_box, [image, affine])
+        self._image = graph(preprocessor, [image, affine])
+
+        def prepare_label(label, affine, crop_box):
+            uncropped = preprocessor.uncropped_label(label, affine, crop_box)
+            label = preprocessor.crop_label(uncropped)
+            lost = tf.math.count_nonzero(uncropped) - tf.math.count_nonzero(label)
+            return tf.cast(label, label_type), lost
+
+        label_spec = tf.TensorSpec(volume, label_type)
+        box = tf.TensorSpec([2, 3], tf.int32)
+        self._label = graph(prepare_label, [label_spec, affine, box])
+
+    @classmethod
+    def of(cls, recipe):
+        """That of a `Recipe`, traced once in a process."""
+        return cls._cached(
+            json.dumps(recipe.preprocessing),
+            recipe.num_channels,
+            label_dtype(len(recipe.label_values)),
+        )
+
+    @staticmethod
+    @functools.cache
+    def _cached(config, num_channels, label_type):
+        return _Preprocessing(json.loads(config), num_channels, label_type)
+
+    def crop_box(self, image, affine):
+        """As `VolumePreprocessor.crop_box`, an array."""
+        return self._crop_box(image, affine.astype(np.float32)).numpy()
+
+    def image(self, image, affine):
+        """As `VolumePreprocessor`, arrays."""
+        image, affine = self._image(image, affine.astype(np.float32))
+        return np.asarray(memoryview(image)), affine.numpy()  # The former not copied.
+
+    def label(self, class_ids, affine, crop_box):
+        """Class ids on the processed grid, and how many of them the crop lost."""
+        label, lost = self._label(class_ids, affine.astype(np.float32), crop_box)
+        return label.numpy(), int(lost)
+
+
 @_of_case
 def measured_case(case, label_values, num_channels):
     """Reads, checks and measures one case.
@@ -217,32 +270,27 @@ def convert_case(case, recipe):
     image, class_ids = _read(case, recipe.label_values, recipe.num_channels)
     num_classes = len(recipe.label_values)
     measures = measure_case(image, class_ids, num_classes)
-    preprocessor = VolumePreprocessor(**recipe.preprocessing)
-    crop_box = preprocessor.crop_box(image.array, image.affine)
-    size = np.asarray(crop_box)[1]
+    preprocess = _Preprocessing.of(recipe)
+    crop_box = preprocess.crop_box(image.array, image.affine)
+    size = crop_box[1]
     cropped_shape = image.grid_shape if (size < 0).any() else size
-    check_resampled_size(image, cropped_shape, preprocessor.spacing_mm)
-    uncropped_label = preprocessor.uncropped_label(class_ids, image.affine, crop_box)
-    label = preprocessor.crop_label(uncropped_label).numpy()
-    cropped_voxels = np.count_nonzero(uncropped_label) - np.count_nonzero(label)
-    # Memory: what is not needed any more goes at once.
-    del uncropped_label
-    label = label.astype(label_dtype(num_classes))
-    processed, affine = preprocessor(image.array, image.affine)
+    check_resampled_size(image, cropped_shape, preprocess.spacing_mm)
+    label, cropped_voxels = preprocess.label(class_ids, image.affine, crop_box)
+    processed, affine = preprocess.image(image.array, image.affine)
     source_affine = image.affine
-    del image
+    del image  # Memory: what is not needed any more goes at once.
     example = encode_example(
         uid=case.uid,
-        image=processed.numpy(),
+        image=processed,
         label=label,
-        spacing_mm=np.linalg.norm(affine.numpy()[:3, :3], axis=0),
+        spacing_mm=np.linalg.norm(affine[:3, :3], axis=0),
         source_affine=source_affine,
         source_label=class_ids,
         num_classes=num_classes,
-        crop_box=crop_box.numpy(),
+        crop_box=crop_box,
         image_dtype=recipe.image_dtype,
     )
-    summary = CaseSummary(measures, list(label.shape), int(cropped_voxels))
+    summary = CaseSummary(measures, list(label.shape), cropped_voxels)
     return ConvertedCase(case.uid, example, summary)
 
 

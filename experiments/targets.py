@@ -64,8 +64,8 @@ def targets_of(config, manifest):
             "regions, expected such as nnU-Net's dataset.json has"
         )
     if config.mask_encoding == "exclusive" or not manifest.regions:
-        class_ids = [(class_id,) for class_id in range(1, manifest.num_classes)]
-        return Targets(manifest.class_names, class_ids)
+        alone: list[tuple[int, ...]] = [(i,) for i in range(1, manifest.num_classes)]
+        return Targets(manifest.class_names, alone)
     id_of = {value: index for index, value in enumerate(manifest.label_values)}
     regions = manifest.regions
     return Targets(

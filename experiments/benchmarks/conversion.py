@@ -37,8 +37,8 @@ def run(repeats):
         was after the small case, over a volume's size in float32.
     """
     figures = {"volume": "x".join(map(str, VOLUME_SHAPE)), "cases": NUM_CASES}
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
         small = _write_cases(folder / "small", 2, _SMALL_SHAPE)
         large = _write_cases(folder / "large", NUM_CASES, VOLUME_SHAPE)
         for num_workers in (1, 2):

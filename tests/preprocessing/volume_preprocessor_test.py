@@ -186,6 +186,16 @@ def test_what_was_cropped_comes_back_as_background():
     assert np.sum(restored[..., 0]) == label.size - 4**3
 
 
+def test_where_regions_overlap_none_is_in_what_was_cropped():
+    _, label, affine = _case()
+    preprocessor = VolumePreprocessor(volume_shape=(4, 4, 4))
+    probabilities = tf.ones((4, 4, 4, 3))
+    restored = preprocessor.restore(
+        probabilities, label.shape, affine, background_class=None
+    ).numpy()
+    assert np.sum(restored) == 3 * 4**3
+
+
 def test_padding_holds_the_darkest_value_after_scaling():
     image, _, affine = _case(degrees=0.0)
     processed, _ = VolumePreprocessor(volume_shape=(15, 10, 9))(image, affine)

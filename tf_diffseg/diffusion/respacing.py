@@ -4,8 +4,6 @@ arXiv 2303.06040: every k-th alphas_cumprod is kept, both ends among them, so th
 5 steps span exactly the noise levels of 1001.
 """
 
-import numbers
-
 import numpy as np
 
 
@@ -36,7 +34,7 @@ def kept_steps(num_timesteps, num_timesteps_base):
         ValueError: where it is no int, or `num_timesteps - 1` does not divide
             `num_timesteps_base - 1`; the message names the nearest numbers that do.
     """
-    if not isinstance(num_timesteps, numbers.Integral):
+    if not isinstance(num_timesteps, (int, np.integer)):
         raise ValueError(f"num_timesteps must be an int, got {num_timesteps!r}")
     in_range = 2 <= num_timesteps <= num_timesteps_base
     if not in_range or (num_timesteps_base - 1) % (num_timesteps - 1):

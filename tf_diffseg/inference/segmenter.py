@@ -101,10 +101,14 @@ class Segmenter:
         Returns:
             int32 [i, j, k].
         """
-        restored = self.preprocessor.restore(
-            probabilities, source_shape, source_affine, crop_box
+        return self.label(
+            self._restore(probabilities, source_shape, source_affine, crop_box)
         )
-        return self.label(restored)
+
+    def _restore(self, probabilities, *place):
+        """Probabilities on the grid of the file."""
+        background_class = 0 if self.region_labels is None else None
+        return self.preprocessor.restore(probabilities, *place, background_class)
 
     def predict(self, image, affine, seed, num_samples=1, batch_size=1):
         """Segments one volume several times.
@@ -195,7 +199,7 @@ class Segmenter:
             fn_output_signature=tf.TensorSpec([None, None, None], tf.int32),
             parallel_iterations=1,
         )
-        probabilities = self.preprocessor.restore(steps[-1], *place)
+        probabilities = self._restore(steps[-1], *place)
         spread = squares / num_samples - tf.reduce_sum(tf.square(probabilities), -1)
         if num_samples == 1:
             spread = tf.zeros_like(spread)
@@ -222,7 +226,7 @@ class Segmenter:
         num_class_ids = len(self.label_values)
 
         def measure(probabilities):
-            restored = self.preprocessor.restore(probabilities, *place)
+            restored = self._restore(probabilities, *place)
             voxels = tf.math.bincount(
                 tf.reshape(self.label(restored), [-1]),
                 minlength=num_class_ids,

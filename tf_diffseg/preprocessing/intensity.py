@@ -48,15 +48,20 @@ def _to_unit(low, high):
 def _sum_of_slabs(function, image):
     """Sums (c,) over voxels of a function of float64, a part of the image at a time."""
     size = tf.shape(image)[0]
-    bounds = [size * index // _SLABS for index in range(_SLABS + 1)]
-    return tf.add_n(
-        [
-            tf.reduce_sum(
-                function(tf.cast(image[start:stop], tf.float64)), axis=(0, 1, 2)
-            )
-            for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
-        ]
+
+    def add(index, total):
+        slab = image[size * index // _SLABS : size * (index + 1) // _SLABS]
+        slab = function(tf.cast(slab, tf.float64))
+        return index + 1, total + tf.reduce_sum(slab, axis=(0, 1, 2))
+
+    zeros = tf.zeros(tf.shape(image)[3:], tf.float64)
+    _, total = tf.while_loop(
+        lambda index, _: index < _SLABS,
+        add,
+        (0, tf.ensure_shape(zeros, image.shape[3:])),
+        parallel_iterations=1,  # A graph would hold all slabs at once.
     )
+    return total
 
 
 def _zscore(image):

@@ -219,8 +219,9 @@ class VolumePreprocessor:
         """As `label`, but without the crop or padding to `volume_shape`."""
         crop_box = self._check_box(crop_box)
         with tf.device(_DEVICE):
-            label, affine = to_canonical(tf.cast(label, tf.int32), affine)
-            label = crop_to_box(label, crop_box)
+            # In the type that it comes in, mostly one byte, as long as it is moved.
+            label, affine = to_canonical(label, affine)
+            label = tf.cast(crop_to_box(label, crop_box), tf.int32)
             if self.spacing_mm is not None:
                 ratio, new_shape = self._resampling(tf.shape(label)[:3], affine)
                 label = resample_label(label, ratio, new_shape)
@@ -233,7 +234,14 @@ class VolumePreprocessor:
         with tf.device(_DEVICE):
             return self._with_volume_shape(crop_or_pad(label, self.volume_shape, 0))
 
-    def restore(self, probabilities, source_shape, source_affine, crop_box=None):
+    def restore(
+        self,
+        probabilities,
+        source_shape,
+        source_affine,
+        crop_box=None,
+        background_class=0,
+    ):
         """Brings class probabilities back to the grid of the file.
 
         What was cropped away comes back as background. Where nothing was resampled
@@ -244,6 +252,8 @@ class VolumePreprocessor:
             source_shape: int (3,), spatial shape of the file.
             source_affine: (4, 4), affine of the file.
             crop_box: of the image, from `crop_box`.
+            background_class: the class that is certain where was cropped; None where
+                classes are regions that overlap, of which none is there.
 
         Returns:
             float32 (i, j, k, classes).
@@ -253,7 +263,10 @@ class VolumePreprocessor:
         """
         with tf.device(_DEVICE):
             volume = tf.cast(probabilities, tf.float32)
-            background = tf.one_hot(0, tf.shape(volume)[-1])
+            is_none = background_class is None
+            background = tf.one_hot(
+                -1 if is_none else background_class, tf.shape(volume)[-1]
+            )
             return self._restore(
                 volume, source_shape, source_affine, crop_box, background, resample
             )
