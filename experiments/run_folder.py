@@ -15,6 +15,7 @@ _MAY_CHANGE = (
     "keep_checkpoints",
     "checkpoint_steps",
     "early_stopping",
+    "validation_pictures",
     # A matter of memory: the weights are the same up to rounding.
     "remat",
 )

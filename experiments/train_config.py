@@ -33,6 +33,7 @@ _OF_TRAINING = (
     "checkpoint_steps",
     "early_stopping",
     "mask_encoding",
+    "validation_pictures",
 )
 _OF_PIPELINE = (
     "patches_per_volume",
@@ -157,6 +158,11 @@ class TrainConfig(AugmentationConfig):
     early_stopping: int = _value(
         0,
         "Validations in a row without a better Dice that end the run; 0 for never.",
+        at_least=0,
+    )
+    validation_pictures: int = _value(
+        2,
+        "Validation cases that are drawn for TensorBoard at each validation.",
         at_least=0,
     )
     seed: int = _value(

@@ -6,6 +6,7 @@ import tensorflow as tf
 from data_tools.errors import InputError
 from experiments.shard_errors import named_shard_errors
 from experiments.targets import targets_of
+from experiments.validation_pictures import validation_pictures
 from tf_diffseg.data.epoch_order import steps_per_epoch as count_steps
 from tf_diffseg.data.input_pipeline import training_dataset, validation_dataset
 from tf_diffseg.training.batch_uids import batch_uids
@@ -69,11 +70,6 @@ def train(
     _describe(config, manifest, model, steps_per_epoch, strategy)
     if any(place):
         print(f"going on after {place}", flush=True)
-    if config.early_stopping and "validation" not in shard_paths:
-        raise InputError(
-            f"--early_stopping={config.early_stopping} needs a split validation, which "
-            "the data does not have"
-        )
     if "validation" not in shard_paths:
         print("the data has no split validation; nothing is validated", flush=True)
     try:
@@ -86,6 +82,7 @@ def train(
                 shard_paths.get("validation"),
                 run_folder,
                 steps_per_epoch,
+                _callbacks(config, manifest, shard_paths, run_folder, strategy),
             )
     except FloatingPointError as error:
         raise InputError(f"--model_dir={run_folder.path}: {error}") from error
@@ -182,6 +179,23 @@ def _uids_of(config, manifest, shard_paths):
     return uids_of
 
 
+def _callbacks(config, manifest, shard_paths, run_folder, strategy):
+    """What the command adds to the callbacks of every run."""
+    if not config.validation_pictures or not is_chief(strategy):
+        return []
+    if "validation" not in shard_paths:
+        return []
+    return [
+        validation_pictures(
+            shard_paths["validation"],
+            config.validation_pictures,
+            manifest.class_names,
+            targets_of(config, manifest).region_labels,
+            run_folder.path / "logs",
+        )
+    ]
+
+
 def _fit(
     config,
     model,
@@ -190,6 +204,7 @@ def _fit(
     validation_paths,
     run_folder,
     steps_per_epoch,
+    callbacks,
 ):
     validation = validation_paths and validation_dataset(validation_paths)
     fit(
@@ -205,6 +220,7 @@ def _fit(
         config.checkpoint_steps,
         uids_of,
         config.early_stopping,
+        callbacks,
     )
 
 

@@ -15,14 +15,19 @@ def training_shards(config, manifest, data_dir):
         Dict from "train" and, if there is one, "validation" to a list of paths.
 
     Raises:
-        InputError: there is no split train, a shard is gone, or the cases do not
-            fill one batch.
+        InputError: there is no split train, or none that is validated though early
+            stopping goes by it, a shard is gone, or the cases do not fill one batch.
     """
     num_cases = len(manifest.split("train").uids)
     if config.remainder == "drop" and config.batch_size > num_cases:
         raise InputError(
             f"--batch_size={config.batch_size} is more than the {num_cases} cases of "
             f"the split train in {data_dir}"
+        )
+    if config.early_stopping and "validation" not in manifest.splits:
+        raise InputError(
+            f"--early_stopping={config.early_stopping} needs a split validation, which "
+            f"the data in {data_dir} does not have"
         )
     return {
         split: manifest.shard_paths(data_dir, split)

@@ -68,6 +68,10 @@ class StreamingDice(keras.metrics.Metric):
             sample_weight: shape [batch]; 0 leaves out an example that only fills up a
                 batch.
         """
+        self._add(self._sums(ground_truth, predicted, sample_weight))
+
+    def _sums(self, ground_truth, predicted, sample_weight):
+        """What a batch adds to Dice, defined and absent counts, [num_classes] each."""
         ground_truth = self._class_masks(ground_truth)
         predicted = self._class_masks(predicted)
         intersection = tf.reduce_sum(ground_truth * predicted, axis=1)
@@ -78,14 +82,15 @@ class StreamingDice(keras.metrics.Metric):
         weight = tf.ones(tf.shape(dice)[:1])
         if sample_weight is not None:
             weight = tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
+        return [
+            tf.linalg.matvec(values, weight, transpose_a=True)
+            for values in (dice, is_defined, 1.0 - is_defined)
+        ]
 
-        def accumulate(variable, values):
-            total = tf.linalg.matvec(values, weight, transpose_a=True)
+    def _add(self, sums):
+        variables = (self._dice_sum, self._defined_count, self._absent_count)
+        for variable, total in zip(variables, sums, strict=True):
             variable.assign(variable + tf.cast(total, variable.dtype))
-
-        accumulate(self._dice_sum, dice)
-        accumulate(self._defined_count, is_defined)
-        accumulate(self._absent_count, 1.0 - is_defined)
 
     def per_class(self):
         """Mean Dice of each class.
@@ -112,11 +117,14 @@ class StreamingDice(keras.metrics.Metric):
         Returns:
             Scalar tensor, 0 before any volume.
         """
+        return self._mean_over_classes()
+
+    def _mean_over_classes(self):
         first = 0 if self.include_background else 1
         is_seen = tf.convert_to_tensor(self._defined_count) > 0.0
-        is_seen = tf.cast(is_seen, self.dtype)[first:]
-        total = tf.reduce_sum(self.per_class()[first:])
-        return tf.math.divide_no_nan(total, tf.reduce_sum(is_seen))
+        is_seen = tf.cast(is_seen, self.dtype)[..., first:]
+        total = tf.reduce_sum(self.per_class()[..., first:], axis=-1)
+        return tf.math.divide_no_nan(total, tf.reduce_sum(is_seen, axis=-1))
 
     def get_config(self):
         """Returns the constructor's arguments."""

@@ -21,13 +21,14 @@ from tf_diffseg.diffusion import (
     x_start_to_probabilities,
 )
 from tf_diffseg.diffusion.sampler_kind import SamplerKind
-from tf_diffseg.metrics import StreamingDice
+from tf_diffseg.metrics import GroupedMean, StreamingDice, StreamingDiceByStep
 from tf_diffseg.models import UNet3D
 from tf_diffseg.training.batch import check_image, image_and_label
 from tf_diffseg.training.gradient_accumulation import accumulate_gradients
 from tf_diffseg.training.multi_worker import adapt_to_workers
 from tf_diffseg.training.network_output import initial_bias, network_out_to_model_out
 from tf_diffseg.training.noisy_mask import NoisyMask, TrainingStrategy
+from tf_diffseg.training.optimizer import KernelDecayAdamW
 from tf_diffseg.training.step_draws import (
     example_seeds,
     gather_from_replicas,
@@ -35,6 +36,7 @@ from tf_diffseg.training.step_draws import (
     share_of_replica,
     step_seeds,
 )
+from tf_diffseg.training.step_groups import StepGroups
 from tf_diffseg.training.training_loss import TrainingLoss
 
 
@@ -44,8 +46,10 @@ class DiffusionUNet3D(UNet3D):
 
     `compile(optimizer)`, then `fit` on pairs (image, label) or dicts with these
     keys, in batches of `image` float [batch, x, y, z, image_channels] and `label`
-    int [batch, x, y, z]. `evaluate` samples a segmentation and reports its Dice;
-    `predict` samples and gives probabilities [batch, x, y, z, num_classes].
+    int [batch, x, y, z]. `fit` reports the losses, also of each time step, and with
+    `KernelDecayAdamW` the norm of the gradient. `evaluate` samples a segmentation and
+    reports its Dice, of each class and after each reverse step as well; `predict`
+    samples and gives probabilities [batch, x, y, z, num_classes].
 
     The loss is built in. What a step draws depends on (`seed`, optimizer step, place
     in the batch), so it can be repeated exactly, on any number of devices; dropout
@@ -157,14 +161,7 @@ class DiffusionUNet3D(UNet3D):
         self._training_loss = TrainingLoss(
             self.diffusion, self.encoding, **self.loss_arguments
         )
-        self._loss_means = {
-            name: keras.metrics.Mean(name=name) for name in self._training_loss.names
-        }
-        overlaps = self.encoding is MaskEncoding.OVERLAPPING
-        self._dice = StreamingDice(
-            num_classes, include_background=overlaps, from_masks=overlaps
-        )
-        self._is_evaluating = False
+        self._build_metrics()
         self.class_frequencies = None
         if class_frequencies is not None:
             self.class_frequencies = _frequencies(class_frequencies, num_classes)
@@ -214,6 +211,24 @@ class DiffusionUNet3D(UNet3D):
             aggregation="only_first_replica",
         )
 
+    def _build_metrics(self):
+        self._loss_means = {
+            name: keras.metrics.Mean(name=name) for name in self._training_loss.names
+        }
+        self._gradient_norm = keras.metrics.Mean(name="gradient_norm")
+        self._observes_norm = False  # `compile` knows.
+        overlaps = self.encoding is MaskEncoding.OVERLAPPING
+        kind = {"include_background": overlaps, "from_masks": overlaps}
+        self._dice = StreamingDice(self.num_classes, **kind)
+        if self.diffusion is not None:
+            self._step_groups = StepGroups(self.num_timesteps)
+            num_groups = self._step_groups.num_groups
+            self._loss_by_step = GroupedMean(num_groups, name="loss_by_step")
+            self._dice_by_step = StreamingDiceByStep(
+                num_groups, self.num_classes, **kind
+            )
+        self._is_evaluating = False
+
     def compile(
         self, optimizer="adamw", jit_compile="auto", accumulation_steps=1, **kwargs
     ):
@@ -245,6 +260,11 @@ class DiffusionUNet3D(UNet3D):
             jit_compile = _compiles_by_default()
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         adapt_to_workers(self)
+        # Under a loss scale ours is the inner one.
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        self._observes_norm = isinstance(optimizer, KernelDecayAdamW)
+        if self._observes_norm:
+            optimizer.observe_gradient_norm(self._gradient_norm.update_state)
 
     def get_compile_config(self):
         """What `compile_from_config` needs; None before `compile`."""
@@ -287,6 +307,9 @@ class DiffusionUNet3D(UNet3D):
         self._remember_losses(all_steps, losses["loss"])
         for name, metric in self._loss_means.items():
             metric.update_state(weights * losses[name])
+        if self.diffusion is not None:
+            groups = self._step_groups.group(t_index)
+            self._loss_by_step.update_state(losses["loss"], groups)
         return self._loss_results()
 
     def _gradients_and_losses(self, dropout_seed, part, batch):
@@ -402,13 +425,46 @@ class DiffusionUNet3D(UNet3D):
     def test_step(self, data):
         """Samples segmentations and scores them with Dice."""
         image, mask = self._image_and_mask(data)
-        probabilities = self.sample(image, _evaluation_seeds(image))
+        seed = _evaluation_seeds(image)
+        if self._scores_steps:
+            denoise_fn = self._scoring_denoise_fn(image, mask)
+            probabilities = self._sample(image, seed, denoise_fn)
+        else:
+            probabilities = self.sample(image, seed)
+        self._score(self._dice, mask, probabilities)
+        return self._dice_results()
+
+    @property
+    def _scores_steps(self):
+        """Whether validation visits the steps of training, each once."""
+        if self.sampler is None:
+            return False
+        return self.sampler.diffusion.num_timesteps == self.num_timesteps
+
+    def _scoring_denoise_fn(self, image, mask):
+        """`denoise_fn` that scores what each step predicts.
+
+        Unlike a `trajectory` it keeps none of them: memory stays what sampling takes.
+        """
+        denoise = self.denoise_fn(image)
+
+        def denoise_and_score(x_t, t_index, *condition):
+            model_out = denoise(x_t, t_index, *condition)
+            x_start = self.sampler.predict_x_start(model_out, x_t, t_index)
+            step = self.num_timesteps - 1 - t_index[0]
+            group = self._step_groups.group(step)
+            probabilities = x_start_to_probabilities(x_start)
+            self._score(self._dice_by_step, mask, probabilities, group)
+            return model_out
+
+        return denoise_and_score
+
+    def _score(self, metric, mask, probabilities, *step):
         if self.encoding is MaskEncoding.OVERLAPPING:
-            self._dice.update_state(mask, probabilities > 0.5)
+            metric.update_state(mask, probabilities > 0.5, *step)
         else:
             classes = tf.argmax(mask, axis=-1), tf.argmax(probabilities, axis=-1)
-            self._dice.update_state(*classes)
-        return self._dice_results()
+            metric.update_state(*classes, *step)
 
     def predict_step(self, data):
         """Samples probabilities for images, or for dicts with `image` and `seed`."""
@@ -431,8 +487,11 @@ class DiffusionUNet3D(UNet3D):
         """
         if self.sampler is None:
             return logits_to_probabilities(self._run_network(image), self.encoding)
+        return self._sample(image, seed, self.denoise_fn(image))
+
+    def _sample(self, image, seed, denoise_fn):
         x_0 = self.sampler.sample(
-            self.denoise_fn(image),
+            denoise_fn,
             self.initial_noise(image, seed),
             seed,
             self.strategy.is_self_conditioned,
@@ -498,7 +557,14 @@ class DiffusionUNet3D(UNet3D):
         return network_out_to_model_out(network_out, self.diffusion, self.encoding)
 
     def _loss_results(self):
-        return {name: metric.result() for name, metric in self._loss_means.items()}
+        results = {name: metric.result() for name, metric in self._loss_means.items()}
+        if self._observes_norm:
+            results["gradient_norm"] = self._gradient_norm.result()
+        if self.diffusion is not None:
+            names = self._step_groups.names("loss_t")
+            by_step = tf.unstack(self._loss_by_step.result())
+            results |= dict(zip(names, by_step, strict=True))
+        return results
 
     def _dice_results(self):
         per_class = tf.unstack(self._dice.per_class())
@@ -506,6 +572,10 @@ class DiffusionUNet3D(UNet3D):
         by_name = dict(zip(names, per_class, strict=True))
         if self.encoding is MaskEncoding.EXCLUSIVE:
             del by_name["dice_class_0"]  # The background.
+        if self._scores_steps:
+            names = self._step_groups.names("dice_step_", first=1)
+            by_step = tf.unstack(self._dice_by_step.result())
+            by_name |= dict(zip(names, by_step, strict=True))
         return {"dice": self._dice.result(), **by_name}
 
     def evaluate(self, *args, **kwargs):

@@ -2,8 +2,6 @@
 
 import pathlib
 
-import keras
-
 from tf_diffseg.training.averaged_weights import AveragedWeights
 from tf_diffseg.training.checkpointing import Checkpointing, restore
 from tf_diffseg.training.checkpoints import Place
@@ -12,6 +10,7 @@ from tf_diffseg.training.metrics_log import MetricsLog
 from tf_diffseg.training.multi_worker import distribute, is_chief, named_worker_loss
 from tf_diffseg.training.progress import Progress
 from tf_diffseg.training.stop_on_nan import StopOnNaN
+from tf_diffseg.training.training_board import TrainingBoard
 
 METRICS = "metrics.jsonl"
 
@@ -158,7 +157,7 @@ def training_callbacks(
         logs_dir.mkdir(parents=True, exist_ok=True)
         writers = [
             Progress(batch_size, first_step=place.step),
-            keras.callbacks.TensorBoard(logs_dir, write_graph=False),
+            TrainingBoard(logs_dir, batch_size, place.step),
             MetricsLog(folder / METRICS, place.epoch),
         ]
     stoppers = []

@@ -1,6 +1,7 @@
 """The scores of every epoch, as lines of JSON."""
 
 import json
+import math
 import os
 import pathlib
 
@@ -11,7 +12,8 @@ class MetricsLog(keras.callbacks.Callback):
     """Writes one JSON object an epoch: its number, losses and scores.
 
     Unlike a table this takes epochs without a validation as they are. Each epoch has
-    one line, though a run that was killed does one again.
+    one line, though a run that was killed does one again. Values that are not finite,
+    which JSON does not know, are left out.
 
     Args:
         path: the file, by custom `metrics.jsonl`.
@@ -41,6 +43,7 @@ class MetricsLog(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Appends the line of this epoch."""
         values = {name: float(value) for name, value in (logs or {}).items()}
+        values = {name: v for name, v in values.items() if math.isfinite(v)}
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps({"epoch": epoch + 1, **values}) + "\n")
 

@@ -3,6 +3,7 @@
 import enum
 
 import keras
+import tensorflow as tf
 
 
 class Schedule(enum.Enum):
@@ -25,6 +26,17 @@ class KernelDecayAdamW(keras.optimizers.AdamW):
     before it sums them, by which more devices would train otherwise than one.
     """
 
+    _observe_norm = None
+
+    def observe_gradient_norm(self, observe):
+        """Has a function told the norm of each gradient, before it is clipped.
+
+        Args:
+            observe: function of a float scalar, called on each replica with the norm
+                of the gradient of the whole batch.
+        """
+        self._observe_norm = observe
+
     def build(self, variables):
         """Makes the variables; excludes those that are no kernels."""
         if not self.built:
@@ -39,6 +51,8 @@ class KernelDecayAdamW(keras.optimizers.AdamW):
         grads, variables = zip(
             *super()._all_reduce_sum_gradients(grads_and_vars), strict=True
         )
+        if self._observe_norm is not None:
+            self._observe_norm(tf.linalg.global_norm(grads))
         return list(zip(super()._clip_gradients(grads), variables, strict=True))
 
 

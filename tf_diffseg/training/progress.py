@@ -6,12 +6,14 @@ import time
 
 import keras
 
+from tf_diffseg.training.step_groups import is_of_steps
+
 
 class Progress(keras.callbacks.Callback):
     """Shows epoch, step, losses, rate and the time left of the whole run.
 
-    On a terminal one line is kept up to date; in a log file a line is written
-    every `seconds_between_lines`.
+    Series over time steps are left to other logs. On a terminal one line is kept up to
+    date; in a log file a line is written every `seconds_between_lines`.
 
     Args:
         batch_size: examples per step, over all replicas.
@@ -68,7 +70,11 @@ class Progress(keras.callbacks.Callback):
     def _line(self, step, logs):
         epochs, steps = self.params["epochs"], self.params["steps"]
         parts = [f"epoch {self._epoch + 1}/{epochs}", f"step {step}/{steps}"]
-        parts += [f"{name} {float(value):.4f}" for name, value in (logs or {}).items()]
+        parts += [
+            f"{name} {float(value):.4f}"
+            for name, value in (logs or {}).items()
+            if not is_of_steps(name)
+        ]
         if self._training_seconds:
             rate = (self._steps_done - 1) / self._training_seconds
             left = (epochs - self._epoch) * steps - step

@@ -1,0 +1,58 @@
+"""Dice of several predictions of each volume, as a Keras metric."""
+
+import keras
+import tensorflow as tf
+
+from tf_diffseg.metrics.streaming_dice import StreamingDice
+
+
+@keras.saving.register_keras_serializable(package="tf_diffseg")
+class StreamingDiceByStep(StreamingDice):
+    """`StreamingDice` of each of some steps, such as those of the reverse process.
+
+    Attributes:
+        num_steps: number of steps.
+    """
+
+    def __init__(self, num_steps, num_classes, name="dice_by_step", **kwargs):
+        """Creates the sums.
+
+        Args:
+            num_steps: number of steps.
+            num_classes: as for `StreamingDice`.
+            name: the metric's name.
+            **kwargs: the other arguments of `StreamingDice`.
+        """
+        self.num_steps = num_steps
+        super().__init__(num_classes, name=name, **kwargs)
+
+    def _add_class_weight(self, name):
+        return self.add_weight(
+            shape=(self.num_steps, self.num_classes), initializer="zeros", name=name
+        )
+
+    def update_state(self, ground_truth, predicted, step, sample_weight=None):
+        """Adds a batch of one step.
+
+        Args:
+            ground_truth: as for `StreamingDice`.
+            predicted: the same.
+            step: int scalar in [0, num_steps).
+            sample_weight: as for `StreamingDice`.
+        """
+        is_step = tf.one_hot(step, self.num_steps)[:, tf.newaxis]
+        self._add(
+            [is_step * s for s in self._sums(ground_truth, predicted, sample_weight)]
+        )
+
+    def result(self):
+        """Mean over the foreground classes that some volume had.
+
+        Returns:
+            Tensor [num_steps], 0 before any volume.
+        """
+        return self._mean_over_classes()
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "num_steps": self.num_steps}

@@ -1,0 +1,64 @@
+"""TensorBoard, with what Keras's callback for it leaves out."""
+
+import math
+import time
+
+import keras
+
+
+class TrainingBoard(keras.callbacks.TensorBoard):
+    """Keras's TensorBoard callback, with the examples per second of each epoch.
+
+    Losses (also of each time step), Dice (of each class and reverse step), learning
+    rate and gradient norm are the model's and Keras's. Values that are not finite,
+    such as the loss of a time step that an epoch did not have, are left out.
+
+    Args:
+        log_dir: folder of the logs.
+        batch_size: examples per step, over all replicas.
+        first_step: steps of the first epoch that were done before.
+    """
+
+    def __init__(self, log_dir, batch_size, first_step=0):
+        super().__init__(log_dir, write_graph=False)
+        self.batch_size = batch_size
+        self.first_step = first_step
+        self._is_traced = False
+        self._steps = 0
+        self._seconds = 0.0
+        self._step_began = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts counting anew."""
+        super().on_epoch_begin(epoch, logs)
+        self._steps, self._seconds = 0, 0.0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Starts the clock of a step."""
+        super().on_train_batch_begin(batch, logs)
+        self._step_began = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Stops it."""
+        # Not Keras's own: it looks at every value of every step, to write none.
+        if batch < self.first_step:
+            return  # Done before, and passed over.
+        float((logs or {}).get("loss", 0.0))  # A GPU may still be at work.
+        if self._is_traced:
+            self._steps += 1
+            self._seconds += time.perf_counter() - self._step_began
+        self._is_traced = True  # The first step traces: it says nothing of the rate.
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes the epoch."""
+        self.first_step = 0
+        values = {
+            name: float(value)
+            for name, value in (logs or {}).items()
+            if math.isfinite(float(value))
+        }
+        if self._steps:
+            values["examples_per_second"] = (
+                self._steps * self.batch_size / self._seconds
+            )
+        super().on_epoch_end(epoch, values)
