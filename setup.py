@@ -69,6 +69,9 @@ setup(
         "browser": ["selenium>=4.20"],
         # What metrics are held against; MONAI needs PyTorch, whose CPU build will do.
         "oracle": ["monai>=1.4", "surface-distance>=0.1", "torch>=2.4"],
+        # `experiments.train --tracker`.
+        "mlflow": ["mlflow>=3.0"],
+        "wandb": ["wandb>=0.20"],
         "gpu": ["tensorflow[and-cuda]>=2.20,<3"],
     },
     classifiers=[

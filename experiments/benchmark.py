@@ -1,6 +1,7 @@
 r"""Measures speed on this machine.
 
     python -m experiments.benchmark --suite=train_step [--json=FILE]
+    python -m experiments.benchmark --suite=train_memory [--memory_gib=16]
     python -m experiments.benchmark --suite=inference
     python -m experiments.benchmark --suite=conversion --repeats=3
     python -m experiments.benchmark --suite=input_pipeline [--data_dir=SHARDS]
@@ -20,7 +21,14 @@ from data_tools.manifest import read_manifest
 from data_tools.quiet import load_tensorflow
 from experiments.output_path import output_file
 
-_SUITES = ("train_step", "inference", "conversion", "input_pipeline", "input_memory")
+_SUITES = (
+    "train_step",
+    "train_memory",
+    "inference",
+    "conversion",
+    "input_pipeline",
+    "input_memory",
+)
 _OF_DATA = ("input_pipeline", "input_memory")
 _SUITE = flags.DEFINE_enum("suite", "train_step", _SUITES, "What to measure.")
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to as JSON.")
@@ -29,6 +37,9 @@ _DATA_DIR = flags.DEFINE_string(
     None,
     "Folder that data_tools.convert_nifti wrote, for the suites of the input; random "
     "volumes by default.",
+)
+_MEMORY_GIB = flags.DEFINE_float(
+    "memory_gib", 16.0, "What a process may take in the suite train_memory.", 1.0
 )
 _REPEATS = flags.DEFINE_integer("repeats", 7, "Timed runs of each part.", lower_bound=1)
 
@@ -47,12 +58,15 @@ def main(argv):
         inference,
         input_memory,
         input_pipeline,
+        train_memory,
         train_step,
     )
 
     if _SUITE.value in _OF_DATA:
         suite = {"input_pipeline": input_pipeline, "input_memory": input_memory}
         figures = suite[_SUITE.value].run(_REPEATS.value, _DATA_DIR.value)
+    elif _SUITE.value == "train_memory":
+        figures = train_memory.run(_MEMORY_GIB.value)
     else:
         suite = {
             "train_step": train_step,

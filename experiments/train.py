@@ -24,6 +24,7 @@ from data_tools.quiet import load_tensorflow
 from experiments import config_flags
 from experiments.output_path import output_folder
 from experiments.run_folder import RunFolder
+from experiments.trackers import TRACKERS, check_tracker
 from experiments.training_shards import training_shards
 
 _DATA_DIR = flags.DEFINE_string(
@@ -40,6 +41,15 @@ _DATA_SERVICE = flags.DEFINE_string(
 )
 _NUM_DEVICES = flags.DEFINE_integer(
     "num_devices", None, "How many GPUs of this machine train; all without the flag."
+)
+_TRACKER = flags.DEFINE_enum(
+    "tracker", None, TRACKERS, "Where else to log; its package is an extra."
+)
+_DRY_RUN = flags.DEFINE_bool(
+    "dry_run",
+    False,
+    "Says what the run would cost, takes two steps, checks an export, and ends; leaves "
+    "nothing in --model_dir.",
 )
 flags.mark_flags_as_required(["data_dir", "model_dir"])
 config_flags.define_config_flags()
@@ -59,16 +69,17 @@ def main(argv):
     run_folder = RunFolder(model_dir)
     run_folder.check(config, manifest)
     shard_paths = training_shards(config, manifest, _DATA_DIR.value)
+    check_tracker(_TRACKER.value)
     load_tensorflow()
     from experiments.training_run import WORKER_LOST, train
 
+    means = (_DATA_SERVICE.value, _NUM_DEVICES.value)
+    if _DRY_RUN.value:
+        from experiments.dry_run import dry_run
+
+        return dry_run(config, manifest, shard_paths, *means)
     code = train(
-        config,
-        manifest,
-        shard_paths,
-        run_folder,
-        _DATA_SERVICE.value,
-        _NUM_DEVICES.value,
+        config, manifest, shard_paths, run_folder, *means, tracker=_TRACKER.value
     )
     if code == WORKER_LOST:
         # An orderly end would wait for the worker that is gone.

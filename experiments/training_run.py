@@ -6,6 +6,7 @@ import tensorflow as tf
 from data_tools.errors import InputError
 from experiments.shard_errors import named_shard_errors
 from experiments.targets import targets_of
+from experiments.trackers import tracking
 from experiments.validation_pictures import validation_pictures
 from tf_diffseg.data.epoch_order import steps_per_epoch as count_steps
 from tf_diffseg.data.input_pipeline import training_dataset, validation_dataset
@@ -24,7 +25,13 @@ WORKER_LOST = 76
 
 
 def train(
-    config, manifest, shard_paths, run_folder, data_service=None, num_devices=None
+    config,
+    manifest,
+    shard_paths,
+    run_folder,
+    data_service=None,
+    num_devices=None,
+    tracker=None,
 ):
     """Trains up to `config.epochs`, resuming where the run stopped.
 
@@ -37,6 +44,7 @@ def train(
         data_service: address of a `tf.data` service to load the training cases, or
             None.
         num_devices: how many GPUs train; None for all.
+        tracker: one of `trackers.TRACKERS`, or None.
 
     Returns:
         Exit code: 0; `STOPPED` where SIGTERM came and the run was saved; `WORKER_LOST`
@@ -47,45 +55,33 @@ def train(
             damaged.
     """
     place = run_folder.place()
-    if place.epoch >= config.epochs:
-        print(
-            f"the run in {run_folder.path} has {place.epoch} epoch(s) already, "
-            f"{config.epochs} are asked for; nothing to do"
-        )
+    nothing_left = _nothing_left(config, run_folder, place)
+    if nothing_left:
+        print(f"the run in {run_folder.path} {nothing_left}; nothing to do")
         return 0
-    if has_stopped_early(run_folder.path, config.early_stopping, place):
-        print(
-            f"the run in {run_folder.path} had been stopped early after epoch "
-            f"{place.epoch}; nothing to do"
-        )
-        return 0
-    if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    strategy = _strategy(num_devices)
-    steps_per_epoch = _steps_per_epoch(config, manifest)
-    _check_batch_size(config, strategy.num_replicas_in_sync)
+    strategy, steps_per_epoch = prepare(config, manifest, num_devices)
     model = build_model(config, manifest, steps_per_epoch, strategy)
-    if is_chief(strategy):
+    chief = is_chief(strategy)
+    if chief:
         run_folder.begin(config, manifest)
     _describe(config, manifest, model, steps_per_epoch, strategy)
     if any(place):
         print(f"going on after {place}", flush=True)
     if "validation" not in shard_paths:
         print("the data has no split validation; nothing is validated", flush=True)
+    pictures = chief and _pictures(config, manifest, shard_paths, run_folder)
     try:
-        with named_shard_errors():
-            _fit(
+        with tracking(chief and tracker, run_folder.path, config) as callbacks:
+            fit_to_folder(
                 config,
+                manifest,
                 model,
-                _dataset_maker(config, manifest, shard_paths["train"], data_service),
-                _uids_of(config, manifest, shard_paths["train"]),
-                shard_paths.get("validation"),
+                shard_paths,
                 run_folder,
                 steps_per_epoch,
-                _callbacks(config, manifest, shard_paths, run_folder, strategy),
+                data_service,
+                [*(pictures or []), *callbacks],
             )
-    except FloatingPointError as error:
-        raise InputError(f"--model_dir={run_folder.path}: {error}") from error
     except TrainingStopped as stopped:
         print(f"{stopped}; the same command goes on from there", flush=True)
         return STOPPED
@@ -94,6 +90,36 @@ def train(
         return WORKER_LOST
     print(f"run folder: {run_folder.path}")
     return 0
+
+
+def _nothing_left(config, run_folder, place):
+    """Why a run is complete already, or None."""
+    if place.epoch >= config.epochs:
+        return f"has {place.epoch} epoch(s) already, {config.epochs} are asked for"
+    if has_stopped_early(run_folder.path, config.early_stopping, place):
+        return f"had been stopped early after epoch {place.epoch}"
+    return None
+
+
+def prepare(config, manifest, num_devices=None):
+    """What comes before a model.
+
+    Args:
+        config: `TrainConfig`.
+        manifest: `Manifest` of the data.
+        num_devices: how many GPUs train; None for all.
+
+    Returns:
+        (distribution strategy, steps of an epoch).
+
+    Raises:
+        InputError: the devices are not there, or do not share a batch.
+    """
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    strategy = _strategy(num_devices)
+    _check_batch_size(config, strategy.num_replicas_in_sync)
+    return strategy, _steps_per_epoch(config, manifest)
 
 
 def _strategy(num_devices):
@@ -179,11 +205,9 @@ def _uids_of(config, manifest, shard_paths):
     return uids_of
 
 
-def _callbacks(config, manifest, shard_paths, run_folder, strategy):
-    """What the command adds to the callbacks of every run."""
-    if not config.validation_pictures or not is_chief(strategy):
-        return []
-    if "validation" not in shard_paths:
+def _pictures(config, manifest, shard_paths, run_folder):
+    """The callback that draws validation cases, in a list; none where none is asked."""
+    if not config.validation_pictures or "validation" not in shard_paths:
         return []
     return [
         validation_pictures(
@@ -196,32 +220,53 @@ def _callbacks(config, manifest, shard_paths, run_folder, strategy):
     ]
 
 
-def _fit(
+def fit_to_folder(
     config,
+    manifest,
     model,
-    make_dataset,
-    uids_of,
-    validation_paths,
+    shard_paths,
     run_folder,
     steps_per_epoch,
-    callbacks,
+    data_service=None,
+    callbacks=(),
 ):
-    validation = validation_paths and validation_dataset(validation_paths)
-    fit(
-        model,
-        make_dataset,
-        run_folder.path,
-        config.epochs,
-        steps_per_epoch,
-        config.batch_size,
-        validation,
-        config.validation_frequency,
-        config.keep_checkpoints,
-        config.checkpoint_steps,
-        uids_of,
-        config.early_stopping,
-        callbacks,
-    )
+    """`training.fit` as a config has it.
+
+    Args:
+        config: `TrainConfig`.
+        manifest: `Manifest` of the data.
+        model: of `build_model`.
+        shard_paths: as for `train`.
+        run_folder: `RunFolder` to write to.
+        steps_per_epoch: steps of an epoch.
+        data_service: as for `train`.
+        callbacks: further Keras callbacks.
+
+    Raises:
+        InputError: a shard is damaged, or a loss is not finite.
+        TrainingStopped: as `training.fit`.
+        WorkerLost: likewise.
+    """
+    validation_paths = shard_paths.get("validation")
+    try:
+        with named_shard_errors():
+            fit(
+                model,
+                _dataset_maker(config, manifest, shard_paths["train"], data_service),
+                run_folder.path,
+                config.epochs,
+                steps_per_epoch,
+                config.batch_size,
+                validation_paths and validation_dataset(validation_paths),
+                config.validation_frequency,
+                config.keep_checkpoints,
+                config.checkpoint_steps,
+                _uids_of(config, manifest, shard_paths["train"]),
+                config.early_stopping,
+                callbacks,
+            )
+    except FloatingPointError as error:
+        raise InputError(f"--model_dir={run_folder.path}: {error}") from error
 
 
 def build_model(config, manifest, steps_per_epoch, strategy):

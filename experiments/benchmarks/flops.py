@@ -1,9 +1,9 @@
-"""Floating point operations of a network, counted in its graph."""
+"""Floating point operations of a network or a training step, counted in its graph."""
 
 import math
 
 
-def forward_flops(graph):
+def graph_flops(graph):
     """Operations of the convolutions and matrix products of a graph.
 
     A multiplication and an addition count as two. Everything else (norms,
@@ -25,9 +25,14 @@ def _operation_flops(operation):
         voxels = operation.outputs[0].shape[:-1].num_elements()
         return 2 * voxels * operation.inputs[1].shape.num_elements()
     if operation.type == "Conv3DBackpropInputV2":
-        # A transposed convolution: each input voxel is spread with the kernel.
+        # A transposed convolution, or the gradient of one that is not: each input
+        # voxel is spread with the kernel.
         voxels = operation.inputs[2].shape[:-1].num_elements()
         return 2 * voxels * operation.inputs[1].shape.num_elements()
+    if operation.type == "Conv3DBackpropFilterV2":
+        # The gradient of a kernel (x, y, z, in, out): each output voxel adds to all.
+        voxels = operation.inputs[2].shape[:-1].num_elements()
+        return 2 * voxels * operation.outputs[0].shape.num_elements()
     if operation.type in ("MatMul", "BatchMatMulV2"):
         transposed = operation.get_attr(
             "transpose_a" if operation.type == "MatMul" else "adj_x"

@@ -41,5 +41,5 @@ def test_a_broken_tf_config_is_named(monkeypatch, text):
 def test_the_number_of_devices_does_not_go_with_workers(monkeypatch):
     cluster = '{"cluster": {"worker": ["localhost:1", "localhost:2"]}}'
     monkeypatch.setenv("TF_CONFIG", cluster)
-    with pytest.raises(ValueError, match="num_devices=2 does not go with the workers"):
+    with pytest.raises(ValueError, match="num_devices=2 does not go with several"):
         training_strategy(2)

@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-_KILLS = int(os.environ.get("TF_DIFFSEG_KILLS", "3"))
+_KILLS = int(os.environ.get("TF_DIFFSEG_KILLS", "2"))
 _SCRIPT = """
 import sys
 import keras, numpy as np, tensorflow as tf

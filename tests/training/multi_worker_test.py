@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import socket
 import subprocess
 import sys
@@ -65,16 +66,44 @@ np.savez(result, *map(np.asarray, [*model.weights, *model.optimizer.variables]))
 """
 
 
-def _start(folder, result, task=None, ports=(), dies_at=-1):
+def _slurm(task, first_port):
+    """What srun gives the tasks of a job whose ports these are."""
+    return {
+        "SLURM_JOB_ID": str((first_port - 10000) // 8),
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_STEP_TASKS_PER_NODE": "2",
+        "SLURM_PROCID": str(task),
+        "SLURMD_NODENAME": "localhost",
+        "SLURM_LOCALID": str(task),
+    }
+
+
+def _free_ports(by_slurm):
+    """Two ports that nothing listens on; SLURM's jobs have eight in a row each."""
+    while True:
+        first = 10000 + 8 * random.randrange(2500) if by_slurm else 0
+        with socket.socket() as one, socket.socket() as other:
+            try:
+                one.bind(("localhost", first))
+                other.bind(("localhost", first and first + 1))
+            except OSError:
+                continue
+            return [one.getsockname()[1], other.getsockname()[1]]
+
+
+def _start(folder, result, task=None, ports=(), dies_at=-1, by_slurm=False):
     root = str(pathlib.Path(__file__).resolve().parents[2])
     paths = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "2"}
     environment.pop("TF_CONFIG", None)
-    if task is not None:
+    environment |= _slurm(task, ports[0]) if by_slurm else {}
+    if task is not None and not by_slurm:
         cluster = {"worker": [f"localhost:{port}" for port in ports]}
         environment["TF_CONFIG"] = json.dumps(
             {"cluster": cluster, "task": {"type": "worker", "index": task}}
         )
+    if task is not None:
         environment["CUDA_VISIBLE_DEVICES"] = ""
     return subprocess.Popen(
         [sys.executable, "-c", _SCRIPT, str(folder), str(result), str(dies_at)],
@@ -85,15 +114,12 @@ def _start(folder, result, task=None, ports=(), dies_at=-1):
     )
 
 
-def _run_two(folder, results, deaths=(-1, -1)):
+def _run_two(folder, results, deaths=(-1, -1), by_slurm=False):
     """Runs two workers; returns their exit codes and what they printed."""
-    ports = []
-    for _ in range(2):
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            ports.append(free.getsockname()[1])
+    ports = _free_ports(by_slurm)
     processes = [
-        _start(folder, results[task], task, ports, deaths[task]) for task in (0, 1)
+        _start(folder, results[task], task, ports, deaths[task], by_slurm)
+        for task in (0, 1)
     ]
     try:
         outputs = [process.communicate(timeout=500)[0] for process in processes]
@@ -130,13 +156,16 @@ def test_two_workers_train_as_one_device_and_one_that_dies_ends_the_other(tmp_pa
     for expected, found in zip(*lines, strict=True):
         assert found == pytest.approx(expected, rel=1e-4)
 
-    # The second worker is killed in the second epoch, and both are started again.
+    # The second worker is killed in the second epoch, and both are started again, as
+    # by SLURM, which both find one another by as well.
     codes, outputs = _run_two(tmp_path / "killed", results, (-1, 7))
     assert codes == [76, -9], outputs
     assert "worker 0 stops: another worker ended or cannot be reached" in outputs[0]
     again = [tmp_path / "first_again.npz", tmp_path / "second_again.npz"]
-    codes, outputs = _run_two(tmp_path / "killed", again)
+    codes, outputs = _run_two(tmp_path / "killed", again, by_slurm=True)
     assert codes == [0, 0], outputs
+    for task, output in enumerate(outputs):
+        assert f"SLURM: worker {task} of 2, localhost:" in output
     undisturbed = _arrays(results[0])  # Of the two that nothing happened to.
     for found, expected in zip(_arrays(again[0]), undisturbed, strict=True):
         np.testing.assert_array_equal(found, expected)

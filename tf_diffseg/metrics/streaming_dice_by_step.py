@@ -31,14 +31,14 @@ class StreamingDiceByStep(StreamingDice):
             shape=(self.num_steps, self.num_classes), initializer="zeros", name=name
         )
 
-    def update_state(self, ground_truth, predicted, step, sample_weight=None):
+    def update_state(self, ground_truth, predicted, sample_weight=None, step=0):
         """Adds a batch of one step.
 
         Args:
             ground_truth: as for `StreamingDice`.
             predicted: the same.
+            sample_weight: the same.
             step: int scalar in [0, num_steps).
-            sample_weight: as for `StreamingDice`.
         """
         is_step = tf.one_hot(step, self.num_steps)[:, tf.newaxis]
         self._add(

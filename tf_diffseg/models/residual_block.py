@@ -83,10 +83,11 @@ class ResidualBlock3D(keras.layers.Layer):
         Returns:
             Features.
         """
-        given = (inputs,) if time_embedding is None else (inputs, time_embedding)
         if self.remat and training:
+            # TensorFlow's takes tensors alone, no None.
+            given = [inputs] if time_embedding is None else [inputs, time_embedding]
             return keras.remat(self._repeatable())(*given)
-        return self._transform(*given, training=training)
+        return self._transform(inputs, time_embedding, training)
 
     def _repeatable(self):
         """`_transform` in training, which drops the same features each time."""
@@ -96,9 +97,9 @@ class ResidualBlock3D(keras.layers.Layer):
         state = self.drop.seed_generator.state
         seed = self.drop.seed_generator.next()
 
-        def transform(*given):
+        def transform(inputs, time_embedding=None):
             with keras.StatelessScope([(state, seed)]):
-                return self._transform(*given, training=True)
+                return self._transform(inputs, time_embedding, training=True)
 
         return transform
 

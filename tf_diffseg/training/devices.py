@@ -5,6 +5,8 @@ import os
 
 import tensorflow as tf
 
+from tf_diffseg.training.slurm import slurm_tf_config
+
 
 def mirrored_strategy(devices=None):
     """A `MirroredStrategy` over all GPUs, or over the CPU where there is none.
@@ -27,24 +29,28 @@ def training_strategy(num_devices=None, report=print):
     """The strategy for what this process was given to train on.
 
     Several machines where the environment variable TF_CONFIG names several workers,
-    see `tf.distribute.cluster_resolver.TFConfigClusterResolver`; otherwise the GPUs of
-    this one, or its CPU.
+    see `tf.distribute.cluster_resolver.TFConfigClusterResolver`, or where SLURM's
+    `srun` started several tasks, for which TF_CONFIG is then set; otherwise the GPUs
+    of this one, or its CPU.
 
     Args:
         num_devices: how many GPUs of this machine; None for all.
-        report: function that is told, in one line, that there is no GPU.
+        report: function that is told, in one line, that there is no GPU, or which of
+            SLURM's tasks this is.
 
     Returns:
         The strategy.
 
     Raises:
-        ValueError: there are not as many GPUs, or the number is given along with
-            TF_CONFIG.
+        ValueError: there are not as many GPUs, the number is given along with
+            several workers, or the variables are not what they should be.
     """
+    if not os.environ.get("TF_CONFIG"):
+        _follow_slurm(report)
     if _num_workers() > 1:
         if num_devices is not None:
             raise ValueError(
-                f"num_devices={num_devices} does not go with the workers of TF_CONFIG, "
+                f"num_devices={num_devices} does not go with several workers, "
                 "which train on all GPUs that they see; see CUDA_VISIBLE_DEVICES"
             )
         return tf.distribute.MultiWorkerMirroredStrategy()
@@ -60,6 +66,14 @@ def training_strategy(num_devices=None, report=print):
             f"machine has {found}"
         )
     return mirrored_strategy(devices[:num_devices])
+
+
+def _follow_slurm(report):
+    config = slurm_tf_config()
+    if config is not None:
+        os.environ["TF_CONFIG"] = json.dumps(config)
+        index, workers = config["task"]["index"], config["cluster"]["worker"]
+        report(f"SLURM: worker {index} of {len(workers)}, {workers[index]}")
 
 
 def _num_workers():

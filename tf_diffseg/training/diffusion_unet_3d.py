@@ -454,17 +454,17 @@ class DiffusionUNet3D(UNet3D):
             step = self.num_timesteps - 1 - t_index[0]
             group = self._step_groups.group(step)
             probabilities = x_start_to_probabilities(x_start)
-            self._score(self._dice_by_step, mask, probabilities, group)
+            self._score(self._dice_by_step, mask, probabilities, step=group)
             return model_out
 
         return denoise_and_score
 
-    def _score(self, metric, mask, probabilities, *step):
+    def _score(self, metric, mask, probabilities, **step):
         if self.encoding is MaskEncoding.OVERLAPPING:
-            metric.update_state(mask, probabilities > 0.5, *step)
+            metric.update_state(mask, probabilities > 0.5, **step)
         else:
             classes = tf.argmax(mask, axis=-1), tf.argmax(probabilities, axis=-1)
-            metric.update_state(*classes, *step)
+            metric.update_state(*classes, **step)
 
     def predict_step(self, data):
         """Samples probabilities for images, or for dicts with `image` and `seed`."""

@@ -1,0 +1,60 @@
+"""Memory of a graph's tensors, estimated from their shapes."""
+
+# Their output is their input, or needs no memory of its own.
+_ALIASES = (
+    "ExpandDims",
+    "Identity",
+    "IdentityN",
+    "PreventGradient",
+    "ReadVariableOp",
+    "Reshape",
+    "Squeeze",
+    "StopGradient",
+)
+
+
+def peak_bytes(graph):
+    """Most memory that tensors take at once, where operations run in their order.
+
+    Each tensor is held from the operation that gives it to the last that takes it;
+    weights are not counted. TensorFlow runs independent operations at the same time
+    and uses some memory again, so this is an estimate.
+
+    Args:
+        graph: a `tf.Graph` of known shapes; tensors of unknown ones do not count.
+
+    Returns:
+        Number of bytes.
+    """
+    operations = graph.get_operations()
+    last_use, buffer_of = {}, {}
+    for index, operation in enumerate(operations):
+        for tensor in operation.inputs:
+            last_use[_buffer(tensor, buffer_of)] = index
+        for number, tensor in enumerate(operation.outputs):
+            if operation.type in _ALIASES and len(operation.inputs) > number:
+                buffer_of[tensor.ref()] = _buffer(operation.inputs[number], buffer_of)
+    freed_at = [[] for _ in operations]
+    for buffer, index in last_use.items():
+        freed_at[index].append(buffer)
+    held = most = 0
+    for index, operation in enumerate(operations):
+        for tensor in operation.outputs:
+            if tensor.ref() in last_use and tensor.ref() not in buffer_of:
+                held += _size(tensor)
+        most = max(most, held)
+        held -= sum(_size(buffer.deref()) for buffer in freed_at[index])
+    return most
+
+
+def _buffer(tensor, buffer_of):
+    return buffer_of.get(tensor.ref(), tensor.ref())
+
+
+def _size(tensor):
+    is_data = tensor.dtype.is_floating or tensor.dtype.is_integer
+    if not (is_data and tensor.shape.is_fully_defined()):
+        return 0
+    if tensor.op.type in ("ReadVariableOp", "Const"):
+        return 0
+    return tensor.shape.num_elements() * tensor.dtype.size

@@ -1,0 +1,133 @@
+"""The largest cube that trains in some memory, with and without `--remat`.
+
+    python -m experiments.benchmark --suite=train_memory --memory_gib=16
+
+Each volume is two recycling steps of the default network in a process of its own, whose
+resident memory is watched; one that grows beyond the limit is ended.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+from data_tools.errors import InputError
+
+# What the default network scales by: other sizes are padded to one of these.
+SIDE_STEP = 8
+_FIRST_SIDE = 96
+_MIB = 2**20
+
+
+def run(memory_gib):
+    """Finds the largest side of both.
+
+    Args:
+        memory_gib: limit of the process, in GiB.
+
+    Returns:
+        Dict of figures.
+
+    Raises:
+        InputError: the machine does not have that much memory free.
+    """
+    free_gib = _available_mib() / 1024
+    if free_gib < memory_gib:
+        raise InputError(
+            f"--memory_gib={memory_gib:g}: this machine has {free_gib:.1f} GiB free"
+        )
+    figures = {"memory_gib": memory_gib}
+    for name, remat in (("", False), ("remat_", True)):
+        side, peak_mib = largest_side(
+            lambda side, remat=remat: step_peak_mib(
+                (side, side, side), remat, memory_gib * 1024
+            )
+        )
+        figures |= {
+            f"{name}largest_cube": "x".join([str(side)] * 3),
+            f"{name}peak_memory_mib": peak_mib,
+        }
+    return figures
+
+
+def largest_side(peak_of):
+    """Largest multiple of `SIDE_STEP` that fits, by doubling and halving.
+
+    Args:
+        peak_of: function from a side to a peak in MiB, or to None where it does not
+            fit.
+
+    Returns:
+        (side, its peak); (0, 0.0) where not even the smallest fits.
+    """
+    fits, fails, peak = 0, None, 0.0
+    side = _FIRST_SIDE
+    while fails is None or fails - fits > SIDE_STEP:
+        found = peak_of(side)
+        if found is None:
+            fails = side
+        else:
+            fits, peak = side, found
+        if fails is None:
+            # Twice the voxels.
+            side = fits + SIDE_STEP * max(1, round(0.26 * fits / SIDE_STEP))
+        else:
+            side = fits + SIDE_STEP * max(1, (fails - fits) // (2 * SIDE_STEP))
+    return fits, peak
+
+
+def step_peak_mib(shape, remat, limit_mib=None):
+    """Peak resident memory of a process that takes two steps.
+
+    Args:
+        shape: (x, y, z) of the volume.
+        remat: whether features are computed again for the gradient.
+        limit_mib: where the process is ended; None for nowhere.
+
+    Returns:
+        MiB, or None where it was ended.
+    """
+    module = "experiments.benchmarks.step_process"
+    command = [sys.executable, "-m", module, ",".join(map(str, shape))]
+    process = subprocess.Popen(
+        [*command, "remat" if remat else "keep"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    if limit_mib is not None and not _stays_below(process, limit_mib):
+        process.kill()
+        process.communicate()
+        return None
+    output, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{module} ended with exit code {process.returncode}")
+    peak_mib = json.loads(output.splitlines()[-1])["peak_mb"]
+    return peak_mib if limit_mib is None or peak_mib <= limit_mib else None
+
+
+def _stays_below(process, limit_mib):
+    """Waits for the end of a process, or for its memory to exceed the limit."""
+    while process.poll() is None:
+        try:
+            status = pathlib.Path(f"/proc/{process.pid}/statm").read_text()
+        except FileNotFoundError:
+            break
+        if int(status.split()[1]) * _page_size() > limit_mib * _MIB:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _page_size():
+    import resource
+
+    return resource.getpagesize()
+
+
+def _available_mib():
+    for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) / 1024
+    raise InputError("this machine does not say how much memory is free")

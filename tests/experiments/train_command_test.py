@@ -1,0 +1,221 @@
+"""What the flags of experiments.train do, and what its exit codes are."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+
+import keras
+import nibabel as nib
+import numpy as np
+import pytest
+
+from data_tools.errors import InputError
+from data_tools.manifest import read_manifest
+from experiments.run_folder import RunFolder
+from experiments.train_config import TrainConfig
+from experiments.training_run import build_model, prepare, train
+from experiments.training_shards import training_shards
+from tests.data_tools.in_process import convert_here
+from tf_diffseg.training.checkpoints import load_trained_model
+
+ROOT = pathlib.Path(__file__).parents[2]
+CONFIG = TrainConfig(
+    patch_shape=(8, 8, 8),
+    num_channels=(4,),
+    num_heads=0,
+    epochs=1,
+    batch_size=2,
+    warmup_steps=0,
+    learning_rate=0.01,
+    validation_frequency=1,
+    jit="off",
+)
+_FLAGS = [
+    "--patch_shape=8,8,8",
+    "--num_channels=4",
+    "--num_heads=0",
+    "--validation_frequency=1",
+    "--validation_pictures=0",
+    "--config=demo",
+]
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Eight small cubes: four or so to train on, the others to validate."""
+    root = tmp_path_factory.mktemp("data") / "Dataset001_Cube"
+    for name in ("imagesTr", "labelsTr"):
+        (root / name).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    label = (np.abs(np.indices((8, 8, 8)) - 3.5).max(axis=0) < 2).astype(np.uint8)
+    for index in range(8):
+        image = (label + rng.normal(scale=0.1, size=label.shape)).astype(np.float32)
+        path = root / "imagesTr" / f"case{index}_0000.nii.gz"
+        nib.save(nib.Nifti1Image(image, np.eye(4)), path)
+        path = root / "labelsTr" / f"case{index}.nii.gz"
+        nib.save(nib.Nifti1Image(label, np.eye(4)), path)
+    fields = {
+        "channel_names": {"0": "T1"},
+        "labels": {"background": 0, "cube": 1},
+        "numTraining": 8,
+        "file_ending": ".nii.gz",
+    }
+    (root / "dataset.json").write_text(json.dumps(fields))
+    convert_here(root, root.parent / "shards", {"train": 0.5, "validation": 0.5})
+    return root.parent / "shards"
+
+
+def _train(shards, folder, **changes):
+    """Trains as the command does; returns the model of the last checkpoint."""
+    config = dataclasses.replace(CONFIG, **changes)
+    manifest = read_manifest(shards)
+    paths = training_shards(config, manifest, shards)
+    assert train(config, manifest, paths, RunFolder(folder)) == 0
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+    assert np.isfinite([line["loss"] for line in lines]).all()
+    assert 0.0 <= lines[-1]["val_dice"] <= 1.0
+    (path,) = (folder / "checkpoints").glob("epoch-00001.keras")
+    return load_trained_model(path)
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_precision_is_that_of_the_network_and_scales_the_loss(
+    shards, tmp_path, precision
+):
+    model = _train(shards, tmp_path, precision=precision)
+    assert model.dtype_policy.name == precision
+    assert model.get_layer("stem").compute_dtype == precision.removeprefix("mixed_")
+    assert model.get_layer("head").compute_dtype == "float32"
+    is_scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert is_scaled == (precision == "mixed_float16")
+
+
+@pytest.mark.parametrize("schedule, expected", [("cosine", 0.0), ("constant", 0.01)])
+def test_schedule_is_where_the_learning_rate_ends(shards, tmp_path, schedule, expected):
+    model = _train(shards, tmp_path, schedule=schedule)
+    rate = float(np.asarray(model.optimizer.learning_rate))
+    assert rate == pytest.approx(expected, abs=1e-8)
+
+
+def test_jit_compiles_the_step_to_the_same_loss(shards, tmp_path):
+    manifest = read_manifest(shards)
+    strategy, steps = prepare(CONFIG, manifest)
+    for jit, expected in {"on": True, "off": False}.items():
+        config = dataclasses.replace(CONFIG, jit=jit)
+        model = build_model(config, manifest, steps, strategy)
+        assert model.jit_compile is expected
+        _train(shards, tmp_path / jit, jit=jit)
+    loss = [
+        json.loads((tmp_path / jit / "metrics.jsonl").read_text())["loss"]
+        for jit in ("on", "off")
+    ]
+    assert loss[0] == pytest.approx(loss[1], rel=1e-3)
+
+
+def test_early_stopping_without_a_validation_is_refused(shards):
+    manifest = read_manifest(shards)
+    alone = dataclasses.replace(manifest, splits={"train": manifest.splits["train"]})
+    config = dataclasses.replace(CONFIG, early_stopping=2)
+    with pytest.raises(InputError, match="--early_stopping=2 needs a split validation"):
+        training_shards(config, alone, shards)
+
+
+def _start(shards, folder, *flags, **environment):
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "experiments.train", *_FLAGS, *flags),
+            f"--data_dir={shards}",
+            f"--model_dir={folder}",
+        ],
+        env=os.environ | {"PYTHONPATH": paths} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _read_until(process, text):
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"{text!r} was not printed")
+
+
+def test_sigterm_is_75_and_the_same_command_goes_on(shards, tmp_path):
+    process = _start(shards, tmp_path / "run", "--epochs=1000000")
+    _read_until(process, "epoch 2/")
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate()[0]
+    assert process.returncode == 75, output
+    assert "terminated; saved after epoch" in output
+    assert "the same command goes on from there" in output
+    process = _start(shards, tmp_path / "run", "--epochs=1")
+    assert "nothing to do" in process.communicate()[0]
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_lost_is_76(shards, tmp_path):
+    ports = []
+    for _ in range(2):
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            ports.append(free.getsockname()[1])
+    cluster = {"worker": [f"localhost:{port}" for port in ports]}
+    processes = [
+        _start(
+            shards,
+            tmp_path / "run",
+            "--epochs=1000000",
+            TF_CONFIG=json.dumps(
+                {"cluster": cluster, "task": {"type": "worker", "index": index}}
+            ),
+            CUDA_VISIBLE_DEVICES="",
+        )
+        for index in range(2)
+    ]
+    try:
+        _read_until(processes[0], "epoch 2/")
+        processes[1].kill()
+        output = processes[0].communicate(timeout=300)[0]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    assert processes[0].returncode == 76, output
+    assert "worker 0 stops: another worker ended" in output
+    assert "started again, all go on from the last checkpoint" in output
+
+
+def test_more_devices_than_there_are_are_refused(shards, tmp_path):
+    process = _start(shards, tmp_path / "run", "--num_devices=99")
+    output = process.communicate()[0]
+    assert process.returncode == 1
+    assert "--num_devices must be from 1 to" in output.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_says_what_a_run_costs_and_leaves_nothing(shards, tmp_path):
+    process = _start(
+        shards, tmp_path / "run", "--dry_run", "--epochs=7", "--accumulation_steps=2"
+    )
+    output = process.communicate()[0]
+    assert process.returncode == 0, output
+    lines = dict(
+        line.split("   ", maxsplit=1) for line in output.splitlines() if "   " in line
+    )
+    said = {name: value.strip() for name, value in lines.items()}
+    assert int(said["parameters"].replace(",", "")) > 1000
+    assert said["activation memory"].endswith("GiB on each device, estimated")
+    assert float(said["FLOPs per step"].split()[0]) > 0.0
+    assert said["steps"].startswith("7 epoch(s) of ")
+    assert "of the second step" in said["estimated time"]
+    assert said["export"] == "segments a volume of 8x8x8"
+    assert "step 2/2" in output and "epoch 1/1" in output
+    assert list(tmp_path.iterdir()) == []
