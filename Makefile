@@ -16,7 +16,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test lint format build-files clean distclean help
+.PHONY: demo test lint format build-files hub-model clean distclean help
 
 demo: $(RUN_INSTALLED)  ## Train, evaluate and draw a small model, into demo/
 	$(PY) -m experiments.demo --output_dir=demo
@@ -35,6 +35,19 @@ format: $(DEV_INSTALLED)  ## Put the code in the project's format
 
 build-files:  ## Write the Bazel BUILD files from the imports
 	$(PYTHON) -m tests.architecture.build_files --write
+
+# The model that comes with the package: a run, its evaluation, and a scan to verify.
+HUB_MODEL := experiments/models/hippocampus
+hub-model: $(RUN_INSTALLED)  ## Ship RUN, scored in RESULTS, as the model hippocampus; SCANS verify it
+	@test -n "$(RUN)" && test -n "$(RESULTS)" && test -n "$(SCANS)" || \
+	  { echo "usage: make hub-model RUN=... RESULTS=... SCANS='.../imagesTs/*.nii.gz'" >&2; exit 1; }
+	rm -rf $(HUB_MODEL)/[0-9]*
+	$(PY) -m experiments.export --model_dir=$(RUN) --export_dir=$(HUB_MODEL) \
+	  --results_dir=$(RESULTS) --weights=float16 --noserver_files \
+	  --verify='$(SCANS)' --attribution="Trained on Task04 Hippocampus of the \
+	Medical Segmentation Decathlon (Antonelli et al. 2022, arXiv 2106.05735), images \
+	and labels by Vanderbilt University Medical Center, CC BY-SA 4.0"
+	@du -sh $(HUB_MODEL)
 
 clean:  ## Remove the demo's output, caches and build products
 	rm -rf demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

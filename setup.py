@@ -37,7 +37,7 @@ setup(
             "experiments.*",
         ]
     ),
-    package_data={"experiments": ["report_page/*"]},
+    package_data={"experiments": ["report_page/*", "models/**/*"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
         "absl-py>=2.0",
@@ -57,6 +57,8 @@ setup(
             "jax>=0.4.30",
             "pytest>=8.0",
             "pytest-xdist>=3.5",
+            # The clients against a server, and the requests of the loader's tests.
+            "tensorflow-serving-api>=2.20,<3",
             # Opens the converted data set.
             "tensorflow-datasets>=4.9.8",
         ],
@@ -69,9 +71,14 @@ setup(
         "browser": ["selenium>=4.20"],
         # What metrics are held against; MONAI needs PyTorch, whose CPU build will do.
         "oracle": ["monai>=1.4", "surface-distance>=0.1", "torch>=2.4"],
+<<<<<<< HEAD
         # `experiments.train --tracker`.
         "mlflow": ["mlflow>=3.0"],
         "wandb": ["wandb>=0.20"],
+=======
+        # Clients of TF Serving, and warm-up requests in an export.
+        "serving": ["requests>=2.31", "tensorflow-serving-api>=2.20,<3"],
+>>>>>>> d567004 (Serve NIfTI bytes; refuse bad requests in the graph; clients, warm-up, model card)
         "gpu": ["tensorflow[and-cuda]>=2.20,<3"],
     },
     classifiers=[

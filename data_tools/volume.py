@@ -9,19 +9,16 @@ import pathlib
 import numpy as np
 
 from data_tools.errors import InputError
+from tf_diffseg.preprocessing.limits import (
+    LARGEST_SPACING_MM,
+    SMALLEST_SPACING_MM,
+    SMALLEST_UNIT_VOLUME,
+)
 
 # Two volumes are on one grid if no corner is off by more, in voxels.
 _GRID_TOLERANCE = 0.1
 # Less is not even told: headers hold float32 numbers of hundreds of millimetres.
 _ROUNDING_ERROR = 1e-3
-
-# Voxels of a microscope and of nothing that is a scan of a body. Other sizes come
-# from damaged headers, and a grid of 1 mm over them would fill any memory.
-_SMALLEST_SPACING_MM, _LARGEST_SPACING_MM = 1e-5, 1e3
-
-# Volume of the parallelepiped of the voxel axes as unit vectors: 1 where they are at
-# right angles, 0.5 at a gantry tilt of 60 degrees, which no scanner has.
-_SMALLEST_UNIT_VOLUME = 1e-2
 
 # Where Linux tells how much memory this process may have, version 2 and 1.
 _MEMORY_LIMITS = (
@@ -70,10 +67,10 @@ def check_shape(path, shape):
 def check_spacing(path, spacing_mm):
     """Raises InputError unless a header's voxel sizes (3,) can be lengths."""
     values = [float(value) for value in spacing_mm]
-    if not all(_SMALLEST_SPACING_MM <= v <= _LARGEST_SPACING_MM for v in values):
+    if not all(SMALLEST_SPACING_MM <= v <= LARGEST_SPACING_MM for v in values):
         raise InputError(
             f"{path} has the spacing {' x '.join(f'{v:g}' for v in values)} mm, "
-            f"expected {_SMALLEST_SPACING_MM:g} to {_LARGEST_SPACING_MM:g} mm"
+            f"expected {SMALLEST_SPACING_MM:g} to {LARGEST_SPACING_MM:g} mm"
         )
 
 
@@ -84,7 +81,7 @@ def check_affine(path, affine):
     axes = affine[:3, :3].astype(np.float64)
     spacing_mm = np.linalg.norm(axes, axis=0)
     check_spacing(path, spacing_mm)
-    if abs(np.linalg.det(axes / spacing_mm)) < _SMALLEST_UNIT_VOLUME:
+    if abs(np.linalg.det(axes / spacing_mm)) < SMALLEST_UNIT_VOLUME:
         raise InputError(
             f"{path} has a singular affine: its voxel axes "
             f"{np.round(axes.T, 3).tolist()} lie in one plane"

@@ -3,6 +3,7 @@ r"""Measures speed on this machine.
     python -m experiments.benchmark --suite=train_step [--json=FILE]
     python -m experiments.benchmark --suite=train_memory [--memory_gib=16]
     python -m experiments.benchmark --suite=inference
+    python -m experiments.benchmark --suite=serving
     python -m experiments.benchmark --suite=conversion --repeats=3
     python -m experiments.benchmark --suite=input_pipeline [--data_dir=SHARDS]
     python -m experiments.benchmark --suite=input_memory [--data_dir=SHARDS]
@@ -23,8 +24,13 @@ from experiments.output_path import output_file
 
 _SUITES = (
     "train_step",
+<<<<<<< HEAD
     "train_memory",
     "inference",
+=======
+    "inference",
+    "serving",
+>>>>>>> d567004 (Serve NIfTI bytes; refuse bad requests in the graph; clients, warm-up, model card)
     "conversion",
     "input_pipeline",
     "input_memory",
@@ -58,7 +64,11 @@ def main(argv):
         inference,
         input_memory,
         input_pipeline,
+<<<<<<< HEAD
         train_memory,
+=======
+        serving,
+>>>>>>> d567004 (Serve NIfTI bytes; refuse bad requests in the graph; clients, warm-up, model card)
         train_step,
     )
 
@@ -71,6 +81,7 @@ def main(argv):
         suite = {
             "train_step": train_step,
             "inference": inference,
+            "serving": serving,
             "conversion": conversion,
         }
         figures = suite[_SUITE.value].run(_REPEATS.value)

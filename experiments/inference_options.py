@@ -112,8 +112,12 @@ class InferenceOptions:
         ]
 
 
-def define_flags():
-    """Defines a flag for every option, and --ensemble_with."""
+def define_flags(names=None):
+    """Defines a flag for every option, and --ensemble_with.
+
+    Args:
+        names: of some options, to define flags for these alone.
+    """
     define: dict[type, typing.Callable] = {
         str: flags.DEFINE_string,
         int: flags.DEFINE_integer,
@@ -121,22 +125,27 @@ def define_flags():
         bool: flags.DEFINE_boolean,
     }
     for field in dataclasses.fields(InferenceOptions):
+        if names is not None and field.name not in names:
+            continue
         help_text, choices = field.metadata["help"], field.metadata["choices"]
         default: typing.Any = field.default
         if choices:
             flags.DEFINE_enum(field.name, default, choices, help_text)
         else:
             define[field.metadata["kind"]](field.name, default, help_text)
-    flags.DEFINE_list(
-        "ensemble_with",
-        [],
-        "Further run folders or checkpoint files: the mean over all models is taken.",
-    )
+    if names is None:
+        flags.DEFINE_list(
+            "ensemble_with",
+            [],
+            "Further run folders or checkpoint files: the mean over all models is "
+            "taken.",
+        )
 
 
 def options_from_flags():
     """The `InferenceOptions` that the flags say; raises InputError as they do."""
-    names = [field.name for field in dataclasses.fields(InferenceOptions)]
+    fields = dataclasses.fields(InferenceOptions)
+    names = [field.name for field in fields if field.name in flags.FLAGS]
     try:
         return InferenceOptions(**{name: flags.FLAGS[name].value for name in names})
     except InputError as error:

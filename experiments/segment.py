@@ -29,7 +29,10 @@ from experiments.scans import crop_note, find_scans, is_several, output_path
 _ENDINGS = (".nii", ".nii.gz")
 
 _MODEL = flags.DEFINE_string(
-    "model", None, "Folder of an exported version, EXPORT/1, or of a training run."
+    "model",
+    None,
+    "Folder of an exported version, EXPORT/1, or of a training run, or the name of a "
+    "model that comes with tf_diffseg, as hippocampus.",
 )
 _INPUT = flags.DEFINE_string(
     "input", None, "Scan, the files of its channels, folder of scans, or pattern."

@@ -17,6 +17,7 @@ import numpy as np
 
 from data_tools.errors import InputError
 from experiments.inference_options import InferenceOptions
+from experiments.model_hub import find_model, model_names
 from experiments.trained_models import TrainedModels, is_run
 
 # What an export cannot be told any more: it is in its graph.
@@ -162,8 +163,8 @@ def load_segmenter(path, ensemble_with=(), **options):
     """Loads a model to segment with.
 
     Args:
-        path: a run folder, a checkpoint in one, or the folder of an exported
-            version.
+        path: a run folder, a checkpoint in one, the folder of an exported version,
+            or the name of a model that comes with it, as "hippocampus".
         ensemble_with: further runs or checkpoints, whose mean is taken.
         **options: the fields of `InferenceOptions`, as num_samples.
 
@@ -175,9 +176,9 @@ def load_segmenter(path, ensemble_with=(), **options):
             out of range or does not apply to it.
     """
     chosen = InferenceOptions(**options)
+    path = find_model(path)
     if is_run(path):
-        trained = TrainedModels([path, *ensemble_with], chosen)
-        return VolumeSegmenter(_Run(trained), chosen)
+        return segmenter_of(TrainedModels([path, *ensemble_with], chosen))
     if ensemble_with:
         raise InputError(
             f"--ensemble_with does not apply: --model={path} is not a run folder"
@@ -185,12 +186,20 @@ def load_segmenter(path, ensemble_with=(), **options):
     return VolumeSegmenter(_Export(pathlib.Path(path), chosen), chosen)
 
 
+def segmenter_of(trained):
+    """`VolumeSegmenter` of `TrainedModels` that are loaded already."""
+    return VolumeSegmenter(_Run(trained), trained.options)
+
+
 def check_model(path):
     """Raises InputError unless a path may be that of a run or an export."""
+    path = find_model(path)
     if not is_run(path) and not (pathlib.Path(path) / "saved_model.pb").is_file():
         raise InputError(
             f"--model={path}: expected a run folder or the folder of an exported "
-            "version, as EXPORT/1; there is no config.json and no saved_model.pb in it"
+            "version, as EXPORT/1; there is no config.json and no saved_model.pb in "
+            "it. Names of models that come with tf_diffseg: "
+            f"{', '.join(model_names()) or 'none'}"
         )
 
 
@@ -304,7 +313,7 @@ class _Export:
 
         if not self._has_card:
             raise InputError(
-                f"--model={self._path} holds no assets.extra/model_card.json, which "
+                f"--model={self._path} holds no assets/model_card.json, which "
                 "says how to preprocess for several samples or mirror images"
             )
         serve = self._signatures["serving_default"]
@@ -330,7 +339,7 @@ class _Export:
 
 def _model_card(path):
     """The model card of an export; empty without one."""
-    path = path / "assets.extra" / "model_card.json"
+    path = path / "assets" / "model_card.json"
     if not path.is_file():
         return {}
     try:

@@ -136,11 +136,21 @@ _DATA_FILES = {
         "report_page/page.css",
         "report_page/page.html",
         "report_page/page.js",
-    ]
+    ],
+    "tests.serving.loader_test": ["loader.cc"],
 }
+# Folders of such files, which may be empty.
+_DATA_FOLDERS = {"experiments.model_hub": "models"}
+
+
+class _Expression(str):
+    """An attribute that is no string but Starlark."""
 
 
 def _library_data(tree, module):
+    if module.name in _DATA_FOLDERS:
+        folder = _DATA_FOLDERS[module.name]
+        return _Expression(f'glob(["{folder}/**"], allow_empty = True)')
     if module.name in _DATA_FILES:
         return _DATA_FILES[module.name]
     # Whoever depends on the reader of the sources needs them all.
@@ -195,7 +205,7 @@ def _test_rule(tree, module):
             ("size", _TEST_SIZES.get(module.path, "medium")),
             ("srcs", [module.path.rpartition("/")[2], _PYTEST_MAIN]),
             ("args", [module.path]),
-            ("data", ["//:pyproject.toml"]),
+            ("data", [*_DATA_FILES.get(module.name, []), "//:pyproject.toml"]),
             ("legacy_create_init", 0),
             ("main", _PYTEST_MAIN),
             ("deps", _deps(tree, module)),
@@ -329,6 +339,8 @@ def _call(rule, attributes):
 
 
 def _literal(value, indent):
+    if isinstance(value, _Expression):
+        return str(value)
     if isinstance(value, list) and len(value) > 1:
         inner = " " * (indent + 4)
         items = "".join(f'{inner}"{item}",\n' for item in value)

@@ -56,9 +56,23 @@ TABLE = {
         third_party=(*_TENSORFLOW, "absl", "scipy"),
     ),
     "tf_diffseg.serving": Row(
-        first_party=("tf_diffseg.inference",),
-        # Keras for its export archive.
-        third_party=(*_TENSORFLOW, "keras", "absl"),
+        first_party=(
+            "tf_diffseg.inference",
+            # What the affine of a scan can be.
+            "tf_diffseg.preprocessing.limits",
+        ),
+        third_party=(
+            *_TENSORFLOW,
+            # For the scope in which a network runs on weights as they are stored.
+            "keras",
+            "absl",
+            # Of the clients, an extra; nibabel for the files that they read and write.
+            "grpc",
+            "nibabel",
+            "requests",
+            "tensorflow_serving",
+            "urllib3",
+        ),
     ),
     "data_tools": Row(
         first_party=(

@@ -368,14 +368,47 @@ def test_a_permuted_copy_of_a_scan_gets_the_permuted_label_map(chain, tmp_path):
     assert np.asarray(labels[0].dataobj).any()
 
 
-def test_the_next_export_is_the_next_version(chain):
-    command("experiments.export", model_dir=chain / "run", export_dir=chain / "export")
-    names = {path.name for path in (chain / "export").iterdir()}
-    assert names == {"1", "2"}
-    card = json.loads(
-        (chain / "export" / "2" / "assets.extra" / "model_card.json").read_text()
+def test_the_next_export_is_the_next_version_verified_with_warm_up_and_card(chain):
+    scan = sorted((chain / "phantom" / "imagesTr").iterdir())[0]
+    log = command(
+        "experiments.export",
+        model_dir=chain / "run",
+        export_dir=chain / "export",
+        results_dir=chain / "results",
+        attribution="phantoms",
+        max_voxels=100_000,
+        warmup=scan,
+        verify=scan,
     )
+    assert "verified: 1 scan(s)" in log
+    names = {path.name for path in (chain / "export").iterdir()}
+    assert names == {"1", "2", "models.config", "batching_parameters.txt"}
+    config = (chain / "export" / "models.config").read_text()
+    assert 'base_path: "/models/export"' in config
+    version = chain / "export" / "2"
+    requests = version / "assets.extra" / "tf_serving_warmup_requests"
+    assert requests.stat().st_size > scan.stat().st_size
+    card = json.loads((version / "assets" / "model_card.json").read_text())
+    assert card["name"] == "export" and card["attribution"] == "phantoms"
     assert card["class_names"][0] == "background"
+    assert len(card["class_colours"]) == len(card["label_values"])
+    results = json.loads((chain / "results" / "metrics.json").read_text())
+    assert card["metrics"] == results
+    assert card["training_data"]["fingerprint"]["num_cases"] > 0
+    assert card["sampling"]["num_timesteps"] == 5
+    assert card["served"]["max_voxels"] == 100_000
+
+
+def test_export_refuses_before_any_work(chain, tmp_path):
+    export = {"model_dir": chain / "run", "export_dir": tmp_path / "export"}
+    for flag_values, message in [
+        ({"results_dir": tmp_path}, "holds no metrics.json"),
+        ({"warmup": chain / "config.py"}, "expected a .nii or .nii.gz file"),
+        ({"max_voxels": 7999}, "max_voxels must be at least those of (20, 20, 20)"),
+    ]:
+        output = command("experiments.export", **export, **flag_values, expected_code=1)
+        assert message in output and "Traceback" not in output
+    assert not list(tmp_path.glob("export/*"))
 
 
 def test_compares_strategies_and_goes_on_where_it_stopped(chain):

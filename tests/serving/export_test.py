@@ -12,12 +12,12 @@ from tf_diffseg.serving import export, export_saved_model, next_version
 def quick_archive(monkeypatch):
     """Writes a file in place of the model."""
 
-    def write(segmenter, model, path):
-        del segmenter, model
+    def write(segmenter, model, path, *options):
+        del segmenter, model, options
         path.mkdir(parents=True)
         (path / "saved_model.pb").write_text("model")
 
-    monkeypatch.setattr(export, "_write_archive", write)
+    monkeypatch.setattr(export, "_write_saved_model", write)
 
 
 def _files(folder):
@@ -59,20 +59,20 @@ def test_model_card_lies_beside_the_model(quick_archive, tmp_path):
     card = {"dataset": "toy", "label_values": [0, 4, 7]}
     path = _export(tmp_path, card)
     assert _files(path) == [
-        "assets.extra",
-        "assets.extra/model_card.json",
+        "assets",
+        "assets/model_card.json",
         "saved_model.pb",
     ]
-    assert json.loads((path / "assets.extra" / "model_card.json").read_text()) == card
+    assert json.loads((path / "assets" / "model_card.json").read_text()) == card
 
 
 def test_a_failed_model_leaves_nothing(monkeypatch, tmp_path):
-    def fail(segmenter, model, path):
+    def fail(segmenter, model, path, *options):
         path.mkdir(parents=True)
         (path / "saved_model.pb").write_text("half a mo")
         raise OSError("disk full")
 
-    monkeypatch.setattr(export, "_write_archive", fail)
+    monkeypatch.setattr(export, "_write_saved_model", fail)
     with pytest.raises(OSError, match="disk full"):
         _export(tmp_path)
     assert _files(tmp_path) == []

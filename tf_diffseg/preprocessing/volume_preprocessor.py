@@ -169,6 +169,26 @@ class VolumePreprocessor:
                 image = crop_or_pad(image, self.volume_shape, darkest)
             return self._with_volume_shape(image), affine
 
+    def grid_sizes(self, source_shape, source_affine):
+        """How large a volume is before and after resampling, for limits.
+
+        Args:
+            source_shape: int (3,), spatial shape of the file.
+            source_affine: (4, 4), affine of the file.
+
+        Returns:
+            `(size, resampled)`, float64 (3,) voxels along x, y and z, of the whole
+            volume: nothing is cropped or padded.
+        """
+        with tf.device(_DEVICE):
+            shape = tf.cast(source_shape, tf.float64)
+            size = canonical_order(shape, source_affine)
+            if self.spacing_mm is None:
+                return size, size
+            spacing = canonical_order(voxel_spacing(source_affine), source_affine)
+            ratio = tf.cast(spacing_ratio(spacing, self.spacing_mm), tf.float64)
+            return size, tf.maximum(tf.round(size / ratio), 1.0)
+
     def crop_box(self, image, affine):
         """The box of the RAS+ volume that `__call__` crops an image to.
 

@@ -1,8 +1,19 @@
-"""Serving: export to a SavedModel."""
+"""Serving: export to a SavedModel, and clients of TF Serving."""
 
 from tf_diffseg._lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
-    {"export_saved_model": "export", "next_version": "export"},
+    {
+        "GrpcClient": "prediction_client",
+        "RestClient": "prediction_client",
+        "ServedModel": "served_model",
+        "ServerError": "prediction_client",
+        "StoredWeights": "stored_weights",
+        "export_saved_model": "export",
+        "next_version": "version_folders",
+        "versions": "version_folders",
+        "write_server_files": "server_files",
+        "write_warmup_requests": "warmup",
+    },
 )

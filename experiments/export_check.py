@@ -1,0 +1,67 @@
+"""Whether an export segments scans as the run does that it was made of."""
+
+import pathlib
+
+import numpy as np
+
+from data_tools.errors import InputError
+from data_tools.volume_files import read_image
+from experiments.scans import find_scans
+
+# Of half as many bits per weight: the Dice that a class must keep.
+_SMALLEST_DICE = 0.98
+_NIFTI = (".nii", ".nii.gz")
+
+
+def check_export(version_dir, run_segmenter, scans, is_exact):
+    """Compares label maps of an export with those of its run.
+
+    Args:
+        version_dir: folder of the export.
+        run_segmenter: `VolumeSegmenter` of the run, with the options of the export.
+        scans: value of the flag --verify, see `find_scans`.
+        is_exact: whether the weights are those of the run; otherwise they are rounded,
+            and so may label maps differ.
+
+    Returns:
+        Number of scans.
+
+    Raises:
+        InputError: label maps are not the same, or not near enough.
+    """
+    import tensorflow as tf
+
+    from experiments.segmenter import load_segmenter
+
+    exported = load_segmenter(version_dir)
+    nifti = tf.saved_model.load(str(version_dir)).signatures["segment_nifti"]
+    found = find_scans("verify", scans, run_segmenter.num_channels)
+    for scan in found:
+        image = read_image(scan.paths)
+        expected = run_segmenter.segment(image.array, image.affine).label
+        labels = {"segment_volume": exported.segment(image.array, image.affine).label}
+        if len(scan.paths) == 1 and scan.paths[0].lower().endswith(_NIFTI):
+            contents = tf.constant([pathlib.Path(scan.paths[0]).read_bytes()])
+            outputs = nifti(contents=contents, seed=tf.constant([0]))
+            labels["segment_nifti"] = outputs["label"].numpy()[0]
+        for signature, label in labels.items():
+            _check_label(scan, signature, label, expected, is_exact)
+    return len(found)
+
+
+def _check_label(scan, signature, label, expected, is_exact):
+    differing = np.count_nonzero(label != expected)
+    if is_exact and differing:
+        raise InputError(
+            f"--verify: {signature} of {scan.name} differs from the run's label map in "
+            f"{differing} of {label.size} voxels"
+        )
+    for value in np.unique(expected):
+        one, other = label == value, expected == value
+        dice = 2.0 * np.count_nonzero(one & other) / (one.sum() + other.sum())
+        if dice < _SMALLEST_DICE:
+            raise InputError(
+                f"--verify: {signature} of {scan.name} agrees with the run's label map "
+                f"at Dice {dice:.3f} for the value {value}, expected {_SMALLEST_DICE} "
+                "at least; keep more bits per weight"
+            )

@@ -1,0 +1,183 @@
+"""The clients against a server in another process, by TF Serving's own messages."""
+
+import contextlib
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tests.serving.exported_toy import LABEL_VALUES, ExportedToy, nifti_files, volumes
+from tf_diffseg.serving import GrpcClient, RestClient, ServerError
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow_serving") is None,
+    reason="no tensorflow-serving-api",
+)
+
+
+def _environment():
+    paths = os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])
+    return os.environ | {"PYTHONPATH": paths}
+
+
+@contextlib.contextmanager
+def _serving(path, *arguments):
+    """`(gRPC port, REST port)` of a server in another process."""
+    command = [sys.executable, "-m", "tests.serving.model_server", str(path), "toy"]
+    with subprocess.Popen(
+        [*command, *map(str, arguments)],
+        env=_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield tuple(map(int, process.stdout.readline().split()))
+        finally:
+            process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    return ExportedToy(tmp_path_factory.mktemp("export"))
+
+
+@pytest.fixture(scope="module")
+def ports(exported):
+    # Two are refused as if the server were busy: the clients ask again.
+    with _serving(exported.path, 2) as found:
+        yield found
+
+
+@pytest.fixture(params=[GrpcClient, RestClient])
+def client(request, ports):
+    port = ports[0] if request.param is GrpcClient else ports[1]
+    with request.param(f"localhost:{port}", "toy", timeout_s=300.0) as opened:
+        yield opened
+
+
+def test_a_busy_server_is_asked_again_and_gives_what_the_model_gives(client, exported):
+    contents = nifti_files()[0]
+    result = client.segment_nifti(contents, seed=3)
+    expected = exported.run("segment_nifti", contents=[contents], seed=np.int32([3]))
+    assert result.keys() == expected.keys()
+    for name, value in result.items():
+        assert value.dtype == expected[name].dtype
+        np.testing.assert_array_equal(value, expected[name][0])
+
+
+def test_arrays_are_sent_as_well(client, exported):
+    image, affine = volumes()
+    inputs = {"image": image, "affine": affine, "seed": np.int32([3, 11])}
+    outputs = client.predict("segment_volume", inputs)
+    expected = exported.run("segment_volume", **inputs)
+    np.testing.assert_array_equal(outputs["label"], expected["label"])
+    np.testing.assert_allclose(outputs["uncertainty"], expected["uncertainty"], 1e-6)
+
+
+def test_what_the_server_expected_is_told(client):
+    with pytest.raises(
+        ServerError, match=r"localhost:\d+, model toy: .*bytes of a .nii"
+    ):
+        client.segment_nifti(b"text")
+
+
+def test_an_unknown_version_is_told(client):
+    client_of_version = type(client)(client.server, "toy", version=9, timeout_s=60.0)
+    with client_of_version, pytest.raises(ServerError, match="Servable not found") as e:
+        client_of_version.segment_nifti(nifti_files()[0])
+    assert e.value.code in ("NOT_FOUND", "404")
+
+
+def test_a_deadline_is_kept(client):
+    hasty = type(client)(client.server, "toy", timeout_s=1e-3)
+    with hasty, pytest.raises(ServerError) as error:
+        hasty.segment_nifti(nifti_files()[0])
+    assert error.value.code == "DEADLINE_EXCEEDED"
+
+
+@pytest.mark.parametrize("kind", [GrpcClient, RestClient])
+def test_a_server_that_is_not_there_is_told(kind, monkeypatch):
+    monkeypatch.setattr("tf_diffseg.serving.prediction_client._FIRST_WAIT_S", 0.01)
+    with kind("localhost:1", "toy", timeout_s=30.0) as nobody:
+        with pytest.raises(ServerError, match="localhost:1, model toy") as error:
+            nobody.segment_nifti(nifti_files()[0])
+    assert error.value.code == "UNAVAILABLE"
+
+
+def _command(expected_code=0, **flag_values):
+    flags = [f"--{name}={value}" for name, value in flag_values.items()]
+    process = subprocess.run(
+        [sys.executable, "-m", "tf_diffseg.serving.client", *flags],
+        env=_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == expected_code, process.stderr
+    return process.stdout + process.stderr
+
+
+def test_the_command_writes_a_label_map_on_the_grid_of_the_scan(ports, tmp_path):
+    image, affine = volumes()
+    scan = nib.Nifti1Image(image[1, ..., 0], affine[1])
+    scan.header.set_slope_inter(1, 0)
+    nib.save(scan, tmp_path / "scan.nii.gz")
+    nib.save(nib.MGHImage(image[1, ..., 0], affine[1]), tmp_path / "scan.mgz")
+    labels = []
+    for protocol, port, name in [("grpc", ports[0], "scan.nii.gz")] + [
+        ("rest", ports[1], "scan.mgz")
+    ]:
+        output = tmp_path / "labels" / f"{protocol}.nii.gz"
+        _command(
+            server=f"localhost:{port}",
+            model="toy",
+            input=tmp_path / name,
+            output=output,
+            protocol=protocol,
+            seed=11,
+        )
+        labels.append(nib.load(output))
+    for label in labels:
+        assert label.get_data_dtype() == np.uint8
+        assert set(np.unique(label.dataobj)) <= set(LABEL_VALUES)
+        np.testing.assert_allclose(label.affine, affine[1], atol=1e-6)
+    np.testing.assert_array_equal(labels[0].dataobj, labels[1].dataobj)
+    assert len(list((tmp_path / "labels").iterdir())) == 2
+
+
+def test_the_command_says_what_is_wrong_in_a_line(ports, tmp_path):
+    (tmp_path / "text.nii").write_text("text")
+    server = {"server": f"localhost:{ports[0]}", "model": "toy"}
+    for name, output, message in [
+        ("none.nii", "label.nii", "No such file"),
+        ("text.nii", "label.txt", "expected a name in .nii or .nii.gz"),
+        ("text.nii", "label.nii", "INVALID_ARGUMENT: Graph execution error: Detected"),
+    ]:
+        text = _command(
+            1, **server, input=tmp_path / name, output=tmp_path / output
+        ).splitlines()
+        (line,) = [line for line in text if line.startswith("error: ")]
+        assert message in line
+        assert not (tmp_path / output).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [GrpcClient, RestClient])
+def test_a_volume_of_100_megabytes(kind, ports, exported):
+    voxels = np.zeros((300, 300, 280), np.float32)
+    voxels[140:160, 140:160, 130:150] = 100.0
+    contents = nib.Nifti1Image(voxels, np.diag([0.05, 0.05, 0.05, 1])).to_bytes()
+    assert len(contents) > 100e6
+    port = ports[0] if kind is GrpcClient else ports[1]
+    with kind(f"localhost:{port}", "toy") as opened:
+        result = opened.segment_nifti(contents)
+    assert result["label"].shape == voxels.shape
+    expected = exported.run("segment_nifti", contents=[contents], seed=np.int32([0]))
+    np.testing.assert_array_equal(result["label"], expected["label"][0])

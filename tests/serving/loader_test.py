@@ -1,0 +1,140 @@
+"""The export in the loader of TF Serving: C++, without Python."""
+
+import importlib.util
+import pathlib
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.serving.bad_requests import MAX_VOXELS, bad_requests, wrong_ranks
+from tests.serving.exported_toy import (
+    SEEDS,
+    ExportedToy,
+    nifti_files,
+    preprocessed,
+    volumes,
+)
+from tf_diffseg.serving import warmup
+
+_SOURCE = pathlib.Path(__file__).with_name("loader.cc")
+_COMPILER = shutil.which("g++")
+_INVALID_ARGUMENT = 3
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(_COMPILER is None, reason="no compiler: g++ is not on PATH"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("tensorflow_serving") is None,
+        reason="no tensorflow-serving-api",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def loader(tmp_path_factory):
+    """The compiled program."""
+    program = tmp_path_factory.mktemp("loader") / "loader"
+    library = tf.sysconfig.get_lib()
+    subprocess.run(
+        [
+            _COMPILER,
+            "-std=c++17",
+            "-w",
+            *tf.sysconfig.get_compile_flags(),
+            str(_SOURCE),
+            "-o",
+            str(program),
+            f"-Wl,-rpath,{library}",
+            "-Wl,--no-as-needed",
+            f"{library}/libtensorflow_cc.so.2",
+            f"{library}/libtensorflow_framework.so.2",
+            "-pthread",
+        ],
+        check=True,
+    )
+    return program
+
+
+def _good_requests():
+    image, affine = volumes()
+    return [
+        ("serving_default", {"image": preprocessed(), "seed": SEEDS}),
+        ("segment_volume", {"image": image, "affine": affine, "seed": SEEDS}),
+        ("segment_nifti", {"contents": nifti_files(), "seed": SEEDS}),
+        ("segment_nifti", {"contents": nifti_files(False)[:1], "seed": SEEDS[:1]}),
+    ]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    return ExportedToy(tmp_path_factory.mktemp("toy"), max_voxels=MAX_VOXELS)
+
+
+def _replay(loader, model, log, num_warmup=0, num_threads=1, output_dir="-"):
+    """`({request: (code, message)}, (memory after warm-up, at the end) in KiB)`."""
+    arguments = [model, log, num_warmup, num_threads, output_dir]
+    process = subprocess.run(
+        [str(loader), *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr[-2000:]
+    *lines, memory = process.stdout.splitlines()
+    found = {}
+    for line in lines:
+        number, code, message = line.split(" ", 2)
+        found[int(number)] = (int(code), message)
+    return found, tuple(map(int, memory.split()[1:]))
+
+
+def test_the_loader_gives_the_bits_of_python(loader, exported, tmp_path):
+    requests = _good_requests()
+    warmup.write_warmup_requests(exported.path, requests, "toy")
+    log = exported.path / warmup.WARMUP_FILE
+    found, _ = _replay(loader, exported.path, log, output_dir=tmp_path)
+    assert found == {number: (0, "ok") for number in range(len(requests))}
+    for number, (signature, inputs) in enumerate(requests):
+        for key, expected in exported.run(signature, **inputs).items():
+            proto = tf.make_tensor_proto(0)
+            proto.ParseFromString((tmp_path / f"{number}_{key}").read_bytes())
+            values = tf.make_ndarray(proto)
+            assert values.dtype == expected.dtype
+            if values.dtype == np.float32 and key != "affine":
+                np.testing.assert_allclose(values, expected, atol=1e-5)
+            else:
+                np.testing.assert_array_equal(values, expected)
+
+
+def test_the_loader_refuses_what_python_would_not_let_pass(loader, exported, tmp_path):
+    requests = list(wrong_ranks().values())
+    log = tmp_path / "requests"
+    warmup.write_request_log(log, [request[:2] for request in requests], "toy")
+    found, _ = _replay(loader, exported.path, log)
+    for number, (_, _, message) in enumerate(requests):
+        assert found[number][0] == _INVALID_ARGUMENT, found[number]
+        assert re.search(message, found[number][1])
+
+
+def test_200_mixed_requests_at_a_time_leave_the_memory_as_it_was(
+    loader, exported, tmp_path
+):
+    bad = [*bad_requests().values(), *wrong_ranks().values()]
+    kinds = [(request, None) for request in _good_requests()]
+    kinds += [((name, inputs), message) for name, inputs, message in bad]
+    # The warm-up has each kind of request, several times for each thread.
+    num_warmup, num_requests = 160, 200
+    order = np.random.default_rng(0).integers(0, len(kinds), num_warmup + num_requests)
+    mixed = [kinds[index] for index in order]
+    log = tmp_path / "requests"
+    warmup.write_request_log(log, [request for request, _ in mixed], "toy")
+    found, (before, after) = _replay(loader, exported.path, log, num_warmup, 16)
+    assert len(found) == len(mixed)
+    for number, (_, message) in enumerate(mixed):
+        code, text = found[number]
+        assert code == (0 if message is None else _INVALID_ARGUMENT), text
+        assert message is None or re.search(message, text)
+    assert {code for code, _ in found.values()} == {0, _INVALID_ARGUMENT}
+    # Measured: within 3 MiB; a kept copy of each good request would be more.
+    assert after - before < 16 * 1024

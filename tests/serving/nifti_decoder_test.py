@@ -1,0 +1,243 @@
+"""NIfTI bytes decode to what nibabel reads, bit for bit; bad ones are refused."""
+
+import gzip
+import io
+
+import nibabel as nib
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffseg.serving import nifti_decoder
+
+_SHAPE = (5, 4, 3)
+_MAX_VOXELS = 1000
+_TYPES = ("u1", "i2", "i4", "f4", "f8", "i1", "u2", "u4", "i8", "u8")
+
+
+def _decoder(num_channels):
+    def decode(contents):
+        header = nifti_decoder.read_header(contents, num_channels, _MAX_VOXELS)
+        voxels = nifti_decoder.decode_voxels(contents, header, num_channels)
+        return voxels, header.affine
+
+    return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
+
+
+_DECODERS = {num_channels: _decoder(num_channels) for num_channels in (1, 2)}
+
+
+def _decode(contents, num_channels=1):
+    voxels, affine = _DECODERS[num_channels](contents)
+    return voxels.numpy(), affine.numpy()
+
+
+def _file(
+    dtype="i2",
+    byte_order="<",
+    kind=nib.Nifti1Image,
+    shape=_SHAPE,
+    affine=None,
+    **fields,
+):
+    """Bytes of a file: all of a type's bits are in use, floats are ordinary numbers."""
+    dtype = np.dtype(dtype)
+    rng = np.random.default_rng(0)
+    if dtype.kind == "f":
+        array = rng.normal(0.0, 1e3, shape).astype(dtype)
+    else:
+        limits = np.iinfo(dtype)
+        array = rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    header = kind.header_class(endianness=byte_order)
+    header.set_data_dtype(dtype)
+    header.set_data_shape(shape)
+    header["pixdim"][1:4] = (0.9, 1.1, 2.5)
+    header["vox_offset"] = kind.header_class.single_vox_offset
+    if affine is not None:
+        header.set_sform(affine, code="scanner")
+    for name, value in fields.items():
+        header[name] = value
+    file = io.BytesIO()
+    file.write(header.binaryblock)
+    file.write(b"\0" * (int(kind.header_class.single_vox_offset) - file.tell()))
+    file.write(array.astype(dtype.newbyteorder(byte_order)).tobytes(order="F"))
+    return file.getvalue()
+
+
+def _nibabel(contents, kind=nib.Nifti1Image):
+    image = kind.from_bytes(contents)
+    return np.asarray(image.dataobj, np.float32), image.affine
+
+
+def _assert_same_bits(found, expected):
+    assert found.dtype == expected.dtype == np.float32
+    np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("byte_order", "<>")
+@pytest.mark.parametrize("dtype", _TYPES)
+def test_voxels_have_the_bits_that_nibabel_reads(dtype, byte_order, kind):
+    for scl_slope, scl_inter in [(0.0, 3.0), (1.0, 0.0), (0.37, 0.0), (1.5, -1024.1)]:
+        contents = _file(
+            dtype, byte_order, kind, scl_slope=scl_slope, scl_inter=scl_inter
+        )
+        expected, affine = _nibabel(contents, kind)
+        for file in (contents, gzip.compress(contents)):
+            voxels, found_affine = _decode(file)
+            _assert_same_bits(voxels[..., 0], expected)
+            np.testing.assert_array_equal(found_affine, affine)
+
+
+def test_float_zeros_keep_their_sign_as_in_nibabel():
+    for scl_inter in (0.0, 1.0):
+        contents = bytearray(_file("f4", scl_slope=2.0, scl_inter=scl_inter))
+        contents[352:356] = np.float32(-0.0).tobytes()
+        expected, _ = _nibabel(bytes(contents))
+        _assert_same_bits(_decode(bytes(contents))[0][..., 0], expected)
+
+
+@pytest.mark.parametrize("slope", [0.0, np.nan, np.inf])
+def test_a_slope_that_is_none_leaves_voxels_alone(slope):
+    contents = _file(scl_slope=slope, scl_inter=np.nan)
+    voxels, _ = _decode(contents)
+    np.testing.assert_array_equal(voxels[..., 0], _nibabel(contents)[0])
+    np.testing.assert_array_equal(voxels, np.round(voxels))
+
+
+@pytest.mark.parametrize("shape", [(*_SHAPE, 2), (*_SHAPE, 1, 2), (*_SHAPE, 1, 1, 2)])
+def test_channels_are_the_last_axis(shape):
+    contents = _file(shape=shape)
+    expected = _nibabel(contents)[0].reshape(*_SHAPE, 2)
+    np.testing.assert_array_equal(_decode(contents, 2)[0], expected)
+
+
+def test_sform_goes_before_qform_and_qform_before_spacing():
+    sform = np.array([[0, 0, 2.5, 7], [-0.9, 0.1, 0, 8], [0, 1.1, 0, 9], [0, 0, 0, 1]])
+    quaternion = {"quatern_b": 0.5, "quatern_c": 0.5, "quatern_d": 0.5, "qoffset_x": 4}
+    for sform_code in (0, 1, 4, 5, 6, -1):
+        for qform_code in (0, 1, 9):
+            contents = _file(
+                affine=sform,
+                **quaternion,
+                sform_code=sform_code,
+                qform_code=qform_code,
+            )
+            expected = _nibabel(contents)[1]
+            np.testing.assert_array_equal(_decode(contents)[1], expected)
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("qfac", [-1.0, 1.0, 0.0])
+def test_quaternions_give_the_affine_of_nibabel(qfac, kind):
+    rng = np.random.default_rng(1)
+    for index in range(20):
+        quaternion = rng.normal(size=4) * (0.0 if index == 0 else 1.0, 1, 1, 1)
+        quaternion /= np.linalg.norm(quaternion)
+        # Stored rounded, so that w = 0 comes out as a little more or less.
+        b, c, d = quaternion[1:] if kind is nib.Nifti1Image else quaternion[1:] * 0.9
+        contents = _file(
+            kind=kind,
+            qform_code=1,
+            quatern_b=b,
+            quatern_c=c,
+            quatern_d=d,
+            qoffset_y=3.3,
+        )
+        contents = bytearray(contents)
+        pixdim = 76 if kind is nib.Nifti1Image else 104
+        value = np.array(qfac, "f4" if kind is nib.Nifti1Image else "f8").tobytes()
+        contents[pixdim : pixdim + len(value)] = value
+        expected = _nibabel(bytes(contents), kind)[1]
+        # nibabel computes in 80 bits, these operations in 64.
+        found = _decode(bytes(contents))[1]
+        np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-12)
+
+
+def test_gzip_members_behind_each_other_are_one_file():
+    contents = _file()
+    members = gzip.compress(contents[:353]) + gzip.compress(contents[353:])
+    np.testing.assert_array_equal(_decode(members)[0], _decode(contents)[0])
+
+
+def _bomb():
+    """Tells of few voxels and comes to 64 MiB."""
+    return gzip.compress(_file() + b"\0" * (1 << 26))
+
+
+def _flipped(contents, position):
+    changed = bytearray(contents)
+    changed[position] ^= 0xFF
+    return bytes(changed)
+
+
+_WHOLE = _file()
+_ZIPPED = gzip.compress(_WHOLE)
+_BAD_FILES = {
+    "empty": (b"", "expected the bytes of a .nii or .nii.gz file"),
+    "text": (b"not a volume", "expected the bytes of a .nii"),
+    "zip": (b"\x1f\x8b and nothing", "it is damaged or cut off"),
+    "zipped text": (gzip.compress(b"text"), "expected the bytes of a .nii"),
+    "short header": (_WHOLE[:200], "expected the bytes of a .nii"),
+    "pair": (_file(magic=b"ni1"), "in a single file"),
+    "cut off": (_WHOLE[:-1], "by its header, it is cut off after"),
+    "cut off zip": (_ZIPPED[:-30], "it is damaged or cut off"),
+    "cut off checksum": (_ZIPPED[:-8], "it is damaged or cut off"),
+    "cut off in the checksum": (_ZIPPED[:-1], "it is damaged or cut off"),
+    "flipped bit": (_flipped(_ZIPPED, 150), "it is damaged or cut off"),
+    "wrong checksum": (_flipped(_ZIPPED, -6), "it is damaged or cut off"),
+    "bomb": (_bomb(), "or comes to more"),
+    "huge": (_file(dim=[3, 32767, 32767, 32767, 1, 1, 1, 1]), "at most 1000 voxels"),
+    "huge zip": (
+        gzip.compress(_file(dim=[3, 11, 10, 10, 1, 1, 1, 1])),
+        "at most 1000 voxels, the header of the NIfTI file tells of",
+    ),
+    "overflow": (
+        _file(kind=nib.Nifti2Image, dim=[3, 2**62, 2**62, 16, 1, 1, 1, 1]),
+        "at most 1000 voxels",
+    ),
+    "zero size": (_file(dim=[3, 5, 0, 3, 1, 1, 1, 1]), "of a 3D volume of 1 channel"),
+    "negative size": (_file(dim=[3, -5, -4, 3, 1, 1, 1, 1]), "of a 3D volume"),
+    "2D": (_file(dim=[2, 5, 4, 1, 1, 1, 1, 1]), "of a 3D volume"),
+    "8D": (_file(dim=[8, 5, 4, 3, 1, 1, 1, 1]), "of a 3D volume"),
+    "channels": (_file(shape=(*_SHAPE, 2)), "of a 3D volume of 1 channel"),
+    "colours": (_file(datatype=128), "has the datatype 128"),
+    "complex": (_file(datatype=32), "has the datatype 32"),
+    "offset": (_file(vox_offset=0), "tells of vox_offset 0"),
+    "far offset": (_file(vox_offset=1e30), "tells of vox_offset"),
+    "NaN offset": (_file(vox_offset=np.nan), "tells of vox_offset"),
+    "intercept": (_file(scl_slope=1.0, scl_inter=np.inf), "a finite scl_inter"),
+    "spacing": (_file(pixdim=[1, 0, 1, 1, 0, 0, 0, 0]), "a spacing of 1e-05 to 1000"),
+    "NaN spacing": (_file(pixdim=[1, np.nan, 1, 1, 0, 0, 0, 0]), "a spacing of"),
+    "quaternion": (_file(qform_code=1, quatern_b=2.0), "a unit quaternion"),
+    "NaN quaternion": (_file(qform_code=1, quatern_b=np.nan), "a unit quaternion"),
+    "sform": (_file(sform_code=1, srow_x=[np.nan, 0, 0, 0]), "a finite affine"),
+    "singular": (
+        _file(
+            sform_code=1, srow_x=[1, 1, 0, 0], srow_y=[1, 1, 0, 0], srow_z=[0, 0, 1, 0]
+        ),
+        "span a volume",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _BAD_FILES)
+def test_bad_files_are_refused_with_what_was_expected(name):
+    contents, message = _BAD_FILES[name]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        _decode(contents)
+
+
+def test_random_damage_is_refused_or_read_and_never_anything_else():
+    rng = np.random.default_rng(2)
+    for file in (_WHOLE, _ZIPPED):
+        for _ in range(100):
+            damaged = bytearray(file)
+            for position in rng.integers(0, min(len(file), 400), 3):
+                damaged[position] = rng.integers(256)
+            try:
+                voxels, _ = _decode(bytes(damaged))
+            except tf.errors.InvalidArgumentError as error:
+                assert "expected" in error.message
+            else:
+                assert voxels.ndim == 4

@@ -1,0 +1,235 @@
+"""Clients of a TF Serving server that holds an exported model.
+
+client = GrpcClient("host:8500", "hippocampus")
+result = client.segment_nifti(pathlib.Path("image.nii.gz").read_bytes())
+result["label"]  # int32 [i, j, k]
+
+Needs tensorflow-serving-api: `pip install 'tf_diffseg[serving]'`.
+"""
+
+import base64
+import json
+
+import numpy as np
+
+# Volumes are larger than gRPC's 4 MB.
+_UNLIMITED = -1
+# What a call keeps of its request to send it again. By default 256 KB, less than one
+# volume, with which nothing would ever be sent again.
+_RETRY_BUFFER_BYTES = 2**31 - 1
+_NUM_TRIES = 5
+_FIRST_WAIT_S = 0.5
+_RETRY_POLICY = {
+    "methodConfig": [
+        {
+            "name": [{"service": "tensorflow.serving.PredictionService"}],
+            "retryPolicy": {
+                "maxAttempts": _NUM_TRIES,
+                "initialBackoff": f"{_FIRST_WAIT_S}s",
+                "maxBackoff": "10s",
+                "backoffMultiplier": 2,
+                # The server is not there yet, or its line is full. What a request
+                # got wrong stays wrong.
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+# HTTP's words for the same.
+_UNAVAILABLE = (502, 503, 504)
+
+
+class ServerError(RuntimeError):
+    """A server that cannot be reached, or what it said to a request.
+
+    Attributes:
+        code: name of the gRPC status, or the number of the HTTP status.
+    """
+
+    def __init__(self, message, code):
+        super().__init__(message)
+        self.code = code
+
+
+class _Client:
+    def __init__(self, server, model, version=None, timeout_s=600.0):
+        self.server = server
+        self.model = model
+        self.version = version
+        self.timeout_s = timeout_s
+
+    def segment_nifti(self, contents, seed=0):
+        """Segments a file.
+
+        Args:
+            contents: the bytes of a .nii or .nii.gz file.
+            seed: of the sampling noise; the same gives the same label map.
+
+        Returns:
+            Dict of `label`, int32 [i, j, k], values of the data set's own files;
+            `affine`, float32 [4, 4]; and `label_values`, int32 [class ids].
+
+        Raises:
+            ServerError: the server refuses the file, or does not answer in time.
+        """
+        seeds = np.array([seed], np.int32)
+        outputs = self.predict("segment_nifti", {"contents": [contents], "seed": seeds})
+        types = {"label": np.int32, "affine": np.float32, "label_values": np.int32}
+        return {
+            name: np.asarray(outputs[name], dtype)[0] for name, dtype in types.items()
+        }
+
+    def _error(self, what, code):
+        text = " ".join(what.split())
+        return ServerError(f"{self.server}, model {self.model}: {text}", code)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+
+class GrpcClient(_Client):
+    """A client over gRPC.
+
+    A server that is not there yet or has too many requests is asked again, four times
+    at most.
+
+    Args:
+        server: host:port.
+        model: name of the model.
+        version: of the model; None for the newest.
+        timeout_s: for all tries of a request together.
+    """
+
+    def __init__(self, server, model, version=None, timeout_s=600.0):
+        super().__init__(server, model, version, timeout_s)
+        import grpc
+        from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+        options = {
+            "grpc.max_send_message_length": _UNLIMITED,
+            "grpc.max_receive_message_length": _UNLIMITED,
+            "grpc.enable_retries": 1,
+            "grpc.per_rpc_retry_buffer_size": _RETRY_BUFFER_BYTES,
+            "grpc.service_config": json.dumps(_RETRY_POLICY),
+        }
+        self._channel = grpc.insecure_channel(server, options=list(options.items()))
+        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+
+    def predict(self, signature, inputs):
+        """Runs a signature.
+
+        Args:
+            signature: its name.
+            inputs: dict from input to array, or to list of bytes.
+
+        Returns:
+            Dict from output to array.
+
+        Raises:
+            ServerError: the server refuses the request, or does not answer in time.
+        """
+        import grpc
+        import tensorflow as tf
+
+        from tf_diffseg.serving.warmup import predict_request
+
+        request = predict_request(self.model, signature, inputs, self.version)
+        try:
+            response = self._stub.Predict(request, timeout=self.timeout_s)
+        except grpc.RpcError as error:
+            code = error.code().name
+            raise self._error(f"{code}: {error.details()}", code) from None
+        return {
+            name: tf.make_ndarray(proto) for name, proto in response.outputs.items()
+        }
+
+    def close(self):
+        """Ends the connection."""
+        self._channel.close()
+
+
+class RestClient(_Client):
+    """A client over HTTP, with JSON and files in base64.
+
+    Slower than gRPC, and with several times the memory: numbers become text. Asks
+    again as `GrpcClient` does.
+
+    Args:
+        server: http://host:port, or host:port.
+        model: name of the model.
+        version: of the model; None for the newest.
+        timeout_s: for a try of a request.
+    """
+
+    def __init__(self, server, model, version=None, timeout_s=600.0):
+        super().__init__(server, model, version, timeout_s)
+        import requests
+        from urllib3.util import Retry
+
+        address = server if "://" in server else f"http://{server}"
+        version_path = "" if version is None else f"/versions/{version}"
+        self._url = f"{address}/v1/models/{model}{version_path}:predict"
+        retry = Retry(
+            total=_NUM_TRIES - 1,
+            read=False,  # A deadline is one, and a lost answer may have cost much.
+            backoff_factor=_FIRST_WAIT_S,
+            status_forcelist=_UNAVAILABLE,
+            # Of POST too: a prediction changes nothing.
+            allowed_methods=None,
+            raise_on_status=False,
+        )
+        self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(
+                scheme, requests.adapters.HTTPAdapter(max_retries=retry)
+            )
+
+    def predict(self, signature, inputs):
+        """Runs a signature; as `GrpcClient.predict`, but for lists in place of arrays.
+
+        Args:
+            signature: its name.
+            inputs: dict from input to array, or to list of bytes.
+
+        Returns:
+            Dict from output to nested lists.
+
+        Raises:
+            ServerError: the server refuses the request, or does not answer in time.
+        """
+        import requests
+
+        body = {
+            "signature_name": signature,
+            "inputs": {name: _to_json(value) for name, value in inputs.items()},
+        }
+        try:
+            response = self._session.post(self._url, json=body, timeout=self.timeout_s)
+        except requests.Timeout:
+            text = f"no answer within {self.timeout_s:g} s"
+            raise self._error(text, "DEADLINE_EXCEEDED") from None
+        except requests.RequestException as error:
+            raise self._error(f"no connection: {error}", "UNAVAILABLE") from None
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = {"error": response.text[:500]}
+        if response.status_code != requests.codes.ok or "outputs" not in answer:
+            text = answer.get("error", "an answer without outputs")
+            code = response.status_code
+            raise self._error(f"HTTP {code}: {text}", str(code))
+        return answer["outputs"]
+
+    def close(self):
+        """Ends the connection."""
+        self._session.close()
+
+
+def _to_json(value):
+    """TF Serving's form of an array, or of a list of bytes."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return [{"b64": base64.b64encode(part).decode("ascii")} for part in value]

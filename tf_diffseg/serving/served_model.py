@@ -1,0 +1,294 @@
+"""What an export computes: its signatures, and what it refuses."""
+
+import tensorflow as tf
+
+from tf_diffseg.inference import sample_seeds
+from tf_diffseg.serving.nifti_decoder import NiftiHeader, decode_voxels, read_header
+from tf_diffseg.serving.requirements import (
+    check_affine,
+    message,
+    product,
+    require,
+    shape_text,
+)
+
+# 512 slices of 512x512.
+MAX_VOXELS = 2**27
+
+
+class ServedModel:
+    """The functions that become signatures of a SavedModel.
+
+    Every tensor has a batch axis. A request that is not as it must be raises
+    `tf.errors.InvalidArgumentError`, which says what was expected.
+
+    Args:
+        segmenter: a `Segmenter` whose `sample` runs the model.
+        num_channels: of the images.
+        weights: `StoredWeights` of the model.
+        num_samples: samples whose mean is taken.
+        batch_size: how many of them are drawn at a time.
+        max_voxels: what the volumes of a request may have together, as they come and
+            on the network's grid.
+        request_batch: volumes of a request; None for any number.
+
+    Raises:
+        ValueError: one volume of the network's shape has more voxels than allowed.
+    """
+
+    def __init__(
+        self,
+        segmenter,
+        num_channels,
+        weights,
+        num_samples=1,
+        batch_size=1,
+        max_voxels=MAX_VOXELS,
+        request_batch=None,
+    ):
+        self._segmenter = segmenter
+        self._num_channels = num_channels
+        self._weights = weights
+        self._num_samples = num_samples
+        self._batch_size = batch_size
+        self._max_voxels = max_voxels
+        self._request_batch = request_batch
+        # Of a `SlidingWindow`; other functions take any shape.
+        self._window_shape = getattr(segmenter.sample, "window_shape", (1, 1, 1))
+        volume_shape = segmenter.preprocessor.volume_shape or (1, 1, 1)
+        for shape in (self._window_shape, volume_shape):
+            if product(shape) > max_voxels:
+                raise ValueError(
+                    f"max_voxels must be at least those of {tuple(shape)}, which the "
+                    f"network takes, got {max_voxels}"
+                )
+
+    def signatures(self):
+        """Dict from name to `tf.function`."""
+        batch, channels = self._request_batch, self._num_channels
+        image = tf.TensorSpec([batch, None, None, None, channels], name="image")
+        affine = tf.TensorSpec([batch, 4, 4], name="affine")
+        seed = tf.TensorSpec([batch], tf.int32, name="seed")
+        contents = tf.TensorSpec([batch], tf.string, name="contents")
+        specs = {
+            "serving_default": (self.serving_default, [image, seed]),
+            "segment_volume": (self.segment_volume, [image, affine, seed]),
+            "segment_nifti": (self.segment_nifti, [contents, seed]),
+        }
+        return {
+            name: tf.function(function, input_signature=signature)
+            for name, (function, signature) in specs.items()
+        }
+
+    def serving_default(self, image, seed):
+        """Segments preprocessed images.
+
+        Args:
+            image: float32 [batch, x, y, z, channels].
+            seed: int32 [batch].
+
+        Returns:
+            Dict of `label`, int32 [batch, x, y, z], class ids, and `probabilities`,
+            float32 [batch, x, y, z, num_classes].
+        """
+        image, seed = self._checked(image, seed)
+        padded = tf.maximum(tf.shape(image)[1:4], self._window_shape)
+        image = require(image, self._fits(padded, tf.shape(image)[0], "image"))
+        with self._weights.in_place():
+            probabilities = self._mean_of_samples(image, seed)
+        label = self._segmenter.label(probabilities)
+        return {"label": label, "probabilities": probabilities}
+
+    def segment_volume(self, image, affine, seed):
+        """Segments volumes as files have them.
+
+        Args:
+            image: float32 [batch, i, j, k, channels], axes in any order.
+            affine: float32 [batch, 4, 4], voxel to world, RAS+ and in millimetres.
+            seed: int32 [batch].
+
+        Returns:
+            Dict of `label`, int32 [batch, i, j, k], values of the data set's own
+            files, and `uncertainty`, float32 [batch, i, j, k], the entropy of the
+            probabilities in nats.
+        """
+        image, seed = self._checked(image, seed)
+        affine = tf.ensure_shape(affine, [None, 4, 4])
+        affine = require(affine, _one_for_each(affine, "affine", image))
+        with self._weights.in_place():
+            label, uncertainty = tf.map_fn(
+                lambda volume: self._segment(*volume),
+                (image, affine, seed),
+                fn_output_signature=(
+                    tf.TensorSpec([None, None, None], tf.int32),
+                    tf.TensorSpec([None, None, None], tf.float32),
+                ),
+                parallel_iterations=1,
+            )
+        return {"label": label, "uncertainty": uncertainty}
+
+    def segment_nifti(self, contents, seed):
+        """Segments NIfTI files.
+
+        Args:
+            contents: string [batch], the bytes of .nii or .nii.gz files, of volumes
+                of one shape.
+            seed: int32 [batch].
+
+        Returns:
+            Dict of `label`, int32 [batch, i, j, k], as `segment_volume`; `affine`,
+            float32 [batch, 4, 4], of the files; and `label_values`, int32
+            [batch, class ids], the value in `label` of each class id.
+        """
+        contents = tf.ensure_shape(contents, [self._request_batch])
+        contents = require(
+            contents,
+            (
+                tf.size(contents) > 0,
+                "expected the contents of a file, got none",
+            ),
+        )
+        seed = tf.ensure_shape(seed, [self._request_batch])
+        seed = require(seed, _one_for_each(seed, "seed", contents))
+        headers = tf.map_fn(
+            lambda content: read_header(content, self._num_channels, self._max_voxels),
+            contents,
+            fn_output_signature=_HEADER_SPEC,
+            parallel_iterations=1,
+        )
+        shape = headers.shape[0]
+        headers = require(
+            headers,
+            (
+                tf.reduce_all(tf.equal(headers.shape, shape)),
+                "expected files of volumes of one shape in one request, got others",
+            ),
+            self._fits(shape, tf.size(contents), "contents"),
+        )
+        with self._weights.in_place():
+            label = tf.map_fn(
+                lambda file: self._segment_file(*file),
+                (contents, headers, seed),
+                fn_output_signature=tf.TensorSpec([None, None, None], tf.int32),
+                parallel_iterations=1,
+            )
+        values = tf.constant([self._segmenter.label_values], tf.int32)
+        return {
+            "label": label,
+            "affine": tf.cast(headers.affine, tf.float32),
+            "label_values": tf.repeat(values, tf.size(contents), axis=0),
+        }
+
+    def _mean_of_samples(self, image, seed):
+        """Mean probabilities over the seeds that `Segmenter.predict` derives too."""
+        sample = self._segmenter.sample
+        first = sample(image, seed)
+        if self._num_samples == 1:
+            return first
+        seeds = tf.map_fn(
+            lambda one: sample_seeds(one, self._num_samples),
+            seed,
+            fn_output_signature=tf.TensorSpec([self._num_samples], tf.int32),
+        )
+        total = tf.foldl(
+            lambda total, seeds: total + sample(image, seeds),
+            tf.transpose(seeds)[1:],
+            first,
+            parallel_iterations=1,
+        )
+        return total / self._num_samples
+
+    def _segment_file(self, contents, header, seed):
+        image = decode_voxels(contents, header, self._num_channels)
+        image = require(image, _is_finite(image, "the NIfTI file"))
+        return self._segment(image, tf.cast(header.affine, tf.float32), seed)[0]
+
+    def _segment(self, image, affine, seed):
+        """`(label, uncertainty)` [i, j, k] of a volume [i, j, k, channels]."""
+        affine = check_affine(affine)
+        image = require(image, self._fits_resampled(tf.shape(image)[:3], affine))
+        prediction = self._segmenter.predict(
+            image, affine, seed, self._num_samples, self._batch_size
+        )
+        values = tf.constant(self._segmenter.label_values, tf.int32)
+        return tf.gather(values, prediction.class_ids), prediction.entropy
+
+    def _checked(self, image, seed):
+        # Of a SavedModel's inputs nobody else checks the shape.
+        image = tf.ensure_shape(
+            image, [self._request_batch, None, None, None, self._num_channels]
+        )
+        seed = tf.ensure_shape(seed, [self._request_batch])
+        shape = tf.shape(image)
+        image = require(
+            image,
+            (
+                tf.reduce_min(shape) >= 1,
+                message(
+                    "expected image to hold voxels, got the shape ", shape_text(shape)
+                ),
+            ),
+            self._fits(shape[1:4], shape[0], "image"),
+            _is_finite(image, "image"),
+        )
+        return image, require(seed, _one_for_each(seed, "seed", image))
+
+    def _fits(self, shape, batch, name):
+        return (
+            product(shape) * tf.cast(batch, tf.float64) <= self._max_voxels,
+            message(
+                f"expected at most {self._max_voxels} voxels in {name}, got ",
+                batch,
+                " of ",
+                shape_text(shape),
+            ),
+        )
+
+    def _fits_resampled(self, shape, affine):
+        """Requirement of a volume's shape [3] on its way to the network."""
+        size, resampled = self._segmenter.preprocessor.grid_sizes(shape, affine)
+        # Axes are resampled one by one, each by a matrix, and padded to a window.
+        largest = tf.maximum(
+            tf.maximum(size, resampled), tf.constant(self._window_shape, tf.float64)
+        )
+        matrix = tf.reduce_max(size) * tf.reduce_max(resampled)
+        voxels = tf.maximum(tf.reduce_prod(largest), matrix)
+        return (
+            voxels <= self._max_voxels,
+            message(
+                f"expected at most {self._max_voxels} voxels on the way to the grid of "
+                "the network, shape ",
+                shape_text(shape),
+                " and affine come to ",
+                voxels,
+            ),
+        )
+
+
+_HEADER_SPEC = NiftiHeader(
+    shape=tf.TensorSpec([3], tf.int64),
+    affine=tf.TensorSpec([4, 4], tf.float64),
+    type_index=tf.TensorSpec([], tf.int32),
+    is_little_endian=tf.TensorSpec([], tf.bool),
+    offset=tf.TensorSpec([], tf.int64),
+    num_bytes=tf.TensorSpec([], tf.int64),
+    slope=tf.TensorSpec([], tf.float64),
+    intercept=tf.TensorSpec([], tf.float64),
+)
+
+
+def _is_finite(image, name):
+    return (
+        tf.reduce_all(tf.math.is_finite(image)),
+        f"expected finite voxels in {name}, got some that are NaN or infinite",
+    )
+
+
+def _one_for_each(values, name, others):
+    batch, expected = tf.shape(values)[0], tf.shape(others)[0]
+    return (
+        tf.equal(batch, expected),
+        message(
+            f"expected one {name} for each of ", expected, " volume(s), got ", batch
+        ),
+    )

@@ -1,0 +1,42 @@
+"""What TF Serving is started with, beside the model: which model, and how batched."""
+
+import pathlib
+
+_MODELS = """\
+model_config_list {{
+  config {{
+    name: "{name}"
+    base_path: "/models/{name}"
+    model_platform: "tensorflow"
+  }}
+}}
+"""
+
+# Volumes differ in shape, so that requests cannot be put together; what batching does
+# here is to let two requests run at a time and the others wait in line, which bounds
+# memory. When the line is full, clients are told to come again.
+_BATCHING = """\
+max_batch_size { value: 1 }
+batch_timeout_micros { value: 0 }
+num_batch_threads { value: 2 }
+max_enqueued_batches { value: 100 }
+"""
+
+
+def write_server_files(model_dir):
+    """Writes `models.config` and `batching_parameters.txt` beside the versions.
+
+    Files that are there stay: they may have been edited.
+
+    Args:
+        model_dir: folder of all versions of a model, which has the model's name.
+    """
+    folder = pathlib.Path(model_dir).absolute()
+    files = {
+        "models.config": _MODELS.format(name=folder.name),
+        "batching_parameters.txt": _BATCHING,
+    }
+    for name, text in files.items():
+        path = folder / name
+        if not path.exists():
+            path.write_text(text, encoding="utf-8")

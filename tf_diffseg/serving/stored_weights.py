@@ -1,0 +1,59 @@
+"""A model's weights as an export stores them, and a model that runs on these."""
+
+import contextlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+# Names of types that weights may be stored as; the network computes in its own.
+WEIGHT_TYPES = ("float32", "float16", "bfloat16")
+
+
+class StoredWeights:
+    """Copies of a model's floating point weights.
+
+    Half as many bits make half as large a file; each weight is rounded once, and the
+    network computes with it as before.
+
+    Args:
+        model: a built Keras model.
+        dtype: one of `WEIGHT_TYPES`.
+
+    Attributes:
+        module: `tf.Module` that holds the copies, to be saved.
+
+    Raises:
+        ValueError: the type is another, or a weight is too large for it.
+    """
+
+    def __init__(self, model, dtype="float32"):
+        if dtype not in WEIGHT_TYPES:
+            raise ValueError(
+                f"weights must be of {', '.join(WEIGHT_TYPES)}, got {dtype!r}"
+            )
+        self._originals = [
+            weight for weight in model.weights if "float" in str(weight.dtype)
+        ]
+        self.module = tf.Module()
+        self.module.weights = [
+            tf.Variable(_rounded(original, dtype), trainable=False)
+            for original in self._originals
+        ]
+
+    @contextlib.contextmanager
+    def in_place(self):
+        """A scope in which the model runs on the stored weights."""
+        pairs = zip(self._originals, self.module.weights, strict=True)
+        mapping = [
+            (original, tf.cast(value, original.dtype)) for original, value in pairs
+        ]
+        with keras.StatelessScope(mapping):
+            yield
+
+
+def _rounded(original, dtype):
+    value = tf.cast(tf.convert_to_tensor(original), dtype)
+    if not np.isfinite(np.asarray(value, np.float32)).all():
+        raise ValueError(f"the weight {original.path} is too large for {dtype}")
+    return value
