@@ -71,14 +71,11 @@ setup(
         "browser": ["selenium>=4.20"],
         # What metrics are held against; MONAI needs PyTorch, whose CPU build will do.
         "oracle": ["monai>=1.4", "surface-distance>=0.1", "torch>=2.4"],
-<<<<<<< HEAD
         # `experiments.train --tracker`.
         "mlflow": ["mlflow>=3.0"],
         "wandb": ["wandb>=0.20"],
-=======
         # Clients of TF Serving, and warm-up requests in an export.
         "serving": ["requests>=2.31", "tensorflow-serving-api>=2.20,<3"],
->>>>>>> d567004 (Serve NIfTI bytes; refuse bad requests in the graph; clients, warm-up, model card)
         "gpu": ["tensorflow[and-cuda]>=2.20,<3"],
     },
     classifiers=[

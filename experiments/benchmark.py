@@ -24,13 +24,9 @@ from experiments.output_path import output_file
 
 _SUITES = (
     "train_step",
-<<<<<<< HEAD
     "train_memory",
     "inference",
-=======
-    "inference",
     "serving",
->>>>>>> d567004 (Serve NIfTI bytes; refuse bad requests in the graph; clients, warm-up, model card)
     "conversion",
     "input_pipeline",
     "input_memory",
@@ -64,11 +60,8 @@ def main(argv):
         inference,
         input_memory,
         input_pipeline,
-<<<<<<< HEAD
-        train_memory,
-=======
         serving,
->>>>>>> d567004 (Serve NIfTI bytes; refuse bad requests in the graph; clients, warm-up, model card)
+        train_memory,
         train_step,
     )
 
