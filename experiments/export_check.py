@@ -34,15 +34,19 @@ def check_export(version_dir, run_segmenter, scans, is_exact):
     from experiments.segmenter import load_segmenter
 
     exported = load_segmenter(version_dir)
-    nifti = tf.saved_model.load(str(version_dir)).signatures["segment_nifti"]
+    loaded = tf.saved_model.load(str(version_dir))
+    nifti = loaded.signatures["segment_nifti"]
+    batch = nifti.structured_input_signature[1]["seed"].shape[0] or 1
     found = find_scans("verify", scans, run_segmenter.num_channels)
     for scan in found:
         image = read_image(scan.paths)
         expected = run_segmenter.segment(image.array, image.affine).label
         labels = {"segment_volume": exported.segment(image.array, image.affine).label}
         if len(scan.paths) == 1 and scan.paths[0].lower().endswith(_NIFTI):
-            contents = tf.constant([pathlib.Path(scan.paths[0]).read_bytes()])
-            outputs = nifti(contents=contents, seed=tf.constant([0]))
+            contents = pathlib.Path(scan.paths[0]).read_bytes()
+            outputs = nifti(
+                contents=tf.constant([contents] * batch), seed=tf.zeros(batch, tf.int32)
+            )
             labels["segment_nifti"] = outputs["label"].numpy()[0]
         for signature, label in labels.items():
             _check_label(scan, signature, label, expected, is_exact)

@@ -280,6 +280,7 @@ class _Export:
         self._signatures = self._load()
         spec = self._signatures["segment_volume"].structured_input_signature[1]
         self.num_channels = spec["image"].shape[-1]
+        self._batch = spec["image"].shape[0]  # None where it is free.
         outputs = self._signatures["serving_default"].structured_outputs
         num_classes = outputs["probabilities"].shape[-1]
         self.label_values = card.get("label_values", list(range(num_classes)))
@@ -297,9 +298,20 @@ class _Export:
             class_ids = self.prediction(image, affine).class_ids.numpy()
             return np.array(self.label_values, np.int32)[class_ids]
         image, affine, seed = _tensors(image, affine, self._options.seed)
-        run = self._signatures["segment_volume"]
-        result = run(image=image[None], affine=affine[None], seed=seed[None])
-        return result["label"].numpy()[0]
+        result = self._run("segment_volume", image=image, affine=affine, seed=seed)
+        return result["label"].numpy()
+
+    def _run(self, signature, **inputs):
+        """Outputs of a signature for one volume, repeated where the batch is fixed."""
+        import tensorflow as tf
+
+        batch = self._batch or 1
+        inputs = {
+            name: tf.repeat(value[tf.newaxis], batch, axis=0)
+            for name, value in inputs.items()
+        }
+        outputs = self._signatures[signature](**inputs)
+        return {name: value[0] for name, value in outputs.items()}
 
     def prediction(self, image, affine):
         return self._predict(*_tensors(image, affine, self._options.seed))
@@ -316,10 +328,19 @@ class _Export:
                 f"--model={self._path} holds no assets/model_card.json, which "
                 "says how to preprocess for several samples or mirror images"
             )
-        serve = self._signatures["serving_default"]
 
         def sample(image, seed):
-            return serve(image=image, seed=seed)["probabilities"]
+            if self._batch is None:
+                serve = self._signatures["serving_default"]
+                return serve(image=image, seed=seed)["probabilities"]
+            return tf.map_fn(
+                lambda one: self._run("serving_default", image=one[0], seed=one[1])[
+                    "probabilities"
+                ],
+                (image, seed),
+                fn_output_signature=tf.float32,
+                parallel_iterations=1,
+            )
 
         segmenter = Segmenter(
             flipped_mean(sample, self._options.flipped_axes),

@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.serving.exported_toy import SEEDS, nifti_files, preprocessed, volumes
 
-MAX_VOXELS = 20_000
+MAX_VOXELS = 100_000
 
 
 def _with(array, value):
@@ -51,8 +51,8 @@ def bad_requests():
             ),
             "infinite": (default | {"image": _with(image, np.inf)}, "finite voxels"),
             "huge": (
-                default | {"image": np.zeros((2, 30, 30, 30, 1), np.float32)},
-                "at most 20000 voxels in image, got 2 of 30x30x30",
+                default | {"image": np.zeros((2, 40, 40, 40, 1), np.float32)},
+                "at most 100000 voxels in image, got 2 of 40x40x40",
             ),
             "seeds": (default | {"seed": SEEDS[:1]}, r"one seed for each of 2 volume"),
         },
@@ -60,8 +60,8 @@ def bad_requests():
             "zero size": (volume | {"image": raw[..., :0, :]}, "image to hold voxels"),
             "NaN": (volume | {"image": _with(raw, np.nan)}, "finite voxels in image"),
             "huge": (
-                volume | {"image": np.zeros((2, 30, 30, 30, 1), np.float32)},
-                "at most 20000 voxels in image",
+                volume | {"image": np.zeros((2, 40, 40, 40, 1), np.float32)},
+                "at most 100000 voxels in image",
             ),
             "affines": (volume | {"affine": affine[:1]}, "one affine for each of 2"),
             "singular": (volume | {"affine": 0.0 * affine}, "last row 0 0 0 1"),
@@ -72,7 +72,7 @@ def bad_requests():
             ),
             "huge by its affine": (
                 volume | {"affine": affine * np.float32([9, 9, 9, 1])},
-                "at most 20000 voxels on the way to the grid of the network",
+                "at most 100000 voxels on the way to the grid of the network",
             ),
         },
         "segment_nifti": {
@@ -85,7 +85,7 @@ def bad_requests():
                 "bytes of a .nii",
             ),
             "cut off": (nifti | {"contents": [files[0], files[1][:-9]]}, "cut off"),
-            "huge": (nifti | {"contents": [_huge_file()] * 2}, "at most 20000 voxels"),
+            "huge": (nifti | {"contents": [_huge_file()] * 2}, "at most 100000 voxels"),
             "shapes": (
                 nifti | {"contents": [files[0], _other_shape()]},
                 "volumes of one shape in one request",

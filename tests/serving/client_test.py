@@ -64,7 +64,8 @@ def client(request, ports):
 
 
 def test_a_busy_server_is_asked_again_and_gives_what_the_model_gives(client, exported):
-    contents = nifti_files()[0]
+    # More than the 256 KB that gRPC would keep of a request by default.
+    contents = nifti_files(compressed=False)[0] + b"\0" * 2**20
     result = client.segment_nifti(contents, seed=3)
     expected = exported.run("segment_nifti", contents=[contents], seed=np.int32([3]))
     assert result.keys() == expected.keys()
@@ -158,7 +159,7 @@ def test_the_command_says_what_is_wrong_in_a_line(ports, tmp_path):
     for name, output, message in [
         ("none.nii", "label.nii", "No such file"),
         ("text.nii", "label.txt", "expected a name in .nii or .nii.gz"),
-        ("text.nii", "label.nii", "INVALID_ARGUMENT: Graph execution error: Detected"),
+        ("text.nii", "label.nii", "expected the bytes of a .nii or .nii.gz file"),
     ]:
         text = _command(
             1, **server, input=tmp_path / name, output=tmp_path / output

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 
+import nibabel as nib
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -89,6 +90,12 @@ def _replay(loader, model, log, num_warmup=0, num_threads=1, output_dir="-"):
     return found, tuple(map(int, memory.split()[1:]))
 
 
+def _read_output(path):
+    proto = tf.make_tensor_proto(0)
+    proto.ParseFromString(path.read_bytes())
+    return tf.make_ndarray(proto)
+
+
 def test_the_loader_gives_the_bits_of_python(loader, exported, tmp_path):
     requests = _good_requests()
     warmup.write_warmup_requests(exported.path, requests, "toy")
@@ -97,14 +104,42 @@ def test_the_loader_gives_the_bits_of_python(loader, exported, tmp_path):
     assert found == {number: (0, "ok") for number in range(len(requests))}
     for number, (signature, inputs) in enumerate(requests):
         for key, expected in exported.run(signature, **inputs).items():
-            proto = tf.make_tensor_proto(0)
-            proto.ParseFromString((tmp_path / f"{number}_{key}").read_bytes())
-            values = tf.make_ndarray(proto)
+            values = _read_output(tmp_path / f"{number}_{key}")
             assert values.dtype == expected.dtype
             if values.dtype == np.float32 and key != "affine":
                 np.testing.assert_allclose(values, expected, atol=1e-5)
             else:
                 np.testing.assert_array_equal(values, expected)
+
+
+def test_the_loader_segments_a_hippocampus_file_as_python_does(
+    loader, exported, hippocampus_dir, tmp_path
+):
+    path = sorted((hippocampus_dir / "imagesTr").glob("hippocampus_*.nii.gz"))[0]
+    scan = nib.load(path)
+    affine = scan.affine.astype(np.float32)
+    voxels = np.asarray(scan.dataobj, np.float32)[..., np.newaxis]
+    image, _ = exported.segmenter.preprocessor(voxels, affine)
+    seed = SEEDS[:1]
+    requests = [
+        ("serving_default", {"image": image.numpy()[np.newaxis], "seed": seed}),
+        (
+            "segment_volume",
+            {"image": voxels[None], "affine": affine[None], "seed": seed},
+        ),
+        ("segment_nifti", {"contents": [path.read_bytes()], "seed": seed}),
+    ]
+    log = tmp_path / "requests"
+    warmup.write_request_log(log, requests, "toy")
+    found, _ = _replay(loader, exported.path, log, output_dir=tmp_path)
+    assert found == {number: (0, "ok") for number in range(3)}
+    expected = exported.segmenter(voxels, affine, seed[0]).numpy()
+    assert len(np.unique(expected)) > 1
+    for number in (1, 2):
+        label = _read_output(tmp_path / f"{number}_label")
+        np.testing.assert_array_equal(label[0], expected)
+    default = exported.run(*requests[0][:1], **requests[0][1])["label"]
+    np.testing.assert_array_equal(_read_output(tmp_path / "0_label"), default)
 
 
 def test_the_loader_refuses_what_python_would_not_let_pass(loader, exported, tmp_path):

@@ -187,6 +187,7 @@ _BAD_FILES = {
     "flipped bit": (_flipped(_ZIPPED, 150), "it is damaged or cut off"),
     "wrong checksum": (_flipped(_ZIPPED, -6), "it is damaged or cut off"),
     "bomb": (_bomb(), "or comes to more"),
+    "lying bomb": (_bomb()[:-4] + b"\0\1\0\0", "it is damaged or cut off"),
     "huge": (_file(dim=[3, 32767, 32767, 32767, 1, 1, 1, 1]), "at most 1000 voxels"),
     "huge zip": (
         gzip.compress(_file(dim=[3, 11, 10, 10, 1, 1, 1, 1])),

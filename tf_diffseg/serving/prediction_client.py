@@ -19,22 +19,6 @@ _UNLIMITED = -1
 _RETRY_BUFFER_BYTES = 2**31 - 1
 _NUM_TRIES = 5
 _FIRST_WAIT_S = 0.5
-_RETRY_POLICY = {
-    "methodConfig": [
-        {
-            "name": [{"service": "tensorflow.serving.PredictionService"}],
-            "retryPolicy": {
-                "maxAttempts": _NUM_TRIES,
-                "initialBackoff": f"{_FIRST_WAIT_S}s",
-                "maxBackoff": "10s",
-                "backoffMultiplier": 2,
-                # The server is not there yet, or its line is full. What a request
-                # got wrong stays wrong.
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ]
-}
 # HTTP's words for the same.
 _UNAVAILABLE = (502, 503, 504)
 
@@ -113,7 +97,7 @@ class GrpcClient(_Client):
             "grpc.max_receive_message_length": _UNLIMITED,
             "grpc.enable_retries": 1,
             "grpc.per_rpc_retry_buffer_size": _RETRY_BUFFER_BYTES,
-            "grpc.service_config": json.dumps(_RETRY_POLICY),
+            "grpc.service_config": json.dumps(_retry_policy()),
         }
         self._channel = grpc.insecure_channel(server, options=list(options.items()))
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
@@ -226,6 +210,21 @@ class RestClient(_Client):
     def close(self):
         """Ends the connection."""
         self._session.close()
+
+
+def _retry_policy():
+    """What gRPC is told of asking again."""
+    service = "tensorflow.serving.PredictionService"
+    policy = {
+        "maxAttempts": _NUM_TRIES,
+        "initialBackoff": f"{_FIRST_WAIT_S}s",
+        "maxBackoff": "10s",
+        "backoffMultiplier": 2,
+        # The server is not there yet, or its line is full. What a request got wrong
+        # stays wrong.
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    return {"methodConfig": [{"name": [{"service": service}], "retryPolicy": policy}]}
 
 
 def _to_json(value):
