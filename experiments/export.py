@@ -5,7 +5,8 @@ r"""Exports a trained model to a SavedModel for TF Serving.
         --weights=float16 --num_samples=4 --results_dir=RESULTS \
         --warmup=image.nii.gz --verify='scans/*.nii.gz'
 
-The newest checkpoint counts, and its averaged weights where it has some (--ema).
+The newest checkpoint counts, or the one named, and its averaged weights where it has
+some (--ema).
 """
 
 import pathlib
@@ -18,7 +19,6 @@ from data_tools.quiet import load_tensorflow
 from experiments.inference_options import define_flags, options_from_flags
 from experiments.model_card import model_card, read_metrics
 from experiments.output_path import output_folder
-from experiments.run_folder import RunFolder
 from experiments.trained_models import TrainedModels
 
 # What is in the graph; the seed comes with a request.
@@ -33,7 +33,9 @@ _OPTIONS = (
 )
 _NIFTI = (".nii", ".nii.gz")
 
-_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder of a training run.")
+_MODEL_DIR = flags.DEFINE_string(
+    "model_dir", None, "Folder of a training run, or a checkpoint in it."
+)
 _EXPORT_DIR = flags.DEFINE_string(
     "export_dir",
     None,
@@ -83,8 +85,7 @@ def main(argv):
     """Loads the newest checkpoint and writes the next version."""
     del argv
     options = options_from_flags()
-    run_folder = RunFolder(_MODEL_DIR.value)
-    trained = TrainedModels([run_folder.path], options)
+    trained = TrainedModels([_MODEL_DIR.value], options)
     export_dir = output_folder("export_dir", _EXPORT_DIR.value)
     metrics = _RESULTS_DIR.value and read_metrics(_RESULTS_DIR.value)
     if _WARMUP.value is not None:

@@ -184,6 +184,11 @@ _BAD_FILES = {
     "cut off zip": (_ZIPPED[:-30], "it is damaged or cut off"),
     "cut off checksum": (_ZIPPED[:-8], "it is damaged or cut off"),
     "cut off in the checksum": (_ZIPPED[:-1], "it is damaged or cut off"),
+    # All voxels are there, but nothing tells whether they are right.
+    "cut off behind the voxels": (
+        gzip.compress(_WHOLE + b"\0" * 200, compresslevel=0)[:-60],
+        "it is damaged or cut off",
+    ),
     "flipped bit": (_flipped(_ZIPPED, 150), "it is damaged or cut off"),
     "wrong checksum": (_flipped(_ZIPPED, -6), "it is damaged or cut off"),
     "bomb": (_bomb(), "or comes to more"),

@@ -18,14 +18,14 @@ def _model(scale=1.0):
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_a_model_runs_on_the_stored_weights(dtype):
     model, image = _model(), tf.constant([[1.0, 2.0, 3.0]])
-    before = [np.array(weight) for weight in model.weights]
+    before = model.get_weights()
     stored = StoredWeights(model, dtype)
     assert {value.dtype for value in stored.module.weights} == {tf.as_dtype(dtype)}
     with stored.in_place():
         found = model(image)
     kernel, bias = (tf.cast(tf.cast(w, dtype), tf.float32) for w in before)
     np.testing.assert_array_equal(found, image @ kernel + bias)
-    for weight, value in zip(model.weights, before, strict=True):
+    for weight, value in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, value)
 
 

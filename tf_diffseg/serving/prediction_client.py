@@ -7,6 +7,7 @@ result["label"]  # int32 [i, j, k]
 Needs tensorflow-serving-api: `pip install 'tf_diffseg[serving]'`.
 """
 
+import abc
 import base64
 import json
 
@@ -35,7 +36,7 @@ class ServerError(RuntimeError):
         self.code = code
 
 
-class _Client:
+class _Client(abc.ABC):
     def __init__(self, server, model, version=None, timeout_s=600.0):
         self.server = server
         self.model = model
@@ -62,6 +63,14 @@ class _Client:
         return {
             name: np.asarray(outputs[name], dtype)[0] for name, dtype in types.items()
         }
+
+    @abc.abstractmethod
+    def predict(self, signature, inputs):
+        """Dict of what a signature gives for a dict of inputs."""
+
+    @abc.abstractmethod
+    def close(self):
+        """Ends the connection."""
 
     def _error(self, what, code):
         text = " ".join(what.split())
