@@ -2,7 +2,7 @@
 
     python -m experiments.benchmark --suite=train_memory --memory_gib=16
 
-Each volume is two recycling steps of the default network in a process of its own, whose
+Each volume is a recycling step of the default network in a process of its own, whose
 resident memory is watched; one that grows beyond the limit is ended.
 """
 
@@ -16,7 +16,7 @@ from data_tools.errors import InputError
 
 # What the default network scales by: other sizes are padded to one of these.
 SIDE_STEP = 8
-_FIRST_SIDE = 96
+_FIRST_SIDE = 160
 _MIB = 2**20
 
 
@@ -78,7 +78,7 @@ def largest_side(peak_of):
 
 
 def step_peak_mib(shape, remat, limit_mib=None):
-    """Peak resident memory of a process that takes two steps.
+    """Peak resident memory of a process that takes a step.
 
     Args:
         shape: (x, y, z) of the volume.
