@@ -102,6 +102,7 @@ def test_schedule_is_where_the_learning_rate_ends(shards, tmp_path, schedule, ex
     assert rate == pytest.approx(expected, abs=1e-8)
 
 
+@pytest.mark.slow
 def test_jit_is_as_asked_and_the_compiled_step_trains(shards, tmp_path):
     manifest = read_manifest(shards)
     strategy, steps = prepare(CONFIG, manifest)
