@@ -249,6 +249,10 @@ def test_respaced_sampler_runs_fewer_steps():
 
 
 def test_noise_without_a_seed_is_refused():
+    with pytest.raises(ValueError, match="noise is None, but DDPMSampler draws noise"):
+        DDPMSampler(GaussianDiffusion()).step(np.ones([1, 2]), np.ones([1, 2]), 3, None)
+    with pytest.raises(ValueError, match="noise is None, but DDIMSampler draws noise"):
+        DDIMSampler(GaussianDiffusion(), 0.5).step(np.ones([1, 2]), np.ones([1, 2]), 3)
     with pytest.raises(ValueError, match="seed is None, but DDPMSampler draws noise"):
         DDPMSampler(GaussianDiffusion()).sample(shrink, tf.zeros(_SHAPE))
 

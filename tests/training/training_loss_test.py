@@ -49,6 +49,26 @@ def test_overlapping_classes_are_scored_one_by_one():
     np.testing.assert_allclose(losses["focal_loss"], expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
+@pytest.mark.parametrize("voxels", [0, 1, 64])
+@pytest.mark.parametrize("encoding", ["exclusive", "overlapping"])
+def test_half_precision_has_finite_float32_losses_and_gradients(
+    dtype, voxels, encoding
+):
+    label = tf.reshape(tf.cast(tf.range(64) < voxels, tf.int32), [1, 4, 4, 4])
+    mask = tf.one_hot(label, 2)
+    diffusion = GaussianDiffusion(model_variance="learned")
+    loss = TrainingLoss(diffusion, encoding, 1.0, 1.0, 1.0, variational_weight=1e-3)
+    network_out = tf.cast(tf.random.stateless_normal([1, 4, 4, 4, 4], [1, 2]), dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(network_out)
+        losses = loss(mask, network_out, 2.0 * mask - 1.0, tf.constant([2]))
+    assert {value.dtype for value in losses.values()} == {tf.float32}
+    gradient = tape.gradient(losses["loss"], network_out)
+    assert np.isfinite(losses["loss"]).all()
+    assert np.isfinite(tf.cast(gradient, tf.float32)).all()
+
+
 def test_error_of_the_noise_that_was_added():
     diffusion = GaussianDiffusion(model_output="noise")
     x_t = diffusion.q_sample(X_START, NOISE, T_INDEX)

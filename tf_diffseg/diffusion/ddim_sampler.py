@@ -60,5 +60,6 @@ class DDIMSampler(Sampler):
         )
         if not self.draws_noise:
             return x_prev
+        self._check_noise(noise)
         x_prev, noise = as_floats(x_prev, noise)
         return x_prev + at_step(self.sigma, t_index, x_t) * noise

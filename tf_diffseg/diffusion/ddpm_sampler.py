@@ -16,6 +16,7 @@ class DDPMSampler(Sampler):
 
     def step(self, model_out, x_t, t_index, noise):
         """Goes from x_t to x_(t-1), see `Sampler.step`."""
+        self._check_noise(noise)
         model_out, x_t, noise = as_floats(model_out, x_t, noise)
         model = self.diffusion.p_mean_variance(
             model_out, x_t, t_index, clip_x_start=self.clip_x_start

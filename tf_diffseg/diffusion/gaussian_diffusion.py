@@ -15,7 +15,11 @@ from tf_diffseg.diffusion.beta_schedule import BetaSchedule, get_betas
 from tf_diffseg.diffusion.likelihood import gaussian_kl, mask_log_likelihood
 from tf_diffseg.diffusion.model_parameterization import ModelOutput, ModelVariance
 from tf_diffseg.diffusion.precision import as_floats, at_step
-from tf_diffseg.diffusion.respacing import kept_steps, resample_alphas_cumprod
+from tf_diffseg.diffusion.respacing import (
+    check_whole,
+    kept_steps,
+    resample_alphas_cumprod,
+)
 
 
 class GaussianMoments(NamedTuple):
@@ -92,6 +96,8 @@ class GaussianDiffusion:
         self.model_output = ModelOutput(model_output)
         self.model_variance = ModelVariance(model_variance)
         self.num_timesteps_trained = num_timesteps
+        check_whole("num_timesteps", num_timesteps)
+        check_whole("num_timesteps_beta", num_timesteps_beta)
         self.kept_steps = np.arange(num_timesteps)
         betas = get_betas(beta_schedule, num_timesteps_beta, beta_start, beta_end)
         self._set_schedule(

@@ -19,6 +19,12 @@ def _nearest_even_divisions(num_timesteps, num_timesteps_base):
     return below + above
 
 
+def check_whole(name, number):
+    """Raises ValueError, with the argument's name, unless a number is an int."""
+    if not isinstance(number, (int, np.integer)):
+        raise ValueError(f"{name} must be an int, got {number!r}")
+
+
 def kept_steps(num_timesteps, num_timesteps_base):
     """Which of `num_timesteps_base` steps a schedule of `num_timesteps` keeps.
 
@@ -34,8 +40,7 @@ def kept_steps(num_timesteps, num_timesteps_base):
         ValueError: where it is no int, or `num_timesteps - 1` does not divide
             `num_timesteps_base - 1`; the message names the nearest numbers that do.
     """
-    if not isinstance(num_timesteps, (int, np.integer)):
-        raise ValueError(f"num_timesteps must be an int, got {num_timesteps!r}")
+    check_whole("num_timesteps", num_timesteps)
     in_range = 2 <= num_timesteps <= num_timesteps_base
     if not in_range or (num_timesteps_base - 1) % (num_timesteps - 1):
         nearest = _nearest_even_divisions(num_timesteps, num_timesteps_base)

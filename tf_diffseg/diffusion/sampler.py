@@ -48,7 +48,14 @@ class Sampler(abc.ABC):
 
         Returns:
             x_(t-1), shape of x_t; at t_index 0 the predicted x_start.
+
+        Raises:
+            ValueError: where the sampler draws noise and noise is None.
         """
+
+    def _check_noise(self, noise):
+        if noise is None:
+            raise ValueError(f"noise is None, but {type(self).__name__} draws noise")
 
     def predict_x_start(self, model_out, x_t, t_index):
         """The x_start that a step goes by.

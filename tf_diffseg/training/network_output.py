@@ -42,7 +42,9 @@ def network_out_to_model_out(network_out, diffusion, encoding):
         return network_out
     logits, variance = split_variance(network_out, diffusion)
     x_start = logits_to_x_start(logits, encoding)
-    return x_start if variance is None else tf.concat([x_start, variance], axis=-1)
+    if variance is None:
+        return x_start
+    return tf.concat([x_start, tf.cast(variance, x_start.dtype)], axis=-1)
 
 
 def initial_bias(class_frequencies, num_channels, encoding):
