@@ -63,7 +63,8 @@ def check(configs, manifest):
         try:
             build_network(config, manifest)
         except InputError as error:
-            raise InputError(f"--strategies={strategy}: {error}") from error
+            reason = str(error).removeprefix("config: ")
+            raise InputError(f"--strategies={strategy}: {reason}") from error
 
 
 def train_and_score(

@@ -1,8 +1,6 @@
 """Conversion of whole cases, over the bare cost of reading their files."""
 
-import contextlib
 import pathlib
-import resource
 import statistics
 import tempfile
 import time
@@ -16,6 +14,7 @@ from data_tools.conversion import Options, convert
 from data_tools.dataset import Case, Dataset
 from data_tools.preprocessing_choice import Choice
 from data_tools.worker_pool import WorkerPool
+from experiments.benchmarks.peak_memory import peak_bytes
 
 VOLUME_SHAPE = (192, 192, 128)
 NUM_CASES = 8
@@ -95,11 +94,7 @@ def _read(case):
 
 def _peak_bytes(_):
     time.sleep(0.2)  # for each worker to take one
-    with contextlib.suppress(OSError), open("/proc/self/status") as status:
-        for line in status:
-            if line.startswith("VmHWM:"):
-                return 1024 * int(line.split()[1])
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_bytes()
 
 
 def _write_cases(folder, count, shape):

@@ -1,7 +1,6 @@
 """Sampling, windows and metrics: what they cost beside what they are made of."""
 
 import importlib.util
-import resource
 import statistics
 import time
 import warnings
@@ -9,6 +8,7 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
+from experiments.benchmarks.peak_memory import peak_bytes
 from experiments.benchmarks.timing import interleaved_medians
 from tf_diffseg.inference import SlidingWindow
 from tf_diffseg.metrics import case_metrics
@@ -90,7 +90,7 @@ def _windows(repeats):
     )
     forward()
     whole.get_concrete_function(image, seed)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_bytes()
     forwards_s, whole_s = [], []
     for _ in range(repeats):
         started = time.perf_counter()
@@ -100,9 +100,8 @@ def _windows(repeats):
         started = time.perf_counter()
         whole(image, seed).numpy()
         whole_s.append(time.perf_counter() - started)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    after = peak_bytes()
     forwards, windowed = statistics.median(forwards_s), statistics.median(whole_s)
-    kib = 1024  # Of ru_maxrss on Linux.
     result_mib = np.prod(VOLUME_SHAPE) * NUM_CLASSES * 4 / _MIB
     return {
         "volume": "x".join(map(str, VOLUME_SHAPE)),
@@ -111,8 +110,8 @@ def _windows(repeats):
         "windowed_s": windowed,
         "windowed_over_forward": windowed / forwards,
         "result_mib": float(result_mib),
-        "peak_memory_mib": after * kib / _MIB,
-        "peak_memory_of_windows_mib": (after - before) * kib / _MIB,
+        "peak_memory_mib": after / _MIB,
+        "peak_memory_of_windows_mib": (after - before) / _MIB,
     }
 
 

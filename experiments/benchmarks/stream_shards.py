@@ -4,10 +4,10 @@ python -m experiments.benchmarks.stream_shards EPOCHS SHARD...
 """
 
 import json
-import resource
 import sys
 
 from data_tools.quiet import load_tensorflow
+from experiments.benchmarks.peak_memory import peak_bytes
 
 PATCH_SHAPE = (96, 96, 96)
 BATCH_SIZE = 2
@@ -15,9 +15,7 @@ BATCH_SIZE = 2
 
 def peak_mb():
     """Most memory that this process has had, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts in KiB, macOS in bytes.
-    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    return peak_bytes() / 2**20
 
 
 def main(epochs, paths):

@@ -52,8 +52,9 @@ def test_gradients_are_those_of_features_that_are_kept(arguments):
 
 
 _PEAK = """
-import resource, sys
+import sys
 import tensorflow as tf
+from experiments.benchmarks.peak_memory import peak_bytes
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 
 model = DiffusionUNet3D(
@@ -62,10 +63,9 @@ model = DiffusionUNet3D(
 )
 model.compile("sgd")
 batch = {"image": tf.zeros([1, 64, 64, 64, 1]), "label": tf.zeros([1, 64, 64, 64])}
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-before = peak()
+before = peak_bytes()
 tf.function(model.train_step)(batch)
-print(peak() - before)
+print(peak_bytes() - before)
 """
 
 
