@@ -152,21 +152,16 @@ def _linear(channels, source):
     x, y, z = (places - floor for places, floor in zip(source, floors, strict=True))
     index, (along_x, along_y) = _flat_index(tf.shape(channels)[1:], floors)
     flat = tf.reshape(channels, [tf.shape(channels)[0], -1])
-
-    def corner(offset):
-        # Slicing the volume instead would copy it to an unaligned place.
-        return tf.gather(flat, index + offset, axis=1)
-
-    def pair(offset):
-        first = corner(offset)
-        return first + z * (corner(offset + 1) - first)
-
-    def square(offset):
-        first = pair(offset)
-        return first + y * (pair(offset + along_y) - first)
-
-    first = square(0)
-    return first + x * (square(along_x) - first)
+    # Two reads of four neighbours each take less time than eight of one.
+    size = tf.shape(flat)[1] - along_y - 1
+    offsets = (0, 1, along_y, along_y + 1)
+    fours = tf.stack([flat[:, start : start + size] for start in offsets], axis=-1)
+    near, far = (tf.gather(fours, at, axis=1) for at in (index, index + along_x))
+    between = near + x[:, tf.newaxis] * (far - near)
+    first, first_up, second, second_up = tf.unstack(between, axis=-1)
+    first += z * (first_up - first)
+    second += z * (second_up - second)
+    return first + y * (second - first)
 
 
 def _nearest(label, source):
