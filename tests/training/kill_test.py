@@ -75,19 +75,28 @@ def _run(folder, result, kill_after=None):
     return process.returncode == 0, time.monotonic() - began
 
 
+def _run_killed(folder, result, seconds, most_kills, moments):
+    """Runs the script to its end, killed and started again; returns how often."""
+    kills = 0
+    while True:
+        kill_after = moments.uniform(0.0, seconds) if kills < most_kills else None
+        if _run(folder, result, kill_after)[0]:
+            return kills
+        kills += 1
+
+
 @pytest.mark.slow
 def test_a_killed_run_ends_bitwise_as_an_undisturbed_one(tmp_path):
     whole = tmp_path / "whole.npz"
     done, seconds = _run(tmp_path / "whole", whole)
     assert done
-    killed = tmp_path / "killed.npz"
-    moments = random.Random()
-    for _ in range(_KILLS):
-        if _run(tmp_path / "killed", killed, moments.uniform(0.0, seconds))[0]:
-            break
-    if not killed.exists():
-        assert _run(tmp_path / "killed", killed)[0]
-    with np.load(whole) as expected, np.load(killed) as found:
-        assert expected.files == found.files
-        for name in expected.files:
-            np.testing.assert_array_equal(found[name], expected[name])
+    kills, moments = 0, random.Random()
+    while kills < _KILLS:
+        folder = tmp_path / f"killed-{kills}"
+        killed = folder.with_suffix(".npz")
+        kills += _run_killed(folder, killed, seconds, _KILLS - kills, moments)
+        with np.load(whole) as expected, np.load(killed) as found:
+            assert expected.files == found.files
+            for name in expected.files:
+                np.testing.assert_array_equal(found[name], expected[name])
+    print(f"{kills} kills")
