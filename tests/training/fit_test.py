@@ -14,10 +14,10 @@ from tf_diffseg.training.progress import Progress
 STEPS_PER_EPOCH = 2
 
 
-def _model():
+def _model(**average):
     keras.utils.set_random_seed(1)
     model = DiffusionUNet3D(2, num_channels=(4,), num_heads=0)
-    model.compile(keras.optimizers.AdamW(1e-2))
+    model.compile(keras.optimizers.AdamW(1e-2, **average))
     return model
 
 
@@ -53,6 +53,13 @@ def test_a_complete_run_is_left_alone(tmp_path):
     before = (tmp_path / "metrics.jsonl").read_text()
     assert _fit(_model(), tmp_path, 2) == 0
     assert (tmp_path / "metrics.jsonl").read_text() == before
+
+
+def test_a_complete_run_ends_with_its_averaged_weights(tmp_path):
+    models = [_model(use_ema=True, ema_momentum=0.5) for _ in range(2)]
+    assert [_fit(model, tmp_path, 2) for model in models] == [2, 0]
+    for ours, theirs in zip(*(model.weights for model in models), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_writes_metrics_and_logs(tmp_path):

@@ -67,6 +67,8 @@ def fit(
     folder = pathlib.Path(model_dir)
     place = restore(model, folder / "checkpoints")
     if place.epoch >= epochs or has_stopped_early(folder, early_stopping, place):
+        # As `keras.Model.fit` ends: averaged weights, where there are any.
+        model.optimizer.finalize_variable_values(model.trainable_variables)
         return 0
     strategy = model.distribute_strategy
     validation = validation_dataset
