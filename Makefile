@@ -41,12 +41,14 @@ HUB_MODEL := experiments/models/hippocampus
 hub-model: $(RUN_INSTALLED)  ## Ship RUN, scored in RESULTS, as the model hippocampus; SCANS verify it
 	@test -n "$(RUN)" && test -n "$(RESULTS)" && test -n "$(SCANS)" || \
 	  { echo "usage: make hub-model RUN=... RESULTS=... SCANS='.../imagesTs/*.nii.gz'" >&2; exit 1; }
-	rm -rf $(HUB_MODEL)/[0-9]*
-	$(PY) -m experiments.export --model_dir=$(RUN) --export_dir=$(HUB_MODEL) \
+	rm -rf build/hub
+	$(PY) -m experiments.export --model_dir=$(RUN) --export_dir=build/hub/hippocampus \
 	  --results_dir=$(RESULTS) --weights=float16 --noserver_files \
 	  --verify='$(SCANS)' --attribution="Trained on Task04 Hippocampus of the \
 	Medical Segmentation Decathlon (Antonelli et al. 2022, arXiv 2106.05735), images \
 	and labels by Vanderbilt University Medical Center, CC BY-SA 4.0"
+	rm -rf $(HUB_MODEL)/[0-9]*
+	mv build/hub/hippocampus/1 $(HUB_MODEL)/1
 	@du -sh $(HUB_MODEL)
 
 clean:  ## Remove the demo's output, caches and build products

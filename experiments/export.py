@@ -123,7 +123,7 @@ def main(argv):
     except ValueError as error:
         raise InputError(str(error)) from error
     if _SERVER_FILES.value:
-        write_server_files(export_dir)
+        write_server_files(export_dir, _REQUEST_BATCH.value or 1)
     print(f"exported: {path}")
 
 

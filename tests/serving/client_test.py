@@ -13,6 +13,7 @@ import pytest
 
 from tests.serving.exported_toy import LABEL_VALUES, ExportedToy, nifti_files, volumes
 from tf_diffseg.serving import GrpcClient, RestClient, ServerError
+from tf_diffseg.serving.client import segment_file
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -111,6 +112,21 @@ def test_a_server_that_is_not_there_is_told(kind, monkeypatch):
         with pytest.raises(ServerError, match="localhost:1, model toy") as error:
             nobody.segment_nifti(nifti_files()[0])
     assert error.value.code == "UNAVAILABLE"
+
+
+def test_numbers_that_json_cannot_hold_are_no_lost_connection():
+    inputs = {"image": np.full([1, 4, 4, 4, 1], np.nan), "seed": np.zeros(1, np.int32)}
+    with RestClient("localhost:1", "toy", timeout_s=30.0) as client:
+        with pytest.raises(ServerError, match="expected finite numbers") as error:
+            client.predict("serving_default", inputs)
+    assert error.value.code == "INVALID_ARGUMENT"
+
+
+def test_the_scan_is_not_overwritten(tmp_path):
+    path = tmp_path / "scan.nii.gz"
+    path.write_bytes(nifti_files()[0])
+    with pytest.raises(ValueError, match="scan.nii.gz is --input, name another file"):
+        segment_file(None, path, path)
 
 
 def _command(expected_code=0, **flag_values):

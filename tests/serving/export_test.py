@@ -5,7 +5,12 @@ import pathlib
 
 import pytest
 
-from tf_diffseg.serving import export, export_saved_model, next_version
+from tf_diffseg.serving import (
+    export,
+    export_saved_model,
+    next_version,
+    write_server_files,
+)
 
 
 @pytest.fixture
@@ -37,6 +42,24 @@ def test_versions_count_up(quick_archive, tmp_path):
     (folder / "10").mkdir()
     (folder / "9").mkdir()
     assert _export(folder) == folder / "11"
+
+
+def test_two_exports_do_not_share_a_folder(quick_archive, tmp_path):
+    def export_within(_):
+        with pytest.raises(ValueError, match="is being written by another process"):
+            _export(tmp_path)
+
+    export_saved_model(None, None, tmp_path, {}, finish=export_within)
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    assert _export(tmp_path) == tmp_path / "2"
+
+
+def test_server_files_take_the_requests_of_the_export(tmp_path):
+    (tmp_path / "one").mkdir()
+    write_server_files(tmp_path / "one", 4)
+    text = (tmp_path / "one" / "batching_parameters.txt").read_text()
+    assert "max_batch_size { value: 4 }" in text
+    assert "num_batch_threads { value: 2 }" in text
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ _INPUT = flags.DEFINE_string("input", None, "Scan to segment.")
 _OUTPUT = flags.DEFINE_string("output", None, "Label map to write, .nii or .nii.gz.")
 _PROTOCOL = flags.DEFINE_enum("protocol", "grpc", ["grpc", "rest"], "How to ask.")
 _VERSION = flags.DEFINE_integer("version", None, "Of the model; default: the newest.")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the sampling noise.")
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Seed of the sampling noise.", lower_bound=0, upper_bound=2**31 - 1
+)
 _TIMEOUT_S = flags.DEFINE_float(
     "timeout_s", 600.0, "Seconds to wait for an answer.", lower_bound=0.0
 )
@@ -39,12 +41,14 @@ def segment_file(client, input_path, output_path, seed=0):
 
     Raises:
         ServerError: see `GrpcClient.segment_nifti`.
-        ValueError: the output is not named as NIfTI.
+        ValueError: the output is not named as NIfTI, or is the input.
         OSError: a file cannot be read or written.
     """
     output = pathlib.Path(output_path)
     if not output.name.lower().endswith(_ENDINGS):
         raise ValueError(f"--output={output}: expected a name in .nii or .nii.gz")
+    if output.exists() and output.samefile(input_path):
+        raise ValueError(f"--output={output} is --input, name another file")
     contents = _contents(pathlib.Path(input_path))
     result = client.segment_nifti(contents, seed)
     output.parent.mkdir(parents=True, exist_ok=True)

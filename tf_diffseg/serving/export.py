@@ -1,6 +1,9 @@
 """Export to a folder that TF Serving loads."""
 
+import contextlib
+import fcntl
 import json
+import os
 import pathlib
 import shutil
 
@@ -48,13 +51,41 @@ def export_saved_model(
         Path of the version's folder, `export_dir/1` at first.
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: an argument is out of its range, or another process exports to
+            the folder.
     """
-    version_dir = pathlib.Path(export_dir) / str(next_version(export_dir))
+    with _alone_in(export_dir):
+        return _export_next(
+            pathlib.Path(export_dir) / str(next_version(export_dir)),
+            segmenter,
+            model,
+            model_card,
+            weights,
+            (num_samples, batch_size, max_voxels, request_batch),
+            finish,
+        )
+
+
+@contextlib.contextmanager
+def _alone_in(export_dir):
+    """Keeps other exports out of a folder; the system lets go when this one ends."""
+    pathlib.Path(export_dir).mkdir(parents=True, exist_ok=True)
+    folder = os.open(export_dir, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise ValueError(
+            f"export_dir={export_dir} is being written by another process"
+        ) from None
+    finally:
+        os.close(folder)
+
+
+def _export_next(version_dir, segmenter, model, model_card, weights, options, finish):
     # TF Serving takes numbers for versions and leaves this one alone.
     partial_dir = version_dir.with_name(f".partial-{version_dir.name}")
     shutil.rmtree(partial_dir, ignore_errors=True)
-    options = (num_samples, batch_size, max_voxels, request_batch)
     try:
         _write_saved_model(segmenter, model, partial_dir, weights, options)
         card_path = partial_dir / CARD_FILE

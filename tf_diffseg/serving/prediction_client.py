@@ -204,6 +204,9 @@ class RestClient(_Client):
         except requests.Timeout:
             text = f"no answer within {self.timeout_s:g} s"
             raise self._error(text, "DEADLINE_EXCEEDED") from None
+        except requests.exceptions.InvalidJSONError as error:
+            text = f"expected finite numbers: {error}"
+            raise self._error(text, "INVALID_ARGUMENT") from None
         except requests.RequestException as error:
             raise self._error(f"no connection: {error}", "UNAVAILABLE") from None
         try:
