@@ -63,6 +63,7 @@ CHOICES = {
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
     "jit": ("auto", "on", "off"),
     "skip": ("add", "concat"),
+    "norm": ("channel", "instance"),
     "mask_encoding": ("auto", "exclusive", "overlapping"),
 }
 
@@ -232,6 +233,11 @@ class TrainConfig(AugmentationConfig):
         4, "Attention heads at the coarsest resolution, or 0.", at_least=0
     )
     skip: str = _value("add", "How skip connections join.")
+    norm: str = _value(
+        "channel",
+        "What features are normalised over: the channels of each voxel, or the volume, "
+        "by which they depend on how much of it the network is shown.",
+    )
     dropout: float = _value(
         0.0, "Share of features dropped inside a block.", at_least=0
     )

@@ -10,9 +10,10 @@ from tf_diffseg.models import ResidualBlock3D
 _CHANGED = {
     "channels": 6,
     "kernel_size": (3, 1, 3),
-    "norm_axes": (1, 3),
+    "axes": (1, 3),
     "dropout": 0.25,
     "remat": True,
+    "norm": "instance",
 }
 
 

@@ -30,6 +30,7 @@ _CHANGED = {
     "skip": "concat",
     "dropout": 0.25,
     "remat": True,
+    "norm": "instance",
 }
 
 
@@ -220,7 +221,7 @@ def test_time_reaches_every_block():
     blocks = [layer for layer in network.layers if isinstance(layer, ResidualBlock3D)]
     # One on the way down, two at the bottom, one on the way up.
     assert len(blocks) == 4
-    assert all(block.norm.modulation is not None for block in blocks)
+    assert all(block.norm_layer.modulation is not None for block in blocks)
 
 
 def test_examples_of_a_batch_do_not_see_one_another():

@@ -5,6 +5,7 @@ from tf_diffseg._lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "ChannelNormalization": "channel_normalization",
         "InstanceNormalization": "instance_normalization",
         "ResidualBlock3D": "residual_block",
         "SelfAttention3D": "self_attention",

@@ -5,7 +5,7 @@ import functools
 import keras
 from keras import ops
 
-from tf_diffseg.models.instance_normalization import InstanceNormalization
+from tf_diffseg.models.norms import build_norm
 
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")
@@ -17,37 +17,38 @@ class ResidualBlock3D(keras.layers.Layer):
     One norm for two convolutions, as in Liu et al. 2022 (arXiv 2201.03545), and
     leaky ReLU, because at full resolution on a CPU norms and smooth activations
     take as long as the convolutions. These have no bias: the norms that follow
-    would remove it.
+    shift.
 
     Args:
         channels: channels of the output; a 1x1x1 convolution brings the input
             to them where they differ.
         kernel_size: of both convolutions, per axis.
-        norm_axes: axes of [batch, x, y, z, channels] that the norm reduces.
+        axes: axes of [batch, x, y, z, channels] that instance normalisation reduces.
         dropout: share of features dropped before the second convolution.
         remat: whether training keeps the block's input alone and computes what is
             inside again for the gradient (Chen et al. 2016, arXiv 1604.06174).
+        norm: one of `norms.NORMS`.
     """
 
     def __init__(
         self,
         channels,
         kernel_size=(3, 3, 3),
-        norm_axes=(1, 2, 3),
+        axes=(1, 2, 3),
         dropout=0.0,
         remat=False,
+        norm="channel",
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.channels = channels
         self.kernel_size = tuple(kernel_size)
-        self.norm_axes = tuple(norm_axes)
+        self.axes = tuple(axes)
         self.dropout = dropout
         self.remat = remat
         self.conv_in = self._conv(kernel_size=kernel_size, name="conv_in")
-        self.norm = InstanceNormalization(
-            norm_axes, dtype=self.dtype_policy, name="norm"
-        )
+        self.norm = norm
+        self.norm_layer = build_norm(norm, axes, dtype=self.dtype_policy, name="norm")
         self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop")
         self.conv_out = self._conv(kernel_size=kernel_size, name="conv_out")
         self.projection = None
@@ -66,7 +67,7 @@ class ResidualBlock3D(keras.layers.Layer):
         """Creates the weights of the layers inside."""
         hidden_shape = (*inputs_shape[:-1], self.channels)
         self.conv_in.build(inputs_shape)
-        self.norm.build(hidden_shape, time_embedding_shape)
+        self.norm_layer.build(hidden_shape, time_embedding_shape)
         self.conv_out.build(hidden_shape)
         if inputs_shape[-1] != self.channels:
             self.projection = self._conv(kernel_size=1, name="projection")
@@ -105,7 +106,7 @@ class ResidualBlock3D(keras.layers.Layer):
 
     def _transform(self, inputs, time_embedding=None, training=None):
         hidden = self.conv_in(ops.leaky_relu(inputs, negative_slope=0.01))
-        hidden = self.norm(hidden, time_embedding)
+        hidden = self.norm_layer(hidden, time_embedding)
         hidden = ops.leaky_relu(hidden, negative_slope=0.01)
         hidden = self.conv_out(self.drop(hidden, training=training))
         shortcut = inputs if self.projection is None else self.projection(inputs)
@@ -121,7 +122,8 @@ class ResidualBlock3D(keras.layers.Layer):
             **super().get_config(),
             "channels": self.channels,
             "kernel_size": self.kernel_size,
-            "norm_axes": self.norm_axes,
+            "axes": self.axes,
             "dropout": self.dropout,
             "remat": self.remat,
+            "norm": self.norm,
         }

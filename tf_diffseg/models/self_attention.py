@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tf_diffseg.models.instance_normalization import InstanceNormalization
+from tf_diffseg.models.norms import build_norm
 
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")
@@ -16,14 +16,16 @@ class SelfAttention3D(keras.layers.Layer):
             along the others (slices of a slice-wise network) nothing mixes.
         remat: whether training keeps the input alone and computes what is inside
             again for the gradient.
+        norm: one of `norms.NORMS`.
     """
 
-    def __init__(self, num_heads, axes=(1, 2, 3), remat=False, **kwargs):
+    def __init__(self, num_heads, axes=(1, 2, 3), remat=False, norm="channel", **kwargs):
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.axes = tuple(axes)
         self.remat = remat
-        self.norm = InstanceNormalization(axes, dtype=self.dtype_policy, name="norm")
+        self.norm = norm
+        self.norm_layer = build_norm(norm, axes, dtype=self.dtype_policy, name="norm")
         self.attention = None
 
     def build(self, input_shape):
@@ -37,7 +39,7 @@ class SelfAttention3D(keras.layers.Layer):
             raise ValueError(
                 f"num_heads={self.num_heads} does not divide the {channels} channels"
             )
-        self.norm.build(input_shape)
+        self.norm_layer.build(input_shape)
         self.attention = keras.layers.MultiHeadAttention(
             self.num_heads,
             key_dim=channels // self.num_heads,
@@ -56,7 +58,7 @@ class SelfAttention3D(keras.layers.Layer):
     def _attend(self, inputs):
         apart = [axis for axis in (1, 2, 3) if axis not in self.axes]
         order = (0, *apart, *self.axes, 4)
-        features = ops.transpose(self.norm(inputs), order)
+        features = ops.transpose(self.norm_layer(inputs), order)
         shape = ops.shape(features)
         num_tokens = 1
         for size in shape[1 + len(apart) : 4]:
@@ -77,4 +79,5 @@ class SelfAttention3D(keras.layers.Layer):
             "num_heads": self.num_heads,
             "axes": self.axes,
             "remat": self.remat,
+            "norm": self.norm,
         }

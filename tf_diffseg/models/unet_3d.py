@@ -5,7 +5,7 @@ import functools
 import keras
 
 from tf_diffseg.models.fit_shape import CropLike, PadToMultiple
-from tf_diffseg.models.instance_normalization import InstanceNormalization
+from tf_diffseg.models.norms import build_norm
 from tf_diffseg.models.residual_block import ResidualBlock3D
 from tf_diffseg.models.self_attention import SelfAttention3D
 from tf_diffseg.models.time_embedding import TimeEmbedding
@@ -46,6 +46,8 @@ class UNet3D(keras.Model):
         remat: whether training computes what is inside blocks and the attention again
             for the gradient, rather than keeping it: less memory, one more forward
             pass.
+        norm: "channel", root mean square over each voxel's channels, or "instance",
+            over the volume, by which features depend on how much of it is shown.
         **kwargs: name and dtype, as for every Keras model.
 
     Raises:
@@ -66,6 +68,7 @@ class UNet3D(keras.Model):
         skip="add",
         dropout=0.0,
         remat=False,
+        norm="channel",
         **kwargs,
     ):
         kernel_size = _per_axis("kernel_size", kernel_size)
@@ -106,11 +109,18 @@ class UNet3D(keras.Model):
 
         def block(features, channels, name):
             layer = ResidualBlock3D(
-                channels, kernel_size, axes, dropout, remat, dtype=dtype, name=name
+                channels,
+                kernel_size,
+                axes,
+                dropout,
+                remat,
+                norm,
+                dtype=dtype,
+                name=name,
             )
             return layer(features, time_embedding)
 
-        # No biases inside: the norms would remove them.
+        # No biases inside: the norms shift.
         unbiased = {"padding": "same", "use_bias": False, "dtype": dtype}
         conv = functools.partial(keras.layers.Conv3D, **unbiased)
         up = functools.partial(
@@ -133,13 +143,13 @@ class UNet3D(keras.Model):
             features = block(features, num_channels[-1], f"bottom_{index}")
             if num_heads and index == 0:
                 features = SelfAttention3D(
-                    num_heads, axes, remat, dtype=dtype, name="bottom_attention"
+                    num_heads, axes, remat, norm, dtype=dtype, name="bottom_attention"
                 )(features)
 
         features = _decode(features, skips, num_channels, num_blocks, block, merge, up)
 
-        norm = InstanceNormalization(axes, dtype=dtype, name="head_norm")
-        features = keras.ops.leaky_relu(norm(features), negative_slope=0.01)
+        head_norm = build_norm(norm, axes, dtype=dtype, name="head_norm")
+        features = keras.ops.leaky_relu(head_norm(features), negative_slope=0.01)
         # The softmax and the diffusion behind the logits want float32.
         logits = keras.layers.Conv3DTranspose(
             out_channels, patch_size, patch_size, dtype="float32", name="head"
@@ -163,6 +173,7 @@ class UNet3D(keras.Model):
         self.skip = skip
         self.dropout = dropout
         self.remat = remat
+        self.norm = norm
 
     @property
     def shape_multiple(self):
@@ -189,6 +200,7 @@ class UNet3D(keras.Model):
             "skip": self.skip,
             "dropout": self.dropout,
             "remat": self.remat,
+            "norm": self.norm,
         }
 
     @classmethod

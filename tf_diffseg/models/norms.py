@@ -1,0 +1,28 @@
+"""The norms that a network can be built with, by name."""
+
+from tf_diffseg.models.channel_normalization import ChannelNormalization
+from tf_diffseg.models.instance_normalization import InstanceNormalization
+
+NORMS = ("channel", "instance")
+
+
+def build_norm(norm, axes, **kwargs):
+    """A norm layer.
+
+    Args:
+        norm: one of `NORMS`.
+        axes: the axes of [batch, x, y, z, channels] that instance normalisation takes
+            statistics over.
+        **kwargs: name and dtype.
+
+    Returns:
+        A layer that is called with features and a condition.
+
+    Raises:
+        ValueError: there is no such norm.
+    """
+    if norm not in NORMS:
+        raise ValueError(f"norm must be one of {NORMS}, got {norm!r}")
+    if norm == "instance":
+        return InstanceNormalization(axes, **kwargs)
+    return ChannelNormalization(**kwargs)
