@@ -28,6 +28,24 @@ def test_kernels_alone_decay_and_a_loaded_optimizer_does_the_same():
     assert names == {"kernel", "bias", "gamma", "beta"}
 
 
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_steps_are_those_of_keras(amsgrad):
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=(7, 5)).astype(np.float32)
+    gradients = rng.normal(size=(20, 7, 5)).astype(np.float32)
+    results = []
+    for optimizer_class in (KernelDecayAdamW, keras.optimizers.AdamW):
+        optimizer = optimizer_class(0.1, weight_decay=0.2, amsgrad=amsgrad)
+        variable = keras.Variable(start, name="kernel")
+        optimizer.build([variable])
+        for gradient in gradients:
+            optimizer.apply([gradient], [variable])
+        results.append(variable.numpy())
+    # A step is 0.1; float32 rounds 1 - 0.999**t, which it is divided by.
+    np.testing.assert_allclose(*results, rtol=0.0, atol=1e-5)
+    assert np.abs(results[0] - start).max() > 0.1
+
+
 @pytest.mark.parametrize("schedule, last", [("cosine", 0.0), ("constant", 0.3)])
 def test_the_learning_rate_rises_then_decays_or_stays(schedule, last):
     rate = learning_rate_schedule(0.3, 100, 10, schedule)

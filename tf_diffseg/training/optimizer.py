@@ -22,6 +22,8 @@ class KernelDecayAdamW(keras.optimizers.AdamW):
     `keras.optimizers.AdamW`; unlike a call of `exclude_from_weight_decay` the choice
     is saved with the model.
 
+    The step is TensorFlow's fused one, which passes over the weights once.
+
     Gradients are clipped as those of the whole batch. Keras clips each replica's share
     before it sums them, by which more devices would train otherwise than one.
     """
@@ -44,6 +46,29 @@ class KernelDecayAdamW(keras.optimizers.AdamW):
             self.exclude_from_weight_decay(var_list=others)
         super().build(variables)
 
+    def update_step(self, gradient, variable, learning_rate):
+        """Adam's step of one variable (Kingma and Ba 2015, arXiv 1412.6980).
+
+        Keras's own does the same in a dozen passes over the weights and moments.
+        """
+        if self.amsgrad:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        index = self._get_variable_index(variable)
+        step = tf.cast(self.iterations + 1, variable.dtype)
+        tf.raw_ops.ResourceApplyAdam(
+            var=_handle(variable),
+            m=_handle(self._momentums[index]),
+            v=_handle(self._velocities[index]),
+            beta1_power=tf.cast(self.beta_1, variable.dtype) ** step,
+            beta2_power=tf.cast(self.beta_2, variable.dtype) ** step,
+            lr=tf.cast(learning_rate, variable.dtype),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=tf.cast(gradient, variable.dtype),
+        )
+
     def _clip_gradients(self, grads):
         return grads  # Later, once they are summed.
 
@@ -54,6 +79,12 @@ class KernelDecayAdamW(keras.optimizers.AdamW):
         if self._observe_norm is not None:
             self._observe_norm(tf.linalg.global_norm(grads))
         return list(zip(super()._clip_gradients(grads), variables, strict=True))
+
+
+def _handle(variable):
+    """Of a variable, which may be Keras's or the TensorFlow variable in it."""
+    is_of_keras = isinstance(variable, keras.Variable)
+    return (variable.value if is_of_keras else variable).handle
 
 
 def learning_rate_schedule(learning_rate, total_steps, warmup_steps, schedule):
