@@ -1,6 +1,7 @@
 """SIGKILL at random moments: the resumed run ends as an undisturbed one, bitwise.
 
-`TF_DIFFSEG_KILLS=20 pytest tests/training/kill_test.py -m slow` kills twenty times.
+`TF_DIFFSEG_KILLS=20 TF_DIFFSEG_KILL_STEPS=1200 pytest tests/training/kill_test.py -s`
+kills twenty times, and of runs that take minutes rather than seconds.
 """
 
 import os
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 _KILLS = int(os.environ.get("TF_DIFFSEG_KILLS", "2"))
+_STEPS = os.environ.get("TF_DIFFSEG_KILL_STEPS", "40")  # Of each of three epochs.
 _SCRIPT = """
 import sys
 import keras, numpy as np, tensorflow as tf
@@ -22,6 +24,7 @@ from tf_diffseg.training import KernelDecayAdamW, mirrored_strategy
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.fit import fit
 
+folder, result, steps = sys.argv[1], sys.argv[2], int(sys.argv[3])
 tf.config.experimental.enable_op_determinism()
 keras.utils.set_random_seed(1)
 with mirrored_strategy().scope():
@@ -40,13 +43,13 @@ def batch(step):
 
 def make_dataset(epoch, step, context):
     print("training", flush=True)
-    return tf.data.Dataset.range(epoch * 40 + step, tf.int64.max).map(batch)
+    return tf.data.Dataset.range(epoch * steps + step, tf.int64.max).map(batch)
 
 fit(
-    model, make_dataset, sys.argv[1], 3, 40, 2, checkpoint_steps=7,
+    model, make_dataset, folder, 3, steps, 2, checkpoint_steps=steps // 6 + 1,
     validation_dataset=tf.data.Dataset.range(3).map(batch),
 )
-np.savez(sys.argv[2], *map(np.asarray, [*model.weights, *model.optimizer.variables]))
+np.savez(result, *map(np.asarray, [*model.weights, *model.optimizer.variables]))
 """
 
 
@@ -55,7 +58,7 @@ def _run(folder, result, kill_after=None):
     root = str(pathlib.Path(__file__).resolve().parents[2])
     paths = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
-        [sys.executable, "-c", _SCRIPT, str(folder), str(result)],
+        [sys.executable, "-c", _SCRIPT, str(folder), str(result), _STEPS],
         env=os.environ | {"PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "2"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -99,4 +102,4 @@ def test_a_killed_run_ends_bitwise_as_an_undisturbed_one(tmp_path):
             assert expected.files == found.files
             for name in expected.files:
                 np.testing.assert_array_equal(found[name], expected[name])
-    print(f"{kills} kills")
+    print(f"{kills} kills of a run that trains for {seconds:.0f} s")
