@@ -13,12 +13,13 @@ NUM_CLASSES = 3
 NUM_CHANNELS = (16, 32, 64, 128)
 
 
-def train_step(shape, remat):
+def train_step(shape, remat, precision="float32"):
     """The recycling step of the default network on one random volume.
 
     Args:
         shape: (x, y, z).
         remat: whether features are computed again for the gradient.
+        precision: dtype policy of the network.
 
     Returns:
         (model, its batch, a compiled function that takes the step).
@@ -28,7 +29,9 @@ def train_step(shape, remat):
     from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
     from tf_diffseg.training.optimizer import KernelDecayAdamW
 
-    model = DiffusionUNet3D(NUM_CLASSES, num_channels=NUM_CHANNELS, remat=remat)
+    model = DiffusionUNet3D(
+        NUM_CLASSES, num_channels=NUM_CHANNELS, remat=remat, dtype=precision
+    )
     model.compile(KernelDecayAdamW(1e-3))
     batch = {
         "image": tf.random.stateless_normal([1, *shape, 1], [0, 1]),

@@ -16,7 +16,8 @@ FORWARDS_PER_STEP = 4
 def run(repeats):
     """Times step and forward pass of one volume, beside a matrix product.
 
-    And takes the peak memory of the step with and without `--remat`.
+    The step in float32, with `--remat` and with `--precision=mixed_bfloat16`, and the
+    peak memory with and without `--remat`.
 
     Args:
         repeats: timed runs of each.
@@ -26,6 +27,7 @@ def run(repeats):
     """
     model, batch, step = train_step(VOLUME_SHAPE, remat=False)
     _, _, remat_step = train_step(VOLUME_SHAPE, remat=True)
+    _, _, half_step = train_step(VOLUME_SHAPE, remat=False, precision="mixed_bfloat16")
     inputs = {
         "image": batch["image"],
         "x_t": tf.random.stateless_normal([1, *VOLUME_SHAPE, NUM_CLASSES], [0, 3]),
@@ -41,12 +43,14 @@ def run(repeats):
             "forward": lambda: forward().numpy(),
             "step": lambda: step().numpy(),
             "remat_step": lambda: remat_step().numpy(),
+            "bfloat16_step": lambda: half_step().numpy(),
         },
         repeats,
     )
     flops = graph_flops(forward.get_concrete_function().graph)
     matrix_rate = product_flops / seconds["matrix_product"]
     step_rate = FORWARDS_PER_STEP * flops / seconds["step"]
+    half_rate = FORWARDS_PER_STEP * flops / seconds["bfloat16_step"]
     forward_rate = flops / seconds["forward"]
     return {
         "device": tf.config.list_logical_devices()[-1].name,
@@ -57,12 +61,15 @@ def run(repeats):
         "forward_s": seconds["forward"],
         "step_s": seconds["step"],
         "remat_step_s": seconds["remat_step"],
+        "bfloat16_step_s": seconds["bfloat16_step"],
         "examples_per_s": 1.0 / seconds["step"],
         "matrix_product_gflop_per_s": matrix_rate / 1e9,
         "forward_gflop_per_s": forward_rate / 1e9,
         "step_gflop_per_s": step_rate / 1e9,
         "forward_share_of_matrix_product": forward_rate / matrix_rate,
         "step_share_of_matrix_product": step_rate / matrix_rate,
+        # Of the product in float32 as well.
+        "bfloat16_step_share_of_matrix_product": half_rate / matrix_rate,
         # Of a process each, with what Python and TensorFlow take themselves.
         "peak_memory_mib": step_peak_mib(VOLUME_SHAPE, remat=False),
         "remat_peak_memory_mib": step_peak_mib(VOLUME_SHAPE, remat=True),
