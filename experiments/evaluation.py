@@ -240,7 +240,9 @@ class CaseScorer:
                 probabilities,
                 class_ids,
             ),
-            dice_per_step=np.stack([_dice(truth, step, class_ids) for step in steps]),
+            dice_per_step=np.stack(
+                [dice_of_targets(truth, step, class_ids) for step in steps]
+            ),
             sample_volumes_ml=self._sample_voxels(prediction)
             * abs(np.linalg.det(affine[:3, :3]))
             / 1000.0,
@@ -262,8 +264,17 @@ class CaseScorer:
         return np.stack([voxels[:, 0], *of_targets], axis=1)
 
 
-def _dice(truth, label, class_ids):
-    """Dice [targets], NaN of background and of those that neither has."""
+def dice_of_targets(truth, label, class_ids):
+    """Dice between two label maps.
+
+    Args:
+        truth: class ids, of any shape.
+        label: class ids of the same shape.
+        class_ids: as `Targets` has them.
+
+    Returns:
+        [targets], NaN of background and of those that neither has.
+    """
     found = [np.nan]
     for ids in class_ids:
         masks = (region_mask(each, ids)[..., np.newaxis] for each in (truth, label))

@@ -56,6 +56,12 @@ class InferenceOptions:
     overlap: float = _option(
         0.5, "Share of a window that its neighbour covers as well.", float, at_least=0.0
     )
+    window_shape: tuple[int, ...] | None = _option(
+        None,
+        "Voxels of a window: x,y,z. Default: those of the patches that the run was "
+        "trained on.",
+        tuple,
+    )
     flip_axes: str = _option(
         "", "Axes to mirror, of xyz: the mean over all mirror images is taken.", str
     )
@@ -69,6 +75,8 @@ class InferenceOptions:
 
     def __post_init__(self):
         """Raises InputError where a value is out of range."""
+        if self.window_shape is not None:
+            object.__setattr__(self, "window_shape", _three_sizes(self.window_shape))
         for field in dataclasses.fields(self):
             value, metadata = getattr(self, field.name), field.metadata
             if value is None:
@@ -112,6 +120,17 @@ class InferenceOptions:
         ]
 
 
+def _three_sizes(sizes):
+    try:
+        shape = tuple(int(size) for size in sizes)
+    except (TypeError, ValueError):
+        shape = ()
+    if len(shape) != 3 or min(shape) < 1:
+        given = sizes if isinstance(sizes, str) else ",".join(map(str, sizes))
+        raise InputError(f"window_shape must be three sizes x,y,z, got {given}")
+    return shape
+
+
 def define_flags(names=None):
     """Defines a flag for every option, and --ensemble_with.
 
@@ -123,6 +142,7 @@ def define_flags(names=None):
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
         bool: flags.DEFINE_boolean,
+        tuple: flags.DEFINE_list,
     }
     for field in dataclasses.fields(InferenceOptions):
         if names is not None and field.name not in names:

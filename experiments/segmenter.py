@@ -21,7 +21,14 @@ from experiments.model_hub import find_model, model_names
 from experiments.trained_models import TrainedModels, is_run
 
 # What an export cannot be told any more: it is in its graph.
-_NOT_OF_EXPORTS = ("sampler", "eta", "num_timesteps", "early_exit", "overlap")
+_NOT_OF_EXPORTS = (
+    "sampler",
+    "eta",
+    "num_timesteps",
+    "early_exit",
+    "overlap",
+    "window_shape",
+)
 
 
 @dataclasses.dataclass(frozen=True)

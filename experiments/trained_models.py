@@ -100,7 +100,7 @@ class TrainedModels:
         return [self._with_options(folder.load_model(file)) for folder, file in files]
 
     def segmenter(self, with_steps=False):
-        """A `Segmenter`, by windows of the shape that each model was trained on.
+        """A `Segmenter`, by windows of what each was trained on, unless options say.
 
         Args:
             with_steps: whether its sample function gives what was predicted at each
@@ -113,7 +113,9 @@ class TrainedModels:
         from tf_diffseg.preprocessing import VolumePreprocessor
 
         windows = [
-            self._window(model, config.patch_shape, with_steps)
+            self._window(
+                model, self.options.window_shape or config.patch_shape, with_steps
+            )
             for model, config in zip(self.models, self._configs, strict=True)
         ]
         return Segmenter(

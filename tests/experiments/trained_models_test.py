@@ -2,62 +2,30 @@
 
 import dataclasses
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from data_tools.errors import InputError
-from data_tools.manifest import Manifest, Split
+from data_tools.manifest import Split
 from experiments.inference_options import InferenceOptions
-from experiments.run_folder import RunFolder
 from experiments.segmenter import load_segmenter
-from experiments.train_config import TrainConfig
 from experiments.trained_models import TrainedModels
-from tf_diffseg.training.checkpoints import save_checkpoint
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
-
-_WINDOW = (8, 8, 6)
-_MANIFEST = Manifest(
-    dataset="phantom",
-    modality="MRI",
-    license="CC0",
-    class_names=["background", "liver", "spleen"],
-    label_values=[0, 6, 1],
-    channel_names=["T1"],
-    preprocessing={"spacing_mm": None, "volume_shape": None, "intensity": "zscore"},
-    splits={"train": Split(["a"], [], {}), "test": Split(["b"], [], {})},
-)
-
-
-def _run(path, manifest=_MANIFEST, epochs=(1,), **values):
-    """A run folder with networks of random weights."""
-    config = TrainConfig(
-        patch_shape=_WINDOW, num_channels=(4, 8), num_heads=2, **values
-    )
-    folder = RunFolder(path)
-    folder.begin(config, manifest)
-    for epoch in epochs:
-        keras.utils.set_random_seed(epoch)
-        model = DiffusionUNet3D(3, **config.model_arguments())
-        rng = np.random.default_rng(epoch)
-        for weight in model.trainable_variables:
-            weight.assign_add(rng.normal(scale=0.3, size=weight.shape))
-        model.compile()
-        save_checkpoint(model, path / "checkpoints", epoch)
-    return path
+from tests.experiments.toy_run import MANIFEST, WINDOW, toy_run
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     return {
-        "diffusion": _run(folder / "diffusion", epochs=(1, 2)),
-        "supervised": _run(folder / "supervised", strategy="supervised", epochs=(3,)),
+        "diffusion": toy_run(folder / "diffusion", epochs=(1, 2)),
+        "supervised": toy_run(
+            folder / "supervised", strategy="supervised", epochs=(3,)
+        ),
     }
 
 
-def _image(shape=_WINDOW):
+def _image(shape=WINDOW):
     return np.random.default_rng(0).normal(size=(*shape, 1)).astype(np.float32)
 
 
@@ -84,6 +52,14 @@ def test_windows_have_the_shape_that_the_run_was_trained_on(runs):
     )
 
 
+def test_windows_of_another_shape_where_asked_for(runs):
+    image = _image((16, 8, 6))
+    options = InferenceOptions(window_shape=("16", "8", "6"))
+    trained = TrainedModels([runs["diffusion"]], options)
+    whole = trained.models[0].sample(tf.constant(image[np.newaxis]), tf.constant([3]))
+    np.testing.assert_allclose(_sample(trained, image), whole[0], atol=1e-5)
+
+
 @pytest.mark.parametrize("num_timesteps", [2, 3, 9])
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
 def test_fewer_and_more_steps_and_either_sampler(runs, num_timesteps, sampler):
@@ -93,7 +69,7 @@ def test_fewer_and_more_steps_and_either_sampler(runs, num_timesteps, sampler):
     assert model.sampler.draws_noise == (sampler == "ddpm")
     segmenter = trained.segmenter(with_steps=True)
     steps = segmenter.sample(_image()[np.newaxis], tf.constant([0]))
-    assert steps.shape == (1, *_WINDOW, num_timesteps, 3)
+    assert steps.shape == (1, *WINDOW, num_timesteps, 3)
     np.testing.assert_allclose(tf.reduce_sum(steps, axis=-1), 1.0, atol=1e-5)
 
 
@@ -132,7 +108,7 @@ def test_an_ensemble_of_checkpoints_and_of_a_supervised_model_is_their_mean(runs
     steps = together.segmenter(with_steps=True).sample(
         _image()[np.newaxis], tf.constant([3])
     )
-    assert steps.shape == (1, *_WINDOW, 5, 3)
+    assert steps.shape == (1, *WINDOW, 5, 3)
     np.testing.assert_allclose(steps[0, ..., -1, :], np.mean(alone, axis=0), atol=1e-6)
 
 
@@ -163,8 +139,8 @@ def test_what_cannot_be_a_model_is_named(runs, tmp_path):
         TrainedModels([tmp_path / "x.keras"], InferenceOptions())
     with pytest.raises(InputError, match="expected a run folder or the folder of an"):
         load_segmenter(tmp_path)
-    other = dataclasses.replace(_MANIFEST, label_values=[0, 1, 2])
-    run = _run(tmp_path / "other", other, epochs=())
+    other = dataclasses.replace(MANIFEST, label_values=[0, 1, 2])
+    run = toy_run(tmp_path / "other", other, epochs=())
     with pytest.raises(InputError, match="no checkpoint yet"):
         TrainedModels([run], InferenceOptions()).checkpoints  # noqa: B018
     with pytest.raises(InputError, match="label_values"):
@@ -173,8 +149,8 @@ def test_what_cannot_be_a_model_is_named(runs, tmp_path):
 
 def test_trained_cases_are_not_evaluated_on(runs):
     trained = TrainedModels([runs["diffusion"]], InferenceOptions())
-    trained.check_data(_MANIFEST, "test")
-    seen = dataclasses.replace(_MANIFEST, splits={"test": Split(["a"], [], {})})
+    trained.check_data(MANIFEST, "test")
+    seen = dataclasses.replace(MANIFEST, splits={"test": Split(["a"], [], {})})
     with pytest.raises(InputError, match="--split=test .* was trained on: a"):
         trained.check_data(seen, "test")
 

@@ -19,7 +19,9 @@ class SelfAttention3D(keras.layers.Layer):
         norm: one of `norms.NORMS`.
     """
 
-    def __init__(self, num_heads, axes=(1, 2, 3), remat=False, norm="channel", **kwargs):
+    def __init__(
+        self, num_heads, axes=(1, 2, 3), remat=False, norm="channel", **kwargs
+    ):
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.axes = tuple(axes)

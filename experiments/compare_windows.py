@@ -1,0 +1,50 @@
+r"""Compares segmenting by windows with segmenting whole volumes.
+
+    python -m experiments.compare_windows --model_dir=RUN --data_dir=SHARDS \
+        --window_shape=32,40,32 [--overlap=0.5] [--split=test]
+
+Prints, of each class, the Dice of the label map by windows with that of the whole
+volume, of two of the whole volume from different noise, and of both with the ground
+truth. Volumes must fit into memory whole.
+"""
+
+import tqdm
+from absl import flags
+
+from data_tools import command_line
+from data_tools.manifest import read_manifest
+from data_tools.quiet import load_tensorflow
+from experiments.inference_options import define_flags, options_from_flags
+from experiments.trained_models import TrainedModels
+
+_MODEL_DIR = flags.DEFINE_string(
+    "model_dir", None, "Folder of a training run, or a checkpoint in it."
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder that data_tools.convert_nifti wrote."
+)
+_SPLIT = flags.DEFINE_string("split", "test", "Split of the cases.")
+define_flags(("window_shape", "overlap", "batch_size", "seed"))
+flags.mark_flags_as_required(["model_dir", "data_dir", "window_shape"])
+
+
+def main(argv):
+    """Checks run and data, segments every case in both ways, prints a table."""
+    del argv
+    options = options_from_flags()
+    trained = TrainedModels([_MODEL_DIR.value], options)
+    manifest = read_manifest(_DATA_DIR.value)
+    trained.check_data(manifest, _SPLIT.value)
+    uids = manifest.split(_SPLIT.value).uids
+    load_tensorflow()
+    from experiments.window_agreement import table, window_agreement
+
+    shard_paths = manifest.shard_paths(_DATA_DIR.value, _SPLIT.value)
+    found = window_agreement(trained, shard_paths, set(uids))
+    cases = list(tqdm.tqdm(found, total=len(uids), desc="segment", unit="case"))
+    print(f"{len(cases)} cases, Dice:")
+    print(table(cases, trained.targets.names))
+
+
+if __name__ == "__main__":
+    command_line.run(main)
