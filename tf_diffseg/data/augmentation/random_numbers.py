@@ -45,10 +45,10 @@ def normal(seed, shape):
     )
     distance_bits = tf.cast(tf.bitwise.right_shift(words, 12), tf.float32)
     angle_bits = tf.cast(tf.bitwise.bitwise_and(words, (1 << 12) - 1), tf.float32)
-    # The middle of each of 2^20 intervals: never 0, whose logarithm is infinite.
+    # The middle of each interval: never 0, whose logarithm is infinite.
     share = (distance_bits + 0.5) * 2.0**-20
     radius = tf.sqrt(-2.0 * tf.math.log(share))
-    angle = (2.0 * math.pi / (1 << 12)) * angle_bits
+    angle = (2.0 * math.pi / (1 << 12)) * (angle_bits + 0.5)
     both = tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=0)
     return tf.reshape(both[:num], shape)
 
