@@ -3,7 +3,8 @@
     python -m experiments.benchmark --suite=input_pipeline --data_dir=SHARDS
 
 Without --data_dir random volumes of 40x56x40 are used. Where MONAI can be imported,
-the same augmentation by MONAI takes turns with ours.
+the same augmentation by MONAI takes turns with ours, both on cases in memory: with two
+threads and two workers, and for the processor time with one of each.
 """
 
 import importlib.util
@@ -15,13 +16,15 @@ import tensorflow as tf
 
 from experiments.augmentation_config import AugmentationConfig
 from experiments.benchmarks.example_shards import example_shards
-from tf_diffseg.data.input_pipeline import training_dataset
+from tf_diffseg.data.augmentation.chain import augment
+from tf_diffseg.data.input_pipeline import evaluation_dataset, training_dataset
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 
 BATCH_SIZE = 2
 NUM_CHANNELS = (16, 32, 64, 128)
 _BATCHES_PER_RUN = 40
 _STEPS_PER_RUN = 5
+_CASES_IN_MEMORY = 32
 _STEPS = (
     "affine", "elastic", "noise", "blur", "brightness", "contrast", "low_resolution",
     "gamma", "flip",
@@ -124,29 +127,65 @@ def _monai_figures(shards, repeats):
         return {"monai": "is not installed, so it is not compared"}
     from experiments.benchmarks.monai_process import MonaiProcess
 
+    cases = _cases_in_memory(shards)
+    one, two = (_compared_dataset(cases, threads) for threads in (1, 2))
+    from_shards = _dataset(shards, **COMPARED)
     rows = []
-    dataset = _dataset(shards, **COMPARED)
     num_examples = _BATCHES_PER_RUN * BATCH_SIZE
-    with MonaiProcess(shards, 0) as alone, MonaiProcess(shards, 2) as with_workers:
+    with MonaiProcess(cases, 0) as alone, MonaiProcess(cases, 2) as with_workers:
         for _ in range(repeats + 1):
-            ours, ours_cpu = _timed_run(dataset, _BATCHES_PER_RUN)
-            _, theirs_cpu = alone.timed_run(num_examples)
+            ours, _ = _timed_run(two, _BATCHES_PER_RUN)
             theirs, _ = with_workers.timed_run(num_examples)
-            rows.append((ours, ours_cpu, theirs, theirs_cpu))
+            _, ours_cpu = _timed_run(one, _BATCHES_PER_RUN)
+            _, theirs_cpu = alone.timed_run(num_examples)
+            read_too, _ = _timed_run(from_shards, _BATCHES_PER_RUN)
+            rows.append((ours, theirs, ours_cpu, theirs_cpu, read_too))
     # The first warms up. Ratios are of runs side by side, so that other work on the
     # machine falls on both.
-    columns = [*zip(*rows[1:], strict=True)]
-    ours, ours_cpu, theirs, theirs_cpu = map(statistics.median, columns)
+    rows = rows[1:]
+    medians = [statistics.median(column) for column in zip(*rows, strict=True)]
+    ours, theirs, ours_cpu, theirs_cpu, read_too = medians
     return {
         "compared_examples_per_s": 1.0 / ours,
         "monai_2_workers_examples_per_s": 1.0 / theirs,
-        "times_monai": statistics.median(row[2] / row[0] for row in rows[1:]),
+        "times_monai": statistics.median(row[1] / row[0] for row in rows),
         "compared_cpu_ms": 1e3 * ours_cpu,
         "monai_cpu_ms": 1e3 * theirs_cpu,
-        "times_less_cpu_than_monai": statistics.median(
-            row[3] / row[1] for row in rows[1:]
-        ),
+        "times_less_cpu_than_monai": statistics.median(row[3] / row[2] for row in rows),
+        # Ours alone reads them.
+        "compared_from_shards_examples_per_s": 1.0 / read_too,
+        "times_monai_from_shards": statistics.median(row[1] / row[4] for row in rows),
     }
+
+
+def _cases_in_memory(shards):
+    """The first cases: dict from key to an array with a leading axis."""
+    cases = evaluation_dataset(shards.paths, ("image", "label", "spacing_mm"))
+    num_cases = min(_CASES_IN_MEMORY, shards.num_examples)
+    return cases.batch(num_cases).as_numpy_iterator().next()
+
+
+def _compared_dataset(cases, num_threads):
+    """Endless batches of cases in memory, by the augmentation that is compared."""
+
+    def augmented(number, example):
+        changed = augment(example, tf.stack([number, 0]), **COMPARED)
+        return {"image": changed["image"], "label": changed["label"]}
+
+    options = tf.data.Options()
+    options.deterministic = True
+    # As many threads as MONAI has workers, of which each has one.
+    options.threading.private_threadpool_size = num_threads
+    options.threading.max_intra_op_parallelism = 1
+    return (
+        tf.data.Dataset.from_tensor_slices(cases)
+        .repeat()
+        .enumerate()
+        .map(augmented, num_parallel_calls=2 * num_threads)
+        .batch(BATCH_SIZE, drop_remainder=True)
+        .prefetch(2 * num_threads)
+        .with_options(options)
+    )
 
 
 def _training_figures(shards, repeats):

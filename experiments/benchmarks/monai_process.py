@@ -7,34 +7,27 @@ import tempfile
 
 import numpy as np
 
-from tf_diffseg.data.input_pipeline import evaluation_dataset
-
-_NUM_CASES = 32
-
 
 class MonaiProcess:
     """MONAI's transforms on cases that it holds in memory; a context manager.
 
     Args:
-        shards: `example_shards.ExampleShards`.
+        cases: dict of `image` float [n, x, y, z, channels] and `label` [n, x, y, z].
         num_workers: processes that augment beside the one that asks; with 0 that one
             augments. Each has one thread, as MONAI and PyTorch advise for workers.
     """
 
-    def __init__(self, shards, num_workers):
-        self._shards = shards
+    def __init__(self, cases, num_workers):
+        self._cases = cases
         self._num_workers = num_workers
 
     def __enter__(self):
         self._folder = tempfile.TemporaryDirectory()
         path = pathlib.Path(self._folder.name) / "cases.npz"
-        cases = list(
-            evaluation_dataset(self._shards.paths, ("image", "label")).take(_NUM_CASES)
-        )
         np.savez(
             path,
-            image=np.stack([np.moveaxis(case["image"], -1, 0) for case in cases]),
-            label=np.stack([case["label"][np.newaxis] for case in cases]),
+            image=np.moveaxis(self._cases["image"], -1, 1),
+            label=self._cases["label"][:, np.newaxis],
         )
         self._process = subprocess.Popen(
             [

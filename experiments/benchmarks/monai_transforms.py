@@ -4,6 +4,9 @@
 
 reads numbers of examples from standard input, and for each prints the seconds that so
 many take.
+
+MONAI gets what makes it faster: its cases wait in memory as the tensors that it works
+on, nothing keeps track of metadata, and the grid of all cases is made once.
 """
 
 import itertools
@@ -13,10 +16,9 @@ import time
 
 import numpy as np
 import torch
-from monai.data import Dataset
+from monai.data import Dataset, set_track_meta
 from monai.transforms import (
     Compose,
-    EnsureTyped,
     RandAdjustContrastd,
     RandAffined,
     RandFlipd,
@@ -27,12 +29,15 @@ from torch.utils.data import DataLoader, RandomSampler
 _BOTH = ["image", "label"]
 
 
-def transforms():
-    """The transforms that `input_pipeline.COMPARED` asks our pipeline for."""
+def transforms(shape):
+    """The transforms that `input_pipeline.COMPARED` asks our pipeline for.
+
+    Args:
+        shape: of the volumes, (x, y, z).
+    """
     angle = math.radians(15.0)
     return Compose(
         [
-            EnsureTyped(keys=_BOTH, track_meta=False),
             RandAffined(
                 keys=_BOTH,
                 prob=1.0,
@@ -42,9 +47,14 @@ def transforms():
                 translate_range=[(-2.0, 2.0)] * 3,
                 mode=("bilinear", "nearest"),
                 padding_mode="zeros",
+                spatial_size=shape,
+                cache_grid=True,
             ),
             RandFlipd(keys=_BOTH, prob=0.5, spatial_axis=0),
-            RandAdjustContrastd(keys="image", prob=1.0, gamma=(1 / 1.4, 1.4)),
+            # Ours keeps mean and standard deviation, so this does.
+            RandAdjustContrastd(
+                keys="image", prob=1.0, gamma=(1 / 1.4, 1.4), retain_stats=True
+            ),
             RandGaussianNoised(keys="image", prob=1.0, std=0.2),
         ]
     )
@@ -53,12 +63,15 @@ def transforms():
 def main(path, num_workers):
     """Serves until standard input ends."""
     torch.set_num_threads(1)
+    set_track_meta(False)
     arrays = np.load(path)
+    # Labels too are resampled as floats.
+    images, labels = (torch.from_numpy(arrays[key]).float() for key in _BOTH)
     cases = [
         {"image": image, "label": label}
-        for image, label in zip(arrays["image"], arrays["label"], strict=True)
+        for image, label in zip(images, labels, strict=True)
     ]
-    dataset = Dataset(cases, transforms())
+    dataset = Dataset(cases, transforms(images.shape[2:]))
     loader = DataLoader(
         dataset,
         batch_size=2,

@@ -55,8 +55,7 @@ class RecordReader:
         # One attempt: a file that cannot be opened gives errors without end, and
         # `ignore_errors` would never stop asking.
         attempts = tf.data.Dataset.zip(tf.data.Dataset.range(1), record)
-        record = attempts.map(lambda _, data: data)
-        examples = record.map(lambda data: (True, parse_example(data, self._keys)))
+        examples = attempts.map(lambda _, data: (True, parse_example(data, self._keys)))
         # What cannot be read or parsed leaves nothing, and that gets a name here:
         # TensorFlow's own message tells neither file nor record.
         nothing = tf.nest.map_structure(_empty, examples.element_spec[1])

@@ -19,6 +19,17 @@ def test_normal_is_normal(shape):
     assert abs(np.corrcoef(pairs)[0, 1]) < 0.05
 
 
+def test_both_halves_of_a_normal_number_are_drawn():
+    drawn = random_numbers.normal([3, 4], [1 << 20]).numpy().reshape(2, -1)
+    radius, angle = np.hypot(*drawn), np.arctan2(*drawn)
+    assert np.isfinite(drawn).all() and radius.max() < 5.4
+    # Squared over two it is exponential; the angle is uniform, of either no more known.
+    assert scipy.stats.kstest(radius**2 / 2.0, "expon").pvalue > 0.01
+    counts, _ = np.histogram(angle, 64, (-np.pi, np.pi))
+    assert scipy.stats.chisquare(counts).pvalue > 0.01
+    assert abs(np.corrcoef(radius, np.cos(angle))[0, 1]) < 0.005
+
+
 def test_of_the_seed_alone():
     for draw in (random_numbers.normal, random_numbers.uniform):
         tf.random.set_seed(1)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import tensorflow as tf
 
 from tf_diffseg.data.augmentation import resample, rotation_matrix
@@ -95,6 +96,38 @@ def test_between_two_voxels_lies_their_mean():
     new_image, _ = resample(image, label, ISOTROPIC, tf.eye(3), (0.0, 0.5, 0.0))
     np.testing.assert_allclose(
         new_image[:, 1:], (image[:, :-1] + image[:, 1:]) / 2.0, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_is_the_linear_and_nearest_interpolation_of_scipy(channels):
+    image, label = _case(channels)
+    spacing_mm = np.array([1.0, 1.5, 2.0])
+    matrix = rotation_matrix(tf.constant([0.3, -0.2, 0.5])) * 1.2
+    shift_mm = np.array([0.4, -0.7, 1.1])
+    new_image, new_label = resample(
+        image, label, tf.constant(spacing_mm, tf.float32), matrix, shift_mm.tolist()
+    )
+    centre_mm = (np.array(SHAPE) - 1.0) / 2.0 * spacing_mm
+    to_mm = np.indices(SHAPE).reshape(3, -1).T * spacing_mm - centre_mm
+    source_mm = (to_mm - shift_mm) @ np.linalg.inv(matrix.numpy().astype(float)).T
+    source = ((source_mm + centre_mm) / spacing_mm).T
+    for channel in range(channels):
+        darkest = image.numpy()[..., channel].min()
+        padded = np.pad(image[..., channel], 2, constant_values=darkest)
+        expected = scipy.ndimage.map_coordinates(
+            padded, source + 2.0, order=1, mode="nearest"
+        )
+        np.testing.assert_allclose(
+            new_image[..., channel], expected.reshape(SHAPE), atol=1e-4
+        )
+    # Halfway between two voxels either is the nearest.
+    halfway = np.abs(source - np.floor(source) - 0.5).min(axis=0) < 1e-3
+    nearest = np.rint(source).astype(int).T
+    expected = np.pad(label, 2)[tuple(np.clip(nearest, -2, np.add(SHAPE, 1)).T + 2)]
+    assert np.mean(halfway) < 0.05
+    np.testing.assert_array_equal(
+        new_label.numpy().ravel()[~halfway], expected[~halfway]
     )
 
 

@@ -35,13 +35,20 @@ def log_symmetric(seed, largest):
 def normal(seed, shape):
     """Standard normal float32, by Box and Muller (1958).
 
-    In vector operations, which takes half as long as `tf.random.stateless_normal`.
-    Nothing lies beyond 5.7 standard deviations.
+    In vector operations, and of one random word for two numbers: 20 bits of it give
+    their distance from 0, 12 the angle. It takes about half the time of
+    `tf.random.stateless_normal`. Nothing lies beyond 5.3 standard deviations.
     """
     num = tf.reduce_prod(shape)
-    first, second = tf.unstack(uniform(seed, tf.stack([2, (num + 1) // 2])))
-    radius = tf.sqrt(-2.0 * tf.math.log(1.0 - first))
-    angle = 2.0 * math.pi * second
+    words = tf.random.stateless_uniform(
+        [(num + 1) // 2], seed, None, None, tf.uint32, alg=_ALGORITHM
+    )
+    distance_bits = tf.cast(tf.bitwise.right_shift(words, 12), tf.float32)
+    angle_bits = tf.cast(tf.bitwise.bitwise_and(words, (1 << 12) - 1), tf.float32)
+    # The middle of each interval: never 0, whose logarithm is infinite.
+    share = (distance_bits + 0.5) * 2.0**-20
+    radius = tf.sqrt(-2.0 * tf.math.log(share))
+    angle = (2.0 * math.pi / (1 << 12)) * (angle_bits + 0.5)
     both = tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=0)
     return tf.reshape(both[:num], shape)
 
