@@ -63,7 +63,7 @@ CHOICES = {
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
     "jit": ("auto", "on", "off"),
     "skip": ("add", "concat"),
-    "norm": ("channel", "instance"),
+    "norm": ("instance", "channel"),
     "mask_encoding": ("auto", "exclusive", "overlapping"),
 }
 
@@ -234,9 +234,9 @@ class TrainConfig(AugmentationConfig):
     )
     skip: str = _value("add", "How skip connections join.")
     norm: str = _value(
-        "channel",
-        "What features are normalised over: the channels of each voxel, or the volume, "
-        "by which they depend on how much of it the network is shown.",
+        "instance",
+        "What features are normalised over: the volume that the network is shown, or "
+        "the channels of each voxel, by which windows agree with a whole volume.",
     )
     dropout: float = _value(
         0.0, "Share of features dropped inside a block.", at_least=0

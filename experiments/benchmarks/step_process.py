@@ -13,13 +13,12 @@ NUM_CLASSES = 3
 NUM_CHANNELS = (16, 32, 64, 128)
 
 
-def train_step(shape, remat, precision="float32"):
+def train_step(shape, **arguments):
     """The recycling step of the default network on one random volume.
 
     Args:
         shape: (x, y, z).
-        remat: whether features are computed again for the gradient.
-        precision: dtype policy of the network.
+        **arguments: of `DiffusionUNet3D`, where the network is another.
 
     Returns:
         (model, its batch, a compiled function that takes the step).
@@ -29,9 +28,7 @@ def train_step(shape, remat, precision="float32"):
     from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
     from tf_diffseg.training.optimizer import KernelDecayAdamW
 
-    model = DiffusionUNet3D(
-        NUM_CLASSES, num_channels=NUM_CHANNELS, remat=remat, dtype=precision
-    )
+    model = DiffusionUNet3D(NUM_CLASSES, num_channels=NUM_CHANNELS, **arguments)
     model.compile(KernelDecayAdamW(1e-3))
     batch = {
         "image": tf.random.stateless_normal([1, *shape, 1], [0, 1]),
@@ -48,7 +45,7 @@ def train_step(shape, remat, precision="float32"):
 def main(shape, remat):
     """Measures and prints."""
     load_tensorflow()
-    _, _, step = train_step(shape, remat)
+    _, _, step = train_step(shape, remat=remat)
     step().numpy()
     print(json.dumps({"peak_mb": peak_mb()}))
 

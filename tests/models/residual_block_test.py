@@ -13,7 +13,7 @@ _CHANGED = {
     "axes": (1, 3),
     "dropout": 0.25,
     "remat": True,
-    "norm": "instance",
+    "norm": "channel",
 }
 
 

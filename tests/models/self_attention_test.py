@@ -5,7 +5,7 @@ import pytest
 
 from tests.models.layer_contract import assert_layer_contract
 from tests.models.toy_network import outputs_of, randomize_weights
-from tf_diffseg.models import ChannelNormalization, SelfAttention3D
+from tf_diffseg.models import InstanceNormalization, SelfAttention3D
 
 
 def _features(shape=(2, 4, 3, 2, 6)):
@@ -24,7 +24,7 @@ def test_contract(tmp_path):
         "num_heads": 3,
         "axes": (1, 3),
         "remat": True,
-        "norm": "instance",
+        "norm": "channel",
     }
     assert_layer_contract(SelfAttention3D, arguments, [_features()], tmp_path)
 
@@ -36,7 +36,7 @@ def test_is_attention_over_all_voxels_plus_the_input():
     for name in [*shapes, "output"]:
         dense = getattr(layer.attention, f"_{name}_dense")
         kernels[name] = [weight.numpy().astype(np.float64) for weight in dense.weights]
-    norm = ChannelNormalization()
+    norm = InstanceNormalization()
     norm.build((None, None, None, None, 6))
     norm.set_weights(layer.norm_layer.get_weights())
     tokens = outputs_of(norm, _features()).reshape(2, -1, 6)

@@ -30,7 +30,7 @@ _CHANGED = {
     "skip": "concat",
     "dropout": 0.25,
     "remat": True,
-    "norm": "instance",
+    "norm": "channel",
 }
 
 

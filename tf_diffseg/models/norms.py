@@ -3,7 +3,7 @@
 from tf_diffseg.models.channel_normalization import ChannelNormalization
 from tf_diffseg.models.instance_normalization import InstanceNormalization
 
-NORMS = ("channel", "instance")
+NORMS = ("instance", "channel")
 
 
 def build_norm(norm, axes, **kwargs):

@@ -37,7 +37,7 @@ class ResidualBlock3D(keras.layers.Layer):
         axes=(1, 2, 3),
         dropout=0.0,
         remat=False,
-        norm="channel",
+        norm="instance",
         **kwargs,
     ):
         super().__init__(**kwargs)

@@ -20,7 +20,7 @@ class SelfAttention3D(keras.layers.Layer):
     """
 
     def __init__(
-        self, num_heads, axes=(1, 2, 3), remat=False, norm="channel", **kwargs
+        self, num_heads, axes=(1, 2, 3), remat=False, norm="instance", **kwargs
     ):
         super().__init__(**kwargs)
         self.num_heads = num_heads

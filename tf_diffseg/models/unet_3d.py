@@ -46,8 +46,9 @@ class UNet3D(keras.Model):
         remat: whether training computes what is inside blocks and the attention again
             for the gradient, rather than keeping it: less memory, one more forward
             pass.
-        norm: "channel", root mean square over each voxel's channels, or "instance",
-            over the volume, by which features depend on how much of it is shown.
+        norm: "instance", over the volume, which learns fastest, or "channel", over
+            the channels of each voxel, by which features do not depend on how much
+            of the volume is shown.
         **kwargs: name and dtype, as for every Keras model.
 
     Raises:
@@ -68,7 +69,7 @@ class UNet3D(keras.Model):
         skip="add",
         dropout=0.0,
         remat=False,
-        norm="channel",
+        norm="instance",
         **kwargs,
     ):
         kernel_size = _per_axis("kernel_size", kernel_size)
