@@ -100,6 +100,41 @@ def output_path(scan, folder):
     return pathlib.Path(folder) / f"{scan.name}.nii.gz"
 
 
+def check_written(flag_name, files, scans):
+    """Checks that nothing is written over a scan, or over what is written.
+
+    Args:
+        flag_name: name of the flag that says where, for the message.
+        files: for each scan the paths that will be written for it.
+        scans: list of `Scan`.
+
+    Raises:
+        InputError: a file is a scan, by whatever link, or is that of two scans.
+    """
+    sources = {
+        _identity(path): path
+        for scan in scans
+        for path in scan.paths
+        if os.path.exists(path)
+    }
+    written = set()
+    for path in (path for of_scan in files for path in of_scan):
+        if path in written:
+            raise InputError(f"--{flag_name}: {path} would be that of two scans")
+        written.add(path)
+        if path.exists() and _identity(path) in sources:
+            raise InputError(
+                f"--{flag_name}: {path} is the scan {sources[_identity(path)]}, which "
+                "would be lost; name another place"
+            )
+
+
+def _identity(path):
+    """The same for all links to one file."""
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
 def _stem(path):
     return os.path.basename(_without_suffix(path))
 

@@ -24,7 +24,13 @@ from data_tools.errors import InputError
 from data_tools.quiet import load_tensorflow
 from experiments.inference_options import define_flags, options_from_flags
 from experiments.output_path import output_file, output_folder
-from experiments.scans import crop_note, find_scans, is_several, output_path
+from experiments.scans import (
+    check_written,
+    crop_note,
+    find_scans,
+    is_several,
+    output_path,
+)
 
 _ENDINGS = (".nii", ".nii.gz")
 
@@ -68,6 +74,9 @@ def main(argv):
         _MODEL.value, flags.FLAGS["ensemble_with"].value, **vars(options)
     )
     scans = find_scans("input", _INPUT.value, segmenter.num_channels)
+    wants_all = _UNCERTAINTY.value or options.num_samples > 1
+    outputs = [output] if is_one_file else [output_path(s, output) for s in scans]
+    check_written("output", [_files_of(path, wants_all) for path in outputs], scans)
     if is_one_file:
         _segment(segmenter, scans[0], output)
         print(f"segmented: {output}")
@@ -111,6 +120,12 @@ def _check_output(is_one_file):
         if output.exists() and os.path.exists(source) and output.samefile(source):
             raise InputError(f"--output={output} is the file of --input, name another")
     return output
+
+
+def _files_of(output, wants_all):
+    """Paths of all that is written beside a label map, and of itself."""
+    endings = ("_entropy.nii.gz", "_variance.nii.gz", "_volumes.json")
+    return [output, *(_beside(output, ending) for ending in endings if wants_all)]
 
 
 def _segment_all(segmenter, scans, folder):

@@ -5,7 +5,14 @@ import pytest
 
 from data_tools.errors import InputError
 from data_tools.volume import Volume
-from experiments.scans import Scan, crop_note, find_scans, is_several, output_path
+from experiments.scans import (
+    Scan,
+    check_written,
+    crop_note,
+    find_scans,
+    is_several,
+    output_path,
+)
 
 
 @pytest.fixture
@@ -111,3 +118,35 @@ def test_a_scan_that_is_cropped(preprocessing, kept):
 )
 def test_a_scan_that_fits(preprocessing):
     assert crop_note(IMAGE, preprocessing) is None
+
+
+def test_a_scan_is_not_written_over_by_whatever_link(folder):
+    scan = Scan("a", (str(folder / "a.nii.gz"),))
+    link = folder / "link.nii.gz"
+    link.symlink_to(folder / "a.nii.gz")
+    hard_link = folder / "hard.nii.gz"
+    hard_link.hardlink_to(folder / "a.nii.gz")
+    for path in (folder / "a.nii.gz", link, hard_link):
+        with pytest.raises(InputError, match="--output: .* is the scan .*a.nii.gz"):
+            check_written("output", [[folder / "other.nii.gz", path]], [scan])
+    check_written("output", [[folder / "other.nii.gz", folder / "b.nii"]], [scan])
+
+
+def test_a_pattern_over_folders_does_not_write_over_its_scans(tmp_path):
+    for name in ("p1", "p2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.nii.gz").touch()
+    scans = find_scans("input", str(tmp_path / "*" / "*.nii.gz"), 1)
+    files = [[output_path(scan, tmp_path / "p1")] for scan in scans]
+    with pytest.raises(InputError, match="is the scan"):
+        check_written("output", files, scans)
+
+
+def test_no_file_is_that_of_two_scans(tmp_path):
+    scans = [Scan(name, (f"{name}.nii",)) for name in ("a", "a_entropy")]
+    files = [
+        [tmp_path / "a.nii.gz", tmp_path / "a_entropy.nii.gz"],
+        [tmp_path / "a_entropy.nii.gz"],
+    ]
+    with pytest.raises(InputError, match="a_entropy.nii.gz would be that of two"):
+        check_written("output", files, scans)
