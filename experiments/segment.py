@@ -33,6 +33,9 @@ from experiments.scans import (
 )
 
 _ENDINGS = (".nii", ".nii.gz")
+# What is written beside a label map that is asked how sure it is.
+_MAPS = ("entropy", "variance")
+_VOLUMES = "_volumes.json"
 
 _MODEL = flags.DEFINE_string(
     "model",
@@ -63,26 +66,27 @@ def main(argv):
     from experiments.segmenter import check_model, load_segmenter
 
     check_model(_MODEL.value)
+    wants_all = _UNCERTAINTY.value or options.num_samples > 1
     if is_one_file:
         # What cannot be read need not wait for the model.
         from data_tools.volume_files import read_image
 
-        (scan,) = find_scans("input", _INPUT.value, num_channels=1)
-        read_image(scan.paths)
+        scans = find_scans("input", _INPUT.value, num_channels=1)
+        _check_written([output], wants_all, scans)
+        read_image(scans[0].paths)
     load_tensorflow()
     segmenter = load_segmenter(
         _MODEL.value, flags.FLAGS["ensemble_with"].value, **vars(options)
     )
-    scans = find_scans("input", _INPUT.value, segmenter.num_channels)
-    wants_all = _UNCERTAINTY.value or options.num_samples > 1
-    outputs = [output] if is_one_file else [output_path(s, output) for s in scans]
-    check_written("output", [_files_of(path, wants_all) for path in outputs], scans)
     if is_one_file:
-        _segment(segmenter, scans[0], output)
+        _segment(segmenter, scans[0], output, wants_all)
         print(f"segmented: {output}")
         failures = []
     else:
-        failures = _segment_all(segmenter, scans, output)
+        scans = find_scans("input", _INPUT.value, segmenter.num_channels)
+        outputs = [output_path(scan, output) for scan in scans]
+        _check_written(outputs, wants_all, scans)
+        failures = _segment_all(segmenter, scans, outputs, wants_all)
         print(f"segmented: {len(scans) - len(failures)} scan(s), into {output}")
     if segmenter.saved_steps is not None:
         print(f"early exit saved {segmenter.saved_steps:.2f} steps a window")
@@ -92,7 +96,7 @@ def main(argv):
 
 
 def _check_output(is_one_file):
-    """Path of --output, which must not be what --input names."""
+    """Path of --output, which must not be the folder of --input."""
     several = is_several(_INPUT.value)
     if not is_one_file:
         if not several and pathlib.Path(_OUTPUT.value).suffix:
@@ -114,35 +118,34 @@ def _check_output(is_one_file):
             f"--output={_OUTPUT.value} is a file, --input={_INPUT.value} may name "
             "several scans; name a folder"
         )
-    output = output_file("output", _OUTPUT.value)
-    for source in _INPUT.value.split(","):
-        # By file, not by name: a link to the scan is the scan.
-        if output.exists() and os.path.exists(source) and output.samefile(source):
-            raise InputError(f"--output={output} is the file of --input, name another")
-    return output
+    return output_file("output", _OUTPUT.value)
 
 
-def _files_of(output, wants_all):
-    """Paths of all that is written beside a label map, and of itself."""
-    endings = ("_entropy.nii.gz", "_variance.nii.gz", "_volumes.json")
-    return [output, *(_beside(output, ending) for ending in endings if wants_all)]
+def _check_written(outputs, wants_all, scans):
+    """Raises InputError where a scan would be lost, or one result to another."""
+    endings = [*(f"_{name}.nii.gz" for name in _MAPS), _VOLUMES] if wants_all else []
+    files = [
+        [output, *(_beside(output, ending) for ending in endings)] for output in outputs
+    ]
+    check_written("output", files, scans)
 
 
-def _segment_all(segmenter, scans, folder):
-    """Segments scans into a folder; returns pairs of those that failed and why."""
+def _segment_all(segmenter, scans, outputs, wants_all):
+    """Segments scans; returns pairs of those that failed and why."""
     import tensorflow as tf
     import tqdm
 
     failures = []
-    for scan in tqdm.tqdm(scans, desc="segment", unit="scan"):
+    pairs = zip(scans, outputs, strict=True)
+    for scan, output in tqdm.tqdm(pairs, "segment", len(scans), unit="scan"):
         try:
-            _segment(segmenter, scan, output_path(scan, folder))
+            _segment(segmenter, scan, output, wants_all)
         except (InputError, OSError, MemoryError, tf.errors.OpError) as error:
             failures.append((scan, " ".join(str(error).split())[:500]))
     return failures
 
 
-def _segment(segmenter, scan, output):
+def _segment(segmenter, scan, output, wants_all):
     """Segments one scan, and writes what there is to write."""
     from data_tools.volume_files import read_image
 
@@ -155,7 +158,6 @@ def _segment(segmenter, scan, output):
     note = crop_note(image, segmenter.preprocessing)
     for text in (*image.notes, *([note] if note else [])):
         print(f"{scan.name}: {text}", flush=True)
-    wants_all = _UNCERTAINTY.value or segmenter.options.num_samples > 1
     result = segmenter.segment(image.array, image.affine, wants_all)
     if wants_all:
         _write_uncertainty(output, result, segmenter, image)
@@ -167,7 +169,7 @@ def _write_uncertainty(output, result, segmenter, image):
     import numpy as np
 
     output.parent.mkdir(parents=True, exist_ok=True)
-    for name in ("entropy", "variance"):
+    for name in _MAPS:
         volume = nib.Nifti1Image(getattr(result, name).astype("f4"), image.affine)
         volume.header.set_xyzt_units("mm")
         nib.save(volume, _beside(output, f"_{name}.nii.gz"))
@@ -179,7 +181,7 @@ def _write_uncertainty(output, result, segmenter, image):
             segmenter.class_names, segmenter.label_values, voxel_ml
         ),
     }
-    path = _beside(output, "_volumes.json")
+    path = _beside(output, _VOLUMES)
     path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 

@@ -6,10 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from experiments.evaluation import dice_of_targets
+from experiments.evaluation_summary import nan_mean
 from tf_diffseg.data.input_pipeline import evaluation_dataset
-
-# The seed of the second whole segmentation, any but the first's.
-_OTHER_SEED = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +56,7 @@ def window_agreement(trained, shard_paths, uids):
         seed = trained.options.seed
         whole = label_of["whole"](image, seed)
         windows = label_of["windows"](image, seed)
-        again = label_of["whole"](image, seed + _OTHER_SEED)
+        again = label_of["whole"](image, seed ^ 1)  # Another, in the range of seeds.
         yield WindowAgreement(
             uid,
             windows_whole=dice_of_targets(whole, windows, class_ids),
@@ -82,7 +80,7 @@ def table(cases, target_names):
     width = max(map(len, target_names))
     rows = ["  ".join([f"{'':{width}}", *(field.name for field in fields)])]
     means = {
-        field.name: np.nanmean([getattr(case, field.name) for case in cases], axis=0)
+        field.name: nan_mean([getattr(case, field.name) for case in cases], axis=0)
         for field in fields
     }
     for target, name in list(enumerate(target_names))[1:]:

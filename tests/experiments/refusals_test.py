@@ -107,7 +107,7 @@ def test_segment_spares_the_scan(tmp_path, link):
         output = tmp_path / "other.nii"
         getattr(output, link)(scan)
     message = _refusal("experiments.segment", model=tmp_path, input=scan, output=output)
-    assert f"--output={output} is the file of --input" in message
+    assert f"--output: {output} is the scan {scan}, which would be lost" in message
     assert scan.read_bytes() == b"scan"
 
 

@@ -33,6 +33,7 @@ def test_choices_of_flags_are_those_of_the_library():
         SamplerKind,
         TimestepSampling,
     )
+    from tf_diffseg.models.norms import NORMS
     from tf_diffseg.models.unet_3d import SKIPS
     from tf_diffseg.training.noisy_mask import TrainingStrategy
     from tf_diffseg.training.optimizer import Schedule
@@ -50,6 +51,7 @@ def test_choices_of_flags_are_those_of_the_library():
     expected = {name: {e.value for e in enum} for name, enum in enums.items()}
     expected["mask_encoding"] = {"auto"} | {e.value for e in MaskEncoding}
     expected["skip"] = set(SKIPS)
+    expected["norm"] = set(NORMS)
     # Keras's own, and what the command alone knows.
     expected["precision"] = {"float32", "mixed_float16", "mixed_bfloat16"}
     expected["jit"] = {"auto", "on", "off"}
