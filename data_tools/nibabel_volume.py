@@ -1,6 +1,5 @@
 """What the formats that nibabel reads have in common."""
 
-import gzip
 import os
 import zlib
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from data_tools.dataset import one_line
 from data_tools.errors import InputError
+from data_tools.gzip_reader import open_gzip
 from data_tools.volume import Volume, check_affine, check_shape, check_size
 
 # What nibabel raises on headers that are damaged or of something else.
@@ -79,6 +79,7 @@ def read_voxels(path, image, dtype=None, notes=()):
         path: of its file.
         image: from `load`.
         dtype: of floating point numbers to compute in; None keeps the exact type.
+            Whole numbers that are not scaled stay as they are stored.
         notes: of the `Volume`.
 
     Returns:
@@ -103,9 +104,15 @@ def read_voxels(path, image, dtype=None, notes=()):
     return Volume(str(path), array.reshape(shape), affine, notes)
 
 
+def _values(proxy, dtype):
+    """Voxels of a nibabel `ArrayProxy`, in `dtype` if there is anything to compute."""
+    is_scaled = (proxy.slope, proxy.inter) != (1, 0)
+    return np.asarray(proxy, dtype if is_scaled else None)
+
+
 def _stored(path, image, dtype):
     del path
-    return np.asarray(image.dataobj, dtype)
+    return _values(image.dataobj, dtype)
 
 
 def _decompressed(path, image, dtype):
@@ -114,9 +121,9 @@ def _decompressed(path, image, dtype):
     nibabel reads as far as there are voxels. The checksum comes behind them, and
     without it damage to what does not compress goes unnoticed.
     """
-    with gzip.open(path, "rb") as file, nib.imageglobals.LoggingOutputSuppressor():
+    with open_gzip(path) as file, nib.imageglobals.LoggingOutputSuppressor():
         opened = type(image).from_file_map(type(image).make_file_map({"image": file}))
-        array = np.asarray(opened.dataobj, dtype)
+        array = _values(opened.dataobj, dtype)
         while file.read(1 << 20):
             pass
     return array

@@ -107,7 +107,7 @@ def examine_case(case, num_channels, label_values):
     return ExaminedCase(
         case=case,
         problems=problems,
-        image_sha256=None if None in channels else _sha256(channels),
+        image_sha256=None if None in channels else _sha256(channels, np.float32),
         label_sha256=label_sha256,
         label_values=found,
     )
@@ -162,7 +162,7 @@ def _examine_channels(case, volumes, num_channels, add):
 
 
 def _distinct(array):
-    """Values that occur in an int32 array."""
+    """Values that occur in an array of int32 or a smaller type."""
     low, high = int(array.min()), int(array.max())
     if high - low >= 1 << 20:  # too many for a table
         return np.unique(array).tolist()
@@ -191,14 +191,15 @@ def _examine_label(label, label_values, add):
         message = f"{label.path} has no foreground"
         add("foreground", message, Severity.WARNING)
         return found, None
-    return found, _sha256([dataclasses.replace(label, array=array)])
+    return found, _sha256([dataclasses.replace(label, array=array)], np.int32)
 
 
-def _sha256(volumes):
+def _sha256(volumes, dtype):
+    """Digest of voxels as `dtype`, whatever type their file has."""
     digest = hashlib.sha256()
     for volume in volumes:
         digest.update(str(volume.array.shape).encode())
-        digest.update(np.ascontiguousarray(volume.array))
+        digest.update(np.ascontiguousarray(volume.array, dtype))
     return digest.hexdigest()
 
 

@@ -11,9 +11,10 @@ from data_tools.errors import InputError
 from data_tools.volume import check_same_grid
 
 # Float label files hold 0.9999 for 1: some tools resample and scale labels.
-# Voxels along two axes that are copied together.
-_BLOCK = 32
 _ROUNDING = 1e-3
+
+# Voxels along the first and the third axis that are copied together.
+_BLOCK = (32, 8)
 
 # Each has ENDINGS, and read(path, dtype) that gives a `Volume`.
 _READERS = (nifti, mgh, itk_files)
@@ -25,6 +26,7 @@ def read_volume(path, dtype=None):
     Args:
         path: of the file, or of a folder of DICOM slices.
         dtype: of floating point numbers to compute in; None keeps the exact type.
+            Whole numbers that are not scaled stay as they are stored.
 
     Returns:
         `volume.Volume` of (i, j, k) or (i, j, k, channels), which may hold NaNs.
@@ -76,17 +78,19 @@ def read_image(paths):
 
 def _image_file(path):
     volume = read_volume(path, np.float32)
-    array = volume.array
-    channels = array if array.ndim == 4 else array[..., np.newaxis]
+    stored = volume.array
+    channels = stored if stored.ndim == 4 else stored[..., np.newaxis]
     array = in_c_order(channels, np.float32)
-    check_finite(path, array)  # after: a float64 may be too large for a float32
+    if stored.dtype.kind == "f":
+        check_finite(path, array)  # after: a float64 may be too large for a float32
     return dataclasses.replace(volume, array=array)
 
 
 def in_c_order(array, dtype):
     """An array in C order, as TensorFlow has it; files have voxels in Fortran order.
 
-    By blocks that fit in the processor's cache: twice as fast as all at once.
+    By blocks whose lines stay in the processor's cache until all their voxels are
+    copied: twice as fast as all at once.
 
     Args:
         array: (i, j, k, ...).
@@ -95,9 +99,9 @@ def in_c_order(array, dtype):
     if array.flags.c_contiguous:
         return array.astype(dtype, copy=False)
     ordered = np.empty(array.shape, dtype)
-    for i in range(0, array.shape[0], _BLOCK):
-        for k in range(0, array.shape[2], _BLOCK):
-            block = np.s_[i : i + _BLOCK, :, k : k + _BLOCK]
+    for i in range(0, array.shape[0], _BLOCK[0]):
+        for k in range(0, array.shape[2], _BLOCK[1]):
+            block = np.s_[i : i + _BLOCK[0], :, k : k + _BLOCK[1]]
             ordered[block] = array[block]
     return ordered
 
@@ -116,7 +120,8 @@ def read_label(path):
         path: of the file.
 
     Returns:
-        `Volume` of int32 (i, j, k), with the values of the file.
+        `Volume` of (i, j, k), with the values of the file: int32, or a smaller
+        type of whole numbers that the file has.
 
     Raises:
         InputError: as `read_image`, or if there are several channels, or a value
@@ -135,7 +140,8 @@ def whole_numbers(path, array):
         array: (i, j, k) as `read_volume` gives it.
 
     Returns:
-        `(int32 (i, j, k), notes)`: the latter tell of values that were rounded.
+        `(array, notes)`: (i, j, k) as `read_label` gives it, and what tells of values
+        that were rounded.
 
     Raises:
         InputError: as `read_label`.
@@ -163,7 +169,9 @@ def whole_numbers(path, array):
                 f"{path} holds the label value {value:g}, expected whole numbers "
                 f"up to {limits.max}"
             )
-    return in_c_order(array, np.int32), notes
+    is_small = array.dtype.kind in "iu" and np.can_cast(array.dtype, np.int32)
+    dtype = array.dtype.newbyteorder("=") if is_small else np.int32
+    return in_c_order(array, dtype), notes
 
 
 def write_label(path, label, like):
@@ -193,8 +201,8 @@ def read_case(case, num_channels):
         num_channels: that its data set declares.
 
     Returns:
-        `(image, label)`: `Volume`s of float32 (i, j, k, channels) and int32
-        (i, j, k), on one grid.
+        `(image, label)`: `Volume`s of float32 (i, j, k, channels) and whole numbers
+        (i, j, k), as `read_label` gives them, on one grid.
 
     Raises:
         InputError: as `read_image` and `read_label`, or if the number of channels
