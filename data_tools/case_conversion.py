@@ -18,10 +18,10 @@ from data_tools.case_statistics import (
 )
 from data_tools.dataset import Case
 from data_tools.errors import CaseError, InputError
-from data_tools.staging import Staging, read_json, write_json, write_record
+from data_tools.staging import Staging, read_json, write_example, write_json
 from data_tools.volume import check_resampled_size
 from data_tools.volume_files import read_case
-from tf_diffseg.data.example_schema import encode_example, label_dtype
+from tf_diffseg.data.example_schema import example_parts, label_dtype
 from tf_diffseg.preprocessing import VolumePreprocessor
 
 _PACKAGES = ("data_tools", "tf_diffseg/preprocessing", "tf_diffseg/data")
@@ -65,11 +65,22 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class ConvertedCase:
-    """A case ready to be written."""
+    """A case ready to be written.
+
+    Attributes:
+        uid: name of the case.
+        parts: of the serialized Example, from `example_schema.example_parts`.
+        summary: `CaseSummary`.
+    """
 
     uid: str
-    example: bytes
+    parts: list
     summary: CaseSummary
+
+    @property
+    def example(self):
+        """The serialized Example."""
+        return b"".join(self.parts)
 
 
 def case_key(case, recipe):
@@ -131,7 +142,7 @@ def to_class_ids(label, label_values):
     dtype = label_dtype(len(label_values))
     low, high = int(label.array.min()), int(label.array.max())
     if low >= 0 and high < len(label_values) == label_values[-1] + 1:
-        return label.array.astype(dtype)  # the values are the class ids
+        return label.array.astype(dtype, copy=False)  # the values are the class ids
     if high - low >= 1 << 20:  # too many for a table
         present = np.unique(label.array)
         class_ids = np.searchsorted(label_values, label.array).astype(dtype)
@@ -180,6 +191,10 @@ def _read(case, label_values, num_channels):
     return image, to_class_ids(label, label_values)
 
 
+def _not_copied(tensor):
+    return np.asarray(memoryview(tensor))
+
+
 class _Preprocessing:
     """A `VolumePreprocessor` as graphs, which hold fewer volumes at a time."""
 
@@ -197,7 +212,9 @@ class _Preprocessing:
         def prepare_label(label, affine, crop_box):
             uncropped = preprocessor.uncropped_label(label, affine, crop_box)
             label = preprocessor.crop_label(uncropped)
-            lost = tf.math.count_nonzero(uncropped) - tf.math.count_nonzero(label)
+            lost = tf.constant(0, tf.int64)
+            if preprocessor.volume_shape is not None:
+                lost = tf.math.count_nonzero(uncropped) - tf.math.count_nonzero(label)
             return tf.cast(label, label_type), lost
 
         label_spec = tf.TensorSpec(volume, label_type)
@@ -225,12 +242,12 @@ class _Preprocessing:
     def image(self, image, affine):
         """As `VolumePreprocessor`, arrays."""
         image, affine = self._image(image, affine.astype(np.float32))
-        return np.asarray(memoryview(image)), affine.numpy()  # The former not copied.
+        return _not_copied(image), affine.numpy()
 
     def label(self, class_ids, affine, crop_box):
         """Class ids on the processed grid, and how many of them the crop lost."""
         label, lost = self._label(class_ids, affine.astype(np.float32), crop_box)
-        return label.numpy(), int(lost)
+        return _not_copied(label), int(lost)
 
 
 @_of_case
@@ -279,7 +296,7 @@ def convert_case(case, recipe):
     processed, affine = preprocess.image(image.array, image.affine)
     source_affine = image.affine
     del image  # Memory: what is not needed any more goes at once.
-    example = encode_example(
+    parts = example_parts(
         uid=case.uid,
         image=processed,
         label=label,
@@ -291,7 +308,7 @@ def convert_case(case, recipe):
         image_dtype=recipe.image_dtype,
     )
     summary = CaseSummary(measures, list(label.shape), cropped_voxels)
-    return ConvertedCase(case.uid, example, summary)
+    return ConvertedCase(case.uid, parts, summary)
 
 
 def _told(function):
@@ -337,7 +354,7 @@ def stage_case(task):
     staging = task.staging
     converted = convert_case(task.case, task.recipe)
     record_path = staging.record_path(task.key)
-    write_record(record_path, converted.example, task.recipe.compression)
+    write_example(record_path, converted.parts, task.recipe.compression)
     # Last: a case with figures has its record.
     figures = dataclasses.asdict(converted.summary)
     write_json(staging.figures_path(task.key), figures)

@@ -78,7 +78,8 @@ def measure_case(image, class_ids, num_classes):
     """
     order = np.argsort(nib.io_orientation(image.affine)[:, 0])
     shape, spacing_mm = np.array(class_ids.shape), image.spacing_mm
-    extent = _foreground_extent(class_ids)
+    is_foreground = class_ids != 0
+    extent = _foreground_extent(is_foreground)
     intensity, is_whole = describe_intensity(image.array)
     return CaseMeasures(
         source_shape=shape.tolist(),
@@ -88,30 +89,40 @@ def measure_case(image, class_ids, num_classes):
         foreground_mm=None if extent is None else (extent * spacing_mm)[order].tolist(),
         intensity=intensity,
         is_whole=is_whole,
-        foreground_samples=_foreground_samples(image.array, class_ids),
-        voxels_per_class=count_values(class_ids, num_classes).tolist(),
+        foreground_samples=_foreground_samples(image.array, is_foreground),
+        voxels_per_class=_voxels_per_class(class_ids, is_foreground, num_classes),
     )
 
 
 def count_values(array, length):
     """Number of voxels of each value in [0, length) of an integer array."""
     # In pieces: np.bincount makes int64 of all that it is given.
-    chunks = _chunks(np.ravel(array))
-    return sum(np.bincount(chunk, minlength=length) for chunk in chunks)
+    counts = np.zeros(length, np.int64)
+    for chunk in _chunks(np.ravel(array)):
+        counts += np.bincount(chunk, minlength=length)
+    return counts
 
 
-def _foreground_extent(class_ids):
+def _voxels_per_class(class_ids, is_foreground, num_classes):
+    foreground = class_ids[is_foreground]
+    counts = count_values(foreground, num_classes)
+    counts[0] = class_ids.size - foreground.size  # mostly the largest part
+    return counts.tolist()
+
+
+def _foreground_extent(is_foreground):
     """Voxels (3,) that the foreground spans along each axis, or None."""
-    along_z = class_ids.any(axis=2)
-    occupied = along_z.any(axis=1), along_z.any(axis=0), class_ids.any(axis=(0, 1))
+    along_z = is_foreground.any(axis=2)
+    along_xy = is_foreground.any(axis=(0, 1))
+    occupied = along_z.any(axis=1), along_z.any(axis=0), along_xy
     if not occupied[0].any():
         return None
     indices = [np.flatnonzero(axis) for axis in occupied]
     return np.array([index[-1] - index[0] + 1 for index in indices])
 
 
-def _foreground_samples(image, class_ids):
-    foreground = np.flatnonzero(class_ids)
+def _foreground_samples(image, is_foreground):
+    foreground = np.flatnonzero(is_foreground)
     step = max(1, math.ceil(foreground.size / _MOST_SAMPLES))
     samples = image.reshape(-1, image.shape[-1])[foreground[::step]]
     return np.sort(samples, axis=0).T.tolist()
@@ -169,7 +180,8 @@ def _counts(values, low, high):
     counts = np.zeros(int(high - low) + 1, np.int64)
     for chunk in _chunks(values):
         level = chunk.astype(np.int32)
-        if np.any(level != chunk):
+        # Back in float32: numpy would compare the two in float64.
+        if not np.array_equal(level.astype(np.float32), chunk):
             return None
         counts += np.bincount(level - int(low), minlength=counts.size)
     return counts

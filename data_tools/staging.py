@@ -24,9 +24,10 @@ import shutil
 
 from data_tools.errors import InputError
 from data_tools.output_folder import check_output_dir, publish, sibling
+from data_tools.tfrecord import write_record
 from tf_diffseg.data.gzip_member import write_member
 
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 17
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,28 +213,21 @@ def _compress(path):
         write_member(source, target)
 
 
-def write_record(path, example, compression):
+def write_example(path, parts, compression):
     """Writes a TFRecord file of one Example, whole or not at all.
 
     Args:
         path: to write.
-        example: serialized Example.
+        parts: of the serialized Example, from `example_schema.example_parts`.
         compression: "GZIP" or "".
 
     Raises:
         InputError: if it cannot be written.
     """
-    import tensorflow as tf
-
-    try:
-        with whole_file(path) as temporary:
-            with tf.io.TFRecordWriter(str(temporary)) as writer:
-                writer.write(example)
-                writer.flush()
-            if compression:
-                _compress(temporary)
-    except tf.errors.OpError as error:
-        raise InputError(f"cannot write {path}: {error.message}") from error
+    with whole_file(path) as temporary:
+        write_record(temporary, parts)
+        if compression:
+            _compress(temporary)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,13 +257,13 @@ def assemble_shard(task):
         InputError: if it cannot be written.
     """
     staging, shard, keys = task.staging, task.file_name, task.keys
-    digest = hashlib.sha256()
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK_BYTES))
     with whole_file(staging.shards / shard) as temporary, open(temporary, "wb") as out:
         for key in keys:
-            with open(staging.record_path(key), "rb") as record:
-                while chunk := record.read(_CHUNK_BYTES):
-                    digest.update(chunk)
-                    out.write(chunk)
+            with open(staging.record_path(key), "rb", buffering=0) as record:
+                while num_bytes := record.readinto(buffer):
+                    digest.update(buffer[:num_bytes])
+                    out.write(buffer[:num_bytes])
     # Before the records go: a shard that is not known to be whole is made again.
     done = {"keys": keys, "sha256": digest.hexdigest()}
     write_json(staging.done_path(shard), done)

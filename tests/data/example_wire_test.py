@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffseg.data.example_wire import serialize_example
+from tf_diffseg.data.example_wire import example_parts
+
+
+def _serialized(features):
+    return b"".join(example_parts(features))
 
 
 def _bytes(value):
@@ -25,7 +29,7 @@ def test_same_as_the_message(size, dtype):
         "uid": _bytes("é".encode()),
         "B": _ints([]),
     }
-    serialized = serialize_example({"image/value": volume, **small})
+    serialized = _serialized({"image/value": volume, **small})
     features = {"image/value": _bytes(volume.tobytes()), **small}
     example = tf.train.Example(features=tf.train.Features(feature=features))
     assert serialized == example.SerializeToString(deterministic=True)
@@ -33,13 +37,13 @@ def test_same_as_the_message(size, dtype):
 
 
 def test_no_features_are_a_message_too():
-    assert tf.train.Example.FromString(serialize_example({})) == tf.train.Example(
+    assert tf.train.Example.FromString(_serialized({})) == tf.train.Example(
         features=tf.train.Features()
     )
 
 
 def test_shape_of_a_volume_does_not_matter():
     volume = np.arange(24, dtype=np.int16)
-    assert serialize_example({"a": volume.reshape(2, 3, 4)}) == serialize_example(
+    assert _serialized({"a": volume.reshape(2, 3, 4)}) == _serialized(
         {"a": volume}
     )

@@ -16,7 +16,7 @@ set: class ids by the number of classes, images as `image/dtype` says.
 import numpy as np
 import tensorflow as tf
 
-from tf_diffseg.data.example_wire import serialize_example
+from tf_diffseg.data import example_wire
 
 KEYS = (
     "uid",
@@ -132,7 +132,7 @@ def _require_shape(name, array, shape):
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
 
 
-def encode_example(
+def example_parts(
     uid,
     image,
     label,
@@ -143,7 +143,7 @@ def encode_example(
     crop_box=_WHOLE_BOX,
     image_dtype="float32",
 ):
-    """Serializes one case.
+    """Serializes one case, without a copy of its volumes.
 
     Args:
         uid: name of the case, unique in its data set.
@@ -157,7 +157,8 @@ def encode_example(
         image_dtype: of `IMAGE_DTYPES`; how the image is stored.
 
     Returns:
-        The serialized `tf.train.Example` as bytes.
+        List of bytes and of views of the arrays, which joined are the serialized
+        `tf.train.Example`.
 
     Raises:
         ValueError: if a shape, type or value is not as above.
@@ -186,7 +187,12 @@ def encode_example(
         **_volume_features("source_label", source_label),
         "crop_box": _int_feature(crop_box.ravel()),
     }
-    return serialize_example(features)
+    return example_wire.example_parts(features)
+
+
+def encode_example(*arguments, **keywords):
+    """Serializes one case to bytes; it has the arguments of `example_parts`."""
+    return b"".join(example_parts(*arguments, **keywords))
 
 
 def _volume_spec(name, rank):

@@ -1,4 +1,4 @@
-"""Serializing an Example whose features are large, with one copy of them.
+"""Serializing an Example whose features are large, without a copy of them.
 
 Protocol Buffers copies a volume four times on its way into a `tf.train.Example` and
 out again as bytes. The format is simple: a message is a row of fields, each a tag (its
@@ -27,7 +27,7 @@ def _field(tag, parts):
     return [tag, _varint(length), *parts]
 
 
-def serialize_example(features):
+def example_parts(features):
     """Serializes an Example, to the same bytes in every process.
 
     Args:
@@ -35,7 +35,8 @@ def serialize_example(features):
             whose bytes become a list of one.
 
     Returns:
-        What `SerializeToString(deterministic=True)` gives of that `tf.train.Example`:
+        List of bytes and of views of the arrays. Joined, they are what
+        `SerializeToString(deterministic=True)` gives of that `tf.train.Example`:
         without it the order of the features, hence the shard's checksum, changes
         from one process to the next.
     """
@@ -48,4 +49,4 @@ def serialize_example(features):
             content = _field(_FIELD_1, _field(_FIELD_1, [volume]))
         entry = [*_field(_FIELD_1, [name.encode()]), *_field(_FIELD_2, content)]
         entries += _field(_FIELD_1, entry)
-    return b"".join(_field(_FIELD_1, entries))
+    return _field(_FIELD_1, entries)

@@ -27,22 +27,40 @@ class Intensity(enum.Enum):
 
 
 class Scaling(typing.NamedTuple):
-    """`(clip(image, low, high) - offset) / scale`, each float32 (c,) or (1,)."""
+    """`(clip(image, low, high) - offset) / scale`, each float32 (c,) or (1,).
 
-    low: tf.Tensor
-    high: tf.Tensor
+    `low` and `high` are None where no channel is clipped.
+    """
+
+    low: tf.Tensor | None
+    high: tf.Tensor | None
     offset: tf.Tensor
     scale: tf.Tensor
-
-
-def _unclipped(offset, scale):
-    infinity = tf.fill(tf.shape(offset), math.inf)
-    return Scaling(-infinity, infinity, offset, scale)
 
 
 def _to_unit(low, high):
     """Clips to [low, high], which goes to [-1, 1]."""
     return Scaling(low, high, (low + high) / 2.0, (high - low) / 2.0)
+
+
+def _with_limits(scaling):
+    """A `Scaling` with limits, which clip nothing where it had none."""
+    if scaling.low is not None:
+        return scaling
+    infinity = tf.fill(tf.shape(scaling.offset), math.inf)
+    return scaling._replace(low=-infinity, high=infinity)
+
+
+def _of_channels(scalings):
+    """One `Scaling` (c,) of c channels from that (1,) of each."""
+    if any(scaling.low is not None for scaling in scalings):
+        scalings = [_with_limits(scaling) for scaling in scalings]
+    return Scaling(
+        *(
+            None if parts[0] is None else tf.concat(parts, axis=0)
+            for parts in zip(*scalings, strict=True)
+        )
+    )
 
 
 def _sum_of_slabs(function, image):
@@ -72,7 +90,7 @@ def _zscore(image):
     mean = _sum_of_slabs(lambda slab: slab, image) / count
     squares = _sum_of_slabs(lambda slab: tf.square(slab - mean), image)
     deviation = tf.cast(tf.sqrt(squares / count), tf.float32)
-    return _unclipped(tf.cast(mean, tf.float32), deviation)
+    return Scaling(None, None, tf.cast(mean, tf.float32), deviation)
 
 
 def percentile_range(image):
@@ -101,7 +119,7 @@ def _scaling(image, intensity, ct_window):
     if intensity is Intensity.CT_WINDOW:
         low, high = ct_window
         return _to_unit(tf.constant([low]), tf.constant([high]))
-    return _unclipped(tf.zeros([1]), tf.ones([1]))
+    return Scaling(None, None, tf.zeros([1]), tf.ones([1]))
 
 
 def scaling_of(image, intensity, ct_window=None):
@@ -131,15 +149,14 @@ def scaling_of(image, intensity, ct_window=None):
         _scaling(image[..., channel : channel + 1], kind, window)
         for channel, (kind, window) in enumerate(zip(intensity, windows, strict=True))
     ]
-    return Scaling(
-        *(tf.concat(parts, axis=0) for parts in zip(*per_channel, strict=True))
-    )
+    return _of_channels(per_channel)
 
 
 def apply_scaling(image, scaling):
     """Scales (x, y, z, c); a constant channel becomes 0, never NaN."""
-    clipped = tf.clip_by_value(image, scaling.low, scaling.high)
-    return tf.math.divide_no_nan(clipped - scaling.offset, scaling.scale)
+    if scaling.low is not None:
+        image = tf.clip_by_value(image, scaling.low, scaling.high)
+    return tf.math.divide_no_nan(image - scaling.offset, scaling.scale)
 
 
 def undo_scaling(image, scaling):

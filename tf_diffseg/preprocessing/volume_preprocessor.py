@@ -233,16 +233,19 @@ class VolumePreprocessor:
         """
         with tf.device(_DEVICE):
             label = self.uncropped_label(label, affine, crop_box)
-            return self.crop_label(label)
+            return tf.cast(self.crop_label(label), tf.int32)
 
     def uncropped_label(self, label, affine, crop_box=None):
-        """As `label`, but without the crop or padding to `volume_shape`."""
+        """As `label`, but without the crop or padding to `volume_shape`.
+
+        Where nothing is resampled it keeps its type, mostly one byte.
+        """
         crop_box = self._check_box(crop_box)
         with tf.device(_DEVICE):
-            # In the type that it comes in, mostly one byte, as long as it is moved.
             label, affine = to_canonical(label, affine)
-            label = tf.cast(crop_to_box(label, crop_box), tf.int32)
+            label = crop_to_box(label, crop_box)
             if self.spacing_mm is not None:
+                label = tf.cast(label, tf.int32)
                 ratio, new_shape = self._resampling(tf.shape(label)[:3], affine)
                 label = resample_label(label, ratio, new_shape)
             return label
