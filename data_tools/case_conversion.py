@@ -236,11 +236,11 @@ class _Preprocessing:
         return _Preprocessing(json.loads(config), num_channels, label_type)
 
     def crop_box(self, image, affine):
-        """As `VolumePreprocessor.crop_box`, an array."""
+        """As `VolumePreprocessor.crop_box` of a tensor, an array."""
         return self._crop_box(image, affine.astype(np.float32)).numpy()
 
     def image(self, image, affine):
-        """As `VolumePreprocessor`, arrays."""
+        """As `VolumePreprocessor` of a tensor, arrays."""
         image, affine = self._image(image, affine.astype(np.float32))
         return _not_copied(image), affine.numpy()
 
@@ -288,6 +288,8 @@ def convert_case(case, recipe):
     num_classes = len(recipe.label_values)
     measures = measure_case(image, class_ids, num_classes)
     preprocess = _Preprocessing.of(recipe)
+    # A tensor is a copy: one for all that follows, and the array goes.
+    image = dataclasses.replace(image, array=tf.constant(image.array))
     crop_box = preprocess.crop_box(image.array, image.affine)
     size = crop_box[1]
     cropped_shape = image.grid_shape if (size < 0).any() else size

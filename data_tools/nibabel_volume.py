@@ -121,9 +121,10 @@ def _decompressed(path, image, dtype):
     nibabel reads as far as there are voxels. The checksum comes behind them, and
     without it damage to what does not compress goes unnoticed.
     """
-    with open_gzip(path) as file, nib.imageglobals.LoggingOutputSuppressor():
-        opened = type(image).from_file_map(type(image).make_file_map({"image": file}))
-        array = _values(opened.dataobj, dtype)
+    proxy = image.dataobj
+    spec = proxy.shape, proxy.dtype, proxy.offset, proxy.slope, proxy.inter
+    with open_gzip(path) as file:
+        array = _values(type(proxy)(file, spec), dtype)
         while file.read(1 << 20):
             pass
     return array
