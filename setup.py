@@ -41,6 +41,7 @@ setup(
     python_requires=">=3.10,<3.14",
     install_requires=[
         "absl-py>=2.0",
+        "google-crc32c>=1.5",
         "keras>=3.10,<4",
         "matplotlib>=3.10",
         "nibabel>=5.0",

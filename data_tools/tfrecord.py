@@ -1,15 +1,20 @@
 """Writing a TFRecord file of one record a piece at a time.
 
-A record is the length of its data (8 bytes, little-endian), a checksum of that, the data
-and its checksum; see TensorFlow's `core/lib/io/record_writer.h`. TensorFlow's own writer
-wants the data as one string and passes it to the system as a whole; the pieces are
-checked and written while they are in the processor's cache, with no copy of the volume.
+A record is the length of its data (8 bytes, little-endian), a checksum of that, the
+data and its checksum; see TensorFlow's `core/lib/io/record_writer.h`. TensorFlow's own
+writer wants the data as one string and passes it to the system as a whole. Pieces are
+checked and written while they are in the processor's cache, and volumes not copied.
 """
 
 import struct
 
-import google_crc32c
+try:
+    import google_crc32c
+except ImportError:
+    google_crc32c = None
 
+# Where there is no compiled one, Python's checksum takes minutes a volume.
+_HAS_CHECKSUM = getattr(google_crc32c, "implementation", None) == "c"
 _CHUNK_BYTES = 1 << 16
 
 
@@ -18,26 +23,23 @@ def write_record(path, parts):
 
     Args:
         path: to write.
-        parts: bytes and arrays in C order whose bytes, joined, are the data.
+        parts: bytes and views of bytes that, joined, are the data.
 
     Raises:
         OSError: if it cannot be written.
     """
-    # Where there is no compiled checksum, Python's takes minutes a volume.
-    is_compiled = google_crc32c.implementation == "c"
-    (_write_pieces if is_compiled else _write_whole)(path, parts)
+    (_write_pieces if _HAS_CHECKSUM else _write_whole)(path, parts)
 
 
 def _write_pieces(path, parts):
-    views = [memoryview(part).cast("B") for part in parts]
-    length = struct.pack("<Q", sum(view.nbytes for view in views))
+    length = struct.pack("<Q", sum(map(len, parts)))
     checksum = 0
     with open(path, "wb") as file:
         file.write(length)
         file.write(_masked(google_crc32c.value(length)))
-        for view in views:
-            for start in range(0, view.nbytes, _CHUNK_BYTES):
-                chunk = bytes(view[start : start + _CHUNK_BYTES])
+        for part in parts:
+            for start in range(0, len(part), _CHUNK_BYTES):
+                chunk = bytes(part[start : start + _CHUNK_BYTES])
                 checksum = google_crc32c.extend(checksum, chunk)
                 file.write(chunk)
         file.write(_masked(checksum))

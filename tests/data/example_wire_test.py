@@ -44,6 +44,4 @@ def test_no_features_are_a_message_too():
 
 def test_shape_of_a_volume_does_not_matter():
     volume = np.arange(24, dtype=np.int16)
-    assert _serialized({"a": volume.reshape(2, 3, 4)}) == _serialized(
-        {"a": volume}
-    )
+    assert _serialized({"a": volume.reshape(2, 3, 4)}) == _serialized({"a": volume})
