@@ -17,7 +17,7 @@ from data_tools.worker import start_worker
 # of which there are many a volume, do not.
 _MEMORY = (
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8388608:"
-    "glibc.malloc.trim_threshold=33554432"
+    "glibc.malloc.trim_threshold=8388608"
 )
 
 
