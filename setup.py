@@ -42,6 +42,7 @@ setup(
     install_requires=[
         "absl-py>=2.0",
         "google-crc32c>=1.5",
+        "isal>=1.7",
         "keras>=3.10,<4",
         "matplotlib>=3.10",
         "nibabel>=5.0",

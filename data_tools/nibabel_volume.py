@@ -5,10 +5,10 @@ import zlib
 
 import nibabel as nib
 import numpy as np
+from isal import igzip, isal_zlib
 
 from data_tools.dataset import one_line
 from data_tools.errors import InputError
-from data_tools.gzip_reader import open_gzip
 from data_tools.volume import Volume, check_affine, check_shape, check_size
 
 # What nibabel raises on headers that are damaged or of something else.
@@ -24,6 +24,7 @@ HEADER_ERRORS = (
     TypeError,
     ValueError,
     MemoryError,
+    isal_zlib.error,
     zlib.error,
 )
 
@@ -119,11 +120,12 @@ def _decompressed(path, image, dtype):
     """Voxels of a compressed file, read to its end.
 
     nibabel reads as far as there are voxels. The checksum comes behind them, and
-    without it damage to what does not compress goes unnoticed.
+    without it damage to what does not compress goes unnoticed. isal decompresses
+    three times as fast as Python's own gzip.
     """
     proxy = image.dataobj
     spec = proxy.shape, proxy.dtype, proxy.offset, proxy.slope, proxy.inter
-    with open_gzip(path) as file:
+    with igzip.open(path) as file:
         array = _values(type(proxy)(file, spec), dtype)
         while file.read(1 << 20):
             pass

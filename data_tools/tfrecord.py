@@ -8,13 +8,8 @@ checked and written while they are in the processor's cache, and volumes not cop
 
 import struct
 
-try:
-    import google_crc32c
-except ImportError:
-    google_crc32c = None
+import google_crc32c
 
-# Where there is no compiled one, Python's checksum takes minutes a volume.
-_HAS_CHECKSUM = getattr(google_crc32c, "implementation", None) == "c"
 _CHUNK_BYTES = 1 << 16
 
 
@@ -28,10 +23,6 @@ def write_record(path, parts):
     Raises:
         OSError: if it cannot be written.
     """
-    (_write_pieces if _HAS_CHECKSUM else _write_whole)(path, parts)
-
-
-def _write_pieces(path, parts):
     length = struct.pack("<Q", sum(map(len, parts)))
     checksum = 0
     with open(path, "wb") as file:
@@ -49,14 +40,3 @@ def _masked(checksum):
     """The bytes of a checksum as records have it, so that it can be part of data."""
     rotated = checksum >> 15 | checksum << 17
     return struct.pack("<I", rotated + 0xA282EAD8 & 0xFFFFFFFF)
-
-
-def _write_whole(path, parts):
-    import tensorflow as tf
-
-    try:
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            writer.write(b"".join(parts))
-            writer.flush()
-    except tf.errors.OpError as error:
-        raise OSError(None, error.message, str(path)) from error

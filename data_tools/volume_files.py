@@ -80,9 +80,10 @@ def _image_file(path):
     volume = read_volume(path, np.float32)
     stored = volume.array
     channels = stored if stored.ndim == 4 else stored[..., np.newaxis]
-    array = in_c_order(channels, np.float32)
+    with np.errstate(over="ignore"):  # a float64 may be too large: infinite, refused
+        array = in_c_order(channels, np.float32)
     if stored.dtype.kind == "f":
-        check_finite(path, array)  # after: a float64 may be too large for a float32
+        check_finite(path, array)
     return dataclasses.replace(volume, array=array)
 
 

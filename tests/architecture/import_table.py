@@ -88,6 +88,8 @@ TABLE = {
             "absl",
             # An extra: data_tools.convert_beam alone.
             "apache_beam",
+            "google_crc32c",
+            "isal",
             "matplotlib",
             "nibabel",
             "scipy",
