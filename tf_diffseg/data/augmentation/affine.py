@@ -19,13 +19,13 @@ def affine_matrix(seed, rotation_degrees=0.0, zoom=0.0, shear=0.0):
     Returns:
         float (3, 3), invertible.
     """
-    seeds = split(seed, 3)
-    largest = math.radians(rotation_degrees)
-    rotation = rotation_matrix(largest * symmetric(seeds[0], [3]))
-    xy, xz, yz = tf.unstack(shear * symmetric(seeds[2], [3]))
+    seed_zoom, seed_movement = split(seed, 2)
+    draws = symmetric(seed_movement, [6])
+    rotation = rotation_matrix(math.radians(rotation_degrees) * draws[:3])
+    xy, xz, yz = tf.unstack(shear * draws[3:])
     # Triangular: its determinant is 1, so volumes stay, whatever the shear.
     shearing = tf.stack([[1.0, xy, xz], [0.0, 1.0, yz], [0.0, 0.0, 1.0]])
-    return log_symmetric(seeds[1], zoom) * rotation @ shearing
+    return log_symmetric(seed_zoom, zoom) * rotation @ shearing
 
 
 def rotation_matrix(angles):

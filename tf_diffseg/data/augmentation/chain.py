@@ -1,5 +1,7 @@
 """All augmentation of a training case, in order."""
 
+import functools
+
 import tensorflow as tf
 
 from tf_diffseg.data.augmentation.affine import affine_matrix
@@ -15,7 +17,6 @@ from tf_diffseg.data.augmentation.intensity import (
 )
 from tf_diffseg.data.augmentation.options import OPTIONS, check_options
 from tf_diffseg.data.augmentation.random_numbers import (
-    apply_sometimes,
     happens,
     log_symmetric,
     split,
@@ -149,10 +150,16 @@ def _intensities_changed(image, spacing_mm, seed, values):
         ("gamma", of_other_gamma),
         ("channel_drop", drop_channel),
     )
-    for (name, change), seed_change in zip(
-        changes, split(seed, len(changes)), strict=True
-    ):
-        image = apply_sometimes(
-            change, image, seed_change, values[f"{name}_probability"]
-        )
+    seed_draws, *seeds = split(seed, 1 + len(changes))
+    draws = tf.unstack(uniform(seed_draws, [len(changes)]))
+    shape = image.shape
+    for (name, change), draw, seed_change in zip(changes, draws, seeds, strict=True):
+        probability = values[f"{name}_probability"]
+        if probability:  # Otherwise the graph is smaller.
+            image = tf.cond(
+                draw < probability,
+                functools.partial(change, image, seed_change),
+                functools.partial(tf.identity, image),
+            )
+            image = tf.ensure_shape(image, shape)
     return image

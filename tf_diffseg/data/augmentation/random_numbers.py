@@ -56,28 +56,3 @@ def normal(seed, shape):
 def happens(seed, probability):
     """Whether an event of a probability happens: a scalar bool."""
     return uniform(seed) < probability
-
-
-def apply_sometimes(change, image, seed, probability):
-    """`change(image, seed)` with a probability, else `image`.
-
-    Only what is drawn is computed.
-
-    Args:
-        change: function of an image and a seed that keeps shape and type.
-        image: tensor.
-        seed: stateless seed [2].
-        probability: a number; at 0 nothing is added to the graph.
-
-    Returns:
-        Tensor like `image`.
-    """
-    if not probability:
-        return image
-    seed_draw, seed_change = split(seed, 2)
-    changed = tf.cond(
-        happens(seed_draw, probability),
-        lambda: change(image, seed_change),
-        lambda: image,
-    )
-    return tf.ensure_shape(changed, image.shape)

@@ -1,8 +1,13 @@
 """One resampling of image and label, for whatever moves their voxels."""
 
+import itertools
+import math
+
 import tensorflow as tf
 
-from tf_diffseg.data.augmentation.along_axes import channels_first, channels_last
+# XLA makes one loop of the arithmetic and of the reading of all neighbours, which takes
+# less than half the time of TensorFlow's operations one by one.
+_HAS_XLA = tf.test.is_built_with_xla()
 
 
 def resample(
@@ -47,43 +52,122 @@ def resample(
     centre = tf.cast(start, tf.float32) + half
     centre -= tf.linalg.matvec(inverse, tf.convert_to_tensor(shift_mm)) / spacing_mm
 
-    # Only what is read is worth preparing: a patch may be a small part of a volume.
-    reach = tf.linalg.matvec(tf.abs(backward), half)
+    source = (
+        *_in_one_row(image, label),
+        volume_shape,
+        tf.reduce_min(image, axis=[0, 1, 2]),
+    )
+    movement = (backward, centre)
     if displacement_mm is not None:
-        farthest = tf.reduce_max(tf.abs(displacement_mm), axis=[1, 2, 3])
-        reach += farthest / spacing_mm
-    low = tf.cast(tf.floor(centre - reach), tf.int32)
-    high = tf.cast(tf.floor(centre + reach), tf.int32) + 1
-    low = tf.clip_by_value(low, 0, volume_shape - 1)
-    high = tf.clip_by_value(high, low, volume_shape - 1)
-    kept = high + 1 - low
-    part = tf.slice(image, tf.pad(low, [[0, 1]]), [*tf.unstack(kept), -1])
-    part_label = tf.slice(label, low, kept)
-
-    # One voxel around stands for all that lies outside; the second at the far end is
-    # there to be read with weight 0.
-    around = [[1, 2], [1, 2], [1, 2]]
-    darkest = tf.reduce_min(image, axis=[0, 1, 2])
-    channels = channels_first(part - darkest)
-    channels = tf.pad(channels, [[0, 0], *around])
-    part_label = tf.pad(part_label, around)
-    source = _source_voxels(backward, centre - tf.cast(low - 1, tf.float32), half)
-    if displacement_mm is not None:
-        source = [
-            source[axis] + displacement_mm[axis] / spacing_mm[axis] for axis in range(3)
-        ]
-    limit = tf.cast(kept, tf.float32) + 1.0
-    source = [
-        tf.clip_by_value(tf.reshape(source[axis], [-1]), 0.0, limit[axis])
-        for axis in range(3)
-    ]
-    new_image = _linear(channels, source) + darkest[:, tf.newaxis]
-    new_label = _nearest(part_label, source)
-    new_image = channels_last(tf.reshape(new_image, [-1, *tf.unstack(shape)]))
+        movement += (displacement_mm / tf.reshape(spacing_mm, [3, 1, 1, 1]),)
+    if None in static_shape:
+        new_image, new_label = _read(shape, *source, *movement)
+    else:
+        new_image, new_label = _read_compiled(tuple(static_shape), *source, *movement)
     return (
         tf.ensure_shape(new_image, [*static_shape, image.shape[-1]]),
-        tf.ensure_shape(tf.reshape(new_label, shape), static_shape),
+        tf.ensure_shape(new_label, static_shape),
     )
+
+
+def _in_one_row(image, label):
+    """Voxels in a row: image (n, channels) and label (n,).
+
+    Where shapes differ from case to case they are padded to few lengths: what is
+    compiled is so for each length anew.
+    """
+    image = tf.reshape(image, [-1, tf.shape(image)[-1]])
+    label = tf.reshape(label, [-1])
+    if label.shape[0] is None:
+        size = tf.size(label)
+        doublings = tf.math.log(tf.cast(size, tf.float32)) / math.log(2.0)
+        length = tf.bitwise.left_shift(1, tf.cast(doublings, tf.int32) + 1)
+        padding = tf.maximum(length - size, 0)
+        image = tf.pad(image, [[0, padding], [0, 0]])
+        label = tf.pad(label, [[0, padding]])
+    return image, label
+
+
+def _read(
+    shape, image, label, volume_shape, darkest, backward, centre, displacement=None
+):
+    """Interpolates a box.
+
+    Args:
+        shape: three ints or int (3,), voxels of the box.
+        image: float (n, channels), the volume's voxels in a row.
+        label: class ids (n,).
+        volume_shape: int (3,).
+        darkest: float (channels,), what the image is outside of the volume.
+        backward: float (3, 3), from voxels of the box to voxels of the volume.
+        centre: float (3,), where the centre of the box is read.
+        displacement: float, broadcast to (3, *shape), in voxels, or None.
+
+    Returns:
+        (image, label) of shapes (*shape, channels) and shape.
+    """
+    num_channels = tf.size(darkest)
+    flat_image = tf.reshape(image, [-1])
+    source = [
+        _source_along(axis, shape, volume_shape, backward, centre, displacement)
+        for axis in range(3)
+    ]
+
+    def voxels_at(places):
+        index, is_inside = _flat_index(volume_shape, places)
+        # Numbers one by one: XLA is slow to read rows.
+        index = index[..., tf.newaxis] * num_channels + tf.range(num_channels)
+        read = tf.gather(flat_image, index)  # (x, y, z, channels)
+        return tf.where(is_inside[..., tf.newaxis], read, darkest)
+
+    floors = [tf.floor(places) for places in source]
+    x, y, z = (tf.cast(floor, tf.int32) for floor in floors)
+    neighbours = itertools.product((0, 1), repeat=3)
+    values = [voxels_at((x + i, y + j, z + k)) for i, j, k in neighbours]
+    for places, floor in zip(source, floors, strict=True):
+        share = (places - floor)[..., tf.newaxis]
+        half = len(values) // 2
+        values = [
+            near + share * (far - near)
+            for near, far in zip(values[:half], values[half:], strict=True)
+        ]
+    nearest = [tf.cast(tf.floor(places + 0.5), tf.int32) for places in source]
+    index, is_inside = _flat_index(volume_shape, nearest)
+    return values[0], tf.where(is_inside, tf.gather(label, index), 0)
+
+
+_read_compiled = tf.function(_read, jit_compile=_HAS_XLA)
+
+
+def _source_along(axis, shape, volume_shape, backward, centre, displacement):
+    """Where along one axis each voxel of a box is read, float (x, y, z); as `_read`."""
+    source = centre[axis]
+    for box_axis in range(3):
+        size = tf.cast(shape[box_axis], tf.float32)
+        from_centre = tf.range(size) - (size - 1.0) / 2.0
+        along_box_axis = [-1 if axis == box_axis else 1 for axis in range(3)]
+        source += tf.reshape(backward[axis, box_axis] * from_centre, along_box_axis)
+    if displacement is not None:
+        source += displacement[axis]
+    # Farther out all is the same, and integers stay small.
+    return tf.clip_by_value(source, -2.0, tf.cast(volume_shape[axis] + 1, tf.float32))
+
+
+def _flat_index(shape, voxels):
+    """Index of voxels of a volume in a row, and whether there are such voxels.
+
+    Args:
+        shape: int (3,) of the volume.
+        voxels: three ints of any one shape.
+
+    Returns:
+        (index, is_inside) of the shape of one of them; the index is 0 outside.
+    """
+    x, y, z = voxels
+    is_inside = (x >= 0) & (x < shape[0]) & (y >= 0) & (y < shape[1])
+    is_inside &= (z >= 0) & (z < shape[2])
+    index = (x * shape[1] + y) * shape[2] + z
+    return tf.where(is_inside, index, 0), is_inside
 
 
 def cut(image, label, start, shape):
@@ -125,61 +209,3 @@ def cut(image, label, start, shape):
 def _static(shape):
     static = tf.get_static_value(tf.convert_to_tensor(shape))
     return [None] * 3 if static is None else [int(size) for size in static]
-
-
-def _source_voxels(backward, centre, half):
-    """Where each voxel of a box is read: float (3, x, y, z).
-
-    Args:
-        backward: float (3, 3), from voxels of the box to voxels of the volume.
-        centre: float (3,), where the centre of the box is read.
-        half: float (3,), the last voxel of the box, counted from its centre.
-    """
-    x, y, z = (tf.range(-half[axis], half[axis] + 0.5) for axis in range(3))
-    along_x, along_y, along_z = tf.unstack(backward[:, :, tf.newaxis], axis=1)
-    # A sum of one term per axis: no (voxels, 3) matrix product is needed.
-    lines = along_x * x + centre[:, tf.newaxis]  # (3, x)
-    planes = (along_y * y)[:, :, tf.newaxis] + (along_z * z)[:, tf.newaxis]
-    # Long rows are added faster than short ones: (3, x, 1) and (3, 1, y * z).
-    places = lines[:, :, tf.newaxis] + tf.reshape(planes, [3, 1, -1])
-    return tf.reshape(places, [3, tf.size(x), tf.size(y), tf.size(z)])
-
-
-def _linear(channels, source):
-    """Values (channels, n) between voxels, at three floats [n] inside the volume."""
-    floors = [tf.floor(places) for places in source]
-    x, y, z = (places - floor for places, floor in zip(source, floors, strict=True))
-    index, (along_x, along_y) = _flat_index(tf.shape(channels)[1:], floors)
-    flat = tf.reshape(channels, [tf.shape(channels)[0], -1])
-    # A row of all eight neighbours takes as long to read as one voxel does. Whole rows
-    # are written and read; what is in between is done on one neighbour of all voxels.
-    offsets = [i + j + k for i in (0, along_x) for j in (0, along_y) for k in (0, 1)]
-    size = tf.shape(flat)[1] - offsets[-1]
-    neighbours = tf.stack([flat[:, start : start + size] for start in offsets])
-    rows = tf.transpose(tf.reshape(neighbours, [-1, size]))  # (size, 8 * channels)
-    read = tf.transpose(_at(rows, index))  # (8 * channels, n)
-    values = tf.unstack(tf.reshape(read, [8, -1, tf.shape(index)[0]]))
-    for share in (x, y, z):
-        half = len(values) // 2
-        values = [
-            near + share * (far - near)
-            for near, far in zip(values[:half], values[half:], strict=True)
-        ]
-    return values[0]
-
-
-def _nearest(label, source):
-    index, _ = _flat_index(tf.shape(label), [places + 0.5 for places in source])
-    return _at(tf.reshape(label, [-1]), index)
-
-
-def _at(values, index):
-    """`tf.gather`; with short rows this takes two thirds of its time."""
-    return tf.gather_nd(values, index[:, tf.newaxis])
-
-
-def _flat_index(shape, places):
-    """Index into a flat volume, [n], and how far the next x and the next y lie."""
-    x, y, z = (tf.cast(place, tf.int32) for place in places)
-    along_y = shape[2]
-    return (x * shape[1] + y) * along_y + z, (shape[1] * along_y, along_y)
