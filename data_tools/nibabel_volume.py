@@ -1,5 +1,7 @@
 """What the formats that nibabel reads have in common."""
 
+import contextlib
+import math
 import os
 import zlib
 
@@ -57,11 +59,18 @@ def load(path, format_name):
         raise InputError(
             f"{path} cannot be read as {format_name}: {one_line(error)}"
         ) from error
-    check_shape(path, shape)
-    if stored.kind not in "buif":
-        raise InputError(f"{path} holds {stored} voxels, expected numbers")
-    check_affine(path, image.affine)
+    _check_header(path, shape, stored, image.affine)
     return image
+
+
+def _check_header(name, shape, stored, affine):
+    """Raises InputError unless it is that of a 3D volume of numbers in the world."""
+    check_shape(name, shape)
+    if stored.kind not in "buif":
+        raise InputError(f"{name} holds {stored} voxels, expected numbers")
+    if affine is None:
+        raise InputError(f"{name} has no affine, so its voxels have no size")
+    check_affine(name, affine)
 
 
 def shape_of(image):
@@ -93,16 +102,52 @@ def read_voxels(path, image, dtype=None, notes=()):
     is_compressed = str(path).lower().endswith(_COMPRESSED)
     largest = os.path.getsize(path) * (LARGEST_COMPRESSION if is_compressed else 1)
     check_size(path, shape, image.get_data_dtype().itemsize, largest)
+    with _reading(path):
+        array = (_decompressed if is_compressed else _stored)(path, image, dtype)
+    affine = np.asarray(image.affine, np.float64)
+    return Volume(str(path), array.reshape(shape), affine, notes)
+
+
+@contextlib.contextmanager
+def _reading(name):
+    """Makes an `InputError` of whatever ends the reading of voxels."""
     try:
         # Voxels that scaling makes infinite are for the caller to refuse.
         with np.errstate(over="ignore", invalid="ignore"):
-            array = (_decompressed if is_compressed else _stored)(path, image, dtype)
+            yield
     except MemoryError as error:
-        raise InputError(f"{path} does not fit in memory: {error}") from error
+        raise InputError(f"{name} does not fit in memory: {error}") from error
     except HEADER_ERRORS as error:
-        raise InputError(f"{path} is damaged: {one_line(error)}") from error
-    affine = np.asarray(image.affine, np.float64)
-    return Volume(str(path), array.reshape(shape), affine, notes)
+        raise InputError(f"{name} is damaged: {one_line(error)}") from error
+
+
+def volume_of(image, dtype=None):
+    """The voxels of a nibabel image, held to what those of a file are held to.
+
+    Args:
+        image: of nibabel, loaded from whatever format or made.
+        dtype: of floating point numbers to compute in; None keeps the exact type.
+
+    Returns:
+        `Volume` of (i, j, k) or (i, j, k, channels), with the path of its file;
+        "the image" where it has none.
+
+    Raises:
+        InputError: as `load` and `read_voxels`, or if it is no such image.
+    """
+    if not isinstance(image, nib.spatialimages.SpatialImage):
+        raise InputError(
+            f"expected an image of nibabel with an affine, got a {type(image).__name__}"
+        )
+    name, shape = image.get_filename() or "the image", shape_of(image)
+    # The header of an image that was made may tell of another type than its array.
+    is_file = nib.is_proxy(image.dataobj)
+    stored = image.get_data_dtype() if is_file else image.dataobj.dtype
+    _check_header(name, shape, stored, image.affine)
+    check_size(name, shape, stored.itemsize, largest=math.inf)
+    with _reading(name):
+        array = np.asarray(image.dataobj, dtype)
+    return Volume(name, array.reshape(shape), np.asarray(image.affine, np.float64))
 
 
 def _values(proxy, dtype):

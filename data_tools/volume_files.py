@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from data_tools import dicom_series, itk_files, mgh, nifti
+from data_tools import dicom_series, itk_files, mgh, nibabel_volume, nifti
 from data_tools.dataset import VOLUME_ENDINGS
 from data_tools.errors import InputError
 from data_tools.volume import check_same_grid
@@ -64,7 +64,7 @@ def read_image(paths):
             affine, or if the files lie on different grids.
     """
     paths = [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else paths
-    volumes = [_image_file(path) for path in paths]
+    volumes = [_as_image(read_volume(path, np.float32)) for path in paths]
     for volume in volumes[1:]:
         check_same_grid(volumes[0], volume, whose="the first channel's file")
     if len(volumes) == 1:
@@ -76,14 +76,28 @@ def read_image(paths):
     )
 
 
-def _image_file(path):
-    volume = read_volume(path, np.float32)
+def image_of(image):
+    """As `read_image`, of an image that nibabel holds.
+
+    Args:
+        image: of nibabel, (i, j, k) or (i, j, k, channels).
+
+    Returns:
+        `Volume` of float32 (i, j, k, channels).
+
+    Raises:
+        InputError: if `read_image` would refuse a file of it.
+    """
+    return _as_image(nibabel_volume.volume_of(image, np.float32))
+
+
+def _as_image(volume):
     stored = volume.array
     channels = stored if stored.ndim == 4 else stored[..., np.newaxis]
     with np.errstate(over="ignore"):  # a float64 may be too large: infinite, refused
         array = in_c_order(channels, np.float32)
     if stored.dtype.kind == "f":
-        check_finite(path, array)
+        check_finite(volume.path, array)
     return dataclasses.replace(volume, array=array)
 
 

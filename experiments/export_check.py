@@ -40,8 +40,8 @@ def check_export(version_dir, run_segmenter, scans, is_exact):
     found = find_scans("verify", scans, run_segmenter.num_channels)
     for scan in found:
         image = read_image(scan.paths)
-        expected = run_segmenter.segment(image.array, image.affine).label
-        labels = {"segment_volume": exported.segment(image.array, image.affine).label}
+        expected = run_segmenter.segment(image).label
+        labels = {"segment_volume": exported.segment(image).label}
         if len(scan.paths) == 1 and scan.paths[0].lower().endswith(_NIFTI):
             contents = pathlib.Path(scan.paths[0]).read_bytes()
             outputs = nifti(

@@ -158,7 +158,7 @@ def _segment(segmenter, scan, output, wants_all):
     note = crop_note(image, segmenter.preprocessing)
     for text in (*image.notes, *([note] if note else [])):
         print(f"{scan.name}: {text}", flush=True)
-    result = segmenter.segment(image.array, image.affine, wants_all)
+    result = segmenter.segment(image, wants_all)
     if wants_all:
         _write_uncertainty(output, result, segmenter, image)
     write_whole(output, result.label, like=scan.paths[0])

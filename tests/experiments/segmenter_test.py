@@ -1,0 +1,91 @@
+"""Segmentation of nibabel images in Python, and what it refuses."""
+
+import dataclasses
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from data_tools.errors import InputError
+from experiments.segmenter import load_segmenter
+from tests.experiments.toy_run import MANIFEST, WINDOW, toy_run
+
+
+@pytest.fixture(scope="module")
+def segmenter(tmp_path_factory):
+    manifest = dataclasses.replace(
+        MANIFEST, preprocessing=MANIFEST.preprocessing | {"spacing_mm": [1.0, 1.0, 2.0]}
+    )
+    folder = tmp_path_factory.mktemp("run") / "run"
+    return load_segmenter(toy_run(folder, manifest, strategy="supervised"))
+
+
+def _voxels(shape=WINDOW):
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def _with(value):
+    voxels = _voxels()
+    voxels[1, 2, 3] = value
+    return voxels
+
+
+def test_the_label_map_lies_on_the_image(segmenter, tmp_path):
+    affine = np.diag([1.5, 1.0, 1.0, 1.0])
+    image = nib.Nifti1Image(_voxels((7, 9, 5)), affine)
+    label = segmenter(image)
+    assert label.shape == image.shape
+    np.testing.assert_array_equal(label.affine, affine)
+    nib.save(image, tmp_path / "image.nii.gz")
+    loaded = segmenter(nib.load(tmp_path / "image.nii.gz"))
+    np.testing.assert_array_equal(loaded.dataobj, label.dataobj)
+
+
+@pytest.mark.parametrize(
+    "voxels, scale, message",
+    [
+        (_with(np.nan), 1.0, "the image has 1 voxel.* NaN or infinite"),
+        (_with(np.inf), 1.0, "the image has 1 voxel.* NaN or infinite"),
+        (_with(1e300).astype(np.float64), 1.0, "the image has .* NaN or infinite"),
+        (_voxels().astype(np.complex64), 1.0, "holds complex64 voxels, expected num"),
+        (_voxels((4, 0, 4)), 1.0, r"the image is 3D \(4x0x4\), expected a 3D volume"),
+        (_voxels((4, 4)), 1.0, r"the image is 2D \(4x4\), expected a 3D volume"),
+        (_voxels((4, 4, 4, 2)), 1.0, "wants 1 channel.*, the image has 2"),
+        (_voxels(), 1e4, "the image has the spacing 10000 x 10000 x 10000 mm"),
+        (_voxels(), 1e-6, "the image has the spacing 1e-06 x 1e-06 x 1e-06 mm"),
+        (_voxels((60, 60, 60)), 1e3, "the image is too large for a spacing of 1 x 1 x"),
+        (_voxels(), 1e-3, "measures 0.008 x 0.008 x 0.006 mm, less than one voxel of"),
+    ],
+)
+def test_what_a_file_may_not_hold_is_refused_of_an_image_too(
+    segmenter, voxels, scale, message
+):
+    image = nib.Nifti1Image(voxels, np.diag([scale, scale, scale, 1.0]))
+    with pytest.raises(InputError, match=message):
+        segmenter(image)
+
+
+def test_an_image_is_named_by_its_file(segmenter, tmp_path):
+    path = tmp_path / "scan.nii.gz"
+    nib.save(nib.Nifti1Image(_with(np.nan), np.eye(4)), path)
+    with pytest.raises(InputError, match="scan.nii.gz has 1 voxel"):
+        segmenter(nib.load(path))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="scan.nii.gz is damaged"):
+        segmenter(nib.load(path))
+
+
+@pytest.mark.parametrize(
+    "image, message",
+    [
+        ("scan.nii.gz", "expected an image of nibabel with an affine, got a str"),
+        (nib.Nifti1Image(_voxels(), None), "the image has no affine"),
+        (
+            nib.Nifti1Image(_voxels().astype("c8"), np.eye(4), nib.Nifti1Header()),
+            "holds complex64 voxels",
+        ),
+    ],
+)
+def test_what_is_no_image_in_the_world_is_refused(segmenter, image, message):
+    with pytest.raises(InputError, match=message):
+        segmenter(image)
