@@ -11,6 +11,7 @@ from scipy import stats
 
 from data_tools.manifest import read_manifest
 from experiments.inference_options import InferenceOptions
+from experiments.means import foreground_mean
 from experiments.shard_errors import named_shard_errors
 from experiments.trained_models import TrainedModels
 from tf_diffseg.data.input_pipeline import evaluation_dataset
@@ -86,8 +87,7 @@ class CaseScores:
     @property
     def mean_dice(self):
         """Mean over the foreground classes that are there; NaN if none is."""
-        foreground = self.dice[1:]
-        return np.nan if np.isnan(foreground).all() else np.nanmean(foreground)
+        return float(foreground_mean(self.dice[1:]))
 
 
 def evaluate_run(model_dir, data_dir, split="test", ensemble_with=(), **options):

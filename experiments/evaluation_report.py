@@ -6,7 +6,8 @@ import json
 import numpy as np
 
 from data_tools.overlay import save_overlay
-from experiments.evaluation_summary import METRICS, metric_values, nan_mean, summarize
+from experiments.evaluation_summary import METRICS, metric_values, summarize
+from experiments.means import nan_mean
 
 
 def write(
@@ -32,7 +33,7 @@ def write(
     summary = summarize(cases, names)
     if inference:
         summary["inference"] = inference
-    _write_csv(output_dir / "metrics.csv", cases, names)
+    _write_csv(output_dir / "metrics.csv", cases, names, summary)
     _write_overlays(output_dir, cases, volumes, manifest.class_names)
     if page is not None:
         page.write(output_dir / "report.html", summary)
@@ -91,7 +92,7 @@ def table(summary):
     return "\n".join([f"{summary['num_cases']} cases", *lines])
 
 
-def _write_csv(path, cases, class_names):
+def _write_csv(path, cases, class_names, summary):
     keys = [metric.key for metric in METRICS]
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -105,8 +106,8 @@ def _write_csv(path, cases, class_names):
         for class_id, values in rows.items():
             means = nan_mean(values, axis=0)
             _write_row(writer, "mean", class_id, class_names, means)
-        dice = [nan_mean(np.array(values)[:, 0]) for values in rows.values()]
-        writer.writerow(["mean", "", "foreground", _text(nan_mean(dice), 6)])
+        foreground = _text(summary["mean_foreground_dice"], 6)
+        writer.writerow(["mean", "", "foreground", foreground])
 
 
 def _write_row(writer, uid, class_id, class_names, values):

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 
 from experiments.evaluation import TOLERANCES_MM
+from experiments.means import foreground_mean, nan_mean
 
 _NUM_RESAMPLES = 2000
 _PERCENTILES = (2.5, 97.5)
@@ -77,8 +78,8 @@ def summarize(cases, class_names):
         class_names: name per class id, background first.
 
     Returns:
-        JSON-able dict: `num_cases`; `mean_foreground_dice` with its
-        `mean_foreground_dice_ci95` and `mean_foreground_dice_per_step`; under
+        JSON-able dict: `num_cases`; `mean_foreground_dice`, of `foreground_mean`, with
+        its `mean_foreground_dice_ci95` and `mean_foreground_dice_per_step`; under
         `uncertainty` what `_uncertainty` says; and under `classes` for each
         foreground class `dice`, `dice_std`, `dice_per_step`, `hd95_mm`, in how many
         cases it was `num_counted`, or `num_absent` from truth and prediction alike,
@@ -87,8 +88,8 @@ def summarize(cases, class_names):
         bootstrap over the cases; what is not defined is None.
     """
     dice_per_step = np.stack([case.dice_per_step for case in cases])
-    step_means = nan_mean(dice_per_step, axis=0)[:, 1:]
-    dice = np.stack([case.dice for case in cases])[:, 1:]
+    step_means = nan_mean(dice_per_step, axis=0)
+    foreground = foreground_mean(dice_per_step[..., 1:])  # [cases, steps]
     per_case = [metric_values(case) for case in cases]
     classes = {}
     for class_id, name in list(enumerate(class_names))[1:]:
@@ -104,7 +105,7 @@ def summarize(cases, class_names):
         classes[name] = {
             "dice": metrics["dice"]["mean"],
             "dice_std": metrics["dice"]["std"],
-            "dice_per_step": [number(v) for v in step_means[:, class_id - 1]],
+            "dice_per_step": [number(v) for v in step_means[:, class_id]],
             "hd95_mm": metrics["hd95_mm"]["mean"],
             "num_counted": int(is_counted.sum()),
             "num_absent": int((~is_counted).sum()),
@@ -114,10 +115,10 @@ def summarize(cases, class_names):
         }
     return {
         "num_cases": len(cases),
-        "mean_foreground_dice": number(nan_mean(step_means[-1])),
-        "mean_foreground_dice_ci95": _interval(dice),
+        "mean_foreground_dice": number(nan_mean(foreground[:, -1])),
+        "mean_foreground_dice_ci95": _interval(foreground[:, -1]),
         "mean_foreground_dice_per_step": [
-            number(value) for value in nan_mean(step_means, axis=1)
+            number(value) for value in nan_mean(foreground, axis=0)
         ],
         "uncertainty": _uncertainty(cases),
         "classes": classes,
@@ -129,20 +130,20 @@ def _statistics(values):
     return {
         "mean": number(nan_mean(values)),
         "std": number(np.std(counted)) if counted.size else None,
-        "ci95": _interval(values[:, np.newaxis]),
+        "ci95": _interval(values),
         "num_counted": int(counted.size),
     }
 
 
 def _interval(values):
-    """Bootstrap interval of the mean over columns of the means [cases, columns]."""
+    """Bootstrap interval of the mean over [cases]."""
     num_cases = len(values)
     if num_cases < 2 or np.isnan(values).all():
         return None
     chosen = np.random.default_rng(0).integers(
         num_cases, size=(_NUM_RESAMPLES, num_cases)
     )
-    means = nan_mean(nan_mean(values[chosen], axis=1), axis=1)
+    means = nan_mean(values[chosen], axis=1)
     return [number(v) for v in np.percentile(means[~np.isnan(means)], _PERCENTILES)]
 
 
@@ -167,14 +168,6 @@ def _uncertainty(cases):
         "spearman_p": number(p_value),
         "mean_error_auroc": number(nan_mean([case.error_auroc for case in cases])),
     }
-
-
-def nan_mean(values, axis=None):
-    """Mean of what is not NaN, NaN where there is nothing, without a warning."""
-    values = np.asarray(values, np.float64)
-    count = np.sum(~np.isnan(values), axis=axis)
-    total = np.nansum(values, axis=axis)
-    return np.where(count, total / np.maximum(count, 1), np.nan)
 
 
 def number(value):

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from data_tools.errors import InputError
+from experiments.means import foreground_mean
 
 
 def read_values(folder, metric):
@@ -46,7 +47,7 @@ def read_values(folder, metric):
 
 
 def with_foreground(values):
-    """Adds the mean over the classes that are there, as "foreground".
+    """Adds the `foreground_mean` of every case, as "foreground".
 
     Args:
         values: dict from class name to dict from uid to value.
@@ -57,8 +58,7 @@ def with_foreground(values):
     foreground = {}
     for uid in next(iter(values.values())):
         of_case = [of_class[uid] for of_class in values.values()]
-        there = [value for value in of_case if not np.isnan(value)]
-        foreground[uid] = float(np.mean(there)) if there else float("nan")
+        foreground[uid] = float(foreground_mean(of_case))
     return {**values, "foreground": foreground}
 
 

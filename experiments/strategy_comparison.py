@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from data_tools.errors import InputError
 from experiments.evaluation import TOLERANCES_MM, evaluate_run
-from experiments.evaluation_summary import metric_values, nan_mean
+from experiments.evaluation_summary import metric_values
+from experiments.means import foreground_mean, nan_mean
 from experiments.targets import targets_of
 from experiments.training_run import STOPPED, build_network, train
 
@@ -33,8 +34,8 @@ class StrategyScores:
         classes: name per foreground class.
         values: dict from "dice", "hd95_mm" and surface Dice to an array [cases,
             foreground classes], NaN where a class is neither there nor predicted.
-        dice_per_step: [steps], mean over cases and foreground classes after each
-            reverse step.
+        dice_per_step: [steps], mean over the cases of their `foreground_mean` after
+            each reverse step.
     """
 
     strategy: str
@@ -95,7 +96,7 @@ def train_and_score(
     minutes = (time.monotonic() - started) / 60.0
     cases = evaluate_run(run_folder.path, data_dir, split)
     metrics = [metric_values(case) for case in cases]
-    steps = nan_mean(np.stack([case.dice_per_step for case in cases]), axis=0)
+    dice_per_step = np.stack([case.dice_per_step for case in cases])
     return StrategyScores(
         strategy=strategy,
         training_minutes=minutes,
@@ -103,7 +104,7 @@ def train_and_score(
         values={
             name: np.stack([case[name][1:] for case in metrics]) for name in _METRICS
         },
-        dice_per_step=nan_mean(steps[:, 1:], axis=1),
+        dice_per_step=nan_mean(foreground_mean(dice_per_step[..., 1:]), axis=0),
     )
 
 
@@ -176,7 +177,7 @@ def _draw(rows, path):
     FigureCanvasAgg(figure)
     of_cases, of_steps = figure.subplots(1, 2)
     names = [row.strategy.replace("_", " ") for row in rows]
-    case_means = [nan_mean(row.values["dice"], axis=1) for row in rows]
+    case_means = [foreground_mean(row.values["dice"]) for row in rows]
     case_means = [means[~np.isnan(means)] for means in case_means]
     of_cases.boxplot(case_means, orientation="horizontal", showmeans=True, widths=0.6)
     of_cases.set_yticks(range(1, len(rows) + 1), names)

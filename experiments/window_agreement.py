@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from experiments.evaluation import dice_of_targets
-from experiments.evaluation_summary import nan_mean
+from experiments.means import nan_mean
 from tf_diffseg.data.input_pipeline import evaluation_dataset
 
 
