@@ -19,9 +19,13 @@ from absl import flags
 from data_tools import command_line
 from data_tools.errors import InputError
 from data_tools.quiet import load_tensorflow
+from experiments.metric_columns import METRICS, metric_values
 from experiments.output_path import output_folder
+from experiments.results_folder import read_values, with_foreground
 
-_METRIC = flags.DEFINE_string("metric", "dice", "Column of metrics.csv.")
+_METRIC = flags.DEFINE_string(
+    "metric", "dice", "What to compare, a column of metrics.csv."
+)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of data_tools.convert_nifti, to evaluate run folders on."
 )
@@ -41,12 +45,15 @@ def main(argv):
         )
     output_dir = _OUTPUT_DIR.value and output_folder("output_dir", _OUTPUT_DIR.value)
     metric = _METRIC.value
+    keys = [of.key for of in METRICS]
+    if metric not in keys:
+        raise InputError(f"--metric={metric}: expected one of {', '.join(keys)}")
     from experiments import run_comparison
 
     tables = [
         _evaluate(folder)
         if _DATA_DIR.value and not (folder / "metrics.csv").is_file()
-        else run_comparison.read_values(folder, metric)
+        else read_values(folder, metric)
         for folder in folders
     ]
     run_comparison.check_same_cases(folders, tables)
@@ -66,13 +73,8 @@ def _evaluate(folder):
     """The metric of a run folder, as `run_comparison.read_values` gives it."""
     load_tensorflow()
     from experiments.evaluation import evaluate_run
-    from experiments.evaluation_summary import METRICS, metric_values
-    from experiments.run_comparison import with_foreground
     from experiments.run_folder import RunFolder
 
-    keys = [metric.key for metric in METRICS]
-    if _METRIC.value not in keys:
-        raise InputError(f"--metric={_METRIC.value}: expected one of {', '.join(keys)}")
     names = RunFolder(folder).manifest().class_names
     cases = evaluate_run(folder, _DATA_DIR.value, _SPLIT.value)
     return with_foreground(

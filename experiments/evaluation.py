@@ -12,6 +12,7 @@ from scipy import stats
 from data_tools.manifest import read_manifest
 from experiments.inference_options import InferenceOptions
 from experiments.means import foreground_mean
+from experiments.metric_columns import TOLERANCES_MM
 from experiments.shard_errors import named_shard_errors
 from experiments.trained_models import TrainedModels
 from tf_diffseg.data.input_pipeline import evaluation_dataset
@@ -22,8 +23,6 @@ from tf_diffseg.metrics import (
     dice_score_from_masks,
     region_mask,
 )
-
-TOLERANCES_MM = (1.0, 2.0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,9 @@ import json
 import numpy as np
 
 from data_tools.overlay import save_overlay
-from experiments.evaluation_summary import METRICS, metric_values, summarize
+from experiments.evaluation_summary import summarize
 from experiments.means import nan_mean
+from experiments.metric_columns import METRICS, metric_values
 
 
 def write(

@@ -1,73 +1,13 @@
 """Figures of an evaluation: means over cases, and how sure they are."""
 
-import dataclasses
-
 import numpy as np
 from scipy import stats
 
-from experiments.evaluation import TOLERANCES_MM
 from experiments.means import foreground_mean, nan_mean
+from experiments.metric_columns import METRICS, metric_values
 
 _NUM_RESAMPLES = 2000
 _PERCENTILES = (2.5, 97.5)
-
-
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """One metric as tables show it.
-
-    Attributes:
-        key: its column in metrics.csv.
-        title: for people.
-        unit: of its values, or empty.
-        digits: after the point.
-        better: "higher", "lower" or "zero", where it is best.
-    """
-
-    key: str
-    title: str
-    unit: str
-    digits: int
-    better: str
-
-
-METRICS = (
-    Metric("dice", "Dice", "", 3, "higher"),
-    Metric("iou", "IoU", "", 3, "higher"),
-    Metric("precision", "Precision", "", 3, "higher"),
-    Metric("recall", "Recall", "", 3, "higher"),
-    Metric("hd95_mm", "HD95", "mm", 2, "lower"),
-    Metric("hd_mm", "HD", "mm", 2, "lower"),
-    Metric("assd_mm", "ASSD", "mm", 2, "lower"),
-    *(
-        Metric(f"surface_dice_{mm:g}mm", f"Surface Dice {mm:g} mm", "", 3, "higher")
-        for mm in TOLERANCES_MM
-    ),
-    Metric("centroid_distance_mm", "Centroid distance", "mm", 2, "lower"),
-    Metric("true_volume_ml", "True volume", "ml", 2, "zero"),
-    Metric("predicted_volume_ml", "Predicted volume", "ml", 2, "zero"),
-    Metric("volume_error_ml", "Volume error", "ml", 2, "zero"),
-    Metric("relative_volume_error", "Relative volume error", "", 3, "zero"),
-    Metric("ece", "Calibration error", "", 3, "lower"),
-)
-
-
-def metric_values(scores):
-    """The metrics of a case.
-
-    Args:
-        scores: `CaseScores`.
-
-    Returns:
-        Dict from the keys of `METRICS` to arrays [num_classes].
-    """
-    values = {}
-    for metric in METRICS:
-        if not metric.key.startswith("surface_dice"):
-            values[metric.key] = getattr(scores.metrics, metric.key)
-    for mm, share in zip(TOLERANCES_MM, scores.metrics.surface_dice, strict=True):
-        values[f"surface_dice_{mm:g}mm"] = share
-    return values
 
 
 def summarize(cases, class_names):

@@ -15,7 +15,8 @@ import nibabel as nib
 import numpy as np
 
 from data_tools.overlay import class_colour, save_overlay
-from experiments.evaluation_summary import METRICS, metric_values, number
+from experiments.evaluation_summary import number
+from experiments.metric_columns import METRICS, metric_values
 
 _PARTS = pathlib.Path(__file__).parent / "report_page"
 _NIIVUE = "niivue-0.69.0.umd.js.gz"

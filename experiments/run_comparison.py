@@ -1,65 +1,11 @@
 """Evaluations beside one another, case by case."""
 
-import csv
 import os
-import pathlib
 
 import numpy as np
 from scipy import stats
 
 from data_tools.errors import InputError
-from experiments.means import foreground_mean
-
-
-def read_values(folder, metric):
-    """One metric of an evaluation.
-
-    Args:
-        folder: that `experiments.evaluate` wrote.
-        metric: column of its metrics.csv.
-
-    Returns:
-        Dict from class name to dict from uid to value, NaN where it is not defined;
-        and under "foreground" the mean over the classes that are there.
-
-    Raises:
-        InputError: there is no such table, or it is another one.
-    """
-    path = pathlib.Path(folder) / "metrics.csv"
-    if not path.is_file():
-        raise InputError(
-            f"{folder} holds no metrics.csv; experiments.evaluate makes it"
-        )
-    found = {}
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if row["uid"] != "mean":
-                    value = float(row[metric] or "nan")
-                    found.setdefault(row["class_name"], {})[row["uid"]] = value
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path} is not a table of experiments.evaluate with {metric}: {error!r}"
-        ) from error
-    if not found:
-        raise InputError(f"{path} holds no cases")
-    return with_foreground(found)
-
-
-def with_foreground(values):
-    """Adds the `foreground_mean` of every case, as "foreground".
-
-    Args:
-        values: dict from class name to dict from uid to value.
-
-    Returns:
-        A new dict.
-    """
-    foreground = {}
-    for uid in next(iter(values.values())):
-        of_case = [of_class[uid] for of_class in values.values()]
-        foreground[uid] = float(foreground_mean(of_case))
-    return {**values, "foreground": foreground}
 
 
 def check_same_cases(folders, tables):
@@ -83,7 +29,7 @@ def compare(tables):
     """Holds every run against the first.
 
     Args:
-        tables: of `read_values`, two or more.
+        tables: of `results_folder.read_values`, two or more.
 
     Returns:
         List of dicts, one for each class and run: `class`, `run` (its number),

@@ -10,9 +10,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from data_tools.errors import InputError
-from experiments.evaluation import TOLERANCES_MM, evaluate_run
-from experiments.evaluation_summary import metric_values
+from experiments.evaluation import evaluate_run
 from experiments.means import foreground_mean, nan_mean
+from experiments.metric_columns import TOLERANCES_MM, metric_values
 from experiments.targets import targets_of
 from experiments.training_run import STOPPED, build_network, train
 

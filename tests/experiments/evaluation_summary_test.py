@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.evaluation_summary import METRICS, metric_values, summarize
+from experiments.evaluation_summary import summarize
+from experiments.metric_columns import METRICS, metric_values
 from tests.experiments import toy_evaluation as toy
 
 

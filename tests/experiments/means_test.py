@@ -9,7 +9,8 @@ import pytest
 
 from experiments import evaluation_report
 from experiments.means import foreground_mean, nan_mean
-from experiments.run_comparison import compare, read_values
+from experiments.results_folder import read_values
+from experiments.run_comparison import compare
 from tests.experiments import toy_evaluation as toy
 
 

@@ -12,7 +12,8 @@ import pytest
 from scipy import stats
 
 from data_tools.errors import InputError
-from experiments.run_comparison import check_same_cases, compare, read_values
+from experiments.results_folder import read_values
+from experiments.run_comparison import check_same_cases, compare
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -93,10 +94,6 @@ def test_other_cases_and_classes_are_refused(tmp_path):
         check_same_cases(["a", "b"], [first, fewer])
     with pytest.raises(InputError, match="c has the classes spleen, foreground, a has"):
         check_same_cases(["a", "c"], [first, other])
-    with pytest.raises(InputError, match="holds no metrics.csv"):
-        read_values(tmp_path, "dice")
-    with pytest.raises(InputError, match="not a table of .* with hd_mm"):
-        read_values(tmp_path / "a", "hd_mm")
 
 
 def _run(*arguments):
@@ -119,6 +116,14 @@ def test_the_command_writes_a_table_and_a_plot(tmp_path):
     assert len(found["rows"]) == 6 and found["metric"] == "dice"
     png = (tmp_path / "out" / "comparison.png").read_bytes()
     assert png.startswith(b"\x89PNG") and len(png) > 10_000
+
+
+def test_the_command_names_the_metrics_that_there_are(tmp_path):
+    folders = [_write(tmp_path / name, _dice(0)) for name in "ab"]
+    process = _run(*folders, "--metric=foo")
+    assert process.returncode == 1
+    (line,) = process.stderr.splitlines()
+    assert line.startswith("error: --metric=foo: expected one of dice, iou, precision,")
 
 
 def test_the_command_wants_two_folders(tmp_path):
