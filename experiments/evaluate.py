@@ -73,6 +73,7 @@ def main(argv):
         cases,
         volumes,
         manifest,
+        _SPLIT.value,
         output_dir,
         page,
         inference,

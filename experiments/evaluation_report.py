@@ -9,10 +9,18 @@ from data_tools.overlay import save_overlay
 from experiments.evaluation_summary import summarize
 from experiments.means import nan_mean
 from experiments.metric_columns import METRICS, metric_values
+from experiments.results_folder import FOREGROUND, data_of
 
 
 def write(
-    cases, volumes, manifest, output_dir, page=None, inference=None, target_names=None
+    cases,
+    volumes,
+    manifest,
+    split,
+    output_dir,
+    page=None,
+    inference=None,
+    target_names=None,
 ):
     """Writes metrics.csv, overlays, report.html and metrics.json.
 
@@ -20,6 +28,7 @@ def write(
         cases: list of `CaseScores`.
         volumes: `CaseVolumes` by uid, of the `drawn_cases` at least.
         manifest: `Manifest` of the data.
+        split: name of the split that the cases are.
         output_dir: folder, made where it is missing.
         page: a `ReportPage` that all cases were added to, or None for no page.
         inference: JSON-able dict that tells how the cases were segmented.
@@ -32,6 +41,7 @@ def write(
     output_dir.mkdir(parents=True, exist_ok=True)
     names = target_names or manifest.class_names
     summary = summarize(cases, names)
+    summary["data"] = data_of(manifest, split)
     if inference:
         summary["inference"] = inference
     _write_csv(output_dir / "metrics.csv", cases, names, summary)
@@ -108,7 +118,7 @@ def _write_csv(path, cases, class_names, summary):
             means = nan_mean(values, axis=0)
             _write_row(writer, "mean", class_id, class_names, means)
         foreground = _text(summary["mean_foreground_dice"], 6)
-        writer.writerow(["mean", "", "foreground", foreground])
+        writer.writerow(["mean", "", FOREGROUND, foreground])
 
 
 def _write_row(writer, uid, class_id, class_names, values):

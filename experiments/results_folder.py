@@ -1,6 +1,7 @@
 """The folder that experiments.evaluate wrote."""
 
 import csv
+import json
 import pathlib
 
 from data_tools.errors import InputError
@@ -10,6 +11,28 @@ from experiments.means import foreground_mean
 _COLUMNS = ("uid", "class_id", "class_name")
 # In the place of a uid: what follows are means over the cases.
 _MEAN = "mean"
+# In the place of a class, see `foreground_mean`.
+FOREGROUND = "foreground"
+
+
+def data_of(manifest, split):
+    """What metrics.json tells of the data, under "data"."""
+    return {"dataset": manifest.dataset, "split": split}
+
+
+def read_data(folder):
+    """`data_of` an evaluation; empty where its metrics.json does not tell.
+
+    Raises:
+        InputError: that file cannot be read.
+    """
+    path = pathlib.Path(folder) / "metrics.json"
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")).get("data", {}))
+    except (AttributeError, OSError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not of experiments.evaluate: {error}") from error
 
 
 def read_values(folder, metric):
@@ -52,7 +75,7 @@ def with_foreground(values):
     for uid in next(iter(values.values())):
         of_case = [of_class[uid] for of_class in values.values()]
         foreground[uid] = float(foreground_mean(of_case))
-    return {**values, "foreground": foreground}
+    return {**values, FOREGROUND: foreground}
 
 
 def _values(path, reader, metric):

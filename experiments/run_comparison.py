@@ -5,25 +5,6 @@ import os
 import numpy as np
 from scipy import stats
 
-from data_tools.errors import InputError
-
-
-def check_same_cases(folders, tables):
-    """Raises InputError unless all tables have the same classes and cases."""
-    for folder, values in zip(folders[1:], tables[1:], strict=True):
-        if values.keys() != tables[0].keys():
-            raise InputError(
-                f"{folder} has the classes {', '.join(values)}, "
-                f"{folders[0]} has {', '.join(tables[0])}"
-            )
-        cases = [set(one["foreground"]) for one in (tables[0], values)]
-        if cases[0] != cases[1]:
-            other = sorted(cases[0] ^ cases[1])
-            raise InputError(
-                f"{folder} and {folders[0]} are of other cases; {len(other)} are in "
-                f"one alone, as {other[0]}"
-            )
-
 
 def compare(tables):
     """Holds every run against the first.

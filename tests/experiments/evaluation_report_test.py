@@ -24,18 +24,19 @@ def test_worst_median_and_best_are_drawn():
 
 def test_only_the_volumes_of_drawn_cases_are_needed(tmp_path):
     drawn = dict.fromkeys("acd", toy.volumes())
-    evaluation_report.write(CASES, drawn, toy.MANIFEST, tmp_path)
+    evaluation_report.write(CASES, drawn, toy.MANIFEST, "test", tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     pictures = {"best.png", "median.png", "worst.png"}
     assert names == pictures | {"metrics.csv", "metrics.json"}
     summary = json.loads((tmp_path / "metrics.json").read_text())
     assert summary["mean_foreground_dice"] == 0.5
+    assert summary["data"] == {"dataset": "phantom", "split": "test"}
     assert summary["classes"]["liver"]["num_absent"] == 1
 
 
 def test_every_metric_has_its_column(tmp_path):
     drawn = dict.fromkeys("acd", toy.volumes())
-    evaluation_report.write(CASES, drawn, toy.MANIFEST, tmp_path)
+    evaluation_report.write(CASES, drawn, toy.MANIFEST, "test", tmp_path)
     with open(tmp_path / "metrics.csv") as file:
         rows = list(csv.DictReader(file))
     assert [row["uid"] for row in rows] == ["a", "b", "c", "d", "mean", "mean"]
@@ -48,5 +49,5 @@ def test_every_metric_has_its_column(tmp_path):
 
 def test_metrics_json_is_written_last(tmp_path):
     with pytest.raises(KeyError):
-        evaluation_report.write(CASES, {}, toy.MANIFEST, tmp_path)
+        evaluation_report.write(CASES, {}, toy.MANIFEST, "test", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.csv"]

@@ -41,7 +41,7 @@ def test_every_program_tells_the_same_foreground(tmp_path):
         toy.MANIFEST, class_names=["background", "liver", "spleen"]
     )
     volumes = dict.fromkeys("ab", toy.volumes())
-    evaluation_report.write(cases, volumes, manifest, tmp_path)
+    evaluation_report.write(cases, volumes, manifest, "test", tmp_path)
     with open(tmp_path / "metrics.csv", encoding="utf-8") as file:
         (of_csv,) = [r for r in csv.DictReader(file) if r["class_name"] == "foreground"]
     of_json = json.loads((tmp_path / "metrics.json").read_text())

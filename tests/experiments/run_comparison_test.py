@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from data_tools.errors import InputError
 from experiments.results_folder import read_values
-from experiments.run_comparison import check_same_cases, compare
+from experiments.run_comparison import compare
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -84,16 +83,6 @@ def test_cases_that_one_run_has_not_are_left_out(tmp_path):
     assert np.isnan(table["foreground"]["case1"])
     assert table["foreground"]["case2"] == pytest.approx(0.5)
     assert all(row["num_cases"] == 3 for row in compare([table, table]))
-
-
-def test_other_cases_and_classes_are_refused(tmp_path):
-    first = read_values(_write(tmp_path / "a", {"liver": [0.5, 0.6]}), "dice")
-    fewer = read_values(_write(tmp_path / "b", {"liver": [0.5]}), "dice")
-    other = read_values(_write(tmp_path / "c", {"spleen": [0.5, 0.6]}), "dice")
-    with pytest.raises(InputError, match="b and a are of other cases; 1 .* as case1"):
-        check_same_cases(["a", "b"], [first, fewer])
-    with pytest.raises(InputError, match="c has the classes spleen, foreground, a has"):
-        check_same_cases(["a", "c"], [first, other])
 
 
 def _run(*arguments):
