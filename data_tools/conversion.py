@@ -24,8 +24,9 @@ from data_tools.errors import CaseError, InputError
 from data_tools.fingerprint import fingerprint_of
 from data_tools.manifest import Manifest, Shard, Split
 from data_tools.splits import assign_splits
-from data_tools.staging import ShardTask, assemble_shard, staging_for, writing
+from data_tools.staging import ShardTask, assemble_shard, staging_for
 from data_tools.tfds_metadata import write_tfds_metadata
+from data_tools.whole_files import writing
 from tf_diffseg.data.example_schema import (
     IMAGE_DTYPES,
     shard_file_name,

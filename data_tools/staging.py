@@ -26,6 +26,7 @@ import shutil
 from data_tools.errors import InputError
 from data_tools.output_folder import check_output_dir, publish, sibling
 from data_tools.tfrecord import write_record
+from data_tools.whole_files import whole_file, writing
 from tf_diffseg.data.gzip_member import write_member
 
 _CHUNK_BYTES = 1 << 17
@@ -157,37 +158,6 @@ def _has_begun(staging):
 def _remove_temporary(folder):
     for path in folder.glob("*/.*"):
         path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def writing(place):
-    """Turns what the system says against writing into one line.
-
-    Raises:
-        InputError: names `place` and the reason, such as a full disk.
-    """
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"cannot write {error.filename or place}: {reason}") from error
-
-
-@contextlib.contextmanager
-def whole_file(path):
-    """Gives a temporary path that becomes `path` on success.
-
-    Raises:
-        InputError: if it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with writing(path):
-            yield temporary
-            os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def write_json(path, value):

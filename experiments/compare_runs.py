@@ -18,6 +18,7 @@ from absl import flags
 
 from data_tools import command_line
 from data_tools.errors import InputError
+from data_tools.whole_files import whole_files
 from experiments.compared_runs import find_compared
 from experiments.metric_columns import METRICS
 from experiments.output_path import output_folder
@@ -58,16 +59,17 @@ def main(argv):
     names = run_comparison.short_names(paths)
     print(run_comparison.table(rows, names, metric))
     if output_dir:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        run_comparison.draw(output_dir / "comparison.png", tables, names, metric)
         found = {
             "metric": metric,
             "data": compared[0].data,
             "runs": list(map(str, paths)),
             "rows": rows,
         }
-        path = output_dir / "comparison.json"
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        with whole_files() as whole:
+            with whole(output_dir / "comparison.png") as path:
+                run_comparison.draw(path, tables, names, metric)
+            with whole(output_dir / "comparison.json") as path:
+                path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         print(f"comparison: {output_dir}")
 
 

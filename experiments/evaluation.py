@@ -12,6 +12,7 @@ from scipy import stats
 from data_tools.manifest import read_manifest
 from experiments.inference_options import InferenceOptions
 from experiments.means import foreground_mean
+from experiments.memory_errors import named_memory_errors
 from experiments.metric_columns import TOLERANCES_MM
 from experiments.shard_errors import named_shard_errors
 from experiments.trained_models import TrainedModels
@@ -186,8 +187,11 @@ class CaseScorer:
         )
         with progress, named_shard_errors():
             for example in evaluation_dataset(self._shard_paths):
-                if example["uid"].numpy().decode() in uids:
-                    yield self._score_example(example)
+                uid = example["uid"].numpy().decode()
+                if uid in uids:
+                    with named_memory_errors(f"case {uid}"):
+                        scored = self._score_example(example)
+                    yield scored
                     progress.update()
 
     def _score_example(self, example):

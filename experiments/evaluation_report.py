@@ -6,6 +6,7 @@ import json
 import numpy as np
 
 from data_tools.overlay import save_overlay
+from data_tools.whole_files import whole_files
 from experiments.evaluation_summary import summarize
 from experiments.means import nan_mean
 from experiments.metric_columns import METRICS, metric_values
@@ -37,19 +38,27 @@ def write(
 
     Returns:
         The summary, as metrics.json has it.
+
+    Raises:
+        InputError: a file cannot be written; then none is.
     """
-    output_dir.mkdir(parents=True, exist_ok=True)
     names = target_names or manifest.class_names
     summary = summarize(cases, names)
     summary["data"] = data_of(manifest, split)
     if inference:
         summary["inference"] = inference
-    _write_csv(output_dir / "metrics.csv", cases, names, summary)
-    _write_overlays(output_dir, cases, volumes, manifest.class_names)
-    if page is not None:
-        page.write(output_dir / "report.html", summary)
-    # Last, so that whoever finds it finds the rest.
-    (output_dir / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
+    with whole_files() as whole:
+        with whole(output_dir / "metrics.csv") as path:
+            _write_csv(path, cases, names, summary)
+        for name, uid in drawn_cases(cases).items():
+            with whole(output_dir / f"{name}.png") as path:
+                _draw(path, name, uid, cases, volumes[uid], manifest.class_names)
+        if page is not None:
+            with whole(output_dir / "report.html") as path:
+                page.write(path, summary)
+        # Last, so that whoever finds it finds the rest.
+        with whole(output_dir / "metrics.json") as path:
+            path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return summary
 
 
@@ -126,19 +135,17 @@ def _write_row(writer, uid, class_id, class_names, values):
     writer.writerow([uid, class_id, class_names[class_id], *texts])
 
 
-def _write_overlays(output_dir, cases, volumes, class_names):
-    mean_dice = {case.uid: case.mean_dice for case in cases}
-    for name, uid in drawn_cases(cases).items():
-        case = volumes[uid]
-        save_overlay(
-            output_dir / f"{name}.png",
-            case.image,
-            case.ground_truth,
-            case.predicted,
-            case.spacing_mm,
-            class_names,
-            f"{name}: {uid}, mean Dice {mean_dice[uid]:.3f}",
-        )
+def _draw(path, name, uid, cases, drawn, class_names):
+    (mean_dice,) = (case.mean_dice for case in cases if case.uid == uid)
+    save_overlay(
+        path,
+        drawn.image,
+        drawn.ground_truth,
+        drawn.predicted,
+        drawn.spacing_mm,
+        class_names,
+        f"{name}: {uid}, mean Dice {mean_dice:.3f}",
+    )
 
 
 def _text(value, digits=3):

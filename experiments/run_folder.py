@@ -197,11 +197,17 @@ class RunFolder:
             path: of the checkpoint; by default the newest.
 
         Raises:
-            InputError: as `existing_checkpoint`.
+            InputError: as `existing_checkpoint`, or the system does not let it be read.
         """
         from tf_diffseg.training.checkpoints import load_trained_model
 
-        return load_trained_model(self.existing_checkpoint(path))
+        path = self.existing_checkpoint(path)
+        try:
+            return load_trained_model(path)
+        except OSError as error:  # Keras unpacks it, into TMPDIR.
+            raise InputError(
+                f"the checkpoint {path} cannot be loaded: {error.strerror or error}"
+            ) from error
 
 
 def _cases(manifest, name):

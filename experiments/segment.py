@@ -22,6 +22,7 @@ from absl import flags
 from data_tools import command_line
 from data_tools.errors import InputError
 from data_tools.quiet import load_tensorflow
+from data_tools.whole_files import whole_files
 from experiments.inference_options import define_flags, options_from_flags
 from experiments.output_path import output_file, output_folder
 from experiments.scans import (
@@ -140,39 +141,43 @@ def _segment_all(segmenter, scans, outputs, wants_all):
     for scan, output in tqdm.tqdm(pairs, "segment", len(scans), unit="scan"):
         try:
             _segment(segmenter, scan, output, wants_all)
-        except (InputError, OSError, MemoryError, tf.errors.OpError) as error:
+        except (InputError, OSError, tf.errors.OpError) as error:
             failures.append((scan, " ".join(str(error).split())[:500]))
     return failures
 
 
 def _segment(segmenter, scan, output, wants_all):
     """Segments one scan, and writes what there is to write."""
-    from data_tools.volume_files import read_image
+    from data_tools.volume_files import read_image, write_label
+    from experiments.memory_errors import named_memory_errors
 
-    image = read_image(scan.paths)
-    if image.array.shape[-1] != segmenter.num_channels:
-        raise InputError(
-            f"--model={_MODEL.value} wants {segmenter.num_channels} channel(s), "
-            f"{', '.join(scan.paths)} has {image.array.shape[-1]}"
-        )
-    note = crop_note(image, segmenter.preprocessing)
-    for text in (*image.notes, *([note] if note else [])):
-        print(f"{scan.name}: {text}", flush=True)
-    result = segmenter.segment(image, wants_all)
-    if wants_all:
-        _write_uncertainty(output, result, segmenter, image)
-    write_whole(output, result.label, like=scan.paths[0])
+    with named_memory_errors(", ".join(scan.paths)):
+        image = read_image(scan.paths)
+        if image.array.shape[-1] != segmenter.num_channels:
+            raise InputError(
+                f"--model={_MODEL.value} wants {segmenter.num_channels} channel(s), "
+                f"{', '.join(scan.paths)} has {image.array.shape[-1]}"
+            )
+        note = crop_note(image, segmenter.preprocessing)
+        for text in (*image.notes, *([note] if note else [])):
+            print(f"{scan.name}: {text}", flush=True)
+        result = segmenter.segment(image, wants_all)
+        with whole_files() as whole:
+            if wants_all:
+                _write_uncertainty(whole, output, result, segmenter, image)
+            with whole(output) as temporary:
+                write_label(temporary, result.label, like=scan.paths[0])
 
 
-def _write_uncertainty(output, result, segmenter, image):
+def _write_uncertainty(whole, output, result, segmenter, image):
     import nibabel as nib
     import numpy as np
 
-    output.parent.mkdir(parents=True, exist_ok=True)
     for name in _MAPS:
         volume = nib.Nifti1Image(getattr(result, name).astype("f4"), image.affine)
         volume.header.set_xyzt_units("mm")
-        nib.save(volume, _beside(output, f"_{name}.nii.gz"))
+        with whole(_beside(output, f"_{name}.nii.gz")) as temporary:
+            nib.save(volume, temporary)
     voxel_ml = abs(float(np.linalg.det(image.affine[:3, :3]))) / 1000.0
     found = {
         "num_samples": segmenter.options.num_samples,
@@ -181,8 +186,8 @@ def _write_uncertainty(output, result, segmenter, image):
             segmenter.class_names, segmenter.label_values, voxel_ml
         ),
     }
-    path = _beside(output, _VOLUMES)
-    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    with whole(_beside(output, _VOLUMES)) as temporary:
+        temporary.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 def _beside(output, ending):
@@ -190,25 +195,6 @@ def _beside(output, ending):
         if output.name.lower().endswith(suffix):
             return output.with_name(output.name[: -len(suffix)] + ending)
     raise ValueError(f"{output} is not named as NIfTI")
-
-
-def write_whole(path, label, like):
-    """Writes a label map so that it is never seen half-written.
-
-    Args:
-        path: file to write; its folder is made.
-        label: integer array.
-        like: file whose grid and header to take.
-    """
-    from data_tools.volume_files import write_label
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{path.name}")
-    try:
-        write_label(partial, label, like)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

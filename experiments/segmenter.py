@@ -19,6 +19,7 @@ from data_tools.errors import InputError
 from data_tools.volume import check_resampled_size
 from data_tools.volume_files import image_of
 from experiments.inference_options import InferenceOptions
+from experiments.memory_errors import named_memory_errors
 from experiments.model_hub import find_model, model_names
 from experiments.trained_models import TrainedModels, is_run
 
@@ -111,7 +112,9 @@ class VolumeSegmenter:
             InputError: as `data_tools.volume_files.read_image` of such a file, and
                 as `segment`.
         """
-        label = self.segment(image_of(image)).label
+        volume = image_of(image)
+        with named_memory_errors(volume.path):
+            label = self.segment(volume).label
         smallest = np.min_scalar_type(int(label.max(initial=0)))
         header = image.header.copy()
         header.set_data_dtype(smallest)

@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from data_tools.errors import InputError
 from experiments import evaluation_report
+from tests.data_tools.full_disk import largest_file
 from tests.experiments import toy_evaluation as toy
 
 CASES = [
@@ -47,7 +49,17 @@ def test_every_metric_has_its_column(tmp_path):
     assert rows[4]["dice"] == rows[5]["dice"][:3] == "0.5"
 
 
-def test_metrics_json_is_written_last(tmp_path):
+def test_files_are_written_all_or_none(tmp_path):
     with pytest.raises(KeyError):
         evaluation_report.write(CASES, {}, toy.MANIFEST, "test", tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["metrics.csv"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_named_and_leaves_what_was_there(tmp_path):
+    drawn = dict.fromkeys("acd", toy.volumes())
+    evaluation_report.write(CASES, drawn, toy.MANIFEST, "test", tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(InputError, match="cannot write .*/worst.png: File too large"):
+        with largest_file(10_000):
+            evaluation_report.write(CASES[:3], drawn, toy.MANIFEST, "test", tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -1,0 +1,96 @@
+"""The command that segments, where what it needs runs out."""
+
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data_tools.errors import InputError
+from experiments.memory_errors import named_memory_errors
+from experiments.segmenter import VolumeSegmenter, load_segmenter
+from tests.experiments.toy_run import toy_run
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return toy_run(tmp_path_factory.mktemp("run") / "run", strategy="supervised")
+
+
+def _scan(path, shape=(48, 48, 40)):
+    image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    nib.save(nib.Nifti1Image(image, np.eye(4)), path)
+    return path
+
+
+def _segment(*arguments, largest_file=None):
+    def limit():
+        if largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.segment", *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        preexec_fn=limit,
+    )
+
+
+def _last_line(process):
+    """The error; Keras warns before it of an optimizer that took no step."""
+    assert "Traceback" not in process.stderr
+    return process.stderr.splitlines()[-1]
+
+
+def test_a_disk_that_is_full_is_one_line_and_leaves_nothing(run, tmp_path):
+    scan, output = _scan(tmp_path / "scan.nii.gz"), tmp_path / "out" / "label.nii.gz"
+    flags = [f"--model={run}", f"--input={scan}", f"--output={output}", "--uncertainty"]
+    flags.append("--window_shape=48,48,40")
+    # The network that is unpacked and the label map have room, the entropy has not.
+    process = _segment(*flags, largest_file=250_000)
+    assert process.returncode == 1
+    line = _last_line(process)
+    entropy = output.with_name("label_entropy.nii.gz")
+    assert line == f"error: cannot write {entropy}: File too large"
+    assert not list(output.parent.iterdir())
+    assert _segment(*flags).returncode == 0
+    assert len(list(output.parent.iterdir())) == 4
+
+
+def test_a_network_that_cannot_be_unpacked_is_named(run, tmp_path):
+    scan = _scan(tmp_path / "scan.nii.gz")
+    process = _segment(
+        f"--model={run}",
+        f"--input={scan}",
+        f"--output={tmp_path / 'label.nii.gz'}",
+        largest_file=1000,
+    )
+    assert process.returncode == 1
+    line = _last_line(process)
+    assert line.startswith("error: the checkpoint ")
+    assert line.endswith("epoch-00001.keras cannot be loaded: File too large")
+
+
+def test_a_scan_that_does_not_fit_in_memory_is_named(run, tmp_path, monkeypatch):
+    def exhausted(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\n 9 GB")
+
+    monkeypatch.setattr(VolumeSegmenter, "segment", exhausted)
+    scan = _scan(tmp_path / "scan.nii.gz")
+    with pytest.raises(InputError, match="scan.nii.gz does not fit .*: OOM when alloc"):
+        load_segmenter(run)(nib.load(scan))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), MemoryError("9 GiB")])
+def test_running_out_of_memory_is_told_in_one_line(error):
+    with pytest.raises(InputError, match="^case a does not fit in memory .*batch_size"):
+        with named_memory_errors("case a"):
+            raise error
