@@ -170,3 +170,16 @@ def test_shapes_are_checked():
         case_metrics(label, label[:2], 2, _AFFINE)
     with pytest.raises(ValueError, match=r"probabilities must have shape \(3, 3, 3, 2"):
         case_metrics(label + 1, label, 2, _AFFINE, probabilities=np.zeros((3, 3, 3)))
+
+
+def test_distances_of_a_sheared_affine_are_those_of_the_world():
+    # Slices shifted by 3 mm against one another, 4 mm apart: 5 mm along the axis.
+    affine = np.eye(4)
+    affine[:3, 2] = (0.0, 3.0, 4.0)
+    truth = _label(class_1=((0, 0, 2), (20, 12, 1)))
+    predicted = _label(class_1=((0, 0, 3), (20, 12, 1)))
+    metrics = case_metrics(truth, predicted, 2, affine)
+    # The nearest voxel of the next slice is straight above, where there is one.
+    assert metrics.hd_mm[1] == pytest.approx(5.0)
+    assert metrics.assd_mm[1] < 4.4
+    assert metrics.centroid_distance_mm[1] == pytest.approx(5.0)

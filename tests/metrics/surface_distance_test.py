@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from scipy.spatial import distance
+from scipy.spatial.transform import Rotation
 
 from tf_diffseg.metrics.surface_distance import surface_distances, surface_metrics
 
@@ -201,6 +203,57 @@ def test_metrics_per_class_leave_out_what_is_absent_in_both():
     assert all(np.isfinite(values).all() for values in metrics)
 
 
+# A gantry tilted by 20 degrees: slices 3 mm apart, each shifted along y.
+_SHEARED_MM = np.array([[0.8, 0.0, 0.0], [0.0, 1.0, 1.026], [0.0, 0.0, 2.819]])
+
+
+def _surface_mm(mask, axes_mm):
+    inner = ndimage.binary_erosion(mask)
+    return np.argwhere(mask & ~inner) @ axes_mm.T
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_distances_along_sheared_axes_are_those_of_the_world(turned):
+    axes_mm = _SHEARED_MM
+    if turned:
+        axes_mm = Rotation.from_euler("xyz", (0.1, 0.2, 0.3)).as_matrix() @ axes_mm
+    masks = np.random.default_rng(0).random((2, 9, 10, 8)) < 0.02
+    pairs_mm = distance.cdist(*(_surface_mm(mask, axes_mm) for mask in masks))
+
+    distances = surface_distances(*masks, axes_mm)
+
+    np.testing.assert_allclose(
+        np.sort(distances.ground_truth_to_predicted_mm), np.sort(pairs_mm.min(1))
+    )
+    np.testing.assert_allclose(
+        np.sort(distances.predicted_to_ground_truth_mm), np.sort(pairs_mm.min(0))
+    )
+    # As if the axes were at right angles, it would not be.
+    wrong = surface_distances(*masks, np.linalg.norm(axes_mm, axis=0))
+    apart_mm = [each.ground_truth_to_predicted_mm for each in (wrong, distances)]
+    assert np.abs(np.subtract(*apart_mm)).max() > 0.5
+
+
+def test_what_is_missed_in_a_sheared_volume_is_as_far_as_its_corners():
+    corner, empty = np.zeros((2, 5, 6, 7), bool)
+    corner[0, 0, 0] = True
+
+    distances = surface_distances(corner, empty, _SHEARED_MM)
+
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (5, 6, 7) @ _SHEARED_MM.T
+    assert distances.hausdorff_mm() == pytest.approx(distance.pdist(corners).max())
+
+
+@pytest.mark.parametrize("axes_mm", [np.diag([0.8, 1.0, 2.5]), np.eye(3)[[2, 0, 1]]])
+def test_axes_at_right_angles_are_their_lengths(axes_mm):
+    masks = np.random.default_rng(0).random((2, 7, 8, 6)) < 0.3
+
+    by_axes = surface_distances(*masks, axes_mm)
+
+    by_spacing = surface_distances(*masks, np.linalg.norm(axes_mm, axis=0))
+    assert by_axes.average_mm() == by_spacing.average_mm()
+
+
 def test_two_empty_masks_are_refused():
     empty = np.zeros((4, 4, 4))
     with pytest.raises(ValueError, match="both masks are empty"):
@@ -212,7 +265,9 @@ def test_different_shapes_are_refused():
         surface_distances(np.ones((4, 4, 4)), np.ones((4, 4, 5)), _SPACING_MM)
 
 
-@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0), (1.0, 0.0, 1.0), 1.0])
+@pytest.mark.parametrize(
+    "spacing_mm", [(1.0, 1.0), (1.0, 0.0, 1.0), 1.0, np.ones((2, 3))]
+)
 def test_spacing_that_does_not_fit_is_refused(spacing_mm):
     mask = np.ones((4, 4, 4))
     with pytest.raises(ValueError, match="spacing_mm must be 3 positive numbers"):

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from tf_diffseg.metrics.calibration import expected_calibration_error
 from tf_diffseg.metrics.dice import region_mask
-from tf_diffseg.metrics.surface_distance import surface_distances
+from tf_diffseg.metrics.surface_distance import longest_diagonal_mm, surface_distances
 
 # Voxels around a structure that count for its calibration: in a whole volume nearly
 # all are background that is certain, and hide the rest.
@@ -152,14 +152,12 @@ def _class_metrics(truth, predicted, axes_mm, tolerances_mm):
         nothing = dict.fromkeys((*names, "centroid_distance_mm"), np.nan)
         return nothing | {"surface_dice": [np.nan] * len(tolerances_mm)}
     (box,) = ndimage.find_objects((truth | predicted).astype(np.uint8))
-    diagonal_mm = float(np.linalg.norm(axes_mm @ np.array(truth.shape)))
+    diagonal_mm = longest_diagonal_mm(axes_mm, truth.shape)
     truth, predicted = truth[box], predicted[box]
     both, of_truth, of_predicted = (
         np.count_nonzero(mask) for mask in (truth & predicted, truth, predicted)
     )
-    distances = surface_distances(
-        truth, predicted, np.linalg.norm(axes_mm, axis=0), diagonal_mm=diagonal_mm
-    )
+    distances = surface_distances(truth, predicted, axes_mm, diagonal_mm)
     centroid_mm = diagonal_mm
     if of_truth and of_predicted:
         centres = (np.argwhere(mask).mean(axis=0) for mask in (truth, predicted))

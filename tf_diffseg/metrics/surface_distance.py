@@ -8,7 +8,11 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, spatial
+
+# Between voxel axes that count as being at right angles: distances are off by no
+# greater a share.
+_LARGEST_COSINE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,11 +75,48 @@ def _surface(mask):
     return mask & ~ndimage.binary_erosion(mask)
 
 
-def _distances_mm(from_surface, to_surface, spacing_mm, diagonal_mm):
+def _distances_mm(from_surface, to_surface, axes_mm, diagonal_mm):
     if not to_surface.any():
         return np.full(np.count_nonzero(from_surface), diagonal_mm)
-    distance_mm = ndimage.distance_transform_edt(~to_surface, sampling=spacing_mm)
-    return distance_mm[from_surface]
+    spacing_mm = np.linalg.norm(axes_mm, axis=0)
+    if _is_orthogonal(axes_mm / spacing_mm):
+        distance_mm = ndimage.distance_transform_edt(~to_surface, sampling=spacing_mm)
+        return distance_mm[from_surface]
+    # A transform goes axis by axis, which shear does not allow; this is slower.
+    places_mm = (np.argwhere(mask) @ axes_mm.T for mask in (to_surface, from_surface))
+    return spatial.KDTree(next(places_mm)).query(next(places_mm))[0]
+
+
+def _is_orthogonal(directions):
+    """Whether unit vectors are at right angles, but for the rounding of headers."""
+    cosines = directions.T @ directions - np.eye(len(directions))
+    return np.abs(cosines).max() <= _LARGEST_COSINE
+
+
+def longest_diagonal_mm(axes_mm, shape):
+    """The longest diagonal of a volume; sheared ones have some that are shorter.
+
+    Args:
+        axes_mm: [n, n], a column for each voxel axis.
+        shape: [n], of the volume.
+
+    Returns:
+        Length in mm.
+    """
+    signs = 1.0 - 2.0 * np.array(list(np.ndindex(*[2] * len(shape))))
+    return float(np.linalg.norm((signs * shape) @ np.transpose(axes_mm), axis=1).max())
+
+
+def _axes_mm(spacing_mm, rank):
+    """The voxel axes [rank, rank]; raises ValueError where there are none."""
+    given = np.asarray(spacing_mm, np.float64)
+    if given.shape == (rank,) and (given > 0.0).all():
+        return np.diag(given)
+    if given.shape == (rank, rank) and np.linalg.norm(given, axis=0).all():
+        return given
+    raise ValueError(
+        f"spacing_mm must be {rank} positive numbers, or as many axes, got {given}"
+    )
 
 
 def surface_distances(ground_truth_mask, predicted_mask, spacing_mm, diagonal_mm=None):
@@ -84,7 +125,8 @@ def surface_distances(ground_truth_mask, predicted_mask, spacing_mm, diagonal_mm
     Args:
         ground_truth_mask: bool or 0/1 of shape [x, y, z], or of any rank.
         predicted_mask: same shape.
-        spacing_mm: voxel size along each axis.
+        spacing_mm: voxel size along each axis; or the voxel axes themselves, a column
+            of a matrix each, as the upper left of an affine, which may be sheared.
         diagonal_mm: how far away a mask is that is empty; by default the diagonal of
             these volumes. Give it where they were cut out of larger ones.
 
@@ -97,28 +139,24 @@ def surface_distances(ground_truth_mask, predicted_mask, spacing_mm, diagonal_mm
     """
     ground_truth = np.asarray(ground_truth_mask, bool)
     predicted = np.asarray(predicted_mask, bool)
-    spacing_mm = np.asarray(spacing_mm, np.float64)
     if ground_truth.shape != predicted.shape:
         raise ValueError(
             f"ground truth has shape {ground_truth.shape}, prediction has shape "
             f"{predicted.shape}"
         )
-    if spacing_mm.shape != (ground_truth.ndim,) or not (spacing_mm > 0.0).all():
-        raise ValueError(
-            f"spacing_mm must be {ground_truth.ndim} positive numbers, got {spacing_mm}"
-        )
+    axes_mm = _axes_mm(spacing_mm, ground_truth.ndim)
     either = ground_truth | predicted
     if not either.any():
         raise ValueError("both masks are empty: their surface distance is undefined")
     if diagonal_mm is None:
-        diagonal_mm = float(np.linalg.norm(spacing_mm * either.shape))
+        diagonal_mm = longest_diagonal_mm(axes_mm, either.shape)
     # Surfaces and nearest surface voxels all lie in the box around both masks.
     (box,) = ndimage.find_objects(either.astype(np.uint8))
     ground_truth_surface = _surface(ground_truth[box])
     predicted_surface = _surface(predicted[box])
     return SurfaceDistances(
-        _distances_mm(ground_truth_surface, predicted_surface, spacing_mm, diagonal_mm),
-        _distances_mm(predicted_surface, ground_truth_surface, spacing_mm, diagonal_mm),
+        _distances_mm(ground_truth_surface, predicted_surface, axes_mm, diagonal_mm),
+        _distances_mm(predicted_surface, ground_truth_surface, axes_mm, diagonal_mm),
     )
 
 
