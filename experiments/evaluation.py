@@ -23,6 +23,7 @@ from tf_diffseg.metrics import (
     case_metrics,
     dice_score_from_masks,
     region_mask,
+    voxel_ml,
 )
 
 
@@ -220,8 +221,9 @@ class CaseScorer:
     def _cleaned(self, class_ids, example):
         if not self._post_processing.is_active:
             return class_ids
-        spacing_mm = np.linalg.norm(example["source_affine"].numpy()[:3, :3], axis=0)
-        return self._post_processing(class_ids, spacing_mm)
+        return self._post_processing(
+            class_ids, voxel_ml(example["source_affine"].numpy())
+        )
 
     def _scores(self, example, prediction, label):
         truth, affine = (
@@ -246,9 +248,7 @@ class CaseScorer:
             dice_per_step=np.stack(
                 [dice_of_targets(truth, step, class_ids) for step in steps]
             ),
-            sample_volumes_ml=self._sample_voxels(prediction)
-            * abs(np.linalg.det(affine[:3, :3]))
-            / 1000.0,
+            sample_volumes_ml=self._sample_voxels(prediction) * voxel_ml(affine),
             expected_dice=_expected_dice(probabilities, label, class_ids),
             error_auroc=_error_auroc(truth, label, prediction.entropy.numpy()),
         )

@@ -171,19 +171,19 @@ def _segment(segmenter, scan, output, wants_all):
 
 def _write_uncertainty(whole, output, result, segmenter, image):
     import nibabel as nib
-    import numpy as np
+
+    from tf_diffseg.metrics import voxel_ml
 
     for name in _MAPS:
         volume = nib.Nifti1Image(getattr(result, name).astype("f4"), image.affine)
         volume.header.set_xyzt_units("mm")
         with whole(_beside(output, f"_{name}.nii.gz")) as temporary:
             nib.save(volume, temporary)
-    voxel_ml = abs(float(np.linalg.det(image.affine[:3, :3]))) / 1000.0
     found = {
         "num_samples": segmenter.options.num_samples,
         "seed": segmenter.options.seed,
         "classes": result.volumes(
-            segmenter.class_names, segmenter.label_values, voxel_ml
+            segmenter.class_names, segmenter.label_values, voxel_ml(image.affine)
         ),
     }
     with whole(_beside(output, _VOLUMES)) as temporary:

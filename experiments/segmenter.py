@@ -22,6 +22,7 @@ from experiments.inference_options import InferenceOptions
 from experiments.memory_errors import named_memory_errors
 from experiments.model_hub import find_model, model_names
 from experiments.trained_models import TrainedModels, is_run
+from tf_diffseg.metrics import voxel_ml
 
 # What an export cannot be told any more: it is in its graph.
 _NOT_OF_EXPORTS = (
@@ -142,18 +143,17 @@ class VolumeSegmenter:
                 f"{num_channels}"
             )
         self._check_grid(image)
-        array, affine, spacing_mm = image.array, image.affine, image.spacing_mm
+        array, affine = image.array, image.affine
         if self.options.num_samples == 1 and not with_uncertainty:
             label = self._model.label(array, affine)
-            return Segmentation(self._cleaned(label, spacing_mm))
+            return Segmentation(self._cleaned(label, affine))
         prediction = self._model.prediction(array, affine)
         values = np.array(self.label_values, np.int32)
-        voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000.0
         return Segmentation(
-            self._cleaned(values[prediction.class_ids.numpy()], spacing_mm),
+            self._cleaned(values[prediction.class_ids.numpy()], affine),
             prediction.entropy.numpy(),
             prediction.variance.numpy(),
-            prediction.sample_voxels.numpy() * voxel_ml,
+            prediction.sample_voxels.numpy() * voxel_ml(affine),
         )
 
     @property
@@ -180,7 +180,7 @@ class VolumeSegmenter:
             image, image.grid_shape if (size < 0).any() else size, spacing_mm
         )
 
-    def _cleaned(self, label, spacing_mm):
+    def _cleaned(self, label, affine):
         clean = self.options.post_processing()
         if not clean.is_active:
             return label
@@ -188,7 +188,7 @@ class VolumeSegmenter:
         values = np.array(self.label_values)
         order = np.argsort(values)
         class_ids = order[np.searchsorted(values, label, sorter=order)]
-        return values[clean(class_ids, spacing_mm)].astype(label.dtype)
+        return values[clean(class_ids, voxel_ml(affine))].astype(label.dtype)
 
 
 def _by(values):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from data_tools.errors import InputError
-from experiments.segmenter import load_segmenter
+from experiments.inference_options import InferenceOptions
+from experiments.segmenter import VolumeSegmenter, load_segmenter
 from tests.experiments.toy_run import MANIFEST, WINDOW, toy_run
 
 
@@ -89,3 +90,24 @@ def test_an_image_is_named_by_its_file(segmenter, tmp_path):
 def test_what_is_no_image_in_the_world_is_refused(segmenter, image, message):
     with pytest.raises(InputError, match=message):
         segmenter(image)
+
+
+class _OneVoxel:
+    """A model of a `VolumeSegmenter` that finds one voxel."""
+
+    class_names, label_values = ["background", "liver"], [0, 1]
+    num_channels, preprocessing = 1, {}
+
+    def label(self, image, affine):
+        return np.pad(np.ones((1, 1, 1), np.int32), [(0, n - 1) for n in WINDOW])
+
+
+@pytest.mark.parametrize("min_volume_ml, stays", [(0.09, True), (0.11, False)])
+def test_components_are_as_large_as_their_sheared_voxels(min_volume_ml, stays):
+    # Of 5 x 5 x 5 mm along their axes, but of 0.1 ml.
+    affine = np.diag([5.0, 5.0, 4.0, 1.0])
+    affine[1, 2] = 3.0
+    options = InferenceOptions(min_volume_ml=min_volume_ml)
+    segmenter = VolumeSegmenter(_OneVoxel(), options)
+    label = segmenter(nib.Nifti1Image(_voxels(), affine))
+    assert np.any(label.dataobj) == stays

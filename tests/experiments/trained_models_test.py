@@ -164,7 +164,7 @@ def test_a_label_map_is_cleaned_by_class_not_by_value(runs):
     cleaned = load_segmenter(runs["supervised"], largest_component=True)
     label = cleaned.segment(image).label
     expected = cleaned.options.post_processing()(
-        np.array([0, 2, 0, 0, 0, 0, 1])[plain.label], (2.0, 1.0, 1.0)
+        np.array([0, 2, 0, 0, 0, 0, 1])[plain.label], 0.002
     )
     np.testing.assert_array_equal(label, np.array([0, 6, 1])[expected])
     assert (label != plain.label).any()

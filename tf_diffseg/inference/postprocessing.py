@@ -39,18 +39,17 @@ class PostProcessing:
         """Whether it does anything at all."""
         return self.fill_holes or self.min_volume_ml > 0.0 or self.largest_component
 
-    def __call__(self, class_ids, spacing_mm):
+    def __call__(self, class_ids, voxel_ml):
         """Cleans a label map.
 
         Args:
             class_ids: int [i, j, k].
-            spacing_mm: voxel size [3].
+            voxel_ml: volume of a voxel.
 
         Returns:
             A new array of the same shape and type.
         """
         cleaned = np.array(class_ids)
-        voxel_ml = float(np.prod(spacing_mm)) / 1000.0
         for class_id in np.unique(cleaned[cleaned > 0]):
             (box,) = ndimage.find_objects((cleaned == class_id).astype(np.uint8))
             # A view: what is written to it is written to the label map.

@@ -19,5 +19,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "expected_calibration_error": "calibration",
         "surface_distances": "surface_distance",
         "surface_metrics": "surface_distance",
+        "voxel_ml": "per_class",
     },
 )

@@ -60,6 +60,16 @@ class CaseMetrics:
     ece: np.ndarray
 
 
+def voxel_ml(affine):
+    """Volume of a voxel, whose axes may be sheared.
+
+    Args:
+        affine: [4, 4], voxel to world in millimetres.
+    """
+    axes_mm = np.asarray(affine, np.float64)[:3, :3]
+    return float(abs(np.linalg.det(axes_mm))) / 1000.0
+
+
 def case_metrics(
     ground_truth_label,
     predicted_label,
@@ -101,8 +111,9 @@ def case_metrics(
             f"got {len(regions)}"
         )
     axes_mm = np.asarray(affine, np.float64)[:3, :3]
-    voxel_ml = float(abs(np.linalg.det(axes_mm))) / 1000.0
-    volumes = [_voxels(label, regions) * voxel_ml for label in (truth, predicted)]
+    volumes = [
+        _voxels(label, regions) * voxel_ml(affine) for label in (truth, predicted)
+    ]
     per_class = [_class_metrics(None, None, axes_mm, tolerances_mm)] + [
         _class_metrics(
             region_mask(truth, ids),
