@@ -5,8 +5,7 @@ import pathlib
 import numpy as np
 
 from data_tools.errors import InputError
-from data_tools.volume_files import read_image
-from experiments.scans import find_scans
+from experiments.scans import find_scans, read_scan
 
 # Of half as many bits per weight: the Dice that a class must keep.
 _SMALLEST_DICE = 0.98
@@ -39,7 +38,7 @@ def check_export(version_dir, run_segmenter, scans, is_exact):
     batch = nifti.structured_input_signature[1]["seed"].shape[0] or 1
     found = find_scans("verify", scans, run_segmenter.num_channels)
     for scan in found:
-        image = read_image(scan.paths)
+        image = read_scan(scan)
         expected = run_segmenter.segment(image).label
         labels = {"segment_volume": exported.segment(image).label}
         if len(scan.paths) == 1 and scan.paths[0].lower().endswith(_NIFTI):

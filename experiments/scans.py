@@ -11,9 +11,11 @@ import numpy as np
 
 from data_tools.dataset import VOLUME_ENDINGS
 from data_tools.errors import InputError
+from data_tools.volume_files import read_image
 
-# The channel in nnU-Net's file names: case_0000.nii.gz, case_0001.nii.gz.
-_CHANNEL = re.compile(r"(.+)_(\d{4})")
+# The channel in nnU-Net's file names: case_0000.nii.gz, case_0001.nii.gz. No scan has
+# a hundred, and case_2026.nii.gz is of a year.
+_CHANNEL = re.compile(r"(.+)_(00\d\d)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +25,19 @@ class Scan:
     Attributes:
         name: of its files, without channel and suffix.
         paths: of its files, one or one a channel.
+        problem: why these are not all its channels, or None.
     """
 
     name: str
     paths: tuple[str, ...]
+    problem: str | None = None
+
+
+def read_scan(scan):
+    """The image of a `Scan`, as `read_image` gives it; raises InputError as that."""
+    if scan.problem:
+        raise InputError(scan.problem)
+    return read_image(scan.paths)
 
 
 def find_scans(flag_name, value, num_channels):
@@ -86,13 +97,27 @@ def _together(paths, num_channels):
         key = (os.path.dirname(path), match.group(1)) if match else path
         name = match.group(1) if match else name
         grouped.setdefault(key, (name, []))[1].append(path)
-    scans = [Scan(name, tuple(files)) for name, files in grouped.values()]
+    scans = [
+        Scan(name, tuple(files), _problem(files) if num_channels > 1 else None)
+        for name, files in grouped.values()
+    ]
     names = [scan.name for scan in scans]
     for scan in scans:
         if names.count(scan.name) > 1:
             same = [other.paths[0] for other in scans if other.name == scan.name]
             raise InputError(f"{' and '.join(same)} would have one label map")
     return scans
+
+
+def _problem(paths):
+    """What is wrong with the channels of files named as nnU-Net has them, or None."""
+    matches = [_CHANNEL.fullmatch(_stem(path)) for path in paths]
+    found = [int(match.group(2)) for match in matches if match]
+    for channel in range(max(found, default=-1) + 1):
+        if found.count(channel) != 1:
+            fault = "two files of" if channel in found else "no file of"
+            return f"{fault} channel _{channel:04d}, there are {', '.join(paths)}"
+    return None
 
 
 def output_path(scan, folder):

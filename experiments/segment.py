@@ -31,6 +31,7 @@ from experiments.scans import (
     find_scans,
     is_several,
     output_path,
+    read_scan,
 )
 
 _ENDINGS = (".nii", ".nii.gz")
@@ -70,11 +71,9 @@ def main(argv):
     wants_all = _UNCERTAINTY.value or options.num_samples > 1
     if is_one_file:
         # What cannot be read need not wait for the model.
-        from data_tools.volume_files import read_image
-
         scans = find_scans("input", _INPUT.value, num_channels=1)
         _check_written([output], wants_all, scans)
-        read_image(scans[0].paths)
+        read_scan(scans[0])
     load_tensorflow()
     segmenter = load_segmenter(
         _MODEL.value, flags.FLAGS["ensemble_with"].value, **vars(options)
@@ -148,11 +147,11 @@ def _segment_all(segmenter, scans, outputs, wants_all):
 
 def _segment(segmenter, scan, output, wants_all):
     """Segments one scan, and writes what there is to write."""
-    from data_tools.volume_files import read_image, write_label
+    from data_tools.volume_files import write_label
     from experiments.memory_errors import named_memory_errors
 
     with named_memory_errors(", ".join(scan.paths)):
-        image = read_image(scan.paths)
+        image = read_scan(scan)
         if image.array.shape[-1] != segmenter.num_channels:
             raise InputError(
                 f"--model={_MODEL.value} wants {segmenter.num_channels} channel(s), "

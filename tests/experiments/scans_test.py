@@ -12,6 +12,7 @@ from experiments.scans import (
     find_scans,
     is_several,
     output_path,
+    read_scan,
 )
 
 
@@ -55,8 +56,34 @@ def test_channels_named_as_nnunet_has_them_are_one_scan(tmp_path):
     scans = find_scans("input", str(tmp_path), 2)
     assert _names(scans) == ["x", "y"]
     assert scans[0].paths == (f"{tmp_path}/x_0000.nii.gz", f"{tmp_path}/x_0001.nii.gz")
+    (tmp_path / "z_2026.nii.gz").touch()
+    assert _names(find_scans("input", str(tmp_path), 2)) == ["x", "y", "z_2026"]
+    (tmp_path / "z_2026.nii.gz").unlink()
     # A model of one channel takes each file for a scan.
     assert len(find_scans("input", str(tmp_path), 1)) == 4
+
+
+@pytest.mark.parametrize(
+    "names, problem",
+    [
+        (["x_0001.nii", "x_0002.nii"], "no file of channel _0000, there are .*x_0001"),
+        (["x_0000.nii", "x_0002.nii"], "no file of channel _0001, there are .*x_0000"),
+        (["x_0001.nii"], "no file of channel _0000, there are .*x_0001.nii"),
+        (["x_0000.nii", "x_0000.nii.gz"], "two files of channel _0000, there are .*"),
+    ],
+)
+def test_a_channel_that_is_missing_is_named_and_other_scans_are_found(
+    tmp_path, names, problem
+):
+    for name in (*names, "y_0000.nii", "y_0001.nii", "z.nii"):
+        (tmp_path / name).touch()
+    x, y, z = find_scans("input", str(tmp_path), 2)
+    assert (y.problem, z.problem) == (None, None)
+    with pytest.raises(InputError, match=problem):
+        read_scan(x)
+    # What is asked for file by file is taken as it is.
+    (scan,) = find_scans("input", ",".join(f"{tmp_path}/{name}" for name in names), 2)
+    assert scan.problem is None
 
 
 def test_two_scans_for_one_label_map_are_refused(tmp_path):
