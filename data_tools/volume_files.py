@@ -38,7 +38,9 @@ def read_volume(path, dtype=None):
     if os.path.isdir(path):
         return dicom_series.read(path, dtype)
     if not os.path.isfile(path):
-        raise InputError(f"{path} does not exist")
+        is_link = os.path.islink(path)
+        target = f", it is a link to {os.readlink(path)}" if is_link else ""
+        raise InputError(f"{path} does not exist{target}")
     for reader in _READERS:
         if str(path).lower().endswith(reader.ENDINGS):
             return reader.read(path, dtype)

@@ -77,7 +77,7 @@ def find_scans(flag_name, value, num_channels):
 def is_several(value):
     """Whether a flag's value may name several scans, as `find_scans` reads it."""
     if os.path.isdir(value):
-        paths = [path for path in pathlib.Path(value).iterdir() if path.is_file()]
+        paths = [path for path in pathlib.Path(value).iterdir() if not path.is_dir()]
         return not paths or any(map(_is_volume, paths))
     return not os.path.exists(value) and glob.has_magic(value)
 
@@ -86,7 +86,8 @@ def _is_volume(path):
     name = os.path.basename(path)
     # macOS leaves hidden files beside those it copies.
     is_named = name.lower().endswith(VOLUME_ENDINGS) and not name.startswith(".")
-    return is_named and os.path.isfile(path)
+    # A link to nothing is one too: it fails when it is read, and so is told of.
+    return is_named and not os.path.isdir(path)
 
 
 def _together(paths, num_channels):

@@ -39,6 +39,22 @@ def test_a_pattern_has_what_it_matches(folder):
     assert _names(find_scans("input", str(folder / "[ab].nii*"), 1)) == ["a", "b"]
 
 
+@pytest.mark.parametrize("pattern", ["", "*"])
+def test_a_link_to_nothing_is_a_scan_that_cannot_be_read(folder, pattern):
+    (folder / "e.nii.gz").symlink_to("gone.nii.gz")
+    scans = find_scans("input", str(folder / pattern), 1)
+    assert _names(scans) == ["C", "a", "b", "e"]
+    check_written("output", [[output_path(scans[-1], folder / "out")]], scans[-1:])
+    with pytest.raises(InputError, match="not exist, it is a link to gone.nii.gz"):
+        read_scan(scans[-1])
+
+
+def test_a_folder_of_links_to_nothing_is_one_of_scans(tmp_path):
+    (tmp_path / "e.nii.gz").symlink_to("gone.nii.gz")
+    (tmp_path / "notes.txt").touch()
+    assert is_several(str(tmp_path))
+
+
 def test_a_file_stands_for_itself_even_if_it_is_not_there(folder):
     for name in ("b.nii", "missing.nii", "notes.txt"):
         (scan,) = find_scans("input", str(folder / name), 1)

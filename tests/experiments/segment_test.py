@@ -94,3 +94,16 @@ def test_running_out_of_memory_is_told_in_one_line(error):
     with pytest.raises(InputError, match="^case a does not fit in memory .*batch_size"):
         with named_memory_errors("case a"):
             raise error
+
+
+def test_a_link_to_nothing_is_listed_and_the_rest_segmented(run, tmp_path):
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    _scan(scans / "a.nii.gz", (8, 8, 6))
+    (scans / "b.nii.gz").symlink_to("gone.nii.gz")
+    process = _segment(f"--model={run}", f"--input={scans}", f"--output={tmp_path}/out")
+    assert process.returncode == 1
+    path = scans / "b.nii.gz"
+    expected = f"error: b: {path} does not exist, it is a link to gone.nii.gz"
+    assert _last_line(process) == expected
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.nii.gz"]
