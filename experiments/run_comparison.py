@@ -5,6 +5,8 @@ import os
 import numpy as np
 from scipy import stats
 
+from experiments.means import nan_mean
+
 
 def compare(tables):
     """Holds every run against the first.
@@ -101,9 +103,7 @@ def draw(path, tables, names, metric):
         axis.plot(place, values, color="#9aa4b1", linewidth=0.6, alpha=0.6)
         for run, column in enumerate(values):
             axis.plot(np.full(len(column), run), column, "o", markersize=4, alpha=0.7)
-            axis.plot(
-                [run - 0.25, run + 0.25], [np.nanmean(column)] * 2, color="#16191d"
-            )
+            axis.plot([run - 0.25, run + 0.25], [nan_mean(column)] * 2, color="#16191d")
         axis.set_title(name)
         axis.set_xticks(place, names, rotation=20, ha="right")
         axis.set_xlim(-0.5, len(tables) - 0.5)

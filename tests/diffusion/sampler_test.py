@@ -1,5 +1,7 @@
 """Both samplers: where they end, what they draw, how they trace."""
 
+import logging
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +9,7 @@ import tensorflow as tf
 from tf_diffseg.diffusion.ddim_sampler import DDIMSampler
 from tf_diffseg.diffusion.ddpm_sampler import DDPMSampler
 from tf_diffseg.diffusion.gaussian_diffusion import GaussianDiffusion
+from tf_diffseg.diffusion.model_parameterization import ModelVariance
 from tf_diffseg.diffusion.noise import initial_noise
 
 _SHAPE = (2, 4, 3, 2, 3)
@@ -282,3 +285,26 @@ def test_a_self_conditioned_network_is_given_its_last_prediction(sampler_class):
     sampler.sample(denoise, tf.zeros([1, 2, 3]), [1], self_condition=True)
     expected = [0.0, 0.4, 0.3, 0.2, 0.1]
     np.testing.assert_allclose([value.max() for value in given], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("variance", ModelVariance, ids=lambda value: value.value)
+def test_a_graph_of_steps_is_traced_without_a_warning(variance):
+    sampler = DDPMSampler(GaussianDiffusion(model_variance=variance))
+    is_learned = variance in (ModelVariance.LEARNED, ModelVariance.LEARNED_RANGE)
+
+    def denoise(x_t, t_index):
+        model_out = shrink(x_t, t_index)
+        return tf.concat([model_out] * 2, axis=-1) if is_learned else model_out
+
+    told = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())
+    tf.get_logger().addHandler(handler)
+    try:
+        traced = tf.function(lambda x_T: sampler.sample(denoise, x_T, seed=1))
+        x_0 = traced(initial_noise(1, _SHAPE))
+    finally:
+        tf.get_logger().removeHandler(handler)
+    assert told == []
+    eager = sampler.sample(denoise, initial_noise(1, _SHAPE), seed=1)
+    np.testing.assert_allclose(x_0, eager, atol=1e-5)

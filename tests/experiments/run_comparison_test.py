@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from experiments.results_folder import read_values
-from experiments.run_comparison import compare
+from experiments.run_comparison import compare, draw
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -83,6 +83,22 @@ def test_cases_that_one_run_has_not_are_left_out(tmp_path):
     assert np.isnan(table["foreground"]["case1"])
     assert table["foreground"]["case2"] == pytest.approx(0.5)
     assert all(row["num_cases"] == 3 for row in compare([table, table]))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_class_that_no_case_has_is_compared_and_drawn_without_a_warning(tmp_path):
+    dice = {"liver": np.array([0.5, 0.6, 0.7]), "spleen": np.full(3, np.nan)}
+    first = read_values(_write(tmp_path / "a", dice), "dice")
+    less = dice | {"liver": dice["liver"] * [1.0, 1.0, 0.9]}
+    other = read_values(_write(tmp_path / "b", less), "dice")
+    rows = compare([first, other])
+    assert {row["class"]: row["num_cases"] for row in rows} == {
+        "liver": 3,
+        "spleen": 0,
+        "foreground": 3,
+    }
+    draw(tmp_path / "comparison.png", [first, other], ["a", "b"], "dice")
+    assert (tmp_path / "comparison.png").stat().st_size > 10_000
 
 
 def _run(*arguments):

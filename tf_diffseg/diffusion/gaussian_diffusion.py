@@ -283,23 +283,23 @@ class GaussianDiffusion:
         """Returns (variance, log_variance) of the reverse process."""
         _, prediction = self._split_model_out(model_out, x_t)
         smallest = at_step(self.posterior_log_variance_clipped, t_index, x_t)
-        match self.model_variance:
-            case ModelVariance.FIXED_SMALL:
-                return at_step(self.posterior_variance, t_index, x_t), smallest
-            case ModelVariance.FIXED_LARGE:
-                # Ho et al. let the first step, whose likelihood it sets, be small.
-                variance = self.betas.copy()
-                variance[0] = self.posterior_variance[1]
-                return (
-                    at_step(variance, t_index, x_t),
-                    at_step(np.log(variance), t_index, x_t),
-                )
-            case ModelVariance.LEARNED:
-                log_variance = prediction
-            case ModelVariance.LEARNED_RANGE:
-                largest = at_step(np.log(self.betas), t_index, x_t)
-                share = (prediction + 1.0) / 2.0
-                log_variance = share * largest + (1.0 - share) * smallest
+        # No match statement: AutoGraph cannot transform one, and warns.
+        if self.model_variance is ModelVariance.FIXED_SMALL:
+            return at_step(self.posterior_variance, t_index, x_t), smallest
+        if self.model_variance is ModelVariance.FIXED_LARGE:
+            # Ho et al. let the first step, whose likelihood it sets, be small.
+            variance = self.betas.copy()
+            variance[0] = self.posterior_variance[1]
+            return (
+                at_step(variance, t_index, x_t),
+                at_step(np.log(variance), t_index, x_t),
+            )
+        if self.model_variance is ModelVariance.LEARNED:
+            log_variance = prediction
+        else:  # LEARNED_RANGE
+            largest = at_step(np.log(self.betas), t_index, x_t)
+            share = (prediction + 1.0) / 2.0
+            log_variance = share * largest + (1.0 - share) * smallest
         return tf.exp(log_variance), log_variance
 
     def p_mean_variance(self, model_out, x_t, t_index, clip_x_start=False):
