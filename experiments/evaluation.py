@@ -15,7 +15,7 @@ from experiments.means import foreground_mean
 from experiments.memory_errors import named_memory_errors
 from experiments.metric_columns import TOLERANCES_MM
 from experiments.shard_errors import named_shard_errors
-from experiments.trained_models import TrainedModels
+from experiments.trained_models import TrainedModels, paths_with
 from tf_diffseg.data.input_pipeline import evaluation_dataset
 from tf_diffseg.inference import PostProcessing
 from tf_diffseg.metrics import (
@@ -98,7 +98,7 @@ def evaluate_run(model_dir, data_dir, split="test", ensemble_with=(), **options)
         model_dir: folder of a training run, or a checkpoint in it.
         data_dir: folder that `data_tools.convert_nifti` wrote.
         split: name of a split of which the run has seen nothing, or "train".
-        ensemble_with: further runs or checkpoints, whose mean is taken.
+        ensemble_with: a further run or checkpoint, or several, whose mean is taken.
         **options: fields of `InferenceOptions`, as num_samples and seed.
 
     Returns:
@@ -108,7 +108,9 @@ def evaluate_run(model_dir, data_dir, split="test", ensemble_with=(), **options)
         InputError: a folder is not as it must be, data and run do not fit, or an
             option is out of range.
     """
-    trained = TrainedModels([model_dir, *ensemble_with], InferenceOptions(**options))
+    trained = TrainedModels(
+        paths_with(model_dir, ensemble_with), InferenceOptions(**options)
+    )
     manifest = read_manifest(data_dir)
     trained.check_data(manifest, split)
     scorer = scorer_of(trained, manifest, manifest.shard_paths(data_dir, split))

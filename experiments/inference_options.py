@@ -1,13 +1,22 @@
 """How a trained model is run: the options that evaluate and segment share."""
 
 import dataclasses
+import numbers
 import typing
 
+import numpy as np
 from absl import flags
 
 from data_tools.errors import InputError
 
 _AXES = "xyz"
+# What a value of each kind of option may be, NumPy's too, and what it is called.
+_KINDS: dict[type, tuple] = {
+    str: ((str,), "text"),
+    int: ((numbers.Integral,), "a whole number"),
+    float: ((numbers.Real,), "a number"),
+    bool: ((bool, np.bool_), "True or False"),
+}
 
 
 def _option(default, help_text, kind, at_least=None, at_most=None, choices=None):
@@ -79,8 +88,9 @@ class InferenceOptions:
             object.__setattr__(self, "window_shape", _three_sizes(self.window_shape))
         for field in dataclasses.fields(self):
             value, metadata = getattr(self, field.name), field.metadata
-            if value is None:
+            if value is None and field.default is None:
                 continue
+            _check_kind(field.name, value, metadata["kind"])
             least, most = metadata["at_least"], metadata["at_most"]
             # Not `value < least`: that lets NaN pass.
             if least is not None and not value >= least:
@@ -120,13 +130,25 @@ class InferenceOptions:
         ]
 
 
+def _check_kind(name, value, kind):
+    """Raises InputError unless a value is of a kind; True is no number here."""
+    if kind not in _KINDS:
+        return
+    types, expected = _KINDS[kind]
+    is_truth = isinstance(value, (bool, np.bool_))
+    if not isinstance(value, types) or (is_truth and kind is not bool):
+        raise InputError(f"{name} must be {expected}, got {value!r}")
+
+
 def _three_sizes(sizes):
-    try:
-        shape = tuple(int(size) for size in sizes)
-    except (TypeError, ValueError):
-        shape = ()
+    is_list = isinstance(sizes, (tuple, list, np.ndarray))
+    # Flags are text. A number that is not whole is not to be cut off.
+    is_whole = is_list and all(
+        isinstance(size, numbers.Integral) or str(size).isdecimal() for size in sizes
+    )
+    shape = tuple(map(int, sizes)) if is_whole else ()
     if len(shape) != 3 or min(shape) < 1:
-        given = sizes if isinstance(sizes, str) else ",".join(map(str, sizes))
+        given = ",".join(map(str, sizes)) if is_list else repr(sizes)
         raise InputError(f"window_shape must be three sizes x,y,z, got {given}")
     return shape
 

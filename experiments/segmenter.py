@@ -21,7 +21,7 @@ from data_tools.volume_files import image_of
 from experiments.inference_options import InferenceOptions
 from experiments.memory_errors import named_memory_errors
 from experiments.model_hub import find_model, model_names
-from experiments.trained_models import TrainedModels, is_run
+from experiments.trained_models import TrainedModels, is_run, paths_with
 from tf_diffseg.metrics import voxel_ml
 
 # What an export cannot be told any more: it is in its graph.
@@ -201,7 +201,7 @@ def load_segmenter(path, ensemble_with=(), **options):
     Args:
         path: a run folder, a checkpoint in one, the folder of an exported version,
             or the name of a model that comes with it, as "hippocampus".
-        ensemble_with: further runs or checkpoints, whose mean is taken.
+        ensemble_with: a further run or checkpoint, or several, whose mean is taken.
         **options: the fields of `InferenceOptions`, as num_samples.
 
     Returns:
@@ -214,7 +214,7 @@ def load_segmenter(path, ensemble_with=(), **options):
     chosen = InferenceOptions(**options)
     path = find_model(path)
     if is_run(path):
-        return segmenter_of(TrainedModels([path, *ensemble_with], chosen))
+        return segmenter_of(TrainedModels(paths_with(path, ensemble_with), chosen))
     if ensemble_with:
         raise InputError(
             f"--ensemble_with does not apply: --model={path} is not a run folder"

@@ -1,6 +1,7 @@
 """One trained model or several, made ready to segment."""
 
 import functools
+import os
 import pathlib
 
 from data_tools.errors import InputError
@@ -173,6 +174,12 @@ class TrainedModels:
         if self.options.early_exit is not None:
             model.sampler = EarlyExitSampler(model.sampler, self.options.early_exit)
         return model
+
+
+def paths_with(path, ensemble_with):
+    """A model's path and those it is averaged with, which may be one by itself."""
+    is_one = isinstance(ensemble_with, (str, os.PathLike))
+    return [path, *([ensemble_with] if is_one else ensemble_with)]
 
 
 def is_run(path):

@@ -1,5 +1,6 @@
 """Options of an inference, and what they refuse."""
 
+import numpy as np
 import pytest
 
 from data_tools.errors import InputError
@@ -38,6 +39,19 @@ def test_what_is_given_is_named():
         ({"window_shape": (8, 8)}, "window_shape must be three sizes x,y,z, got 8,8"),
         ({"window_shape": ["8", "a", "8"]}, "three sizes x,y,z, got 8,a,8"),
         ({"window_shape": (8, 0, 8)}, "three sizes x,y,z, got 8,0,8"),
+        ({"window_shape": (16, 16.7, 16)}, "three sizes x,y,z, got 16,16.7,16"),
+        ({"window_shape": "8,8,8"}, "three sizes x,y,z, got '8,8,8'"),
+        ({"window_shape": 8}, "window_shape must be three sizes x,y,z, got 8"),
+        ({"num_samples": "8"}, "num_samples must be a whole number, got '8'"),
+        ({"num_samples": 2.5}, "num_samples must be a whole number, got 2.5"),
+        ({"num_samples": None}, "num_samples must be a whole number, got None"),
+        ({"seed": True}, "seed must be a whole number, got True"),
+        ({"overlap": "half"}, "overlap must be a number, got 'half'"),
+        ({"early_exit": [0.1]}, r"early_exit must be a number, got \[0.1\]"),
+        ({"fill_holes": "no"}, "fill_holes must be True or False, got 'no'"),
+        ({"flip_axes": None}, "flip_axes must be text, got None"),
+        ({"flip_axes": ("x", "y")}, "flip_axes must be text, got"),
+        ({"sampler": 1}, "sampler must be text, got 1"),
         ({"flip_axes": "xx"}, "flip_axes must be of xyz, got 'xx'"),
         ({"flip_axes": "w"}, "flip_axes must be of xyz, got 'w'"),
         ({"min_volume_ml": -1.0}, "min_volume_ml must be at least 0.0, got -1.0"),
@@ -46,3 +60,11 @@ def test_what_is_given_is_named():
 def test_values_out_of_range_are_refused_by_name(values, message):
     with pytest.raises(InputError, match=message):
         InferenceOptions(**values)
+
+
+def test_numbers_of_numpy_are_numbers():
+    options = InferenceOptions(
+        num_samples=np.int64(2), overlap=np.float32(0.25), window_shape=np.full(3, 8)
+    )
+    assert options.window_shape == (8, 8, 8)
+    assert InferenceOptions(overlap=0, fill_holes=np.True_).given()

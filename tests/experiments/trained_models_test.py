@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import nibabel as nib
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -111,6 +112,16 @@ def test_an_ensemble_of_checkpoints_and_of_a_supervised_model_is_their_mean(runs
     )
     assert steps.shape == (1, *WINDOW, 5, 3)
     np.testing.assert_allclose(steps[0, ..., -1, :], np.mean(alone, axis=0), atol=1e-6)
+
+
+def test_an_ensemble_may_be_with_one_path(runs):
+    image = nib.Nifti1Image(_image((8, 16, 12))[..., 0], np.eye(4))
+    for one in (runs["supervised"], str(runs["supervised"])):
+        several = load_segmenter(runs["diffusion"], ensemble_with=[one])(image)
+        label = load_segmenter(runs["diffusion"], ensemble_with=one)(image)
+        np.testing.assert_array_equal(label.dataobj, several.dataobj)
+    with pytest.raises(InputError, match="nowhere holds no config.json"):
+        load_segmenter(runs["diffusion"], ensemble_with="nowhere")
 
 
 def test_early_exit_says_what_it_saves(runs):
