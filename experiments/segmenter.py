@@ -8,10 +8,12 @@ label = segmenter(nibabel.load("image.nii.gz"))
 nibabel.save(label, "label.nii.gz")
 """
 
+import contextlib
 import dataclasses
 import functools
 import json
 import pathlib
+import re
 
 import numpy as np
 
@@ -334,7 +336,8 @@ class _Export:
             class_ids = self.prediction(image, affine).class_ids.numpy()
             return np.array(self.label_values, np.int32)[class_ids]
         image, affine, seed = _tensors(image, affine, self._options.seed)
-        result = self._run("segment_volume", image=image, affine=affine, seed=seed)
+        with self._named_refusals():
+            result = self._run("segment_volume", image=image, affine=affine, seed=seed)
         return result["label"].numpy()
 
     def _run(self, signature, **inputs):
@@ -350,7 +353,20 @@ class _Export:
         return {name: value[0] for name, value in outputs.items()}
 
     def prediction(self, image, affine):
-        return self._predict(*_tensors(image, affine, self._options.seed))
+        with self._named_refusals():
+            return self._predict(*_tensors(image, affine, self._options.seed))
+
+    @contextlib.contextmanager
+    def _named_refusals(self):
+        """Makes an InputError of what the graph says against a request."""
+        import tensorflow as tf
+
+        try:
+            yield
+        except tf.errors.InvalidArgumentError as error:
+            told = re.search(r"assertion failed: \[(.*)\]", error.message)
+            reason = told.group(1) if told else error.message.splitlines()[0]
+            raise InputError(f"--model={self._path} refuses it: {reason}") from error
 
     @functools.cached_property
     def _predict(self):

@@ -10,6 +10,7 @@ from data_tools.errors import InputError
 from experiments.inference_options import InferenceOptions
 from experiments.segmenter import VolumeSegmenter, load_segmenter
 from tests.experiments.toy_run import MANIFEST, WINDOW, toy_run
+from tests.serving.exported_toy import ExportedToy
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def _voxels(shape=WINDOW):
 
 
 def _with(value):
-    voxels = _voxels()
+    voxels = _voxels().astype(np.float64)
     voxels[1, 2, 3] = value
     return voxels
 
@@ -47,7 +48,7 @@ def test_the_label_map_lies_on_the_image(segmenter, tmp_path):
     [
         (_with(np.nan), 1.0, "the image has 1 voxel.* NaN or infinite"),
         (_with(np.inf), 1.0, "the image has 1 voxel.* NaN or infinite"),
-        (_with(1e300).astype(np.float64), 1.0, "the image has .* NaN or infinite"),
+        (_with(1e300), 1.0, "the image has .* NaN or infinite"),
         (_voxels().astype(np.complex64), 1.0, "holds complex64 voxels, expected num"),
         (_voxels((4, 0, 4)), 1.0, r"the image is 3D \(4x0x4\), expected a 3D volume"),
         (_voxels((4, 4)), 1.0, r"the image is 2D \(4x4\), expected a 3D volume"),
@@ -111,3 +112,10 @@ def test_components_are_as_large_as_their_sheared_voxels(min_volume_ml, stays):
     segmenter = VolumeSegmenter(_OneVoxel(), options)
     label = segmenter(nib.Nifti1Image(_voxels(), affine))
     assert np.any(label.dataobj) == stays
+
+
+def test_what_an_export_refuses_is_one_line(tmp_path):
+    exported = ExportedToy(tmp_path, max_voxels=1000)
+    image = nib.Nifti1Image(_voxels((11, 10, 10)), np.eye(4))
+    with pytest.raises(InputError, match="refuses it: expected at most 1000 voxels"):
+        load_segmenter(exported.path)(image)

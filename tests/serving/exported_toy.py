@@ -54,6 +54,7 @@ class ExportedToy:
             "preprocessing": preprocessor.get_config(),
             "label_values": LABEL_VALUES,
             "class_names": ["background", "one", "two"],
+            "targets": {},
         }
         self.path = export_saved_model(
             self.segmenter, self.model, folder, card, **options
