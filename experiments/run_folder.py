@@ -197,7 +197,8 @@ class RunFolder:
             path: of the checkpoint; by default the newest.
 
         Raises:
-            InputError: as `existing_checkpoint`, or the system does not let it be read.
+            InputError: as `existing_checkpoint`, the system does not let it be read,
+                or it is of another version of tf_diffseg.
         """
         from tf_diffseg.training.checkpoints import load_trained_model
 
@@ -207,6 +208,12 @@ class RunFolder:
         except OSError as error:  # Keras unpacks it, into TMPDIR.
             raise InputError(
                 f"the checkpoint {path} cannot be loaded: {error.strerror or error}"
+            ) from error
+        except (ValueError, TypeError, KeyError) as error:  # Keras's, of its parts.
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"the checkpoint {path} is whole, but does not fit this version of "
+                f"tf_diffseg: {reason}"
             ) from error
 
 

@@ -7,6 +7,7 @@ from data_tools.errors import InputError
 from data_tools.manifest import Manifest, Shard, Split
 from experiments.run_folder import RunFolder
 from experiments.train_config import TrainConfig
+from tests.experiments.toy_run import toy_run
 
 
 def _split(uids, sha256="0"):
@@ -96,3 +97,21 @@ def test_a_damaged_checkpoint_is_named(run_folder, damage):
     with pytest.raises(InputError, match=f"{path.name} is damaged; remove it"):
         run_folder.load_model()
     assert run_folder.place() == (1, 0)  # Training goes on from the one before.
+
+
+@pytest.mark.parametrize(
+    "changed", ['"num_channels": [4, 16]', '"num_chanels": [4, 8]']
+)
+def test_a_checkpoint_of_another_version_is_named(tmp_path, changed):
+    folder = RunFolder(toy_run(tmp_path / "run"))
+    path = folder.newest_checkpoint()
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = parts["config.json"].decode()
+    parts["config.json"] = config.replace('"num_channels": [4, 8]', changed)
+    assert parts["config.json"] != config
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError, match=f"{path.name} is whole, but does not fit"):
+        folder.load_model()
