@@ -10,6 +10,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from data_tools.case_size import check_record_size
 from data_tools.case_statistics import (
     CaseMeasures,
     CaseSummary,
@@ -21,7 +22,7 @@ from data_tools.errors import CaseError, InputError
 from data_tools.staging import Staging, read_json, write_example, write_json
 from data_tools.volume import check_resampled_size
 from data_tools.volume_files import read_case
-from tf_diffseg.data.example_schema import example_parts, label_dtype
+from tf_diffseg.data.example_schema import example_bytes, example_parts, label_dtype
 from tf_diffseg.preprocessing import VolumePreprocessor
 
 _PACKAGES = ("data_tools", "tf_diffseg/preprocessing", "tf_diffseg/data")
@@ -206,6 +207,7 @@ class _Preprocessing:
         affine = tf.TensorSpec([4, 4])
         # Autograph would write a temporary file, on a disk that may be full.
         graph = functools.partial(tf.function, autograph=False)
+        self._shape = preprocessor.processed_shape
         self._crop_box = graph(preprocessor.crop_box, [image, affine])
         self._image = graph(preprocessor, [image, affine])
 
@@ -238,6 +240,11 @@ class _Preprocessing:
     def crop_box(self, image, affine):
         """As `VolumePreprocessor.crop_box` of a tensor, an array."""
         return self._crop_box(image, affine.astype(np.float32)).numpy()
+
+    def shape(self, source_shape, affine, crop_box):
+        """As `VolumePreprocessor.processed_shape`, a tuple."""
+        affine = affine.astype(np.float32)
+        return tuple(self._shape(source_shape, affine, crop_box).numpy().tolist())
 
     def image(self, image, affine):
         """As `VolumePreprocessor` of a tensor, arrays."""
@@ -294,6 +301,11 @@ def convert_case(case, recipe):
     size = crop_box[1]
     cropped_shape = image.grid_shape if (size < 0).any() else size
     check_resampled_size(image, cropped_shape, preprocess.spacing_mm)
+    shape = preprocess.shape(image.grid_shape, image.affine, crop_box)
+    record_bytes = example_bytes(
+        (*shape, recipe.num_channels), class_ids.shape, num_classes, recipe.image_dtype
+    )
+    check_record_size(image.path, shape, record_bytes)
     label, cropped_voxels = preprocess.label(class_ids, image.affine, crop_box)
     processed, affine = preprocess.image(image.array, image.affine)
     source_affine = image.affine

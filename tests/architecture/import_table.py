@@ -77,6 +77,8 @@ TABLE = {
     "data_tools": Row(
         first_party=(
             "tf_diffseg.data.example_schema",
+            # How long an Example may be; loads no TensorFlow.
+            "tf_diffseg.data.example_wire",
             # What a compressed shard is made of.
             "tf_diffseg.data.gzip_member",
             # To show what it does to a case.

@@ -144,22 +144,35 @@ def test_spacing_out_of_all_proportion(folder):
     _refused(folder, "imagesTr/bad.nii.gz has the spacing 1 x 1 x 1e+09 mm")
 
 
-def test_volume_too_large_for_the_new_spacing(folder):
+def _convert_bad(folder, **preprocessing):
+    """What is said of the case "bad", which is good until it is preprocessed."""
     from data_tools.case_conversion import Recipe, convert_case
     from tf_diffseg.preprocessing import VolumePreprocessor
 
-    _set_sform(folder.image, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
-    _set_sform(folder.label, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
     dataset = open_dataset(folder.folder)
     assert not [p for p in verify(dataset) if p.severity.value == "error"]
-    preprocessor = VolumePreprocessor(spacing_mm=(0.5, 1, 1))
-    config = preprocessor.get_config()
+    config = VolumePreprocessor(**preprocessing).get_config()
     recipe = Recipe(dataset.label_values, 1, config, "float32", "")
-    with _without_allocating():
-        with pytest.raises(InputError) as raised:
-            convert_case(dataset.cases[0], recipe)
+    with _without_allocating(), pytest.raises(InputError) as raised:
+        convert_case(dataset.cases[0], recipe)
+    return str(raised.value)
+
+
+def test_volume_too_large_for_the_new_spacing(folder):
+    _set_sform(folder.image, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
+    _set_sform(folder.label, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
+    message = _convert_bad(folder, spacing_mm=(0.5, 1, 1))
     words = "bad.nii.gz is too large for a spacing of 0.5 x 1 x 1 mm", "900 x 900 x 900"
-    _is_one_line(str(raised.value), "case bad: ", *words)
+    _is_one_line(message, "case bad: ", *words)
+
+
+def test_case_too_large_for_a_record(folder, monkeypatch):
+    monkeypatch.setattr(volume, "memory_bytes", lambda: 2**40)
+    _set_sform(folder.image, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
+    _set_sform(folder.label, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
+    message = _convert_bad(folder, spacing_mm=(10, 10, 10))
+    words = "bad.nii.gz is too large: its 720x810x900 processed voxels", "2.4 GiB"
+    _is_one_line(message, "case bad: ", *words, "--volume_shape", "--spacing_mm")
 
 
 def test_singular_affine(folder):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_tools import conversion_flags
+from data_tools import preprocessing_flags
 from data_tools.manifest import read_manifest
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.preprocessing import VolumePreprocessor
@@ -224,7 +224,7 @@ def test_full_disk_is_one_line_and_skips_no_case(toy_folder, tmp_path):
         ({"intensity": "minmax"}, "--intensity=minmax: expected zscore, percentile"),
         ({"intensity": "zscore,none"}, "once or once for each of 1 channel(s)"),
         ({"volume_shape": "8,8,x"}, "--volume_shape=8,8,x: expected 3 whole numbers"),
-        ({"ct_window": "0,80"}, "ct_window is for intensity 'ct_window' only"),
+        ({"ct_window": "0,80"}, "--intensity=zscore takes no window"),
         ({"split": "train=0.999999,rare=0.000001"}, "leaves 'rare' without a case"),
         ({"dataset_json": "nowhere.json"}, "no dataset.json at nowhere.json"),
         ({"labels": "0=a,1=b"}, "declares its labels itself, leave out --labels"),
@@ -238,6 +238,19 @@ def test_wrong_flags_are_one_line(toy_folder, tmp_path, flags, message):
     assert line.startswith("error: ")
     assert message in line
     assert not any(tmp_path.iterdir())
+
+
+def test_wrong_flags_are_found_before_tensorflow_loads(toy_folder, tmp_path):
+    code = "import sys; sys.modules['tensorflow'] = None\n"
+    code += "from data_tools import command_line, convert_nifti\n"
+    code += "command_line.run(convert_nifti.main)"
+    flags = [f"--dataset_json={toy_folder.dataset_json}", f"--output_dir={tmp_path}/o"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *flags, "--volume_shape=0,4,4"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == "error: --volume_shape=0,4,4: expected positive numbers\n"
 
 
 def test_output_dir_with_files_is_refused(toy_folder, converted):
@@ -361,7 +374,7 @@ def test_table_with_splits(toy_folder, tmp_path):
 
 
 def test_flag_values_are_those_of_the_enum():
-    assert tuple(kind.value for kind in Intensity) == conversion_flags.INTENSITIES
+    assert tuple(kind.value for kind in Intensity) == preprocessing_flags.INTENSITIES
 
 
 def test_help_is_instant_for_it_loads_no_tensorflow():

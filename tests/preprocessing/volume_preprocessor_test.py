@@ -80,6 +80,20 @@ def test_world_positions_agree(permutation, signs, volume_shape):
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("permutation, signs", _ORIENTATIONS[::7])
+@pytest.mark.parametrize("crop", [False, True])
+@pytest.mark.parametrize(
+    "config", [{}, {"spacing_mm": (0.7, 2.0, 1.3)}, {"volume_shape": (8, 14, 9)}]
+)
+def test_shape_is_known_beforehand(permutation, signs, crop, config):
+    image, _, affine = _case(permutation, signs)
+    preprocessor = VolumePreprocessor(crop_to_foreground=crop, **config)
+    crop_box = preprocessor.crop_box(image, affine)
+    shape = preprocessor.processed_shape(image.shape[:3], affine, crop_box)
+    processed, _ = preprocessor(image, affine)
+    assert tuple(shape.numpy()) == processed.shape[:3]
+
+
 def _ras_shape(image, affine):
     return nib.as_closest_canonical(nib.Nifti1Image(image[..., 0], affine)).shape
 

@@ -13,6 +13,8 @@ Volumes take the smallest type that holds them exactly, one for all cases of a d
 set: class ids by the number of classes, images as `image/dtype` says.
 """
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
@@ -34,6 +36,9 @@ TRAINING_KEYS = ("uid", "image", "label", "spacing_mm")
 IMAGE_DTYPES = ("uint8", "int16", "uint16", "float32")
 COMPRESSIONS = ("", "GZIP")
 _LABEL_DTYPES = ("uint8", "uint16", "int32")
+
+# What an Example holds beside its volumes, at most.
+_OTHER_BYTES = 4096
 
 # First voxel and size, -1 to the end, as `tf.slice` takes them.
 _WHOLE_BOX = ((0, 0, 0), (-1, -1, -1))
@@ -93,6 +98,26 @@ def smallest_image_dtype(low, high, is_whole):
 def label_dtype(num_classes):
     """The smallest type that class ids are stored as."""
     return next(d for d in _LABEL_DTYPES if num_classes - 1 <= np.iinfo(d).max)
+
+
+def example_bytes(image_shape, source_shape, num_classes, image_dtype):
+    """How long a serialized case gets, a few thousand bytes at most too many.
+
+    Args:
+        image_shape: (x, y, z, channels) of the preprocessed image.
+        source_shape: (i, j, k) of the file.
+        num_classes: of the data set.
+        image_dtype: of `IMAGE_DTYPES`.
+
+    Returns:
+        An int; nothing reads more than `example_wire.LARGEST_EXAMPLE_BYTES`.
+    """
+    *shape, channels = map(int, image_shape)
+    image_bytes = channels * np.dtype(image_dtype).itemsize
+    label_bytes = np.dtype(label_dtype(num_classes)).itemsize
+    voxels, source_voxels = math.prod(shape), math.prod(map(int, source_shape))
+    num_bytes = voxels * (image_bytes + label_bytes) + source_voxels * label_bytes
+    return num_bytes + _OTHER_BYTES
 
 
 def _as_class_ids(name, label, num_classes):

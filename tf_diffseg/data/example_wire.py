@@ -8,6 +8,9 @@ https://protobuf.dev/programming-guides/encoding. Lists and messages nest so:
     Example   1: Features   1: map entry   1: name, 2: Feature   1: BytesList   1: bytes
 """
 
+# Longer messages can be written, but nothing reads them.
+LARGEST_EXAMPLE_BYTES = 2**31 - 1
+
 _FIELD_1, _FIELD_2 = b"\x0a", b"\x12"
 
 

@@ -189,6 +189,31 @@ class VolumePreprocessor:
             ratio = tf.cast(spacing_ratio(spacing, self.spacing_mm), tf.float64)
             return size, tf.maximum(tf.round(size / ratio), 1.0)
 
+    def processed_shape(self, source_shape, source_affine, crop_box=None):
+        """Spatial shape of a preprocessed image, without preprocessing it.
+
+        Args:
+            source_shape: int (3,), spatial shape of the file.
+            source_affine: (4, 4), affine of the file.
+            crop_box: of the image, from `crop_box`.
+
+        Returns:
+            int32 (3,).
+
+        Raises:
+            ValueError: if `crop_to_foreground` is on and there is no `crop_box`.
+        """
+        if self.volume_shape is not None:
+            return tf.constant(self.volume_shape, tf.int32)
+        crop_box = self._check_box(crop_box)
+        with tf.device(_DEVICE):
+            shape = canonical_order(tf.cast(source_shape, tf.int32), source_affine)
+            size = box_size(crop_box, shape)
+            if self.spacing_mm is None:
+                return size
+            spacing = canonical_order(voxel_spacing(source_affine), source_affine)
+            return resampled_shape(size, spacing_ratio(spacing, self.spacing_mm))
+
     def crop_box(self, image, affine):
         """The box of the RAS+ volume that `__call__` crops an image to.
 
