@@ -3,9 +3,9 @@
 import math
 import os
 import re
-import zlib
 
 import numpy as np
+from isal import isal_zlib
 
 from data_tools import simpleitk
 from data_tools.errors import InputError
@@ -32,6 +32,7 @@ _COMPRESSED = rb"(?im)^(encoding:.*(gz|bz)|\s*CompressedData\s*=\s*T)"
 _TEXT = rb"(?im)^(encoding:\s*(ascii|te?xt)|\s*BinaryData\s*=\s*F)"
 _IMAGE_IO = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}
 _LONGEST_HEADER = 1 << 20
+_ZLIB_OR_GZIP = 32 + 15  # of zlib's `wbits`: which of them, the stream tells
 
 
 def read(path, dtype=None):
@@ -86,7 +87,7 @@ def _check_content(path, header, shape, itemsize):
     elif re.search(_TEXT, header):
         largest *= itemsize  # a digit can be a voxel
     check_size(path, shape, itemsize, largest)
-    if is_compressed and path.lower().endswith(".mha"):
+    if is_compressed:
         _check_stream(path, len(header), math.prod(shape) * itemsize)
 
 
@@ -131,20 +132,37 @@ def _itemsize(sitk, path, reader):
 def _check_stream(path, start, expected):
     """Raises InputError unless the compressed part is whole.
 
-    SimpleITK takes what it could decompress of a damaged .mha for the volume.
+    SimpleITK takes what it could decompress of a damaged file for the volume.
     """
-    stream, size = zlib.decompressobj(), 0
     try:
         with open(path, "rb") as file:
             file.seek(start)
-            while not stream.eof and (chunk := file.read(1 << 20)):
-                while chunk and size <= expected:
-                    size += len(stream.decompress(chunk, 1 << 24))
-                    chunk = stream.unconsumed_tail
-    except zlib.error as error:
+            size = _decompressed_size(file, most=expected)
+    except isal_zlib.error as error:
         raise InputError(f"{path} is damaged: {error}") from error
-    if not stream.eof or size != expected:
+    if size is None:
+        raise InputError(f"{path} is damaged: it ends amid its compressed voxels")
+    if size != expected:
+        than = "more than " if size > expected else ""
         raise InputError(
-            f"{path} is damaged: its compressed voxels are {size} bytes, expected "
-            f"{expected}"
+            f"{path} is damaged: its compressed voxels are {than}{min(size, expected)} "
+            f"bytes, expected {expected}"
         )
+
+
+def _decompressed_size(file, most):
+    """Bytes that a zlib or gzip stream stands for, its checksum checked.
+
+    None where it is cut, and a number above `most` where it is longer than that.
+    """
+    stream, size = isal_zlib.decompressobj(_ZLIB_OR_GZIP), 0
+    while not stream.eof:
+        chunk = file.read(1 << 20)
+        if not chunk:
+            return None
+        while chunk and size <= most:
+            size += len(stream.decompress(chunk, 1 << 24))
+            chunk = stream.unconsumed_tail
+        if size > most:
+            break
+    return size

@@ -95,6 +95,28 @@ def test_truncated_and_damaged_files(tmp_path, ending, compressed):
             read_image(path)
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_damage_of_compressed_voxels_never_goes_unnoticed(tmp_path, ending):
+    path = tmp_path / f"a{ending}"
+    sitk.WriteImage(_image(_array((7, 6, 5)).astype(np.int16)), str(path), True)
+    whole, expected = path.read_bytes(), read_image(path).array
+    start = whole.index(b"\n\n" if ending == ".nrrd" else b"LOCAL\n")
+    refused = 0
+    for place in range(start, len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            np.testing.assert_array_equal(read_image(path).array, expected)
+        except InputError:
+            refused += 1
+    assert refused > 0.9 * (len(whole) - start)
+    for cut in range(1, 40):
+        path.write_bytes(whole[:-cut])
+        with pytest.raises(InputError, match="is damaged: it ends amid its compr"):
+            read_image(path)
+
+
 def _replaced(path, pattern, text):
     sitk.WriteImage(_image(_array()), str(path))
     content, count = re.subn(pattern, text, path.read_bytes(), count=1)
