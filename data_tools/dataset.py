@@ -154,6 +154,33 @@ def checked_names(path, key, names):
     return names
 
 
+def indexed_names(path, key, names):
+    """Names of channels in their order.
+
+    Args:
+        path: of the file that gives them, for messages.
+        key: of its field.
+        names: dict from index, "0", "1" and so on, to name.
+
+    Returns:
+        List of strings.
+
+    Raises:
+        InputError: if there is none, an index is missing or a name cannot be printed.
+    """
+    if not isinstance(names, dict) or not names:
+        raise InputError(
+            f"{path}: {key!r} must be an object such as "
+            f'{{"0": "CT"}}, got {shown(names)}'
+        )
+    if set(names) != {str(index) for index in range(len(names))}:
+        raise InputError(
+            f"{path}: the keys of {key!r} must be 0 to {len(names) - 1}, got "
+            f"{shown(list(names))}"
+        )
+    return checked_names(path, key, [names[str(index)] for index in range(len(names))])
+
+
 def uid_of_file(path):
     """A case's name from its image's file name."""
     name = os.path.basename(path)

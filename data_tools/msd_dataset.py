@@ -6,9 +6,9 @@ import re
 from data_tools.dataset import (
     Case,
     Dataset,
-    checked_names,
     class_table,
     file_name_part,
+    indexed_names,
     path_in,
     shown,
     uid_of_file,
@@ -46,7 +46,9 @@ def msd_dataset(path, fields):
         license=str(fields.get("licence", fields.get("license", "unknown"))),
         class_names=class_names,
         label_values=label_values,
-        channel_names=_channels(path, fields.get("modality", {"0": "unknown"})),
+        channel_names=indexed_names(
+            path, "modality", fields.get("modality", {"0": "unknown"})
+        ),
         cases=sorted(cases, key=lambda case: case.uid),
         root=str(path.parent),
         notes=_notes(path, fields, cases),
@@ -72,12 +74,6 @@ def _classes(path, labels):
             f"{path}: 'labels' has one value several times, got {shown(list(labels))}"
         )
     return class_table(path, names)
-
-
-def _channels(path, modality):
-    if not isinstance(modality, dict) or not modality:
-        raise InputError(f"{path}: 'modality' must be an object, got {shown(modality)}")
-    return checked_names(path, "modality", modality.values())
 
 
 def _case(path, index, entry):

@@ -16,9 +16,9 @@ from data_tools.dataset import (
     Case,
     Dataset,
     Region,
-    checked_names,
     class_table,
     file_name_part,
+    indexed_names,
     path_in,
     shown,
 )
@@ -48,7 +48,8 @@ def nnunet_dataset(path, fields):
             is missing, or a channel is there that is not declared.
     """
     path = pathlib.Path(path)
-    channel_names = _channel_names(path, fields.get("channel_names"))
+    names = fields.get("channel_names")
+    channel_names = indexed_names(path, "channel_names", names)
     labels = _labels(path, fields.get("labels"))
     label_values, class_names = class_table(path, _class_names(labels))
     if fields.get("dataset"):
@@ -69,21 +70,6 @@ def nnunet_dataset(path, fields):
         root=str(path.parent),
         notes=_notes(path, fields, cases),
     )
-
-
-def _channel_names(path, names):
-    if not isinstance(names, dict) or not names:
-        raise InputError(
-            f"{path}: 'channel_names' must be an object such as "
-            f'{{"0": "CT"}}, got {shown(names)}'
-        )
-    if set(names) != {str(index) for index in range(len(names))}:
-        raise InputError(
-            f"{path}: the keys of 'channel_names' must be 0 to {len(names) - 1}, got "
-            f"{shown(list(names))}"
-        )
-    ordered = [names[str(index)] for index in range(len(names))]
-    return checked_names(path, "channel_names", ordered)
 
 
 def _labels(path, labels):

@@ -37,6 +37,13 @@ def test_channels_are_those_of_modality(msd_folder):
     assert case.image_paths == (str(msd_folder.folder / "imagesTr" / "a.nii.gz"),)
 
 
+def test_channels_are_in_the_order_of_their_index(msd_folder):
+    msd_folder.add_case("a")
+    names = [f"echo {index}" for index in range(11)]
+    msd_folder.write(modality={str(i): names[i] for i in reversed(range(11))})
+    assert open_dataset(msd_folder.folder).channel_names == names
+
+
 def test_label_keys_sort_as_integers(msd_folder):
     msd_folder.add_case("a")
     labels = {str(value): f"class {value}" for value in (10, 2, 0, 1)}
@@ -82,7 +89,14 @@ def test_every_missing_file_is_listed(msd_folder):
         ({"labels": {"0": "b", "1": "a", "01": "c"}}, "one value several times"),
         ({"labels": {"-1": "x", "0": "y"}}, r"got \[-1, 0\]"),
         ({"labels": {"0": "b", "9999999999": "a"}}, "must not exceed 2147483647, got"),
-        ({"modality": ["MRI"]}, r"'modality' must be an object, got \['MRI'\]"),
+        (
+            {"modality": {"1": "MRI", "2": "CT"}},
+            r"the keys of 'modality' must be 0 to 1, got \['1', '2'\]",
+        ),
+        (
+            {"modality": ["MRI"]},
+            r"'modality' must be an object such as .* got \['MRI'\]",
+        ),
         ({"name": "  "}, "expected 1 to 100 letters or digits"),
         ({"name": "a" * 101}, "expected 1 to 100 letters or digits"),
         ({"labels": {"0": "b", "1": "\ud800"}}, r"has the name '\\ud800'"),
