@@ -8,10 +8,11 @@ from data_tools.dataset_check import case_problems, check_cases
 from data_tools.dataset_flags import dataset_of_flags
 from data_tools.errors import InputError
 from data_tools.fingerprint import fingerprint_table
-from data_tools.output_folder import check_output_dir, sibling
+from data_tools.output_folder import sibling
 from data_tools.preprocessing_flags import choice_of_flags
 from data_tools.quiet import load_tensorflow
 from data_tools.splits import parse_split
+from data_tools.staging import InUseError, check_start
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder to make; it must be new or empty.", required=True
@@ -87,7 +88,7 @@ def convert_with(make_workers):
             `conversion.convert`.
     """
     # Cheap checks come first: TensorFlow takes seconds to load.
-    check_output_dir(_OUTPUT_DIR.value, _OVERWRITE.value)
+    check_start(_OUTPUT_DIR.value, _OVERWRITE.value)
     fractions = parse_split(_SPLIT.value)
     dataset = dataset_of_flags()
     print(dataset.describe(), flush=True)
@@ -110,6 +111,8 @@ def convert_with(make_workers):
     arguments = (fractions, choice, make_workers(), options, skipped)
     try:
         manifest = convert(dataset, _OUTPUT_DIR.value, *arguments)
+    except InUseError:
+        raise  # what is kept is the other's
     except BaseException:
         kept = sibling(_OUTPUT_DIR.value, "partial")
         if kept.is_dir():

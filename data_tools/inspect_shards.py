@@ -26,7 +26,7 @@ _PREVIEW = flags.DEFINE_string("preview", None, "Folder to draw a picture per ca
 def main(_):
     """Inspects the data set that the flags name; gives the exit code."""
     if _PREVIEW.value is not None:
-        check_place(_PREVIEW.value)
+        check_place(_PREVIEW.value, "preview")
     manifest = read_manifest(_DATA_DIR.value)
     load_tensorflow()
     from data_tools import shard_inspection

@@ -8,13 +8,12 @@ many cases there are.
 """
 
 import json
-import pathlib
 
 from absl import flags
 
 from data_tools import command_line
 from data_tools.errors import InputError
-from data_tools.output_folder import check_place
+from data_tools.output_folder import check_place, folder_of
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder to write; it must be new or empty.", required=True
@@ -43,7 +42,7 @@ def write_phantoms(output_dir, num_cases, seed):
     from data_tools import phantom
     from data_tools.threshold_baseline import best_threshold_dice
 
-    folder = pathlib.Path(output_dir)
+    folder = folder_of(output_dir)
     check_place(output_dir)
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"--output_dir={output_dir} must be new or empty")

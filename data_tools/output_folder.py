@@ -11,20 +11,36 @@ from data_tools.errors import InputError
 _METADATA = frozenset({manifest.FILE_NAME, "features.json", "dataset_info.json"})
 
 
-def check_place(output_dir):
-    """Raises InputError unless `output_dir` is a folder or can be made one."""
-    folder = pathlib.Path(output_dir).absolute()
+def folder_of(output_dir):
+    """The folder itself where `output_dir` is a link to it, there or not."""
+    return pathlib.Path(os.path.realpath(output_dir))
+
+
+def check_place(output_dir, flag="output_dir"):
+    """Raises InputError unless `output_dir` is a folder or can be made one.
+
+    Args:
+        output_dir: value of `flag`.
+        flag: for messages.
+    """
+    given = f"--{flag}={output_dir}"
+    folder = folder_of(output_dir)
     try:
+        if folder.is_symlink():
+            raise InputError(f"{given} is a loop of links")
         place = next(path for path in (folder, *folder.parents) if path.exists())
     except OSError as error:  # such as a name that is too long
-        raise InputError(f"--output_dir={output_dir}: {error.strerror}") from error
+        raise InputError(f"{given}: {error.strerror}") from error
     if not place.is_dir():
         where = "is" if place == folder else f"cannot be made: {place} is"
-        raise InputError(f"--output_dir={output_dir} {where} a file, expected a folder")
+        raise InputError(f"{given} {where} a file, expected a folder")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise InputError(
-            f"--output_dir={output_dir} cannot be made: {place} is not writable"
-        )
+        raise InputError(f"{given} cannot be made: {place} is not writable")
+
+
+def is_data_set(output_dir):
+    """Whether `output_dir` holds a converted data set, or the manifest of one."""
+    return os.path.isfile(folder_of(output_dir) / manifest.FILE_NAME)
 
 
 def check_output_dir(output_dir, overwrite):
@@ -35,14 +51,19 @@ def check_output_dir(output_dir, overwrite):
     folder or a training run, which has a manifest too.
     """
     check_place(output_dir)
-    folder = pathlib.Path(output_dir)
+    folder = folder_of(output_dir)
+    if os.path.ismount(folder):
+        raise InputError(
+            f"--output_dir={output_dir} is a mount point, which cannot be replaced by "
+            f"a finished folder: give a folder in it, such as {folder / 'shards'}"
+        )
     if not folder.exists() or not any(folder.iterdir()):
         return
     if not overwrite:
-        raise InputError(
-            f"--output_dir={output_dir} is not empty; --overwrite replaces it"
-        )
-    if not (folder / manifest.FILE_NAME).is_file():
+        is_done = is_data_set(output_dir)
+        what = "holds a converted data set" if is_done else "is not empty"
+        raise InputError(f"--output_dir={output_dir} {what}; --overwrite replaces it")
+    if not is_data_set(output_dir):
         raise InputError(
             f"--output_dir={output_dir} holds files but no {manifest.FILE_NAME}, so "
             "--overwrite does not replace it; remove it yourself"
@@ -74,7 +95,7 @@ def _foreign_entries(folder):
 
 def sibling(output_dir, suffix):
     """Path of `.OUT.suffix` beside `output_dir`: one rename makes one the other."""
-    folder = pathlib.Path(output_dir).absolute()
+    folder = folder_of(output_dir)
     return folder.with_name(f".{folder.name}.{suffix}")
 
 
@@ -88,10 +109,14 @@ def publish(new, output_dir):
     Raises:
         OSError: if it cannot be renamed.
     """
-    folder = pathlib.Path(output_dir).absolute()
-    old = sibling(output_dir, "old")
+    folder = folder_of(output_dir)
     if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)  # of a process that was killed
-        os.rename(folder, old)
+        remove_old(output_dir)  # of a process that was killed
+        os.rename(folder, sibling(output_dir, "old"))
     os.rename(new, folder)
-    shutil.rmtree(old, ignore_errors=True)
+    remove_old(output_dir)
+
+
+def remove_old(output_dir):
+    """Removes the folder that `publish` has put aside."""
+    shutil.rmtree(sibling(output_dir, "old"), ignore_errors=True)

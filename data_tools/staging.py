@@ -24,7 +24,13 @@ import pathlib
 import shutil
 
 from data_tools.errors import InputError
-from data_tools.output_folder import check_output_dir, publish, sibling
+from data_tools.output_folder import (
+    check_output_dir,
+    is_data_set,
+    publish,
+    remove_old,
+    sibling,
+)
 from data_tools.tfrecord import write_record
 from data_tools.whole_files import whole_file, writing
 from tf_diffseg.data.gzip_member import write_member
@@ -95,6 +101,29 @@ class Staging:
         }
 
 
+class InUseError(InputError):
+    """Another process converts to the same folder."""
+
+
+def check_start(output_dir, overwrite):
+    """Raises InputError unless a conversion to `output_dir` may start or go on.
+
+    Removes what a process left that was killed when all was done but tidying up.
+    """
+    staging = Staging(sibling(output_dir, "partial"))
+    if _is_published(staging, output_dir):
+        with contextlib.suppress(InUseError), _locked(output_dir, staging.folder):
+            if _is_published(staging, output_dir):  # still: nobody has begun another
+                shutil.rmtree(staging.folder, ignore_errors=True)
+                remove_old(output_dir)
+    check_output_dir(output_dir, overwrite)
+
+
+def _is_published(staging, output_dir):
+    has_shards = os.path.isdir(staging.shards)
+    return os.path.isdir(staging.folder) and not has_shards and is_data_set(output_dir)
+
+
 @contextlib.contextmanager
 def staging_for(output_dir, overwrite=False):
     """Gives the `Staging` of a conversion; its shards become `output_dir` on success.
@@ -113,7 +142,7 @@ def staging_for(output_dir, overwrite=False):
         InputError: as `check_output_dir`, if the place cannot be written, or while
             another process converts to it.
     """
-    check_output_dir(output_dir, overwrite)
+    check_start(output_dir, overwrite)
     staging = Staging(sibling(output_dir, "partial"))
     with contextlib.ExitStack() as stack:
         with writing(staging.folder):
@@ -142,7 +171,7 @@ def _locked(output_dir, folder):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise InputError(
+                raise InUseError(
                     f"--output_dir={output_dir} is being written by another process"
                 ) from error
             # The one before may have removed the file between open and lock.

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from data_tools import preprocessing_flags
 from data_tools.manifest import read_manifest
+from data_tools.staging import staging_for
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.preprocessing import VolumePreprocessor
 from tf_diffseg.preprocessing.intensity import Intensity
@@ -259,9 +260,19 @@ def test_output_dir_with_files_is_refused(toy_folder, converted):
     done = _convert(toy_folder.dataset_json, output)
     assert done.returncode == 1
     assert done.stderr == (
-        f"error: --output_dir={output} is not empty; --overwrite replaces it\n"
+        f"error: --output_dir={output} holds a converted data set; "
+        "--overwrite replaces it\n"
     )
     assert _contents(output) == before
+
+
+def test_what_another_process_keeps_is_not_told_of(toy_folder, tmp_path):
+    with staging_for(tmp_path / "out"):
+        done = _convert(toy_folder.dataset_json, tmp_path / "out")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("is being written by another process")
+    assert "is kept" not in done.stdout
 
 
 def _processes_of_group(group):

@@ -78,7 +78,9 @@ def test_empty_folder_is_filled(tmp_path):
 def test_overwrite_replaces_a_data_set(tmp_path):
     output = tmp_path / "out"
     _write_data_set(output)
-    with pytest.raises(InputError, match="is not empty; --overwrite replaces it"):
+    with pytest.raises(
+        InputError, match="holds a converted data set; --overwrite replaces it"
+    ):
         with staged_folder(output):
             pass
     with staged_folder(output, overwrite=True) as folder:
@@ -127,6 +129,61 @@ def test_overwrite_spares_what_an_unknown_manifest_describes(tmp_path):
         with staged_folder(output, overwrite=True):
             pass
     assert _names(output) == before
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_is_filled_where_it_leads(tmp_path, is_there):
+    target, link = tmp_path / "target", tmp_path / "link"
+    link.symlink_to(target)
+    if is_there:
+        _write_data_set(target)
+    with staged_folder(link, overwrite=True) as folder:
+        (folder / "new").touch()
+    assert link.is_symlink()
+    assert _names(link) == _names(target) == ["new"]
+    assert _names(tmp_path) == ["link", "target"]
+
+
+def test_a_loop_of_links_is_refused(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(InputError, match="a is a loop of links"):
+        with staged_folder(tmp_path / "a"):
+            pass
+    assert _names(tmp_path) == ["a", "b"]
+
+
+def test_a_mount_point_is_refused_at_once(tmp_path, monkeypatch):
+    output = tmp_path / "disk"
+    output.mkdir()
+    monkeypatch.setattr("os.path.ismount", lambda path: path == output)
+    with pytest.raises(InputError, match="disk is a mount point.*disk/shards"):
+        with staged_folder(output):
+            pass
+    with staged_folder(output / "shards") as folder:
+        (folder / "a").touch()
+    assert _names(output / "shards") == ["a"]
+
+
+def test_what_a_process_left_that_was_killed_at_the_end_is_removed(tmp_path):
+    output = tmp_path / "out"
+    _write_data_set(output)
+    for name in (".out.partial/cases", ".out.old"):
+        (tmp_path / name).mkdir(parents=True)
+    with pytest.raises(InputError, match="holds a converted data set; --overwrite"):
+        with staged_folder(output):
+            pass
+    assert _names(tmp_path) == ["out"]
+
+
+def test_what_is_not_yet_published_stays(tmp_path):
+    output = tmp_path / "out"
+    _write_data_set(output)
+    (tmp_path / ".out.partial" / "shards").mkdir(parents=True)
+    with pytest.raises(InputError, match="--overwrite replaces it"):
+        with staged_folder(output):
+            pass
+    assert _names(tmp_path) == [".out.partial", "out"]
 
 
 @pytest.mark.parametrize(
