@@ -167,11 +167,14 @@ def _from_json(path, fields):
             )
             for name, split in fields["splits"].items()
         }
-        return Manifest(**{**fields, "splits": splits})
+        manifest = Manifest(**{**fields, "splits": splits})
     except (AttributeError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is not a manifest of data_tools.convert_nifti: {error!r}"
         ) from error
+    if not splits or not all(split.shards for split in splits.values()):
+        raise InputError(f"{path} is damaged: it has no split, or one without a shard")
+    return manifest
 
 
 def file_sha256(path):

@@ -4,6 +4,7 @@ Below them, where it is given, how unsure the prediction is.
 """
 
 import pathlib
+import warnings
 
 import numpy as np
 
@@ -115,9 +116,7 @@ def save_overlay(
     _draw_legend(figure, outlines, class_ids, class_names)
     if title:
         figure.suptitle(title, color=_TEXT, fontsize=15, fontweight="bold")
-    if not hasattr(path, "write"):
-        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=dpi, facecolor=_BACKGROUND, **format_options)
+    _save(figure, path, dpi, **format_options)
 
 
 def save_overlay_rows(path, rows, spacing_mm=(1.0, 1.0, 1.0), class_names=None):
@@ -161,8 +160,21 @@ def save_overlay_rows(path, rows, spacing_mm=(1.0, 1.0, 1.0), class_names=None):
             axis.set_title(name if cut == 1 else "", color=_TEXT, fontsize=12)
     class_ids = sorted({int(c) for label in labels for c in np.unique(label)} - {0})
     _draw_legend(figure, [], class_ids, class_names)
-    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, facecolor=_BACKGROUND)
+    _save(figure, path, dpi=110)
+
+
+def _save(figure, path, dpi, **options):
+    """Writes a figure; names in it are shown as they are."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a name may hold two dollar signs
+    if not hasattr(path, "write"):
+        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        # Its fonts lack some scripts: boxes are drawn, and one line a letter said.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(path, dpi=dpi, facecolor=_BACKGROUND, **options)
 
 
 def _draw_uncertainty(axes, image, uncertainty, largest, spacing_mm, window, centre):

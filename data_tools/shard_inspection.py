@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from data_tools.errors import InputError
 from data_tools.manifest import FILE_NAME, file_sha256
 from data_tools.overlay import save_overlay
 from tf_diffseg.data.example_schema import parse_example
@@ -76,8 +77,7 @@ def _verify_shard(path, shard, uids, manifest):
             found.append(example["uid"].numpy().decode(errors="replace"))
             problems += [f"{where}: {what}" for what in _wrong(example, manifest)]
     except tf.errors.OpError as error:
-        reason = error.message.splitlines()[0][:100]
-        problems.append(f"{path}, record {len(found)} cannot be read: {reason}")
+        problems.append(f"{path}, record {len(found)} cannot be read: {_reason(error)}")
     if len(found) != shard.num_examples:
         problems.append(
             f"{path} holds {len(found)} readable cases, {FILE_NAME} says "
@@ -109,6 +109,20 @@ def examples(path, manifest):
         parse_example,
         tf.data.TFRecordDataset(str(path), compression_type=manifest.compression),
     )
+
+
+def _readable(path, manifest):
+    """As `examples`; raises InputError where the shard is damaged."""
+    try:
+        yield from examples(path, manifest)
+    except tf.errors.OpError as error:
+        raise InputError(
+            f"{path} is damaged: {_reason(error)}; --verify lists all that is"
+        ) from error
+
+
+def _reason(error):
+    return error.message.splitlines()[0][:100]
 
 
 def describe(data_dir, manifest):
@@ -159,11 +173,11 @@ def preview(data_dir, manifest, output_dir):
         Path of each picture, once it is there.
 
     Raises:
-        InputError: if a shard is gone.
+        InputError: if a shard is gone or damaged.
     """
     for name in manifest.splits:
         for path in manifest.shard_paths(data_dir, name):
-            for example in examples(path, manifest):
+            for example in _readable(path, manifest):
                 uid = example["uid"].numpy().decode()
                 picture = pathlib.Path(output_dir) / name / f"{uid}.png"
                 save_overlay(

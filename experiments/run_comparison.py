@@ -104,8 +104,8 @@ def draw(path, tables, names, metric):
         for run, column in enumerate(values):
             axis.plot(np.full(len(column), run), column, "o", markersize=4, alpha=0.7)
             axis.plot([run - 0.25, run + 0.25], [nan_mean(column)] * 2, color="#16191d")
-        axis.set_title(name)
-        axis.set_xticks(place, names, rotation=20, ha="right")
+        axis.set_title(name, parse_math=False)
+        axis.set_xticks(place, names, rotation=20, ha="right", parse_math=False)
         axis.set_xlim(-0.5, len(tables) - 0.5)
         axis.grid(axis="y", alpha=0.3)
     axes[0].set_ylabel(metric)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from data_tools import shard_inspection
+from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
 from tests.data_tools.in_process import convert_here
 
@@ -98,6 +99,17 @@ def test_a_picture_of_every_case(plain, tmp_path):
     pictures = list(shard_inspection.preview(plain, manifest, tmp_path))
     assert sorted(path.stem for path in pictures) == [f"toy_{i:02d}" for i in range(9)]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+
+
+def test_no_picture_of_a_damaged_shard(converted, tmp_path):
+    copy = shutil.copytree(converted, tmp_path / "copy")
+    path = next(copy.glob("*-test.tfrecord-00000-*"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    pictures = shard_inspection.preview(copy, read_manifest(copy), tmp_path / "p")
+    with pytest.raises(InputError, match=f"{path} is damaged: .* --verify lists"):
+        list(pictures)
 
 
 def _run(folder, *flags):

@@ -36,6 +36,15 @@ def test_round_trip(manifest, tmp_path):
     assert (manifest.num_classes, manifest.num_channels) == (2, 1)
 
 
+@pytest.mark.parametrize("damage", ["no split", "no shard"])
+def test_a_manifest_of_nothing_is_refused(manifest, tmp_path, damage):
+    splits = {"train": dataclasses.replace(manifest.splits["train"], shards=[])}
+    splits = {} if damage == "no split" else splits
+    dataclasses.replace(manifest, splits=splits).write(tmp_path)
+    with pytest.raises(InputError, match="manifest.json is damaged: it has no split"):
+        manifest_lib.read_manifest(tmp_path)
+
+
 def test_shard_paths_need_the_files(manifest, tmp_path):
     name = manifest.splits["train"].shards[0].file_name
     with pytest.raises(InputError, match=f"do not exist: .*{name}"):

@@ -6,7 +6,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from data_tools.overlay import foreground_centre, save_overlay
+from data_tools.overlay import foreground_centre, save_overlay, save_overlay_rows
 
 
 @pytest.fixture
@@ -29,6 +29,18 @@ def test_outlines_of_every_class_are_drawn(case, tmp_path):
     pixels = matplotlib.image.imread(path)
     assert _has_colour(pixels, "4cd07d") and _has_colour(pixels, "ff6b6b")
     assert not _has_colour(pixels, "5ab4ff")  # class 3 is not there
+
+
+def test_names_are_shown_as_they_are(case, tmp_path, recwarn):
+    """Two dollar signs are no formula, and letters without a glyph are no news."""
+    image, label = case
+    names = ["background", "$^$", "数据"]
+    save_overlay(
+        tmp_path / "a.png", image, label, class_names=names, title="a$^$b 数据"
+    )
+    rows = [("a$^$b 数据", image, label)]
+    save_overlay_rows(tmp_path / "b.png", rows, class_names=names)
+    assert not recwarn.list
 
 
 def test_truth_and_prediction_differ_in_the_picture(case, tmp_path):
