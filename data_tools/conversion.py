@@ -23,6 +23,7 @@ from data_tools.case_statistics import CaseSummary
 from data_tools.errors import CaseError, InputError
 from data_tools.fingerprint import fingerprint_of
 from data_tools.manifest import Manifest, Shard, Split
+from data_tools.shared_images import images_in_two_splits
 from data_tools.splits import assign_splits
 from data_tools.staging import ShardTask, assemble_shard, staging_for
 from data_tools.tfds_metadata import write_tfds_metadata
@@ -129,6 +130,7 @@ class _Conversion:
             uid: CaseSummary.from_json(self._staging.figures(task.key))
             for uid, task in tasks.items()
         }
+        self._part_splits(tasks, summaries)
         measures = {uid: summary.measures for uid, summary in summaries.items()}
         fingerprint = self._fingerprint(measures)
         splits = self._write_shards(tasks, summaries)
@@ -225,6 +227,18 @@ class _Conversion:
         self._run(
             stage_case, tasks, lambda key: self._staging.is_staged(key, in_shards)
         )
+
+    def _part_splits(self, tasks, summaries):
+        """Takes out cases that have the image of a case in another split."""
+        split_of = {uid: name for name, uids in self._uids_of.items() for uid in uids}
+        messages = images_in_two_splits(
+            [task.case for task in tasks.values()],
+            split_of,
+            {uid: of.measures for uid, of in summaries.items()},
+        )
+        for uid, message in messages.items():
+            self._leave_out(uid, message)
+            del tasks[uid], summaries[uid]
 
     def _write_shards(self, tasks, summaries):
         uids_of = {

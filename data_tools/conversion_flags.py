@@ -5,23 +5,16 @@ import dataclasses
 from absl import flags
 
 from data_tools.dataset_check import case_problems, check_cases
-from data_tools.dataset_flags import dataset_of_flags
+from data_tools.dataset_flags import dataset_of_flags, fractions_of_flags
 from data_tools.errors import InputError
 from data_tools.fingerprint import fingerprint_table
 from data_tools.output_folder import sibling
 from data_tools.preprocessing_flags import choice_of_flags
 from data_tools.quiet import load_tensorflow
-from data_tools.splits import parse_split
 from data_tools.staging import InUseError, check_start
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder to make; it must be new or empty.", required=True
-)
-_SPLIT = flags.DEFINE_string(
-    "split",
-    "train=0.7,validation=0.15,test=0.15",
-    "Split names and fractions, where the data set has no splits of its own; a case's "
-    "name decides where it goes.",
 )
 _NUM_SHARDS = flags.DEFINE_integer(
     "num_shards", 4, "Files per split; never more than cases.", lower_bound=1
@@ -89,15 +82,10 @@ def convert_with(make_workers):
     """
     # Cheap checks come first: TensorFlow takes seconds to load.
     check_start(_OUTPUT_DIR.value, _OVERWRITE.value)
-    fractions = parse_split(_SPLIT.value)
     dataset = dataset_of_flags()
+    fractions = fractions_of_flags(dataset)
     print(dataset.describe(), flush=True)
     dataset, skipped = _usable(dataset)
-    if dataset.has_splits and flags.FLAGS["split"].present:
-        raise InputError(
-            f"--split={_SPLIT.value}: {dataset.path} has its own splits, leave out "
-            "--split or the column"
-        )
     choice = choice_of_flags(dataset.channel_names)
     load_tensorflow()
     from data_tools.conversion import Options, convert

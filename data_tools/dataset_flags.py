@@ -5,6 +5,7 @@ from absl import flags
 from data_tools import csv_dataset
 from data_tools.errors import InputError
 from data_tools.open_dataset import read_dataset
+from data_tools.splits import parse_split
 
 _DATASET_JSON = flags.DEFINE_string(
     "dataset_json",
@@ -17,6 +18,12 @@ _DATASET_CSV = flags.DEFINE_string(
 )
 _LABELS = flags.DEFINE_string(
     "labels", None, "0=background,1=organ: the classes of --dataset_csv."
+)
+_SPLIT = flags.DEFINE_string(
+    "split",
+    "train=0.7,validation=0.15,test=0.15",
+    "Split names and fractions, where the data set has no splits of its own; a case's "
+    "name decides where it goes.",
 )
 flags.mark_flags_as_mutual_exclusive(["dataset_json", "dataset_csv"], required=True)
 
@@ -37,3 +44,17 @@ def dataset_of_flags():
         expected = " or ".join(csv_dataset.ENDINGS)
         raise InputError(f"--dataset_csv={path}: expected a name in {expected}")
     return read_dataset(path, labels)
+
+
+def fractions_of_flags(dataset):
+    """How a `Dataset` is split where it does not say so itself.
+
+    Raises:
+        InputError: as `splits.parse_split`, or if it does and `--split` is given.
+    """
+    if dataset.has_splits and flags.FLAGS["split"].present:
+        raise InputError(
+            f"--split={_SPLIT.value}: {dataset.path} has its own splits, leave out "
+            "--split or the column"
+        )
+    return parse_split(_SPLIT.value)

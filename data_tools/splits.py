@@ -62,6 +62,16 @@ def split_of(uid, fractions):
     return name  # the fractions' sum rounded to just below 1
 
 
+def split_of_case(case, fractions):
+    """Name of the split of a `dataset.Case`: its own, or by its name.
+
+    None where it has none of its own and there are no fractions.
+    """
+    if case.split is not None or fractions is None:
+        return case.split
+    return split_of(case.uid, fractions)
+
+
 def assign_splits(uids, fractions):
     """Divides cases among splits.
 

@@ -4,7 +4,6 @@ import collections
 import concurrent.futures
 import dataclasses
 import functools
-import hashlib
 import multiprocessing
 
 import numpy as np
@@ -13,18 +12,22 @@ from tqdm import tqdm
 from data_tools.dataset import one_line, shown
 from data_tools.dataset_check import Problem, Severity, case_problems
 from data_tools.errors import InputError
+from data_tools.shared_images import shared_image_message, voxel_digest
+from data_tools.splits import split_of_case
 from data_tools.volume import grid_difference
 from data_tools.volume_files import check_finite, read_volume, whole_numbers
 from data_tools.worker import start_reader
 
 
-def verify(dataset, num_workers=1):
+def verify(dataset, num_workers=1, fractions=None):
     """Reads all files of a data set and looks for what is wrong with them.
 
     Args:
         dataset: `dataset.Dataset`.
         num_workers: processes that read, each one case at a time; 1 reads in this
             process.
+        fractions: dict from split name to fraction, by which cases are to be split
+            where the data set does not say; None leaves that open.
 
     Returns:
         List of `Problem`: those of the data set first, then case by case.
@@ -49,7 +52,7 @@ def verify(dataset, num_workers=1):
     examined = list(_map(examine, readable, num_workers))
     problems += before
     problems += [problem for case in examined for problem in case.problems]
-    problems += _duplicates(examined)
+    problems += _duplicates(examined, fractions)
     if not unreadable and all(one.label_values is not None for one in examined):
         problems += _absent_classes(dataset, examined)
     # Stable: of one case the problems stay in the order in which they were found.
@@ -107,10 +110,16 @@ def examine_case(case, num_channels, label_values):
     return ExaminedCase(
         case=case,
         problems=problems,
-        image_sha256=None if None in channels else _sha256(channels, np.float32),
+        image_sha256=_image_sha256(channels),
         label_sha256=label_sha256,
         label_values=found,
     )
+
+
+def _image_sha256(channels):
+    if None in channels:
+        return None
+    return voxel_digest([volume.array for volume in channels], np.float32)
 
 
 def _read(path, add, dtype=None):
@@ -191,20 +200,11 @@ def _examine_label(label, label_values, add):
         message = f"{label.path} has no foreground"
         add("foreground", message, Severity.WARNING)
         return found, None
-    return found, _sha256([dataclasses.replace(label, array=array)], np.int32)
+    return found, voxel_digest([array], np.int32)
 
 
-def _sha256(volumes, dtype):
-    """Digest of voxels as `dtype`, whatever type their file has."""
-    digest = hashlib.sha256()
-    for volume in volumes:
-        digest.update(str(volume.array.shape).encode())
-        digest.update(np.ascontiguousarray(volume.array, dtype))
-    return digest.hexdigest()
-
-
-def _duplicates(examined):
-    """Cases that share voxels: in two splits, a test would know what was trained."""
+def _duplicates(examined, fractions):
+    """Cases that share voxels, an error where two splits have the same image."""
     cases_of = collections.defaultdict(list)
     for one in examined:
         for what in ("image", "label"):
@@ -217,11 +217,16 @@ def _duplicates(examined):
         for case in others:
             if case.uid == first.uid:
                 continue  # told already: one uid, two cases
-            message = (
-                f"case {shown(case.uid)}: its {what} has the voxels of case "
-                f"{shown(first.uid)}"
-            )
-            severity = Severity.ERROR if what == "image" else Severity.WARNING
+            splits = [split_of_case(one, fractions) for one in (case, first)]
+            severity = Severity.WARNING
+            if what == "image":
+                message = shared_image_message(case, splits[0], first, splits[1])
+                severity = Severity.ERROR if splits[0] != splits[1] else severity
+            else:
+                message = (
+                    f"case {shown(case.uid)}: its label has the voxels of case "
+                    f"{shown(first.uid)}"
+                )
             problems.append(Problem(severity, "duplicate", case.uid, message))
     return problems
 

@@ -16,7 +16,7 @@ from absl import flags
 
 from data_tools import command_line
 from data_tools.dataset_check import Problem, Severity
-from data_tools.dataset_flags import dataset_of_flags
+from data_tools.dataset_flags import dataset_of_flags, fractions_of_flags
 from data_tools.errors import InputError
 
 _REPORT_JSON = flags.DEFINE_string("report_json", None, "File to write the report to.")
@@ -31,10 +31,11 @@ def _problems():
         dataset = dataset_of_flags()
     except InputError as error:
         return None, [Problem(Severity.ERROR, "dataset", None, str(error))]
+    fractions = fractions_of_flags(dataset)
     print(dataset.describe(), flush=True)
     from data_tools.verification import verify
 
-    return dataset, verify(dataset, _NUM_WORKERS.value)
+    return dataset, verify(dataset, _NUM_WORKERS.value, fractions)
 
 
 def _print_table(problems):

@@ -27,6 +27,7 @@ from data_tools.manifest import read_manifest
 from data_tools.open_dataset import open_dataset, read_dataset
 from data_tools.verification import verify
 from data_tools.volume_files import read_case
+from tests.data_tools.in_process import convert_here
 
 _DOCS = pathlib.Path(__file__).parents[2] / "docs" / "bad_input.md"
 SHAPE = (8, 9, 10)
@@ -317,6 +318,27 @@ def test_empty_split(folder, tmp_path):
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: --split leaves 'rare' without a case")
     assert not (tmp_path / "out").exists()
+
+
+def test_one_image_in_two_splits(msd_folder, tmp_path):
+    """Of images that are alike in all figures only a true copy is refused."""
+    fractions = {"train": 0.5, "test": 0.5}
+    image = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
+    msd_folder.add_case("a", seed=1, image=image)  # "a" is in the split test
+    msd_folder.add_case("b", seed=2, image=image[::-1])  # "b" is in train
+    convert_here(msd_folder.folder, tmp_path / "out", fractions)
+    _save(msd_folder.folder / "imagesTr" / "b.nii.gz", image)
+    _save(msd_folder.folder / "labelsTr" / "b.nii.gz", np.full(SHAPE, 2, np.uint8))
+    (error,) = verify(open_dataset(msd_folder.folder), fractions=fractions)[:1]
+    words = "case 'b': its image has the voxels of case 'a'", "in the split train"
+    _is_one_line(error.message, *words)
+    with pytest.raises(InputError) as raised:
+        convert_here(msd_folder.folder, tmp_path / "out", fractions, overwrite=True)
+    words = "case 'a': its image has the voxels of case 'b'", "in the split test"
+    _is_one_line(str(raised.value), *words)
+    skip = {"overwrite": True, "skip_bad_cases": True}
+    with pytest.raises(InputError, match="no case of the split 'test' can be conver"):
+        convert_here(msd_folder.folder, tmp_path / "out", fractions, **skip)
 
 
 @pytest.mark.slow

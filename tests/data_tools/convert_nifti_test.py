@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -166,14 +165,9 @@ def test_refusal_is_one_line_and_no_data_set(damaged_folder, tmp_path):
         f"kept in {tmp_path}/.out.partial; the same command goes on from it\n"
     )
     # The file is mended, and what was done is used as it is.
-    shutil.copy(
-        damaged_folder.folder / "imagesTr" / "good_0.nii.gz",
-        damaged_folder.folder / "imagesTr" / "scan_9.nii.gz",
-    )
-    shutil.copy(
-        damaged_folder.folder / "labelsTr" / "good_0.nii.gz",
-        damaged_folder.folder / "labelsTr" / "scan_9.nii.gz",
-    )
+    (entry,) = [e for e in damaged_folder.fields["training"] if "scan_9" in e["image"]]
+    damaged_folder.fields["training"].remove(entry)
+    damaged_folder.add_case("scan_9", 9)
     kept = {p: p.stat().st_ino for p in tmp_path.glob(".out.partial/cases/*")}
     assert kept
     done = _convert(damaged_folder.dataset_json, output)

@@ -10,6 +10,7 @@ import pytest
 
 from data_tools.dataset_check import Severity
 from data_tools.open_dataset import read_dataset
+from data_tools.splits import split_of
 from data_tools.verification import verify
 
 SHAPE = (8, 9, 10)
@@ -144,9 +145,23 @@ def test_duplicate_content(msd_folder):
     msd_folder.add_case("b", image=image.astype(np.float64), label=_label(7, 2))
     msd_folder.add_case("c", image=image + 1, label=_label(2, 7))
     assert [found[:3] for found in _found(msd_folder.folder)] == [
-        ("error", "b", "duplicate"),
+        ("warning", "b", "duplicate"),
         ("warning", "c", "duplicate"),
     ]
+
+
+def test_an_image_in_two_splits(msd_folder):
+    image = np.arange(720, dtype=np.int16).reshape(SHAPE)
+    msd_folder.add_case("a", image=image)
+    msd_folder.add_case("b", image=image, seed=1)
+    dataset = read_dataset(msd_folder.folder)
+    fractions = {"train": 0.5, "test": 0.5}
+    assert [split_of(uid, fractions) for uid in "ab"] == ["test", "train"]
+    (problem,) = verify(dataset, fractions=fractions)
+    assert (problem.severity.value, problem.uid) == ("error", "b")
+    assert "is in the split train, that one in test" in problem.message
+    (problem,) = verify(dataset, fractions={"all": 1.0})
+    assert problem.severity.value == "warning"
 
 
 def test_uid_in_two_splits(msd_folder):
