@@ -5,9 +5,14 @@ what comes of them are small; volumes go from the workers to the staging folder,
 all machines must see.
 """
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+import contextlib
+import io
 
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners import create_runner
+
+from data_tools.dataset import one_line
 from data_tools.errors import InputError
 from data_tools.staging import read_json, write_json
 from data_tools.worker import use_one_thread
@@ -34,15 +39,47 @@ class _Run(beam.DoFn):
         write_json(self._results / f"{number}.json", result)
 
 
+def _checked(options):
+    """`PipelineOptions`; raises InputError on what Beam would pass over or fail with.
+
+    Options that Beam does not know go to the job servers of other runners, which have
+    options of their own. The DirectRunner has none: such an option is mistyped, as
+    may be the one that was to name another runner.
+    """
+    flag = f"--beam_options={' '.join(options)}"
+    stderr = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(stderr):  # argparse prints how to use it
+            parsed = PipelineOptions(options)
+            given = parsed.get_all_options(retain_unknown_options=True)
+            runner = parsed.view_as(StandardOptions).runner or "DirectRunner"
+            create_runner(runner)
+    except SystemExit as error:
+        reason = stderr.getvalue().strip().rpartition("error: ")[2]
+        raise InputError(f"{flag}: {one_line(reason)}") from error
+    except (AttributeError, ImportError, ValueError) as error:
+        raise InputError(f"{flag}: {one_line(error)}") from error
+    unknown = sorted(set(given) - set(PipelineOptions([]).get_all_options()))
+    stray = [option for option in options[:1] if not option.startswith("-")]
+    if stray or (unknown and "direct" in runner.lower()):
+        raise InputError(
+            f"{flag}: Beam has no option {', '.join(stray or unknown)} for the {runner}"
+        )
+    return parsed
+
+
 class BeamWorkers:
     """Runs tasks in Beam pipelines; see `worker_pool.WorkerPool`.
 
     Args:
         options: Beam's command line options, such as `--runner=DirectRunner`.
+
+    Raises:
+        InputError: if Beam does not know the runner or an option.
     """
 
     def __init__(self, options):
-        self._options = PipelineOptions(options)
+        self._options = _checked(options)
 
     def __enter__(self):
         return self

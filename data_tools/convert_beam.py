@@ -34,7 +34,11 @@ def _workers():
         ) from error
     from data_tools.beam_workers import BeamWorkers
 
-    return BeamWorkers(shlex.split(_BEAM_OPTIONS.value))
+    try:
+        options = shlex.split(_BEAM_OPTIONS.value)
+    except ValueError as error:
+        raise InputError(f"--beam_options={_BEAM_OPTIONS.value}: {error}") from error
+    return BeamWorkers(options)
 
 
 def main(_):

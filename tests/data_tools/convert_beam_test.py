@@ -7,6 +7,8 @@ import sys
 import numpy as np
 import pytest
 
+from data_tools.errors import InputError
+
 needs_beam = pytest.mark.skipif(
     importlib.util.find_spec("apache_beam") is None,
     reason="Apache Beam is not installed; its protobuf may want its own environment",
@@ -57,3 +59,30 @@ def test_without_beam_it_says_how_to_get_it(toy_folder, tmp_path):
         "error: data_tools.convert_beam needs Apache Beam: "
         "pip install 'tf_diffseg[beam]'"
     )
+
+
+@needs_beam
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ("--runner=NoRunner", "Unexpected pipeline runner: NoRunner"),
+        ("--runner=no.such.Runner", "No module named 'no'"),
+        ("--runer=FlinkRunner", "Beam has no option runer for the DirectRunner"),
+        ("runner=FlinkRunner", "Beam has no option runner=FlinkRunner for the Direct"),
+        ("--direct_num_workers=x", "invalid int value: 'x'"),
+    ],
+)
+def test_wrong_options_are_one_line(options, message):
+    from data_tools.beam_workers import BeamWorkers
+
+    with pytest.raises(InputError) as raised:
+        BeamWorkers([options])
+    assert str(raised.value).startswith(f"--beam_options={options}: ")
+    assert message in str(raised.value)
+
+
+@needs_beam
+def test_options_of_other_runners_are_theirs():
+    from data_tools.beam_workers import BeamWorkers
+
+    BeamWorkers(["--runner=PortableRunner", "--option_of_the_job_server=1"])
