@@ -12,6 +12,9 @@ from data_tools.errors import InputError
 # More make a line that nobody reads; `data_tools.verify_dataset` lists all.
 _MOST_TOLD = 5
 
+# Files may have 255 bytes in their name, endings and what is put before it included.
+_LONGEST_UID = 200
+
 
 class Severity(enum.Enum):
     """How bad a problem is: an error keeps a case from being used."""
@@ -72,7 +75,12 @@ def case_problems(dataset):
         cases_of[case.uid].append(case)
     for uid, cases in cases_of.items():
         if not is_usable_uid(uid):
-            add("uid", None, f"a case has the uid {shown(uid)}, expected a file name")
+            add(
+                "uid",
+                None,
+                f"a case has the uid {shown(uid)}, expected a file name of at most "
+                f"{_LONGEST_UID} bytes",
+            )
         if len(cases) > 1:
             _add_clash(add, uid, cases)
     for case in dataset.cases:
@@ -93,7 +101,10 @@ def case_problems(dataset):
 def is_usable_uid(uid):
     """Whether a uid can be a file name: predictions and pictures are named so."""
     return (
-        uid.isprintable() and not set("/\\") & set(uid) and uid not in ("", ".", "..")
+        uid.isprintable()
+        and not set("/\\") & set(uid)
+        and uid not in ("", ".", "..")
+        and len(uid.encode()) <= _LONGEST_UID
     )
 
 

@@ -100,7 +100,10 @@ def test_unreadable_file():
     assert message == f"{path} cannot be opened: Permission denied"
 
 
-@pytest.mark.parametrize("uid", ["", ".", "..", "a/b", "a\\b", "a\nb", "\udcff"])
+@pytest.mark.parametrize(
+    "uid", ["", ".", "..", "a/b", "a\\b", "a\nb", "\udcff", "é" * 101]
+)
 def test_uids_that_are_no_file_names(uid):
     assert not is_usable_uid(uid)
     assert is_usable_uid("a b_ö.1")
+    assert is_usable_uid("é" * 100)
