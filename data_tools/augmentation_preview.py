@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from data_tools.dataset import shown
 from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
 from data_tools.overlay import save_overlay_rows
@@ -52,6 +53,6 @@ def _read_case(manifest, data_dir, split, uid):
         return parse_example(next(iter(records.skip(place))), TRAINING_KEYS)
     except (tf.errors.OpError, StopIteration) as error:
         raise InputError(
-            f"case {uids[place]} cannot be read from the shards in {data_dir}; see "
-            "`python -m data_tools.inspect_shards --verify`"
+            f"case {shown(uids[place])} cannot be read from the shards in {data_dir}; "
+            "see `python -m data_tools.inspect_shards --verify`"
         ) from error

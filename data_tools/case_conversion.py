@@ -17,8 +17,14 @@ from data_tools.case_statistics import (
     count_values,
     measure_case,
 )
-from data_tools.dataset import Case
-from data_tools.errors import CaseError, InputError
+from data_tools.dataset import Case, one_line, shown
+from data_tools.errors import (
+    CaseError,
+    InputError,
+    MachineError,
+    is_of_machine,
+    reading_error,
+)
 from data_tools.staging import Staging, read_json, write_example, write_json
 from data_tools.volume import check_resampled_size
 from data_tools.volume_files import read_case
@@ -96,13 +102,15 @@ def case_key(case, recipe):
 
     Raises:
         CaseError: if a file cannot be looked up.
+        MachineError: if that is not the file's fault.
     """
     files = (*case.image_paths, case.label_path)
     try:
         states = [_file_states(path) for path in files]
     except OSError as error:
-        raise CaseError(
-            f"case {case.uid}: {error.filename} cannot be read: {error.strerror}"
+        kind = MachineError if is_of_machine(error) else CaseError
+        raise kind(
+            f"{_name(case)}: {error.filename} cannot be read: {error.strerror}"
         ) from error
     parts = [dataclasses.asdict(case), states, dataclasses.asdict(recipe), _code()]
     text = json.dumps(parts, sort_keys=True)
@@ -161,10 +169,16 @@ def to_class_ids(label, label_values):
     return class_ids
 
 
-def _of_case(function):
-    """Makes every error that a case's files lead to one `CaseError` with its name.
+def _name(case):
+    return f"case {shown(case.uid)}"
 
-    Among thousands, the name is what the user needs.
+
+def _of_case(function):
+    """Makes every error one line with the case's name.
+
+    Among thousands, the name is what the user needs. Only what its files are to blame
+    for is a `CaseError`: a good case must not be left out for want of memory, for a
+    disk that fails or for a fault of this code.
     """
 
     @functools.wraps(function)
@@ -173,22 +187,29 @@ def _of_case(function):
             return function(case, *arguments)
         except InputError as error:
             message = str(error)
-            if not message.startswith(f"case {case.uid}"):
-                message = f"case {case.uid}: {message}"
-            raise CaseError(message) from error
+            if not message.startswith(_name(case)):
+                message = f"{_name(case)}: {message}"
+            kind = MachineError if isinstance(error, MachineError) else CaseError
+            raise kind(message) from error
         except Exception as error:
-            reason = " ".join(str(error).split())
-            files = ", ".join((*case.image_paths, case.label_path))
-            raise CaseError(
-                f"case {case.uid} ({files}) cannot be converted: "
-                f"{type(error).__name__}: {reason}"
-            ) from error
+            raise MachineError(_unforeseen(case, "converted", error)) from error
 
     return named
 
 
+def _unforeseen(case, what, error):
+    files = ", ".join((*case.image_paths, case.label_path))
+    reason = f"{type(error).__name__}: {one_line(error)}"
+    return f"{_name(case)} ({files}) cannot be {what}: {reason}"
+
+
 def _read(case, label_values, num_channels):
-    image, label = read_case(case, num_channels)
+    try:
+        image, label = read_case(case, num_channels)
+    except InputError:
+        raise
+    except Exception as error:  # what a reader does not expect of a file
+        raise reading_error(_unforeseen(case, "read", error), error) from error
     return image, to_class_ids(label, label_values)
 
 
@@ -288,8 +309,8 @@ def convert_case(case, recipe):
         A `ConvertedCase`.
 
     Raises:
-        CaseError: if a file is not as it must be, or anything else goes wrong with
-            this case.
+        CaseError: if a file is not as it must be.
+        MachineError: if anything else goes wrong with this case.
     """
     image, class_ids = _read(case, recipe.label_values, recipe.num_channels)
     num_classes = len(recipe.label_values)

@@ -29,4 +29,4 @@ def read(path, dtype=None):
             f"{path} is not a FreeSurfer volume but a {type(image).__name__}"
         )
     check_spacing(path, image.header["delta"])
-    return nibabel_volume.read_voxels(path, image, dtype)
+    return nibabel_volume.read_voxels(path, image, dtype, has_footer=True)

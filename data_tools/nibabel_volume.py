@@ -10,7 +10,7 @@ import numpy as np
 from isal import igzip, isal_zlib
 
 from data_tools.dataset import one_line
-from data_tools.errors import InputError
+from data_tools.errors import InputError, is_of_machine, reading_error
 from data_tools.volume import Volume, check_affine, check_shape, check_size
 
 # What nibabel raises on headers that are damaged or of something else.
@@ -35,6 +35,10 @@ LARGEST_COMPRESSION = 1032
 
 _COMPRESSED = (".gz", ".mgz")
 
+# Bytes behind the voxels that are read for the checksum at the end. A few kilobytes
+# decompress to gigabytes of zeros.
+_MOST_BEHIND = 1 << 26
+
 
 def load(path, format_name):
     """Opens a file and checks all that its header tells.
@@ -51,16 +55,29 @@ def load(path, format_name):
             of numbers with a usable affine.
     """
     try:
-        # What nibabel mends in a header it logs; what matters is checked here.
-        with nib.imageglobals.LoggingOutputSuppressor():
+        with _silent():
             image = nib.load(path)
             shape, stored = shape_of(image), image.get_data_dtype()
     except HEADER_ERRORS as error:
-        raise InputError(
-            f"{path} cannot be read as {format_name}: {one_line(error)}"
+        raise reading_error(
+            f"{path} cannot be read as {format_name}: {one_line(error)}", error
         ) from error
     _check_header(path, shape, stored, image.affine)
     return image
+
+
+@contextlib.contextmanager
+def _silent():
+    """What nibabel mends in a header it logs; what matters is checked here.
+
+    Its own `LoggingOutputSuppressor` leaves the root's handlers, of which absl has one.
+    """
+    logger = nib.imageglobals.logger
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _check_header(name, shape, stored, affine):
@@ -82,7 +99,7 @@ def shape_of(image):
     return (*shape[:3], *(size for size in shape[3:] if size != 1))
 
 
-def read_voxels(path, image, dtype=None, notes=()):
+def read_voxels(path, image, dtype=None, notes=(), has_footer=False):
     """Reads the voxels of a nibabel image.
 
     Args:
@@ -91,6 +108,7 @@ def read_voxels(path, image, dtype=None, notes=()):
         dtype: of floating point numbers to compute in; None keeps the exact type.
             Whole numbers that are not scaled stay as they are stored.
         notes: of the `Volume`.
+        has_footer: whether the format has something behind the voxels.
 
     Returns:
         `Volume` of (i, j, k) or (i, j, k, channels).
@@ -103,7 +121,16 @@ def read_voxels(path, image, dtype=None, notes=()):
     largest = os.path.getsize(path) * (LARGEST_COMPRESSION if is_compressed else 1)
     check_size(path, shape, image.get_data_dtype().itemsize, largest)
     with _reading(path):
-        array = (_decompressed if is_compressed else _stored)(path, image, dtype)
+        read = _decompressed if is_compressed else _stored
+        array, bytes_behind = read(path, image, dtype)
+    if bytes_behind > _MOST_BEHIND:
+        notes = (
+            *notes,
+            f"{path}: more than {_MOST_BEHIND >> 20} MiB follow the voxels and are not "
+            "read, so its checksum is not known to be right",
+        )
+    elif bytes_behind > 0 and not has_footer:
+        notes = (*notes, f"{path}: {bytes_behind} byte(s) follow the voxels, unused")
     affine = np.asarray(image.affine, np.float64)
     return Volume(str(path), array.reshape(shape), affine, notes)
 
@@ -115,10 +142,12 @@ def _reading(name):
         # Voxels that scaling makes infinite are for the caller to refuse.
         with np.errstate(over="ignore", invalid="ignore"):
             yield
-    except MemoryError as error:
-        raise InputError(f"{name} does not fit in memory: {error}") from error
     except HEADER_ERRORS as error:
-        raise InputError(f"{name} is damaged: {one_line(error)}") from error
+        if isinstance(error, MemoryError):
+            what = "does not fit in memory"
+        else:
+            what = "cannot be read" if is_of_machine(error) else "is damaged"
+        raise reading_error(f"{name} {what}: {one_line(error)}", error) from error
 
 
 def volume_of(image, dtype=None):
@@ -157,21 +186,23 @@ def _values(proxy, dtype):
 
 
 def _stored(path, image, dtype):
-    del path
-    return _values(image.dataobj, dtype)
+    """`(voxels, number of bytes behind them)`."""
+    proxy = image.dataobj
+    end = proxy.offset + math.prod(proxy.shape) * proxy.dtype.itemsize
+    return _values(proxy, dtype), os.path.getsize(path) - end
 
 
 def _decompressed(path, image, dtype):
-    """Voxels of a compressed file, read to its end.
+    """As `_stored`, of a compressed file, read to its end.
 
     nibabel reads as far as there are voxels. The checksum comes behind them, and
     without it damage to what does not compress goes unnoticed. isal decompresses
     three times as fast as Python's own gzip.
     """
-    proxy = image.dataobj
+    proxy, behind = image.dataobj, 0
     spec = proxy.shape, proxy.dtype, proxy.offset, proxy.slope, proxy.inter
     with igzip.open(path) as file:
         array = _values(type(proxy)(file, spec), dtype)
-        while file.read(1 << 20):
-            pass
-    return array
+        while behind <= _MOST_BEHIND and (chunk := file.read(1 << 20)):
+            behind += len(chunk)
+    return array, behind

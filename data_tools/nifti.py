@@ -10,7 +10,7 @@ import numpy as np
 
 from data_tools import nibabel_volume
 from data_tools.dataset import one_line
-from data_tools.errors import InputError
+from data_tools.errors import InputError, reading_error
 from data_tools.volume import check_spacing
 
 ENDINGS = (".nii", ".nii.gz")
@@ -49,8 +49,8 @@ def _stored_header(path):
         with opened(path, "rb") as file:
             content = file.read(nib.Nifti2Header.template_dtype.itemsize)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(
-            f"{path} cannot be read as NIfTI: {one_line(error)}"
+        raise reading_error(
+            f"{path} cannot be read as NIfTI: {one_line(error)}", error
         ) from error
     for kind in (nib.Nifti1Header, nib.Nifti2Header):
         if kind.may_contain_header(content):

@@ -1,5 +1,7 @@
 """SimpleITK, which an extra installs, and its geometry in this project's terms."""
 
+import re
+
 import numpy as np
 
 from data_tools.dataset import one_line
@@ -63,7 +65,8 @@ _FORMATS = {
 
 def reason_of(error):
     """What is wrong, out of an error that also tells where in ITK's source."""
-    return one_line(error).rpartition("ITK ERROR: ")[2][:300]
+    reason = one_line(error).rpartition("ITK ERROR: ")[2]
+    return re.sub(r"\(0x[0-9a-f]+\)", "", reason)[:300]  # of objects in memory
 
 
 def affine_of(origin, directions, spacing_mm):

@@ -56,8 +56,10 @@ class Volume:
 
 def check_shape(path, shape):
     """Raises InputError unless a file holds a 3D volume, of channels or not."""
-    if len(shape) not in (3, 4) or min(shape) < 1:
-        size = "x".join(map(str, shape))
+    size = "x".join(map(str, shape))
+    if shape and min(shape) < 1:
+        raise InputError(f"{path} has no voxels ({size})")
+    if len(shape) not in (3, 4):
         raise InputError(
             f"{path} is {len(shape)}D ({size}), expected a 3D volume, or a 4D one "
             "with channels last"

@@ -2,12 +2,13 @@
 
 import dataclasses
 import os
+import stat
 
 import numpy as np
 
 from data_tools import dicom_series, itk_files, mgh, nibabel_volume, nifti
-from data_tools.dataset import VOLUME_ENDINGS
-from data_tools.errors import InputError
+from data_tools.dataset import VOLUME_ENDINGS, shown
+from data_tools.errors import InputError, reading_error
 from data_tools.volume import check_same_grid
 
 # Float label files hold 0.9999 for 1: some tools resample and scale labels.
@@ -35,12 +36,9 @@ def read_volume(path, dtype=None):
         InputError: if there is no such file, its format is not known, or its
             reader refuses it.
     """
+    _check_is_there(path)
     if os.path.isdir(path):
         return dicom_series.read(path, dtype)
-    if not os.path.isfile(path):
-        is_link = os.path.islink(path)
-        target = f", it is a link to {os.readlink(path)}" if is_link else ""
-        raise InputError(f"{path} does not exist{target}")
     for reader in _READERS:
         if str(path).lower().endswith(reader.ENDINGS):
             return reader.read(path, dtype)
@@ -48,6 +46,22 @@ def read_volume(path, dtype=None):
         f"{path} is of no known format, expected {', '.join(VOLUME_ENDINGS)} or a "
         "folder of DICOM slices"
     )
+
+
+def _check_is_there(path):
+    """Raises InputError unless there is a file or folder, and no pipe or device."""
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, ValueError) as error:  # a NUL in its name
+        is_link = os.path.islink(path)
+        target = f", it is a link to {os.readlink(path)}" if is_link else ""
+        raise InputError(f"{path} does not exist{target}") from error
+    except OSError as error:
+        raise reading_error(
+            f"{path} cannot be read: {error.strerror}", error
+        ) from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading one would not end
+        raise InputError(f"{path} is not a regular file")
 
 
 def read_image(paths):
@@ -228,7 +242,7 @@ def read_case(case, num_channels):
     image = read_image(case.image_paths)
     if image.array.shape[-1] != num_channels:
         raise InputError(
-            f"case {case.uid}: {', '.join(case.image_paths)} has "
+            f"case {shown(case.uid)}: {', '.join(case.image_paths)} has "
             f"{image.array.shape[-1]} channel(s), the data set declares {num_channels}"
         )
     label = read_label(case.label_path)

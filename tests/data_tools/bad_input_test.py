@@ -164,7 +164,7 @@ def test_volume_too_large_for_the_new_spacing(folder):
     _set_sform(folder.label, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
     message = _convert_bad(folder, spacing_mm=(0.5, 1, 1))
     words = "bad.nii.gz is too large for a spacing of 0.5 x 1 x 1 mm", "900 x 900 x 900"
-    _is_one_line(message, "case bad: ", *words)
+    _is_one_line(message, "case 'bad': ", *words)
 
 
 def test_case_too_large_for_a_record(folder, monkeypatch):
@@ -173,7 +173,7 @@ def test_case_too_large_for_a_record(folder, monkeypatch):
     _set_sform(folder.label, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
     message = _convert_bad(folder, spacing_mm=(10, 10, 10))
     words = "bad.nii.gz is too large: its 720x810x900 processed voxels", "2.4 GiB"
-    _is_one_line(message, "case bad: ", *words, "--volume_shape", "--spacing_mm")
+    _is_one_line(message, "case 'bad': ", *words, "--volume_shape", "--spacing_mm")
 
 
 def test_singular_affine(folder):

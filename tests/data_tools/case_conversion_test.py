@@ -1,10 +1,12 @@
 """One case: what goes in comes back out, and what is wrong is named."""
 
+import errno
+
 import numpy as np
 import pytest
 
 from data_tools import case_conversion
-from data_tools.errors import InputError
+from data_tools.errors import CaseError, InputError
 from data_tools.open_dataset import open_dataset
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.preprocessing import VolumePreprocessor
@@ -53,14 +55,14 @@ def test_undeclared_value_names_case_value_and_declared(msd_folder):
     label = np.zeros((8, 9, 10), np.uint8)
     label[0, 0, 0] = 5
     msd_folder.add_case("liver_3", label=label)
-    message = r"case liver_3: .*liver_3.nii.gz holds the label value 5, .* 0, 2, 7"
+    message = r"case 'liver_3': .*liver_3.nii.gz holds the label value 5, .* 0, 2, 7"
     with pytest.raises(InputError, match=message):
         _convert(msd_folder.folder)
 
 
 def test_number_of_channels_must_be_the_declared_one(msd_folder):
     msd_folder.add_case("liver_3", image=np.zeros((8, 9, 10, 2), np.float32))
-    message = r"case liver_3: .*liver_3.nii.gz has 2 channel\(s\), .* declares 1"
+    message = r"case 'liver_3': .*liver_3.nii.gz has 2 channel\(s\), .* declares 1"
     with pytest.raises(InputError, match=message):
         _convert(msd_folder.folder)
     msd_folder.write(modality={"0": "T1", "1": "T2"})
@@ -76,11 +78,36 @@ def test_unforeseen_error_names_case_and_files(msd_folder, monkeypatch, error):
     msd_folder.add_case("liver_3")
     monkeypatch.setattr(case_conversion, "measure_case", fail)
     message = (
-        r"case liver_3 \(.*imagesTr/liver_3.nii.gz, .*labelsTr/liver_3.nii.gz\) cannot "
-        rf"be converted: {type(error).__name__}: '?no room"
+        r"case 'liver_3' \(.*imagesTr/liver_3.nii.gz, .*labelsTr/liver_3.nii.gz\) "
+        rf"cannot be converted: {type(error).__name__}: '?no room"
     )
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as raised:
         _convert(msd_folder.folder)
+    assert not isinstance(raised.value, CaseError)  # another time it may succeed
+
+
+_UNFORESEEN = [
+    (OSError(errno.EIO, "Input/output error"), False),
+    (OSError(errno.ESTALE, "Stale file handle"), False),
+    (MemoryError("no room"), False),
+    (OSError("Expected 9 bytes, got 8"), True),
+    (RuntimeError("no reader expects this"), True),
+]
+
+
+@pytest.mark.parametrize("error, is_bad", _UNFORESEEN)
+@pytest.mark.parametrize("place", ["data_tools.nifti.read", "nibabel.load"])
+def test_only_faults_of_a_file_make_a_bad_case(
+    msd_folder, monkeypatch, place, error, is_bad
+):
+    def fail(*_, **__):
+        raise error
+
+    msd_folder.add_case("liver_3")
+    monkeypatch.setattr(place, fail)
+    with pytest.raises(InputError, match="^case 'liver_3'.*liver_3.nii.gz") as raised:
+        _convert(msd_folder.folder)
+    assert isinstance(raised.value, CaseError) == is_bad
 
 
 def test_image_and_label_must_share_a_grid(msd_folder):

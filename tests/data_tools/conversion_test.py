@@ -104,7 +104,7 @@ def test_what_is_done_is_not_done_again(msd_folder, tmp_path, monkeypatch):
         msd_folder.add_case(f"a_{index}", index)
     bad = np.full((8, 9, 10), np.nan, np.float32)
     msd_folder.add_case("b", image=bad)
-    with pytest.raises(InputError, match="case b: .* NaN"):
+    with pytest.raises(InputError, match="case 'b': .* NaN"):
         convert_here(msd_folder.folder, tmp_path / "out", {"train": 1.0})
     records = list((tmp_path / ".out.partial" / "cases").glob("*.tfrecord"))
     assert len(records) == 4
@@ -121,7 +121,7 @@ def test_other_settings_use_nothing_of_before(msd_folder, tmp_path):
         msd_folder.add_case(f"a_{index}", index)
     msd_folder.add_case("b", image=np.full((8, 9, 10), np.inf, np.float32))
     settings = {"volume_shape": (8, 8, 8)}
-    with pytest.raises(InputError, match="case b: "):
+    with pytest.raises(InputError, match="case 'b': "):
         convert_here(msd_folder.folder, tmp_path / "out", {"train": 1.0})
     msd_folder.fields["training"].pop()
     msd_folder.write()

@@ -42,7 +42,7 @@ def test_a_bad_case_is_one_line(msd_folder, tmp_path):
     flags = [f"--dataset_json={msd_folder.dataset_json}", "--split=train=1"]
     done = _run("convert_beam", f"--output_dir={tmp_path / 'out'}", *flags)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: case bad: ")
+    assert done.stderr.splitlines()[-1].startswith("error: case 'bad': ")
     assert not (tmp_path / "out").exists()
 
 

@@ -158,7 +158,7 @@ def test_refusal_is_one_line_and_no_data_set(damaged_folder, tmp_path):
     done = _convert(damaged_folder.dataset_json, output)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: case scan_9: ")
+    assert line.startswith("error: case 'scan_9': ")
     assert "scan_9.nii.gz has 720 voxel(s) that are NaN or infinite" in line
     assert not output.exists()
     assert done.stdout.endswith(

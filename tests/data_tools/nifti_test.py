@@ -1,7 +1,10 @@
 """Volumes are read as their files mean them, and every defect has a message."""
 
 import gzip
+import logging
 import re
+import sys
+import time
 
 import nibabel as nib
 import numpy as np
@@ -186,7 +189,7 @@ def test_single_channel_axis_is_dropped(tmp_path, path, kind):
     [
         ((8, 8), r"is 2D \(8x8\), expected a 3D volume"),
         ((4, 4, 4, 2, 3), r"is 5D \(4x4x4x2x3\), expected a 3D volume, or a 4D one"),
-        ((4, 0, 4), r"is 3D \(4x0x4\), expected"),
+        ((4, 0, 4), r"has no voxels \(4x0x4\)"),
     ],
 )
 def test_wrong_number_of_axes(path, shape, message):
@@ -267,6 +270,46 @@ def test_what_is_odd_is_noted(path):
     orientation, unit = read_image(path).notes
     assert "neither sform nor qform tells" in orientation
     assert "the unit of length is micrometre" in unit
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_data_behind_the_voxels_is_noted(tmp_path, name):
+    path = _save(tmp_path / name, np.ones((3, 3, 3), np.float32))
+    assert read_image(path).notes == ()
+    opened = gzip.open if name.endswith(".gz") else open
+    with opened(path, "rb") as file:
+        content = file.read()
+    with opened(path, "wb") as file:
+        file.write(content + bytes(5))
+    (note,) = read_image(path).notes
+    assert note == f"{path}: 5 byte(s) follow the voxels, unused"
+
+
+def test_zeros_without_end_behind_the_voxels_are_not_read(path):
+    _save(path, np.ones((3, 3, 3), np.float32))
+    member = gzip.compress(bytes(1 << 24))
+    with open(path, "ab") as file:
+        for _ in range(1 << 10):  # 16 GiB
+            file.write(member)
+    start = time.monotonic()
+    (note,) = read_image(path).notes
+    assert time.monotonic() - start < 10
+    assert "more than 64 MiB follow the voxels" in note
+
+
+def test_what_nibabel_mends_is_not_logged(path, capfd):
+    """A root handler prints what nibabel's own handler is kept from."""
+    _save(path, np.ones((3, 3, 3), np.float32))
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[252:254] = np.int16(77).tobytes()  # no qform_code
+    path.write_bytes(gzip.compress(content))
+    handler = logging.StreamHandler(sys.stderr)
+    logging.getLogger().addHandler(handler)
+    try:
+        read_image(path)
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert capfd.readouterr().err == ""
 
 
 def _volume(name, shape=(10, 10, 10), affine=None):
