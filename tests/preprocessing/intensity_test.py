@@ -47,6 +47,24 @@ def test_percentile_clips_to_minus_one_and_one(image):
     assert np.sum(scaled == scaled.min(_AXES)) <= 2 * 2 * 3
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 200, 201, 504])
+def test_percentiles_of_few_voxels_are_numpys(size):
+    image = np.random.default_rng(size).normal(size=(size, 1, 1, 2)).astype(np.float32)
+    low, high = intensity_lib.percentile_range(image)
+    expected = np.percentile(image, intensity_lib.PERCENTILES, axis=_AXES)
+    np.testing.assert_allclose([low, high], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("window", [None, (-3e38, 3e38)])
+def test_a_range_beyond_the_largest_number_is_scaled(window):
+    kind = Intensity.CT_WINDOW if window else Intensity.PERCENTILE
+    image = np.array([-3e38, -1.5e38, 0.0, 1.5e38, 3e38], np.float32)
+    image = np.repeat(image, 100).reshape(500, 1, 1, 1)
+    scaled = intensity_lib.normalize(image, kind, window).numpy()
+    expected = np.repeat([-1, -0.5, 0, 0.5, 1], 100)
+    np.testing.assert_allclose(np.ravel(scaled), expected, atol=1e-6)
+
+
 def test_ct_window():
     image = np.array([-1024.0, -160.0, 40.0, 240.0, 3000.0], np.float32)
     image = image.reshape(5, 1, 1, 1)

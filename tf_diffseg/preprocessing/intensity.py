@@ -40,7 +40,9 @@ class Scaling(typing.NamedTuple):
 
 def _to_unit(low, high):
     """Clips to [low, high], which goes to [-1, 1]."""
-    return Scaling(low, high, (low + high) / 2.0, (high - low) / 2.0)
+    # Halves first: the sum and the difference of large numbers are infinite.
+    low_half, high_half = low / 2.0, high / 2.0
+    return Scaling(low, high, low_half + high_half, high_half - low_half)
 
 
 def _with_limits(scaling):
@@ -96,18 +98,30 @@ def _zscore(image):
 def percentile_range(image):
     """The 0.5 and 99.5 percentiles (c,) of (x, y, z, c), between ranks linearly."""
     channels = tf.transpose(tf.reshape(image, [-1, tf.shape(image)[-1]]))
-    ranked = tf.sort(channels, axis=-1)  # (c, voxels)
-    last = tf.cast(tf.shape(ranked)[-1] - 1, tf.float64)
+    last = tf.shape(channels)[-1] - 1
+    low, high = PERCENTILES
+    # Each from its end: all voxels in order would take several volumes of memory.
+    below, above, part = _ranks(last, low)
+    lowest = -tf.math.top_k(-channels, above + 1).values  # (c, ranks)
+    low = _between(lowest[:, below], lowest[:, above], part)
+    below, above, part = _ranks(last, high)
+    highest = tf.math.top_k(channels, last - below + 1).values
+    high = _between(highest[:, last - below], highest[:, last - above], part)
+    return low, high
 
-    def value_at(percentile):
-        rank = last * (percentile / 100.0)
-        below = tf.cast(tf.floor(rank), tf.int32)
-        above = tf.cast(tf.math.ceil(rank), tf.int32)
-        part = tf.cast(rank - tf.floor(rank), tf.float32)
-        low, high = ranked[:, below], ranked[:, above]
-        return low + part * (high - low)
 
-    return tuple(value_at(percentile) for percentile in PERCENTILES)
+def _ranks(last, percentile):
+    """Ranks, of 0 to `last`, around a percentile, and where between them it lies."""
+    rank = tf.cast(last, tf.float64) * (percentile / 100.0)
+    below = tf.cast(tf.floor(rank), tf.int32)
+    above = tf.cast(tf.math.ceil(rank), tf.int32)
+    return below, above, tf.cast(rank - tf.floor(rank), tf.float32)
+
+
+def _between(low, high, part):
+    """`low + part * (high - low)`; of halves, since that difference may be infinite."""
+    low_half = low / 2.0
+    return 2.0 * (low_half + part * (high / 2.0 - low_half))
 
 
 def _scaling(image, intensity, ct_window):
