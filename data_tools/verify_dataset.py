@@ -60,6 +60,16 @@ def _printable(text):
     return text if text.isprintable() else ascii(text)
 
 
+def _check_report():
+    """Raises InputError at once where the report could not be written at last."""
+    if _REPORT_JSON.value is None:
+        return
+    path = pathlib.Path(_REPORT_JSON.value)
+    if path.is_dir() or not path.parent.is_dir():
+        what = "is a folder" if path.is_dir() else f"{path.parent} is no folder"
+        raise InputError(f"--report_json={path}: {what}")
+
+
 def _write_report(dataset, problems, count):
     report = {
         "dataset": None if dataset is None else dataset.path,
@@ -84,6 +94,7 @@ def _write_report(dataset, problems, count):
 
 def main(_):
     """Verifies the data set that the flags name; returns the exit code."""
+    _check_report()
     dataset, problems = _problems()
     count = collections.Counter(problem.severity for problem in problems)
     _print_table(problems)

@@ -253,15 +253,12 @@ def test_command_with_wrong_flags(flags, message):
     assert message in done.stdout
 
 
-def test_report_that_cannot_be_written(toy_folder, tmp_path):
-    report_json = tmp_path / "nowhere" / "report.json"
-    done = _verify(
-        f"--dataset_json={toy_folder.folder}", f"--report_json={report_json}"
-    )
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"error: --report_json={report_json}: No such file or directory\n"
-    )
+@pytest.mark.parametrize("place", ["", "nowhere/report.json"])
+def test_a_place_for_no_report_is_told_before_anything_is_read(tmp_path, place):
+    done = _verify(f"--dataset_json={tmp_path}", f"--report_json={tmp_path / place}")
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: --report_json={tmp_path / place}: ")
 
 
 def test_command_loads_no_tensorflow():
