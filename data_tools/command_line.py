@@ -54,6 +54,18 @@ def _log_warnings_only():
         logging.set_verbosity(logging.WARNING)
 
 
+def _end_where_interrupted(kind, error, traceback):
+    """An interrupt before `run`, as modules load, is no error to be traced."""
+    if issubclass(kind, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr, flush=True)
+        os._exit(130)
+    sys.__excepthook__(kind, error, traceback)
+
+
+# Commands import this module first.
+sys.excepthook = _end_where_interrupted
+
+
 def run(main, takes_arguments=False):
     """Runs `main(argv)` under absl and exits the process.
 

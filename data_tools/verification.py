@@ -16,7 +16,7 @@ from data_tools.shared_images import shared_image_message, voxel_digest
 from data_tools.splits import split_of_case
 from data_tools.volume import grid_difference
 from data_tools.volume_files import check_finite, read_volume, whole_numbers
-from data_tools.worker import start_reader
+from data_tools.worker import interrupts_held_back, start_reader
 
 
 def verify(dataset, num_workers=1, fractions=None):
@@ -258,7 +258,9 @@ def _map(function, items, num_workers):
         initializer=start_reader,
     )
     try:
-        yield from progress(pool.map(function, items))
+        with interrupts_held_back():
+            results = pool.map(function, items)
+        yield from progress(results)
     except concurrent.futures.process.BrokenProcessPool as error:
         raise InputError(
             "a process that read cases died, most likely for want of memory: try fewer "

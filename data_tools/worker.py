@@ -22,13 +22,22 @@ def _end_with_parent():
     threading.Thread(target=wait, daemon=True).start()
 
 
-def start_reader():
-    """Sets a fresh process up that needs no TensorFlow.
+@contextlib.contextmanager
+def interrupts_held_back():
+    """Holds interrupts back where processes are started, which inherit that for ever.
 
-    An interrupt is the parent's to handle, and no worker outlives it.
+    An interrupt is the parent's to handle, also while a worker still loads.
     """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def start_reader():
+    """Sets a fresh process up that needs no TensorFlow and ends with its parent."""
     _end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def use_one_thread():
@@ -46,7 +55,7 @@ def use_one_thread():
 
 
 def start_worker():
-    """Sets a fresh process up: one thread, no accelerator, no interrupts.
+    """Sets a fresh process up: one thread, no accelerator.
 
     With one thread each, workers share the machine, and sums are added in one
     order whatever their number. For the rest see `start_reader`.

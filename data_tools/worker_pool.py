@@ -10,7 +10,7 @@ import os
 from tqdm import tqdm
 
 from data_tools.errors import InputError
-from data_tools.worker import start_worker
+from data_tools.worker import interrupts_held_back, start_worker
 
 # Of glibc, elsewhere without effect. Volumes lie in large pages, which the system gives
 # faster than many small ones, and go back to it when they are freed; smaller buffers,
@@ -76,7 +76,8 @@ class WorkerPool:
         waiting = iter(tasks)
         while True:
             for task in itertools.islice(waiting, 2 * self._num_workers - len(pending)):
-                pending.append(self._pool.submit(function, task))
+                with interrupts_held_back():  # this may start a process
+                    pending.append(self._pool.submit(function, task))
             if not pending:
                 return
             try:

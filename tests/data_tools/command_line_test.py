@@ -32,6 +32,12 @@ def test_input_error_is_one_line_and_code_1():
     assert done.stderr == "error: no such folder x\n"
 
 
+def test_an_interrupt_while_modules_load_is_one_line_and_code_130():
+    code = "from data_tools import command_line; raise KeyboardInterrupt"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
 def test_other_errors_keep_their_traceback():
     done = _run_main("raise KeyError('bug')")
     assert done.returncode == 1
