@@ -122,7 +122,8 @@ def _readable(path, manifest):
 
 
 def _reason(error):
-    return error.message.splitlines()[0][:100]
+    message = error.message.splitlines()[0]
+    return message.rpartition("}} ")[2][:100]  # where in the graph is in front
 
 
 def describe(data_dir, manifest):

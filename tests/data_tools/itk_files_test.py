@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from data_tools import simpleitk
 from data_tools.errors import InputError
 from data_tools.volume_files import read_image, read_label, write_label
 
@@ -195,3 +196,8 @@ def test_what_to_install_is_told(tmp_path, monkeypatch):
     message = re.escape("a.mha needs SimpleITK: pip install 'tf_diffseg[itk]'")
     with pytest.raises(InputError, match=message):
         read_image(tmp_path / "a.mha")
+
+
+def test_reasons_hold_no_addresses_in_memory():
+    error = RuntimeError("a.cxx:9:\nITK ERROR: GDCMImageIO(0x55d0c1a2b3c0): No header")
+    assert simpleitk.reason_of(error) == "GDCMImageIO: No header"
