@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from data_tools.manifest import Manifest, Split
+from data_tools.manifest import Manifest, Shard, Split
 from experiments.run_folder import RunFolder
 from experiments.train_config import TrainConfig
 from tf_diffseg.training.checkpoints import save_checkpoint
@@ -18,7 +18,10 @@ MANIFEST = Manifest(
     label_values=[0, 6, 1],
     channel_names=["T1"],
     preprocessing={"spacing_mm": None, "volume_shape": None, "intensity": "zscore"},
-    splits={"train": Split(["a"], [], {}), "test": Split(["b"], [], {})},
+    splits={
+        "train": Split(["a"], [Shard("train", 1, "0")], {}),
+        "test": Split(["b"], [Shard("test", 1, "0")], {}),
+    },
 )
 
 
