@@ -14,6 +14,7 @@ from experiments.inference_options import InferenceOptions
 from experiments.means import foreground_mean
 from experiments.memory_errors import named_memory_errors
 from experiments.metric_columns import TOLERANCES_MM
+from experiments.shard_counts import check_counts
 from experiments.shard_errors import named_shard_errors
 from experiments.trained_models import TrainedModels, paths_with
 from tf_diffseg.data.input_pipeline import evaluation_dataset
@@ -118,7 +119,12 @@ def evaluate_run(model_dir, data_dir, split="test", ensemble_with=(), **options)
 
 
 def scorer_of(trained, manifest, shard_paths):
-    """The `CaseScorer` of `TrainedModels` with their options."""
+    """The `CaseScorer` of `TrainedModels` with their options.
+
+    Raises:
+        InputError: as `check_counts` of the shards.
+    """
+    check_counts(manifest, shard_paths)
     options = trained.options
     return CaseScorer(
         trained.segmenter(with_steps=True),

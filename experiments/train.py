@@ -22,8 +22,10 @@ from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
 from data_tools.quiet import load_tensorflow
 from experiments import config_flags
+from experiments.data_service import check_data_service
 from experiments.output_path import output_folder
 from experiments.run_folder import RunFolder
+from experiments.shard_counts import check_counts
 from experiments.trackers import TRACKERS, check_tracker
 from experiments.training_shards import training_shards
 
@@ -70,7 +72,10 @@ def main(argv):
     run_folder.check(config, manifest)
     shard_paths = training_shards(config, manifest, _DATA_DIR.value)
     check_tracker(_TRACKER.value)
+    if _DATA_SERVICE.value is not None:
+        check_data_service(_DATA_SERVICE.value)
     load_tensorflow()
+    check_counts(manifest, [path for paths in shard_paths.values() for path in paths])
     from experiments.training_run import WORKER_LOST, train
 
     means = (_DATA_SERVICE.value, _NUM_DEVICES.value)

@@ -1,5 +1,7 @@
 """The shards that a run trains and validates on."""
 
+import os
+
 from data_tools.errors import InputError
 
 
@@ -12,7 +14,7 @@ def training_shards(config, manifest, data_dir):
         data_dir: folder of the shards.
 
     Returns:
-        Dict from "train" and, if there is one, "validation" to a list of paths.
+        Dict from "train" and, if there is one, "validation" to absolute paths.
 
     Raises:
         InputError: there is no split train, or none that is validated though early
@@ -29,6 +31,8 @@ def training_shards(config, manifest, data_dir):
             f"--early_stopping={config.early_stopping} needs a split validation, which "
             f"the data in {data_dir} does not have"
         )
+    # Workers of a tf.data service have working folders of their own.
+    data_dir = os.path.abspath(data_dir)
     return {
         split: manifest.shard_paths(data_dir, split)
         for split in ("train", "validation")

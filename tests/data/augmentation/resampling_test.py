@@ -131,6 +131,36 @@ def test_is_the_linear_and_nearest_interpolation_of_scipy(channels):
     )
 
 
+@pytest.mark.parametrize("start", [(2, 3, 1), (-1, 8, 4)])
+def test_a_volume_of_unknown_shape_gives_what_a_known_one_does(start):
+    # As in the input pipeline: the voxels are padded to a power of two, and compiled.
+    image, label = _case()
+    matrix = rotation_matrix(tf.constant([0.3, -0.2, 0.5])) * 1.2
+    box = {"start": tf.constant(start), "shape": (5, 6, 4)}
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None] * 4), tf.TensorSpec([None] * 3, tf.int32)]
+    )
+    def resampled(image, label):
+        return resample(image, label, tf.constant([1.0, 1.5, 2.0]), matrix, **box)
+
+    expected = resample(image, label, tf.constant([1.0, 1.5, 2.0]), matrix, **box)
+    found = resampled(image, label)
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize("shift_mm", [1e9, -1e9, 1e30])
+def test_a_shift_beyond_all_integers_gives_dark_background(shift_mm):
+    image, label = _case()
+    new_image, new_label = resample(
+        image, label + 1, ISOTROPIC, tf.eye(3), (0.0, shift_mm, 0.0)
+    )
+    darkest = np.broadcast_to(image.numpy().min(axis=(0, 1, 2)), image.shape)
+    np.testing.assert_allclose(new_image, darkest, rtol=1e-6)
+    assert not np.any(new_label)
+
+
 def test_zoom_by_two_doubles_distances_from_the_centre():
     image, label = _one_voxel((5, 6, 4))
     new_image, new_label = resample(image, label, ISOTROPIC, 2.0 * tf.eye(3))
