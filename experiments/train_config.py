@@ -104,14 +104,16 @@ class TrainConfig(AugmentationConfig):
         1e-4, "Weight decay of AdamW; norms and biases do not decay.", at_least=0
     )
     gradient_clip: float = _value(
-        1.0, "Largest norm of a weight's gradient.", at_least=0
+        1.0,
+        "Largest norm of the gradient of all weights together; 0 for no limit.",
+        at_least=0,
     )
     ema: float = _value(
         0.0,
         "Momentum of a moving average of the weights, such as 0.999, that validation, "
         "evaluation and export use; 0 for none.",
         at_least=0,
-        at_most=1,
+        at_most=0.99999,
     )
     accumulation_steps: int = _value(
         1,

@@ -12,6 +12,7 @@ from tf_diffseg.data.epoch_order import steps_per_epoch as count_steps
 from tf_diffseg.data.input_pipeline import training_dataset, validation_dataset
 from tf_diffseg.training.batch_uids import batch_uids
 from tf_diffseg.training.checkpointing import TrainingStopped
+from tf_diffseg.training.checkpoints import CheckpointError
 from tf_diffseg.training.devices import training_strategy
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.fit import fit, has_stopped_early
@@ -243,7 +244,8 @@ def fit_to_folder(
         callbacks: further Keras callbacks.
 
     Raises:
-        InputError: a shard is damaged, or a loss is not finite.
+        InputError: a shard is damaged, a loss is not finite, or a checkpoint cannot
+            be written or is of another model.
         TrainingStopped: as `training.fit`.
         WorkerLost: likewise.
     """
@@ -265,7 +267,7 @@ def fit_to_folder(
                 config.early_stopping,
                 callbacks,
             )
-    except FloatingPointError as error:
+    except (CheckpointError, FloatingPointError) as error:
         raise InputError(f"--model_dir={run_folder.path}: {error}") from error
 
 

@@ -72,7 +72,7 @@ def _write_checkpoint(run_folder, epoch):
     path = run_folder.path / "checkpoints" / f"epoch-{epoch:05d}.keras"
     path.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("weights", bytes(range(256)))
+        archive.writestr("model.weights.h5", bytes(range(256)))
     return path
 
 

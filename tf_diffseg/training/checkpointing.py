@@ -3,9 +3,11 @@
 import math
 
 import keras
+import numpy as np
 
 from tf_diffseg.training.checkpoints import (
     BEST,
+    CheckpointError,
     Place,
     checkpoint_place,
     is_whole_checkpoint,
@@ -13,6 +15,7 @@ from tf_diffseg.training.checkpoints import (
     newest_whole_checkpoint,
     read_training_state,
     save_checkpoint,
+    set_aside,
     set_metric_state,
 )
 from tf_diffseg.training.multi_worker import is_chief, is_multi_worker
@@ -34,6 +37,8 @@ class TrainingStopped(Exception):
 def restore(model, checkpoint_dir, report=print):
     """Loads the newest checkpoint that is whole into a compiled model.
 
+    Damaged ones get names that end in `.damaged`, or they would count as the newest.
+
     Args:
         model: built and compiled as the one that was saved.
         checkpoint_dir: folder of the checkpoints.
@@ -41,17 +46,27 @@ def restore(model, checkpoint_dir, report=print):
 
     Returns:
         `Place` of the checkpoint, (0, 0) where there is none.
+
+    Raises:
+        CheckpointError: it is whole, but of another model.
     """
     path, damaged = newest_whole_checkpoint(checkpoint_dir)
     for each in damaged:
         instead = f"going on from {path.name}" if path else "starting anew"
         report(f"the checkpoint {each} is damaged; {instead}")
+        set_aside(each)
     if path is None:
         return Place()
     with model.distribute_strategy.scope():
         # Without its variables the optimizer would not be read.
         model.optimizer.build(model.trainable_variables)
-        model.load_weights(path)
+        try:
+            model.load_weights(path)
+        except (KeyError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise CheckpointError(
+                f"the checkpoint {path} is of another model: {reason}"
+            ) from error
     return checkpoint_place(path)
 
 
@@ -67,6 +82,9 @@ class Checkpointing(keras.callbacks.Callback):
 
     Of several workers the chief alone writes. One that gets SIGTERM ends alone, and
     takes the others with it; the chief saves where it is the chief that got it.
+
+    Weights that are not finite are not saved: that raises a FloatingPointError. A
+    checkpoint that cannot be written raises a `CheckpointError`.
 
     Args:
         checkpoint_dir: folder of the checkpoints.
@@ -173,7 +191,19 @@ class Checkpointing(keras.callbacks.Callback):
 
     def _save(self, epoch, **kwargs):
         if is_chief(self.model.distribute_strategy):
+            self._check_weights()
             save_checkpoint(self.model, self.checkpoint_dir, epoch, self.keep, **kwargs)
+
+    def _check_weights(self):
+        """The loss of a step was computed before the weights took that step."""
+        if all(np.isfinite(weight).all() for weight in self.model.get_weights()):
+            return
+        path, _ = newest_whole_checkpoint(self.checkpoint_dir)
+        raise FloatingPointError(
+            f"after {Place(self._epoch, self._steps_in_epoch)} the weights are not "
+            f"finite, and not saved. The last good checkpoint is {path}; a smaller "
+            "learning rate may help"
+        )
 
     def _stop_if_asked(self, step):
         if self._sigterm.is_set:

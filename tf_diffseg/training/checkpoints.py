@@ -5,6 +5,7 @@ that time steps are drawn by) a file holds the place in the run. With the seed, 
 which draws and data order are functions, that is all that shapes the next step.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -18,9 +19,15 @@ import keras
 import numpy as np
 
 BEST = "best.keras"
+DAMAGED = ".damaged"
 _NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.keras")
 _PARTIAL = ".partial-"
 _STATE = "training_state.json"
+_WEIGHTS = "model.weights.h5"
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint cannot be written, or is of another model."""
 
 
 class Place(NamedTuple):
@@ -56,16 +63,33 @@ def save_checkpoint(
 
     Returns:
         Path of the file.
+
+    Raises:
+        CheckpointError: it cannot be written; those before it are as they were.
     """
     folder = pathlib.Path(checkpoint_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    for left_over in folder.glob(f"{_PARTIAL}*"):
-        left_over.unlink()  # By a run that was killed.
     suffix = f"-step-{step:07d}" if step else ""
     path = folder / f"epoch-{epoch:05d}{suffix}.keras"
+    state = {"epoch": epoch, "step": step, "metrics": metrics or {}, "score": score}
+    try:
+        _write(model, path, state, best)
+    except OSError as error:
+        _remove_left_overs(folder)
+        raise CheckpointError(
+            f"cannot write the checkpoint {path}: {error.strerror or error}; what was "
+            "saved before it stays"
+        ) from error
+    for old in list_checkpoints(folder)[:-keep]:
+        old.unlink()
+    return path
+
+
+def _write(model, path, state, best):
+    folder = path.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_left_overs(folder)
     partial = folder / f"{_PARTIAL}{path.name}"
     model.save(partial)
-    state = {"epoch": epoch, "step": step, "metrics": metrics or {}, "score": score}
     with zipfile.ZipFile(partial, "a") as archive:
         archive.writestr(_STATE, json.dumps(state))
     _flush_to_disk(partial)
@@ -73,9 +97,19 @@ def save_checkpoint(
         # First: a run that is killed in between does the epoch again, to the same.
         _replace_with_copy(folder / BEST, partial)
     os.replace(partial, path)
-    for old in list_checkpoints(folder)[:-keep]:
-        old.unlink()
-    return path
+
+
+def _remove_left_overs(folder):
+    """Removes what a run that was killed, or could not write, has left."""
+    for left_over in folder.glob(f"{_PARTIAL}*"):
+        left_over.unlink(missing_ok=True)
+
+
+def set_aside(path):
+    """Gives a damaged checkpoint a name by which it counts as none any more."""
+    # Of several workers one does it.
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(path, f"{path}{DAMAGED}")
 
 
 def list_checkpoints(checkpoint_dir):
@@ -108,11 +142,15 @@ def newest_whole_checkpoint(checkpoint_dir):
 
 
 def is_whole_checkpoint(path):
-    """Whether a .keras file, a zip archive, has all its bytes as they were written."""
+    """Whether a .keras file, a zip archive, has all its bytes as they were written.
+
+    `zipfile` raises a RuntimeError for what a changed byte makes of how it is packed.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile):
+            is_model = _WEIGHTS in archive.namelist()
+            return is_model and archive.testzip() is None
+    except (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile):
         return False
 
 

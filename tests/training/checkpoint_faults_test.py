@@ -1,0 +1,93 @@
+"""What becomes of checkpoints that are damaged, foreign or cannot be written."""
+
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.data_tools.full_disk import largest_file
+from tf_diffseg.training.checkpointing import Checkpointing, restore
+from tf_diffseg.training.checkpoints import (
+    CheckpointError,
+    checkpoint_place,
+    list_checkpoints,
+    save_checkpoint,
+)
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+
+
+def _model(channels=4):
+    model = DiffusionUNet3D(2, num_channels=(channels,), num_heads=0)
+    model.compile(keras.optimizers.AdamW(1e-2))
+    return model
+
+
+def _epochs(folder):
+    return [checkpoint_place(path).epoch for path in list_checkpoints(folder)]
+
+
+def test_new_checkpoints_stay_where_all_later_ones_are_damaged(tmp_path):
+    model = _model()
+    for epoch in (5, 6):
+        save_checkpoint(model, tmp_path, epoch).write_bytes(b"")
+    told = []
+    assert restore(model, tmp_path, told.append) == (0, 0)
+    assert len(told) == 2 and all("damaged; starting anew" in line for line in told)
+    for epoch in (1, 2):
+        assert save_checkpoint(model, tmp_path, epoch).is_file()
+    assert _epochs(tmp_path) == [1, 2]
+
+
+@pytest.mark.parametrize("fault", ["foreign", "empty", "folder", "packing"])
+def test_what_is_no_model_gives_way_to_the_one_before(tmp_path, fault):
+    model = _model()
+    save_checkpoint(model, tmp_path, 1)
+    path = save_checkpoint(model, tmp_path, 2)
+    content = path.read_bytes()
+    path.unlink()
+    if fault == "folder":
+        path.mkdir()
+    elif fault == "packing":
+        # How the first part is packed, in the directory at the file's end.
+        place = content.rindex(b"PK\x01\x02", 0, content.index(b"PK\x01\x02") + 4) + 10
+        path.write_bytes(content[:place] + b"\x63" + content[place + 1 :])
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            if fault == "foreign":
+                archive.writestr("word/document.xml", "a letter")
+    told = []
+    assert restore(model, tmp_path, told.append) == (1, 0)
+    assert told == [
+        f"the checkpoint {path} is damaged; going on from epoch-00001.keras"
+    ]
+
+
+def test_a_checkpoint_of_another_model_is_named(tmp_path):
+    path = save_checkpoint(_model(channels=6), tmp_path, 1)
+    with pytest.raises(CheckpointError, match=f"{path.name} is of another model: "):
+        restore(_model(), tmp_path)
+
+
+def test_a_disk_that_is_full_is_one_line_and_leaves_what_was_there(tmp_path):
+    model = _model()
+    save_checkpoint(model, tmp_path, 1)
+    message = "cannot write the checkpoint .*epoch-00002.keras: .*File too large"
+    with largest_file(10_000), pytest.raises(CheckpointError, match=message):
+        save_checkpoint(model, tmp_path, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-00001.keras"]
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    model = _model()
+    save_checkpoint(model, tmp_path, 1)
+    callback = Checkpointing(tmp_path)
+    callback.set_model(model)
+    model.trainable_variables[0].assign_add(
+        tf.fill(model.trainable_variables[0].shape, np.nan)
+    )
+    message = "weights are not finite, and not saved. The last good .*00001.keras"
+    with pytest.raises(FloatingPointError, match=message):
+        callback.on_epoch_end(1)
+    assert _epochs(tmp_path) == [1]
