@@ -31,7 +31,23 @@ def test_a_cluster_of_one_worker_is_this_machine(monkeypatch):
     assert isinstance(strategy, tf.distribute.MirroredStrategy)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"cluster": 3}'])
+_TWO = '{"cluster": {"worker": ["localhost:1", "localhost:2"]}, "task": '
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"cluster": 3}',
+        '{"cluster": {"worker": "localhost:1"}}',
+        _TWO + "{}}",
+        _TWO + '{"type": "worker"}}',
+        _TWO + '{"type": "worker", "index": 2}}',
+        _TWO + '{"type": "worker", "index": "a"}}',
+        _TWO + '{"type": "chief", "index": 0}}',
+    ],
+)
 def test_a_broken_tf_config_is_named(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match="TF_CONFIG must be JSON"):
@@ -39,7 +55,6 @@ def test_a_broken_tf_config_is_named(monkeypatch, text):
 
 
 def test_the_number_of_devices_does_not_go_with_workers(monkeypatch):
-    cluster = '{"cluster": {"worker": ["localhost:1", "localhost:2"]}}'
-    monkeypatch.setenv("TF_CONFIG", cluster)
+    monkeypatch.setenv("TF_CONFIG", _TWO + '{"type": "worker", "index": 0}}')
     with pytest.raises(ValueError, match="num_devices=2 does not go with several"):
         training_strategy(2)

@@ -1,5 +1,6 @@
 import io
 import json
+import signal
 
 import keras
 import numpy as np
@@ -157,3 +158,14 @@ def test_a_loss_that_is_no_number_leaves_the_good_checkpoint(tmp_path):
     )
     kept = checkpoints.list_checkpoints(tmp_path / "checkpoints")
     assert [checkpoints.checkpoint_epoch(path) for path in kept] == [1]
+
+
+def test_sigterm_is_left_alone_after_an_interrupt(tmp_path):
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        _fit(_model(), tmp_path, 1, callbacks=[Interrupt()])
+    assert signal.getsignal(signal.SIGTERM) is before

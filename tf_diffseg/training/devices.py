@@ -82,9 +82,26 @@ def _num_workers():
     if not text:
         return 1
     try:
-        cluster = json.loads(text).get("cluster", {})
-        return sum(len(cluster.get(job, [])) for job in ("chief", "worker"))
+        config = json.loads(text)
+        cluster, task = config.get("cluster", {}), config.get("task", {})
+        jobs = {job: cluster.get(job, []) for job in ("chief", "worker")}
+        if not all(isinstance(addresses, list) for addresses in jobs.values()):
+            raise ValueError("the addresses of a job must be a list")
+        num_workers = sum(map(len, jobs.values()))
+        if num_workers > 1:
+            _check_task(task, jobs)
+        return num_workers
     except (ValueError, AttributeError, TypeError) as error:
         raise ValueError(
             f"TF_CONFIG must be JSON with a cluster and a task, got {text!r}: {error}"
         ) from error
+
+
+def _check_task(task, jobs):
+    kind, index = task.get("type"), task.get("index")
+    if kind not in jobs:
+        raise ValueError(f"the task's type must be chief or worker, got {kind!r}")
+    last = len(jobs[kind]) - 1
+    # TensorFlow takes "1" for 1.
+    if not str(index).isdecimal() or int(index) > last:
+        raise ValueError(f"the task's index must be from 0 to {last}, got {index!r}")

@@ -1,5 +1,6 @@
 """Training with checkpoints, logs and resuming."""
 
+import contextlib
 import pathlib
 
 from tf_diffseg.training.averaged_weights import AveragedWeights
@@ -75,7 +76,17 @@ def fit(
     if validation is not None:
         # Every worker validates all cases: they may not divide evenly.
         validation = distribute(strategy, lambda context: validation_dataset)
-    with named_worker_loss(strategy):
+    own_callbacks = training_callbacks(
+        folder,
+        batch_size,
+        place,
+        keep_checkpoints,
+        checkpoint_steps,
+        is_chief(strategy),
+        uids_of,
+        early_stopping,
+    )
+    with named_worker_loss(strategy), _leaving(own_callbacks):
         history = model.fit(
             distribute(strategy, lambda context: make_dataset(*place, context)),
             initial_epoch=place.epoch,
@@ -85,21 +96,20 @@ def fit(
             validation_freq=validation_frequency,
             shuffle=False,
             verbose=0,
-            callbacks=[
-                *training_callbacks(
-                    folder,
-                    batch_size,
-                    place,
-                    keep_checkpoints,
-                    checkpoint_steps,
-                    is_chief(strategy),
-                    uids_of,
-                    early_stopping,
-                ),
-                *callbacks,
-            ],
+            callbacks=[*own_callbacks, *callbacks],
         )
     return len(history.epoch)
+
+
+@contextlib.contextmanager
+def _leaving(callbacks):
+    """Leaves SIGTERM to whom it belonged, also where Keras tells no callback of it."""
+    try:
+        yield
+    finally:
+        for callback in callbacks:
+            if isinstance(callback, Checkpointing):
+                callback.on_train_end()
 
 
 def has_stopped_early(model_dir, early_stopping, place):
