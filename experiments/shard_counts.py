@@ -3,7 +3,6 @@
 import os
 
 from data_tools.errors import InputError
-from experiments.shard_errors import named_shard_errors
 
 
 def check_counts(manifest, shard_paths):
@@ -15,6 +14,8 @@ def check_counts(manifest, shard_paths):
         manifest: `Manifest` of the data.
         shard_paths: from its `shard_paths`.
     """
+    # TensorFlow loads only once the flags are known to be right.
+    from experiments.shard_errors import named_shard_errors
     from tf_diffseg.data.shard_index import VERIFY, index_shards
 
     expected = {

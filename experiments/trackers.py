@@ -44,7 +44,7 @@ def tracking(tracker, model_dir, config):
         return
     folder = pathlib.Path(model_dir).resolve()
     ids = folder / _RUN_ID
-    known = json.loads(ids.read_text()) if ids.is_file() else {}
+    known = json.loads(ids.read_text(encoding="utf-8")) if ids.is_file() else {}
     values = dataclasses.asdict(config)
     with {"wandb": _wandb, "mlflow": _mlflow}[tracker](
         folder, known.get(tracker), values

@@ -272,7 +272,7 @@ class TrainConfig(AugmentationConfig):
     def from_json(cls, path):
         """Reads what `to_json` wrote; raises InputError where it cannot."""
         try:
-            return cls(**json.loads(pathlib.Path(path).read_text()))
+            return cls(**json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is not the config of a run: {error}") from error
 

@@ -41,5 +41,7 @@ def run(repeats, data_dir=None):
 def _stream(paths, epochs):
     module = "experiments.benchmarks.stream_shards"
     command = [sys.executable, "-m", module, str(epochs), *paths]
-    process = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    process = subprocess.run(
+        command, stdout=subprocess.PIPE, check=True, encoding="utf-8"
+    )
     return json.loads(process.stdout.splitlines()[-1])

@@ -39,7 +39,7 @@ class MonaiProcess:
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
         return self
 

@@ -109,7 +109,7 @@ def _cold_start(path):
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"},
         cwd=pathlib.Path(path).parent,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     return json.loads(process.stdout.splitlines()[-1])

@@ -94,7 +94,7 @@ def step_peak_mib(shape, remat, limit_mib=None):
         [*command, "remat" if remat else "keep"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
+        encoding="utf-8",
     )
     if limit_mib is not None and not _stays_below(process, limit_mib):
         process.kill()

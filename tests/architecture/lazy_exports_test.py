@@ -18,7 +18,7 @@ def _run(code):
         [sys.executable, "-c", code],
         cwd=_TREE.root,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert result.returncode == 0, result.stderr

@@ -309,7 +309,9 @@ def test_damaged_json(folder):
 def _convert(folder, output, *flags, **popen):
     command = [sys.executable, "-m", "data_tools.convert_nifti", "--num_workers=1"]
     command += [f"--dataset_json={folder.dataset_json}", f"--output_dir={output}"]
-    return subprocess.run([*command, *flags], capture_output=True, text=True, **popen)
+    return subprocess.run(
+        [*command, *flags], capture_output=True, encoding="utf-8", **popen
+    )
 
 
 def test_empty_split(folder, tmp_path):

@@ -22,7 +22,7 @@ def _run_main(body, *argv):
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script), *argv],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
 
 
@@ -34,7 +34,9 @@ def test_input_error_is_one_line_and_code_1():
 
 def test_an_interrupt_while_modules_load_is_one_line_and_code_130():
     code = "from data_tools import command_line; raise KeyboardInterrupt"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8"
+    )
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
 
 
@@ -67,7 +69,7 @@ def test_sigterm_runs_finally_and_is_one_line_and_code_143():
         [sys.executable, "-c", textwrap.dedent(script)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     ) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGTERM)

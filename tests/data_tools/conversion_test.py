@@ -38,7 +38,7 @@ def _kill(source, folder, runs):
     command = [sys.executable, "-m", "tests.data_tools.kill_conversion"]
     command += [str(source), str(folder)]
     command += [",".join(map(str, steps)) for steps in runs]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
 

@@ -17,7 +17,7 @@ needs_beam = pytest.mark.skipif(
 
 def _run(module, *arguments):
     command = [sys.executable, "-m", f"data_tools.{module}", *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
+    return subprocess.run(command, capture_output=True, encoding="utf-8")
 
 
 def _contents(folder):
@@ -52,7 +52,7 @@ def test_without_beam_it_says_how_to_get_it(toy_folder, tmp_path):
     code += "command_line.run(convert_beam.main)"
     flags = [f"--dataset_json={toy_folder.dataset_json}", f"--output_dir={tmp_path}/o"]
     done = subprocess.run(
-        [sys.executable, "-c", code, *flags], capture_output=True, text=True
+        [sys.executable, "-c", code, *flags], capture_output=True, encoding="utf-8"
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (

@@ -25,7 +25,7 @@ from tf_diffseg.preprocessing.intensity import Intensity
 def _run(module, **flags):
     command = [sys.executable, "-m", f"data_tools.{module}"]
     command += [f"--{name}={value}" for name, value in flags.items()]
-    return subprocess.run(command, capture_output=True, text=True)
+    return subprocess.run(command, capture_output=True, encoding="utf-8")
 
 
 def _convert(dataset_json=None, output_dir=None, **flags):
@@ -202,7 +202,7 @@ def test_full_disk_is_one_line_and_skips_no_case(toy_folder, tmp_path):
     command += [f"--dataset_json={toy_folder.dataset_json}", "--skip_bad_cases"]
     command += [f"--output_dir={tmp_path / 'out'}", "--split=all=1"]
     done = subprocess.run(
-        command, capture_output=True, text=True, preexec_fn=_limit_file_size
+        command, capture_output=True, encoding="utf-8", preexec_fn=_limit_file_size
     )
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
@@ -243,7 +243,7 @@ def test_wrong_flags_are_found_before_tensorflow_loads(toy_folder, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code, *flags, "--volume_shape=0,4,4"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert done.stderr == "error: --volume_shape=0,4,4: expected positive numbers\n"
 
@@ -299,7 +299,7 @@ def test_signal_ends_the_workers_too(msd_folder, tmp_path, number):
     command += [f"--dataset_json={msd_folder.dataset_json}", "--num_workers=2"]
     command += [f"--output_dir={tmp_path / 'out'}", "--spacing_mm=0.4,0.4,0.4"]
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command, stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True
     )
     with process:
         try:
@@ -384,5 +384,7 @@ def test_flag_values_are_those_of_the_enum():
 
 def test_help_is_instant_for_it_loads_no_tensorflow():
     code = "import sys, data_tools.convert_nifti; print('tensorflow' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8"
+    )
     assert done.stdout == "False\n"

@@ -115,7 +115,9 @@ def test_no_picture_of_a_damaged_shard(converted, tmp_path):
 def _run(folder, *flags):
     command = [sys.executable, "-m", "data_tools.inspect_shards"]
     return subprocess.run(
-        [*command, f"--data_dir={folder}", *flags], capture_output=True, text=True
+        [*command, f"--data_dir={folder}", *flags],
+        capture_output=True,
+        encoding="utf-8",
     )
 
 

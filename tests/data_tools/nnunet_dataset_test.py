@@ -155,7 +155,7 @@ def test_regions_and_channels_reach_the_manifest(folder, tmp_path):
     output = tmp_path / "out"
     command = [sys.executable, "-m", "data_tools.convert_nifti", "--split=all=1"]
     command += [f"--dataset_json={folder}", f"--output_dir={output}", "--num_workers=1"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert (done.returncode, done.stderr) == (0, "")
     assert "follows nnU-Net v2" in done.stdout.splitlines()[0]
     manifest = read_manifest(output)

@@ -22,7 +22,7 @@ def cases():
 
 def _run(*arguments):
     command = [sys.executable, "-m", "data_tools.make_phantom", *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
+    return subprocess.run(command, capture_output=True, encoding="utf-8")
 
 
 def test_a_case_depends_on_seed_and_index_alone(cases):

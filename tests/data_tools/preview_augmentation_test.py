@@ -107,7 +107,7 @@ def _command(**flag_values):
         [sys.executable, "-m", "data_tools.preview_augmentation", *flags],
         env=os.environ | {"PYTHONPATH": paths},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
 
 

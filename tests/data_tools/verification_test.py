@@ -201,7 +201,7 @@ def test_one_bad_case_hides_no_other(msd_folder, num_workers):
 
 def _verify(*flags):
     command = [sys.executable, "-m", "data_tools.verify_dataset", "--num_workers=1"]
-    return subprocess.run([*command, *flags], capture_output=True, text=True)
+    return subprocess.run([*command, *flags], capture_output=True, encoding="utf-8")
 
 
 def test_command_prints_a_table_and_writes_a_report(msd_folder, tmp_path):
@@ -266,5 +266,7 @@ def test_command_loads_no_tensorflow():
         "import sys, data_tools.verify_dataset, data_tools.verification; "
         "print('tensorflow' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8"
+    )
     assert done.stdout == "False\n"

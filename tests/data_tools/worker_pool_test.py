@@ -27,7 +27,7 @@ def test_an_interrupt_while_workers_start_is_the_parents(tmp_path):
     done = subprocess.run(
         [sys.executable, tmp_path / "script.py"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         start_new_session=True,
         # A shell may have started the tests with interrupts ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),

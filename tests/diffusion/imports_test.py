@@ -30,7 +30,10 @@ print([name for name in sys.modules if name.startswith("keras.")])
 def output_of(program):
     """Runs a program in a fresh interpreter and returns what it prints."""
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=_ROOT, capture_output=True, text=True
+        [sys.executable, "-c", program],
+        cwd=_ROOT,
+        capture_output=True,
+        encoding="utf-8",
     )
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()

@@ -39,7 +39,7 @@ def command(module, *arguments, expected_code=0, **flag_values):
         [sys.executable, "-m", module, *flags, *arguments],
         env=os.environ | {"PYTHONPATH": paths},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     output = process.stdout + process.stderr
     assert process.returncode == expected_code, output

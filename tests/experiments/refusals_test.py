@@ -18,7 +18,7 @@ def _refusal(module, **flag_values):
         [sys.executable, "-m", module, *flags],
         env=os.environ | {"PYTHONPATH": paths},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert process.returncode == 1, process.stderr
     assert "Traceback" not in process.stderr

@@ -39,7 +39,7 @@ def _segment(*arguments, largest_file=None):
         [sys.executable, "-m", "experiments.segment", *arguments],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         preexec_fn=limit,
     )
 

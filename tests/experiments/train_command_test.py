@@ -132,7 +132,7 @@ def _start(shards, folder, *flags, **environment):
         env=os.environ | {"PYTHONPATH": paths} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
     )
 
 

@@ -164,7 +164,10 @@ assert strategy.num_replicas_in_sync == 2
 
 def test_two_replicas_agree_with_one():
     result = subprocess.run(
-        [sys.executable, "-c", _TWO_REPLICAS], cwd=_ROOT, capture_output=True, text=True
+        [sys.executable, "-c", _TWO_REPLICAS],
+        cwd=_ROOT,
+        capture_output=True,
+        encoding="utf-8",
     )
     assert result.returncode == 0, result.stderr
 

@@ -67,7 +67,7 @@ def run_saved():
             cwd=_ROOT,
             env=environment,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
         assert result.returncode == 0, result.stderr

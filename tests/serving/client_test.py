@@ -37,7 +37,7 @@ def _serving(path, *arguments):
         env=_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     ) as process:
         try:
             yield tuple(map(int, process.stdout.readline().split()))
@@ -135,7 +135,7 @@ def _command(expected_code=0, **flag_values):
         [sys.executable, "-m", "tf_diffseg.serving.client", *flags],
         env=_environment(),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert process.returncode == expected_code, process.stderr
     return process.stdout + process.stderr

@@ -79,7 +79,10 @@ def _replay(loader, model, log, num_warmup=0, num_threads=1, output_dir="-"):
     """`({request: (code, message)}, (memory after warm-up, at the end) in KiB)`."""
     arguments = [model, log, num_warmup, num_threads, output_dir]
     process = subprocess.run(
-        [str(loader), *map(str, arguments)], capture_output=True, text=True, check=False
+        [str(loader), *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert process.returncode == 0, process.stderr[-2000:]
     *lines, memory = process.stdout.splitlines()

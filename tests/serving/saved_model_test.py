@@ -113,7 +113,7 @@ def test_serves_where_neither_keras_nor_this_library_can_be_imported(
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": ""},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert result.returncode == 0, result.stderr

@@ -62,7 +62,7 @@ def _run(folder, result, kill_after=None):
         env=os.environ | {"PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "2"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     for line in process.stdout:
         if line.strip() == "training":

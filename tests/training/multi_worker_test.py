@@ -110,7 +110,7 @@ def _start(folder, result, task=None, ports=(), dies_at=-1, by_slurm=False):
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
     )
 
 

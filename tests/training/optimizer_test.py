@@ -95,6 +95,6 @@ def test_gradients_are_clipped_once_replicas_are_summed():
         [sys.executable, "-c", _TWO_DEVICES],
         env=os.environ | {"PYTHONPATH": root, "TF_CPP_MIN_LOG_LEVEL": "2"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert process.returncode == 0, process.stderr

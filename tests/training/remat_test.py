@@ -75,7 +75,7 @@ def _peak_growth(mode):
         [sys.executable, "-c", _PEAK, mode],
         env=os.environ | {"PYTHONPATH": root, "TF_CPP_MIN_LOG_LEVEL": "2"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert process.returncode == 0, process.stderr
     return int(process.stdout.splitlines()[-1])

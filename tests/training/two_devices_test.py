@@ -46,7 +46,7 @@ def _train(num_devices, arguments, path):
         [sys.executable, "-c", _SCRIPT, str(num_devices), json.dumps(arguments), path],
         env=os.environ | {"PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "2"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert process.returncode == 0, process.stderr
     with np.load(path) as weights:
