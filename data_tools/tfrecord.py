@@ -10,6 +10,8 @@ import struct
 
 import google_crc32c
 
+from tf_diffseg.data.record_checksum import masked_bytes
+
 _CHUNK_BYTES = 1 << 16
 
 
@@ -27,16 +29,10 @@ def write_record(path, parts):
     checksum = 0
     with open(path, "wb") as file:
         file.write(length)
-        file.write(_masked(google_crc32c.value(length)))
+        file.write(masked_bytes(google_crc32c.value(length)))
         for part in parts:
             for start in range(0, len(part), _CHUNK_BYTES):
                 chunk = bytes(part[start : start + _CHUNK_BYTES])
                 checksum = google_crc32c.extend(checksum, chunk)
                 file.write(chunk)
-        file.write(_masked(checksum))
-
-
-def _masked(checksum):
-    """The bytes of a checksum as records have it, so that it can be part of data."""
-    rotated = checksum >> 15 | checksum << 17
-    return struct.pack("<I", rotated + 0xA282EAD8 & 0xFFFFFFFF)
+        file.write(masked_bytes(checksum))

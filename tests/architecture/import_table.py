@@ -34,7 +34,7 @@ TABLE = {
     # No TensorFlow: the network runs under every Keras backend.
     "tf_diffseg.models": Row(third_party=("keras",)),
     "tf_diffseg.preprocessing": Row(third_party=_TENSORFLOW),
-    "tf_diffseg.data": Row(third_party=_TENSORFLOW),
+    "tf_diffseg.data": Row(third_party=(*_TENSORFLOW, "google_crc32c")),
     "tf_diffseg.training": Row(
         first_party=(
             "tf_diffseg.diffusion",
@@ -81,6 +81,7 @@ TABLE = {
             "tf_diffseg.data.example_wire",
             # What a compressed shard is made of.
             "tf_diffseg.data.gzip_member",
+            "tf_diffseg.data.record_checksum",
             # To show what it does to a case.
             "tf_diffseg.data.augmentation",
             "tf_diffseg.preprocessing",

@@ -14,6 +14,7 @@ from tf_diffseg.data import (
     index_shards,
     training_dataset,
 )
+from tf_diffseg.data.gzip_member import write_member
 
 
 def _serialized_case(case):
@@ -66,22 +67,44 @@ def test_index_finds_every_record(paths):
     np.testing.assert_array_equal(np.diff(index.offset)[:2], index.num_bytes[:2])
 
 
-@pytest.mark.parametrize("place", [0, 9, 40, 300, -2])
-def test_a_changed_byte_is_found_wherever_it_lies(paths, place):
+@pytest.mark.parametrize("place", [40, 300, -2])
+def test_changed_data_is_found_wherever_it_lies(paths, place):
     index = index_shards(paths)
     first = int(index.offset[4])
-    # Length, its checksum, data, data, the data's checksum.
+    # Data, data, the data's checksum.
     place = place + (first if place >= 0 else first + int(index.num_bytes[4]))
     _damage(paths[1], place, mask=0x01)
     expected = f"shard {paths[1]} is damaged in record 1; see `python -m data_tools."
-    try:
-        dataset = evaluation_dataset(paths)
-    except ShardError as error:
-        # A wrong length shows before anything is read: there is no record behind it.
-        assert place == first
-        assert f"shard {paths[1]} is truncated or damaged in record" in str(error)
-    else:
-        assert _message(dataset).startswith(expected)
+    assert _message(evaluation_dataset(paths)).startswith(expected)
+
+
+# The length's lowest byte, one that makes it shorter, its highest, and its checksum.
+@pytest.mark.parametrize("place, mask", [(0, 0x01), (1, 0x02), (7, 0x80), (9, 0x01)])
+def test_a_changed_length_is_found_before_anything_is_read(paths, place, mask):
+    first = int(index_shards(paths).offset[4])
+    _damage(paths[1], first + place, mask)
+    with pytest.raises(ShardError) as caught:
+        evaluation_dataset(paths)
+    assert str(caught.value) == (
+        f"shard {paths[1]} is damaged in record 1: no record begins at byte {first}; "
+        "see `python -m data_tools.inspect_shards --verify`"
+    )
+
+
+def test_zeros_are_no_records(paths):
+    size = os.path.getsize(paths[1])
+    with open(paths[1], "r+b") as file:
+        file.write(bytes(size))
+    with pytest.raises(ShardError, match="damaged in record 0: no record begins at"):
+        index_shards(paths)
+
+
+def test_compressed_and_plain_shards_are_not_mixed(paths, tmp_path):
+    compressed = str(tmp_path / "toy-compressed.tfrecord")
+    with open(paths[0], "rb") as source, open(compressed, "wb") as target:
+        write_member(source, target)
+    with pytest.raises(ShardError, match="only one of them is compressed"):
+        index_shards([*paths, compressed])
 
 
 def test_training_stops_at_a_damaged_record(paths):

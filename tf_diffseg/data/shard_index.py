@@ -2,17 +2,18 @@
 
 A TFRecord file is a row of records: the length of the data (8 bytes, little-endian),
 a checksum of it (4 bytes), the data and its checksum (4 bytes); see TensorFlow's
-`core/lib/io/record_writer.h`. Going from length to length reads 24 bytes a case, as it
-does in a compressed shard, see `gzip_member`.
+`core/lib/io/record_writer.h`. Going from length to length reads a few bytes a case, as
+it does in a compressed shard, see `gzip_member`.
 """
 
 import dataclasses
-import struct
 
+import google_crc32c
 import numpy as np
 import tensorflow as tf
 
 from tf_diffseg.data.gzip_member import HEADER_BYTES, member_bytes
+from tf_diffseg.data.record_checksum import masked_bytes
 
 BEFORE_DATA, AFTER_DATA = 12, 4
 VERIFY = "see `python -m data_tools.inspect_shards --verify`"
@@ -56,7 +57,8 @@ def index_shards(shard_paths):
         A `ShardIndex`.
 
     Raises:
-        ShardError: a shard is missing, or ends within a record.
+        ShardError: a shard is missing, ends within a record, or tells a length that
+            its checksum does not fit; or some shards are compressed and others not.
     """
     paths = tuple(str(path) for path in shard_paths)
     rows = [
@@ -64,8 +66,14 @@ def index_shards(shard_paths):
         for shard, path in enumerate(paths)
         for number, place in enumerate(_records(path))
     ]
-    columns = np.array(rows, np.int64).reshape(-1, 5).T
-    return ShardIndex(paths, *columns)
+    index = ShardIndex(paths, *np.array(rows, np.int64).reshape(-1, 5).T)
+    other = np.flatnonzero(index.is_gzip != index.is_gzip[:1])
+    if other.size:
+        raise ShardError(
+            f"shard {paths[index.shard[other[0]]]} and {paths[index.shard[0]]} are not "
+            f"of one data set: only one of them is compressed; {VERIFY}"
+        )
+    return index
 
 
 def _records(path):
@@ -79,13 +87,11 @@ def _records(path):
         while offset < size:
             file.seek(offset)
             header = file.read(HEADER_BYTES)
-            end = size + 1
             compressed_bytes = member_bytes(header)
             if compressed_bytes is not None:
                 end = offset + max(compressed_bytes, HEADER_BYTES)
-            elif len(header) >= BEFORE_DATA:
-                (length,) = struct.unpack("<Q", header[:8])
-                end = offset + BEFORE_DATA + length + AFTER_DATA
+            else:
+                end = _end_of_plain_record(header, offset, size, path, number)
             if end > size:
                 raise ShardError(
                     f"shard {path} is truncated or damaged in record {number}: it "
@@ -94,3 +100,16 @@ def _records(path):
                 )
             yield offset, end - offset, compressed_bytes is not None
             offset, number = end, number + 1
+
+
+def _end_of_plain_record(header, offset, size, path, number):
+    """Where it ends, beyond `size` if the file ends within its first bytes."""
+    if len(header) < BEFORE_DATA:
+        return size + 1
+    length, checksum = header[:8], header[8:BEFORE_DATA]
+    if checksum != masked_bytes(google_crc32c.value(length)):
+        raise ShardError(
+            f"shard {path} is damaged in record {number}: no record begins at byte "
+            f"{offset}; {VERIFY}"
+        )
+    return offset + BEFORE_DATA + int.from_bytes(length, "little") + AFTER_DATA
