@@ -131,12 +131,16 @@ def test_is_the_linear_and_nearest_interpolation_of_scipy(channels):
     )
 
 
-@pytest.mark.parametrize("start", [(2, 3, 1), (-1, 8, 4)])
-def test_a_volume_of_unknown_shape_gives_what_a_known_one_does(start):
-    # As in the input pipeline: the voxels are padded to a power of two, and compiled.
+@pytest.mark.parametrize("start", [(2, 3, 1), (-1, 8, 4), (7, 0, -3), (30, 4, -40)])
+@pytest.mark.parametrize("zoom", [0.6, 1.2, 3.0])
+@pytest.mark.parametrize("is_elastic", [False, True])
+def test_a_volume_of_unknown_shape_gives_what_a_known_one_does(start, zoom, is_elastic):
+    # As in the input pipeline: what is read is cut out, padded, and compiled.
     image, label = _case()
-    matrix = rotation_matrix(tf.constant([0.3, -0.2, 0.5])) * 1.2
+    matrix = rotation_matrix(tf.constant([0.3, -0.2, 0.5])) * zoom
     box = {"start": tf.constant(start), "shape": (5, 6, 4)}
+    if is_elastic:
+        box["displacement_mm"] = tf.random.stateless_normal([3, 5, 6, 4], [0, 1]) * 2.0
 
     @tf.function(
         input_signature=[tf.TensorSpec([None] * 4), tf.TensorSpec([None] * 3, tf.int32)]
@@ -144,10 +148,19 @@ def test_a_volume_of_unknown_shape_gives_what_a_known_one_does(start):
     def resampled(image, label):
         return resample(image, label, tf.constant([1.0, 1.5, 2.0]), matrix, **box)
 
-    expected = resample(image, label, tf.constant([1.0, 1.5, 2.0]), matrix, **box)
-    found = resampled(image, label)
+    expected = resample(image, label + 1, tf.constant([1.0, 1.5, 2.0]), matrix, **box)
+    found = resampled(image, label + 1)
     np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
     np.testing.assert_array_equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize("dtype", [tf.float16, tf.float64])
+def test_takes_images_of_any_float(dtype):
+    image, label = _case()
+    image = tf.cast(image, dtype)
+    new_image, _ = resample(image, label, ISOTROPIC, tf.eye(3))
+    assert new_image.dtype == tf.float32
+    np.testing.assert_allclose(new_image, image, atol=1e-6)
 
 
 @pytest.mark.parametrize("shift_mm", [1e9, -1e9, 3e38])

@@ -27,7 +27,7 @@ def resample(
     outside of the volume is the darkest of the image per channel, and background.
 
     Args:
-        image: float (x, y, z, channels).
+        image: float (x, y, z, channels), read as float32.
         label: class ids (x, y, z).
         spacing_mm: float (3,).
         matrix: float (3, 3), invertible.
@@ -38,12 +38,13 @@ def resample(
         shape: three ints or int (3,), voxels of the box. Default: the volume's.
 
     Returns:
-        (image, label) of shapes (*shape, channels) and shape.
+        (image, label) of shapes (*shape, channels) and shape; the image is float32.
     """
-    volume_shape = tf.shape(label)
+    image = tf.cast(image, tf.float32)
+    spacing_mm = tf.cast(spacing_mm, tf.float32)
     start = tf.zeros([3], tf.int32) if start is None else start
     static_shape = label.shape if shape is None else _static(shape)
-    shape = volume_shape if shape is None else tf.convert_to_tensor(shape)
+    shape = tf.shape(label) if shape is None else tf.convert_to_tensor(shape)
 
     half = (tf.cast(shape, tf.float32) - 1.0) / 2.0
     inverse = tf.linalg.inv(matrix)
@@ -52,14 +53,19 @@ def resample(
     centre = tf.cast(start, tf.float32) + half
     centre -= tf.linalg.matvec(inverse, tf.convert_to_tensor(shift_mm)) / spacing_mm
 
-    source = (
-        *_in_one_row(image, label),
-        volume_shape,
-        tf.reduce_min(image, axis=[0, 1, 2]),
-    )
-    movement = (backward, centre)
+    displacement = ()
     if displacement_mm is not None:
-        movement += (displacement_mm / tf.reshape(spacing_mm, [3, 1, 1, 1]),)
+        displacement = (displacement_mm / tf.reshape(spacing_mm, [3, 1, 1, 1]),)
+    darkest = tf.reduce_min(image, axis=[0, 1, 2])
+    if not label.shape.is_fully_defined():
+        low, size = _box_that_is_read(
+            half, tf.shape(label), backward, centre, *displacement
+        )
+        image = tf.slice(image, tf.pad(low, [[0, 1]]), [*tf.unstack(size), -1])
+        label = tf.slice(label, low, size)
+        centre -= tf.cast(low, tf.float32)
+    source = (*_in_one_row(image, label), tf.shape(label), darkest)
+    movement = (backward, centre, *displacement)
     if None in static_shape:
         new_image, new_label = _read(shape, *source, *movement)
     else:
@@ -68,6 +74,33 @@ def resample(
         tf.ensure_shape(new_image, [*static_shape, image.shape[-1]]),
         tf.ensure_shape(new_label, static_shape),
     )
+
+
+def _box_that_is_read(half, volume_shape, backward, centre, displacement=None):
+    """First voxel and shape of the part of the volume that a patch is read from.
+
+    What is copied and padded then is of the size of the patch, not of the volume.
+
+    Args:
+        half: float (3,), from the centre of the patch to its last voxel.
+        volume_shape: int (3,).
+        backward: as for `_read`.
+        centre: as for `_read`.
+        displacement: as for `_read`.
+
+    Returns:
+        (low, size), int (3,) each; at least one voxel, inside of the volume.
+    """
+    reach = tf.linalg.matvec(tf.abs(backward), half)
+    low, high = centre - reach, centre + reach
+    if displacement is not None:
+        low += tf.reduce_min(displacement, axis=[1, 2, 3])
+        high += tf.reduce_max(displacement, axis=[1, 2, 3])
+    # One more for the neighbours, one for rounding.
+    end = tf.cast(volume_shape, tf.float32)
+    low = tf.cast(tf.clip_by_value(tf.floor(low) - 1.0, 0.0, end - 1.0), tf.int32)
+    high = tf.cast(tf.clip_by_value(tf.floor(high) + 3.0, 1.0, end), tf.int32)
+    return low, tf.maximum(high - low, 1)
 
 
 def _in_one_row(image, label):
