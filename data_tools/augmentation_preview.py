@@ -1,5 +1,6 @@
 """The picture of a case under augmentation."""
 
+import numpy as np
 import tensorflow as tf
 
 from data_tools.dataset import shown
@@ -45,14 +46,17 @@ def _read_case(manifest, data_dir, split, uid):
             f"--uid={uid} is no case of the split {split} of {data_dir}, which has "
             f"{len(uids)}, such as {uids[0]}"
         )
-    place = uids.index(uid) if uid is not None else 0
-    records = tf.data.TFRecordDataset(
-        manifest.shard_paths(data_dir, split), manifest.compression
-    )
+    uid = uids[0] if uid is None else uid
+    # Where each shard ends, and from that which one the case is in.
+    ends = np.cumsum([shard.num_examples for shard in manifest.split(split).shards])
+    shard = int(np.searchsorted(ends, uids.index(uid), side="right"))
+    number = uids.index(uid) - (int(ends[shard - 1]) if shard else 0)
+    path = manifest.shard_paths(data_dir, split)[shard]
+    record = tf.data.TFRecordDataset(path, manifest.compression).skip(number)
     try:
-        return parse_example(next(iter(records.skip(place))), TRAINING_KEYS)
+        return parse_example(next(iter(record)), TRAINING_KEYS)
     except (tf.errors.OpError, StopIteration) as error:
         raise InputError(
-            f"case {shown(uids[place])} cannot be read from the shards in {data_dir}; "
+            f"case {shown(uid)}, record {number} of the shard {path}, cannot be read; "
             "see `python -m data_tools.inspect_shards --verify`"
         ) from error

@@ -16,6 +16,7 @@ from data_tools import command_line
 from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
 from data_tools.quiet import load_tensorflow
+from data_tools.whole_files import whole_file
 from tf_diffseg.data.augmentation.options import OPTIONS, check_options
 
 _DATA_DIR = flags.DEFINE_string(
@@ -74,15 +75,16 @@ def main(_):
     load_tensorflow()
     from data_tools.augmentation_preview import preview
 
-    preview(
-        output,
-        _DATA_DIR.value,
-        options,
-        _SPLIT.value,
-        _UID.value,
-        _NUM_DRAWS.value,
-        _SEED.value,
-    )
+    with whole_file(output) as temporary:
+        preview(
+            temporary,
+            _DATA_DIR.value,
+            options,
+            _SPLIT.value,
+            _UID.value,
+            _NUM_DRAWS.value,
+            _SEED.value,
+        )
     print(f"picture: {output}")
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 import importlib.util
 import json
-import math
 import numbers
 import pathlib
 import re
@@ -13,6 +12,8 @@ from data_tools.errors import InputError
 from experiments.augmentation_config import AugmentationConfig
 from tf_diffseg.data.augmentation.options import OPTIONS, check_options
 
+# Beyond it lie numbers that training, of 32 bits, takes for infinite.
+_LARGEST = 3e38
 CONFIGS_DIR = pathlib.Path(__file__).parent / "configs"
 _OF_TRAINING = (
     "patch_shape",
@@ -303,8 +304,8 @@ def _convert(field, kind, value):
         expected, fits, convert = "a whole number", _is_whole(value), int
     elif kind is float:
         fits = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        fits = fits and math.isfinite(value)
-        expected, convert = "a finite number", float
+        fits = fits and abs(value) <= _LARGEST
+        expected, convert = "a finite number of 32 bits", float
     else:
         length = field.metadata["length"]
         expected, convert = f"{length or 'some'} whole numbers", _integers

@@ -70,6 +70,12 @@ def train(
         print(f"going on after {place}", flush=True)
     if "validation" not in shard_paths:
         print("the data has no split validation; nothing is validated", flush=True)
+    elif config.validation_frequency > config.epochs:
+        print(
+            f"--validation_frequency={config.validation_frequency} is more than "
+            f"--epochs={config.epochs}; nothing is validated",
+            flush=True,
+        )
     pictures = chief and _pictures(config, manifest, shard_paths, run_folder)
     try:
         with tracking(chief and tracker, run_folder.path, config) as callbacks:
@@ -114,9 +120,15 @@ def prepare(config, manifest, num_devices=None):
         (distribution strategy, steps of an epoch).
 
     Raises:
-        InputError: the devices are not there, or do not share a batch.
+        InputError: the devices are not there, or do not share a batch, or what was
+            asked of them does not go together.
     """
     if config.deterministic:
+        if config.jit == "on":
+            raise InputError(
+                "--jit=on does not go with --deterministic: XLA lacks operations that "
+                "repeat bit by bit"
+            )
         tf.config.experimental.enable_op_determinism()
     strategy = _strategy(num_devices)
     _check_batch_size(config, strategy.num_replicas_in_sync)

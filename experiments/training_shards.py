@@ -17,8 +17,8 @@ def training_shards(config, manifest, data_dir):
         Dict from "train" and, if there is one, "validation" to absolute paths.
 
     Raises:
-        InputError: there is no split train, or none that is validated though early
-            stopping goes by it, a shard is gone, or the cases do not fill one batch.
+        InputError: there is no split train, nothing is validated though early stopping
+            goes by it, a shard is gone, or the cases do not fill one batch.
     """
     num_cases = len(manifest.split("train").uids)
     if config.remainder == "drop" and config.batch_size > num_cases:
@@ -30,6 +30,12 @@ def training_shards(config, manifest, data_dir):
         raise InputError(
             f"--early_stopping={config.early_stopping} needs a split validation, which "
             f"the data in {data_dir} does not have"
+        )
+    if config.early_stopping and config.validation_frequency > config.epochs:
+        raise InputError(
+            f"--early_stopping={config.early_stopping} needs a validation, but "
+            f"--validation_frequency={config.validation_frequency} is more than "
+            f"--epochs={config.epochs}"
         )
     # Workers of a tf.data service have working folders of their own.
     data_dir = os.path.abspath(data_dir)

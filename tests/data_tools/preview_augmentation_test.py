@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from data_tools.augmentation_preview import preview
+from data_tools.errors import InputError
 from data_tools.manifest import Manifest, Shard, Split
 from data_tools.overlay import save_overlay_rows
 from tf_diffseg.data.example_schema import encode_example
@@ -131,6 +133,7 @@ def test_command_takes_a_run_and_flags(data_dir, tmp_path):
         ({"uid": "x"}, "--uid=x is no case of the split train of"),
         ({"zoom": -1}, "--zoom must be a number from 0.0 to inf, got -1.0"),
         ({"output": "x.jpg"}, "--output=x.jpg must be a .png file"),
+        ({"output": "/proc/x.png"}, "error: cannot write /proc/x.png: "),
         ({"model_dir": "nowhere"}, "nowhere/config.json is not the config of a run"),
     ],
 )
@@ -140,3 +143,13 @@ def test_refuses_in_one_line(data_dir, tmp_path, flag_values, message):
     )
     assert process.returncode == 1
     assert message in process.stderr and len(process.stderr.splitlines()) == 1
+
+
+def test_a_case_that_is_damaged_is_named_with_its_shard(data_dir, tmp_path):
+    folder = shutil.copytree(data_dir, tmp_path / "damaged")
+    (shard,) = folder.glob("*.tfrecord*")
+    shard.write_bytes(shard.read_bytes()[:-9])
+    preview(tmp_path / "a.png", folder, {}, uid="empty", num_draws=1)
+    message = f"case 'full', record 1 of the shard {shard}, cannot be read; see"
+    with pytest.raises(InputError, match=message):
+        preview(tmp_path / "b.png", folder, {}, uid="full", num_draws=1)

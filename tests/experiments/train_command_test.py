@@ -119,6 +119,24 @@ def test_early_stopping_without_a_validation_is_refused(shards):
     config = dataclasses.replace(CONFIG, early_stopping=2)
     with pytest.raises(InputError, match="--early_stopping=2 needs a split validation"):
         training_shards(config, alone, shards)
+    config = dataclasses.replace(config, epochs=2, validation_frequency=3)
+    with pytest.raises(InputError, match="--validation_frequency=3 is more than"):
+        training_shards(config, manifest, shards)
+
+
+def test_a_run_without_a_validation_says_so(shards, tmp_path, capsys):
+    config = dataclasses.replace(CONFIG, validation_frequency=2)
+    manifest = read_manifest(shards)
+    paths = training_shards(config, manifest, shards)
+    assert train(config, manifest, paths, RunFolder(tmp_path)) == 0
+    message = "--validation_frequency=2 is more than --epochs=1; nothing is validated"
+    assert message in capsys.readouterr().out
+
+
+def test_xla_does_not_go_with_determinism(shards):
+    config = dataclasses.replace(CONFIG, jit="on", deterministic=True)
+    with pytest.raises(InputError, match="--jit=on does not go with --deterministic"):
+        prepare(config, read_manifest(shards))
 
 
 def _start(shards, folder, *flags, **environment):

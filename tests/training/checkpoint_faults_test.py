@@ -1,5 +1,6 @@
 """What becomes of checkpoints that are damaged, foreign or cannot be written."""
 
+import contextlib
 import zipfile
 
 import keras
@@ -91,3 +92,28 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     with pytest.raises(FloatingPointError, match=message):
         callback.on_epoch_end(1)
     assert _epochs(tmp_path) == [1]
+
+
+def test_a_folder_that_was_not_restored_is_not_trained_into(tmp_path):
+    model = _model()
+    save_checkpoint(model, tmp_path, 3)
+    batch = {
+        "image": np.zeros((1, 8, 8, 8, 1), np.float32),
+        "label": np.zeros((1, 8, 8, 8), np.int32),
+    }
+    batches = tf.data.Dataset.from_tensors(batch).repeat()
+    message = "holds a run that came to epoch 3, and training would start after epoch 0"
+    for callback, error in (
+        (Checkpointing(tmp_path), pytest.raises(CheckpointError, match=message)),
+        (Checkpointing(tmp_path, place=(3, 0)), contextlib.nullcontext()),
+    ):
+        with error:
+            model.fit(
+                batches,
+                initial_epoch=callback.place.epoch,
+                epochs=4,
+                steps_per_epoch=1,
+                callbacks=[callback],
+                verbose=0,
+            )
+    assert _epochs(tmp_path) == [3, 4]

@@ -90,3 +90,9 @@ def test_without_a_log_nothing_was_gained(tmp_path):
 def test_refuses_a_patience_of_none(tmp_path):
     with pytest.raises(ValueError, match="patience must be at least 1, got 0"):
         EarlyStopping(0, tmp_path / "metrics.jsonl")
+
+
+def test_lines_that_are_no_epochs_are_passed_over(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('3\n[]\n{"val_dice": 0.9}\n{"epoch": 1, "val_dice": 0.5}\n{"ep')
+    assert gain_so_far(path) == Gain(0.5, 1, 1, 0)

@@ -7,9 +7,13 @@ import random
 import socket
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
+
+from tf_diffseg.training import multi_worker
 
 _SCRIPT = """
 import json, os, signal, sys
@@ -169,3 +173,19 @@ def test_two_workers_train_as_one_device_and_one_that_dies_ends_the_other(tmp_pa
     undisturbed = _arrays(results[0])  # Of the two that nothing happened to.
     for found, expected in zip(_arrays(again[0]), undisturbed, strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("message, reason", [("", ""), ("gone\nsince", ": gone")])
+def test_a_loss_is_one_line_whatever_the_reason(monkeypatch, message, reason):
+    monkeypatch.setattr(multi_worker, "is_multi_worker", lambda strategy: True)
+    resolver = types.SimpleNamespace(task_type="worker", task_id=1)
+    strategy = types.SimpleNamespace(cluster_resolver=resolver)
+    with (
+        pytest.raises(multi_worker.WorkerLost) as caught,
+        multi_worker.named_worker_loss(strategy),
+    ):
+        raise tf.errors.UnavailableError(None, None, message)
+    assert str(caught.value) == (
+        "worker 1 stops: another worker ended or cannot be reached "
+        f"(UnavailableError{reason})"
+    )

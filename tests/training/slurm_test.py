@@ -72,10 +72,14 @@ def test_tf_config_goes_before_slurm(monkeypatch):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"SLURMD_NODENAME": "elsewhere"}, "'elsewhere:10056' is not in list"),
-        ({"SLURM_STEP_NODELIST": "n[9"}, "Invalid hostlist"),
-        ({"SLURM_STEP_NUM_TASKS": 4}, "Requested 4 tasks but only 5"),
-        ({"SLURM_STEP_NUM_TASKS": "many"}, "many"),
+        (
+            {"SLURMD_NODENAME": "elsewhere"},
+            "SLURMD_NODENAME=elsewhere and SLURM_LOCALID=0 are no task of SLURM_STEP_",
+        ),
+        ({"SLURM_STEP_NODELIST": "n[9"}, r"_NODELIST=n\[9, .*Invalid hostlist"),
+        ({"SLURM_STEP_NUM_TASKS": 4}, "_NUM_TASKS=4, .*Requested 4 tasks but only 5"),
+        ({"SLURM_STEP_NUM_TASKS": "x"}, "_NUM_TASKS must be a whole number, got 'x'"),
+        ({"SLURM_JOB_ID": "-"}, "SLURM_JOB_ID must be a whole number, got '-'"),
     ],
     ids=str,
 )

@@ -84,7 +84,8 @@ class Checkpointing(keras.callbacks.Callback):
     takes the others with it; the chief saves where it is the chief that got it.
 
     Weights that are not finite are not saved: that raises a FloatingPointError. A
-    checkpoint that cannot be written raises a `CheckpointError`.
+    checkpoint that cannot be written raises a `CheckpointError`, as does a folder whose
+    newest checkpoint is not of the place that training starts at.
 
     Args:
         checkpoint_dir: folder of the checkpoints.
@@ -119,6 +120,7 @@ class Checkpointing(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Looks for SIGTERM from now on, and passes over the steps that are done."""
         del logs
+        self._check_place()
         self._sigterm.listen()
         self._best = self._best_score_so_far()
         if self.place.step:
@@ -185,6 +187,17 @@ class Checkpointing(keras.callbacks.Callback):
         """Leaves SIGTERM to whom it belonged."""
         del logs
         self._sigterm.leave()
+
+    def _check_place(self):
+        """What is saved behind the newest checkpoint would be the first to be lost."""
+        path, _ = newest_whole_checkpoint(self.checkpoint_dir)
+        if path and checkpoint_place(path) != self.place:
+            raise CheckpointError(
+                f"{self.checkpoint_dir} holds a run that came to "
+                f"{checkpoint_place(path)}, and training would start after "
+                f"{self.place}: `restore` it and hand on its place, or name another "
+                "folder"
+            )
 
     def _save_within_epoch(self, metrics):
         self._save(self._epoch, step=self._steps_in_epoch, metrics=metrics)

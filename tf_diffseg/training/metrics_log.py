@@ -60,7 +60,9 @@ def read_metrics(path):
     lines = []
     for text in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
         try:
-            lines.append(json.loads(text))
+            line = json.loads(text)
         except ValueError:  # Killed while it was written.
             continue
+        if isinstance(line, dict) and "epoch" in line:
+            lines.append(line)
     return lines

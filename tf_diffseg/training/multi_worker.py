@@ -104,8 +104,10 @@ def named_worker_loss(strategy):
         if not is_multi_worker(strategy):
             raise
         resolver = strategy.cluster_resolver
-        reason = str(error.message).splitlines()[0]
+        reason = ": ".join(
+            [type(error).__name__, *str(error.message).strip().splitlines()[:1]]
+        )
         raise WorkerLost(
             f"{resolver.task_type} {resolver.task_id} stops: another worker ended or "
-            f"cannot be reached ({type(error).__name__}: {reason})"
+            f"cannot be reached ({reason})"
         ) from error
