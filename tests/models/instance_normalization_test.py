@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.models.layer_contract import assert_layer_contract
 from tests.models.toy_network import outputs_of, randomize_weights
-from tf_diffseg.models import InstanceNormalization
+from tf_diffseg.models import InstanceNormalization, fused_normalization
 
 
 def _features(shape=(2, 5, 4, 9, 6), mean=1.0):
@@ -101,3 +102,35 @@ def test_statistics_are_float32_under_mixed_float16():
     expected = _reference(features.astype(np.float16), (1, 2, 3), 1e-5)
     # float16 holds 3 to 1e-3, and the outputs reach 4.
     np.testing.assert_allclose(outputs_of(layer, features), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("batch", [1, 3, None])
+def test_the_fused_way_is_the_same(monkeypatch, dtype, batch):
+    layer = InstanceNormalization(dtype=dtype)
+    layer.build((None, None, None, None, 6), (None, 3))
+    randomize_weights(layer)
+    rng = np.random.default_rng(1)
+    features = tf.cast(_features((batch or 3, 5, 4, 9, 6)), layer.compute_dtype)
+    weights = tf.constant(rng.normal(size=features.shape), tf.float32)
+    condition = tf.constant(rng.normal(size=(features.shape[0], 3)), tf.float32)
+    signature = tf.TensorSpec([batch, None, None, None, 6], features.dtype)
+
+    def outputs_and_gradients():
+        @tf.function(input_signature=[signature])
+        def compute(features):
+            with tf.GradientTape() as tape:
+                tape.watch(features)
+                outputs = layer(features, condition)
+                total = tf.reduce_sum(tf.cast(outputs, tf.float32) * weights)
+            variables = [weight.value for weight in layer.trainable_weights]
+            return outputs, *tape.gradient(total, [features, *variables])
+
+        return [np.asarray(values, np.float32) for values in compute(features)]
+
+    fused = outputs_and_gradients()
+    monkeypatch.setattr(fused_normalization, "is_used", lambda: False)
+    tolerance = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 3e-3}
+    for found, expected in zip(fused, outputs_and_gradients(), strict=True):
+        atol = tolerance[layer.compute_dtype] * np.abs(expected).max()
+        np.testing.assert_allclose(found, expected, atol=atol)
