@@ -318,3 +318,19 @@ def test_no_heads_is_no_attention():
 def test_wrong_argument_is_named(argument, value):
     with pytest.raises(ValueError, match=f"^{argument}"):
         toy_unet(**{argument: value})
+
+
+def test_channels_that_a_shape_does_not_tell_are_no_groups():
+    # Keras would have XLA compile the first convolution, for all that it is slow.
+    network = UNet3D(3, image_channels=2, mask_channels=3, num_channels=(4, 8))
+    volume = tf.TensorSpec([None] * 5, tf.float32)
+    inputs = {"image": volume, "x_t": volume, "t": tf.TensorSpec([None], tf.float32)}
+    traced = tf.function(network).get_concrete_function(inputs)
+    functions = traced.graph.as_graph_def().library.function
+    assert not [f.signature.name for f in functions if "_XlaMustCompile" in f.attr]
+    values = {
+        "image": tf.random.stateless_normal([1, 8, 8, 8, 2], [0, 1]),
+        "x_t": tf.random.stateless_normal([1, 8, 8, 8, 3], [0, 2]),
+        "t": tf.constant([0.5]),
+    }
+    np.testing.assert_allclose(traced(values), network(values), atol=1e-5)

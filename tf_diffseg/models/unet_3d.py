@@ -176,6 +176,15 @@ class UNet3D(keras.Model):
         self.remat = remat
         self.norm = norm
 
+    def call(self, inputs, training=None, mask=None):
+        """Logits of `inputs`, as the constructor describes them."""
+        channels = {"image": self.image_channels, "x_t": self.mask_channels}
+        inputs = {
+            name: _with_channels(value, channels[name]) if name in channels else value
+            for name, value in inputs.items()
+        }
+        return super().call(inputs, training=training, mask=mask)
+
     @property
     def shape_multiple(self):
         """Sizes per axis; a volume whose shape they divide is not padded inside."""
@@ -242,6 +251,17 @@ def _inputs(image_channels, mask_channels):
         inputs["x_t"] = keras.Input((*volume, mask_channels), name="x_t")
         inputs["t"] = keras.Input((), name="t")
     return inputs
+
+
+def _with_channels(volume, channels):
+    """The volume with as many channels, where its shape does not say how many.
+
+    Keras takes a convolution of unknown channels for one of groups, and has XLA compile
+    it, which on a CPU may take longer than the rest of the network together.
+    """
+    if volume.shape[-1] is not None:
+        return volume
+    return keras.ops.reshape(volume, (*keras.ops.shape(volume)[:-1], channels))
 
 
 def _encode(features, num_channels, num_blocks, block, down):

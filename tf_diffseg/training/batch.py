@@ -25,7 +25,7 @@ def image_and_label(data, num_channels, num_labels=None):
         image, label, weight = keras.utils.unpack_x_y_sample_weight(data)
     if weight is not None:
         raise ValueError("sample weights are not supported")
-    check_image(image, num_channels)
+    image = check_image(image, num_channels)
     if label.shape.rank == 5 and label.shape[-1] == 1:
         label = label[..., 0]
     _check_shape("label", label, (None, None, None, None))
@@ -39,8 +39,22 @@ def image_and_label(data, num_channels, num_labels=None):
 
 
 def check_image(image, num_channels):
-    """Raises ValueError unless the image is [batch, x, y, z, num_channels]."""
-    _check_shape("image", image, (None, None, None, None, num_channels))
+    """The image, of a shape that says what it is.
+
+    Args:
+        image: float [batch, x, y, z, num_channels].
+        num_channels: channels that the network takes.
+
+    Returns:
+        The image.
+
+    Raises:
+        ValueError: the shape is another.
+        tf.errors.InvalidArgumentError: it turns out to be another once it is known.
+    """
+    expected = (None, None, None, None, num_channels)
+    _check_shape("image", image, expected)
+    return tf.ensure_shape(image, expected)
 
 
 def _check_shape(name, tensor, expected):

@@ -470,8 +470,7 @@ class DiffusionUNet3D(UNet3D):
         """Samples probabilities for images, or for dicts with `image` and `seed`."""
         data = data[0] if isinstance(data, tuple) else data
         data = data if isinstance(data, dict) else {"image": data}
-        image = data["image"]
-        check_image(image, self.image_channels)
+        image = check_image(data["image"], self.image_channels)
         return self.sample(image, data.get("seed", _evaluation_seeds(image)))
 
     def sample(self, image, seed):
