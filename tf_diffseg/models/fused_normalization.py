@@ -1,8 +1,8 @@
 """Instance normalisation by TensorFlow's fused batch normalisation.
 
-The batch normalisation of a batch of one example is its instance normalisation. Fused
-it passes twice over the volume, and thrice for the gradient, where operations one by
-one pass a dozen times.
+The batch normalisation of one example is its instance normalisation, and several are
+one example of as many times more channels. Fused it passes twice over the volume, and
+thrice for the gradient, where operations one by one pass a dozen times.
 """
 
 import tensorflow as tf
@@ -30,28 +30,26 @@ def normalize(features, scale, shift, epsilon):
         Features of the same shape and dtype.
     """
     shape = tf.shape(features)
-    batch, channels = features.shape[0], features.shape[-1]
+    channels = features.shape[-1]
+    examples = tf.stack([shape[0], -1, channels])
+    columns = shape[0] * channels  # one for each example and channel
 
-    def rows(values):  # of each example
-        return tf.broadcast_to(tf.reshape(values, [-1, channels]), [shape[0], channels])
+    def row(values):
+        values = tf.reshape(values, [-1, channels])
+        return tf.reshape(tf.broadcast_to(values, [shape[0], channels]), [columns])
 
-    def normalized(example):
-        voxels, scale, shift = example
-        return tf.raw_ops.FusedBatchNormV3(
-            x=tf.reshape(voxels, [1, -1, 1, channels]),
-            scale=scale,
-            offset=shift,
-            # Statistics of before, which are not used.
-            mean=tf.zeros([0]),
-            variance=tf.zeros([0]),
-            epsilon=epsilon,
-            is_training=True,
-        ).y
-
-    examples = (features, rows(scale), rows(shift))
-    if batch is None:
-        result = tf.map_fn(normalized, examples, fn_output_signature=features.dtype)
-    else:
-        parts = zip(*(tf.unstack(part, batch) for part in examples), strict=True)
-        result = tf.concat([normalized(part) for part in parts], axis=0)
-    return tf.ensure_shape(tf.reshape(result, shape), features.shape)
+    # Of one example TensorFlow copies nothing to transpose it.
+    voxels = tf.transpose(tf.reshape(features, examples), [1, 0, 2])
+    normalized = tf.raw_ops.FusedBatchNormV3(
+        x=tf.reshape(voxels, tf.stack([1, -1, 1, columns])),
+        scale=row(scale),
+        offset=row(shift),
+        # Statistics of before, which are not used.
+        mean=tf.zeros([0]),
+        variance=tf.zeros([0]),
+        epsilon=epsilon,
+        is_training=True,
+    ).y
+    normalized = tf.reshape(normalized, tf.shape(voxels))
+    normalized = tf.reshape(tf.transpose(normalized, [1, 0, 2]), shape)
+    return tf.ensure_shape(normalized, features.shape)
