@@ -26,7 +26,7 @@ def random_patch(
         (image, label) of shapes (*patch_shape, channels) and patch_shape.
     """
     start = patch_start(label, patch_shape, seed, foreground_share, balance_classes)
-    return cut(tf.convert_to_tensor(image), label, start, patch_shape)
+    return cut(image, label, start, patch_shape)
 
 
 def patch_start(label, patch_shape, seed, foreground_share=0.0, balance_classes=False):

@@ -40,7 +40,7 @@ def resample(
     Returns:
         (image, label) of shapes (*shape, channels) and shape; the image is float32.
     """
-    image = tf.cast(image, tf.float32)
+    image, label = tf.cast(image, tf.float32), tf.convert_to_tensor(label)
     spacing_mm = tf.cast(spacing_mm, tf.float32)
     start = tf.zeros([3], tf.int32) if start is None else start
     static_shape = label.shape if shape is None else _static(shape)
@@ -215,7 +215,8 @@ def cut(image, label, start, shape):
     Returns:
         (image, label) of shapes (*shape, channels) and shape.
     """
-    volume_shape = tf.shape(label)
+    image, label = tf.convert_to_tensor(image), tf.convert_to_tensor(label)
+    start, volume_shape = tf.convert_to_tensor(start), tf.shape(label)
     static_shape = _static(shape)
     low = tf.clip_by_value(start, 0, volume_shape)
     high = tf.clip_by_value(start + shape, low, volume_shape)
