@@ -134,3 +134,8 @@ def test_the_fused_way_is_the_same(monkeypatch, dtype, batch):
     for found, expected in zip(fused, outputs_and_gradients(), strict=True):
         atol = tolerance[layer.compute_dtype] * np.abs(expected).max()
         np.testing.assert_allclose(found, expected, atol=atol)
+
+
+def test_beside_a_gpu_nothing_is_fused(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    assert not fused_normalization.is_used()
