@@ -69,7 +69,7 @@ def _refusal(module, **flag_values):
         (
             "train",
             {"config": "demo", "data_dir": "x", "model_dir": "y", "zoom": "nan"},
-            "--zoom must be a finite number, got nan",
+            "--zoom must be a finite number of 32 bits, got nan",
         ),
         (
             "evaluate",
