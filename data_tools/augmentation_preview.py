@@ -1,6 +1,5 @@
 """The picture of a case under augmentation."""
 
-import numpy as np
 import tensorflow as tf
 
 from data_tools.dataset import shown
@@ -47,16 +46,22 @@ def _read_case(manifest, data_dir, split, uid):
             f"{len(uids)}, such as {uids[0]}"
         )
     uid = uids[0] if uid is None else uid
-    # Where each shard ends, and from that which one the case is in.
-    ends = np.cumsum([shard.num_examples for shard in manifest.split(split).shards])
-    shard = int(np.searchsorted(ends, uids.index(uid), side="right"))
-    number = uids.index(uid) - (int(ends[shard - 1]) if shard else 0)
-    path = manifest.shard_paths(data_dir, split)[shard]
-    record = tf.data.TFRecordDataset(path, manifest.compression).skip(number)
+    place = f"the shards in {data_dir}"
     try:
+        path, number = next(
+            (path, of_shard.index(uid))
+            for path, of_shard in zip(
+                manifest.shard_paths(data_dir, split),
+                manifest.split(split).uids_by_shard(),
+                strict=True,
+            )
+            if uid in of_shard
+        )
+        place = f"record {number} of the shard {path}"
+        record = tf.data.TFRecordDataset(path, manifest.compression).skip(number)
         return parse_example(next(iter(record)), TRAINING_KEYS)
     except (tf.errors.OpError, StopIteration) as error:
         raise InputError(
-            f"case {shown(uid)}, record {number} of the shard {path}, cannot be read; "
+            f"case {shown(uid)}, {place}, cannot be read; "
             "see `python -m data_tools.inspect_shards --verify`"
         ) from error

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -40,6 +41,14 @@ class Split:
     uids: list[str]
     shards: list[Shard]
     statistics: dict
+
+    def uids_by_shard(self):
+        """List of the names of the cases in each of `shards`."""
+        ends = list(itertools.accumulate(shard.num_examples for shard in self.shards))
+        return [
+            self.uids[end - shard.num_examples : end]
+            for shard, end in zip(self.shards, ends, strict=True)
+        ]
 
 
 @dataclasses.dataclass(frozen=True)

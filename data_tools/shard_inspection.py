@@ -46,11 +46,8 @@ def verify(data_dir, manifest):
                 f"{folder / FILE_NAME}: split {name} lists {len(split.uids)} cases, "
                 f"its shards {counted}"
             )
-        first = 0
-        for shard in split.shards:
+        for shard, uids in zip(split.shards, split.uids_by_shard(), strict=True):
             known.add(shard.file_name)
-            uids = split.uids[first : first + shard.num_examples]
-            first += shard.num_examples
             found = _verify_shard(folder / shard.file_name, shard, uids, manifest)
             num_cases += found.num_cases
             problems += found.problems

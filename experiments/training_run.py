@@ -68,14 +68,9 @@ def train(
     _describe(config, manifest, model, steps_per_epoch, strategy)
     if any(place):
         print(f"going on after {place}", flush=True)
-    if "validation" not in shard_paths:
-        print("the data has no split validation; nothing is validated", flush=True)
-    elif config.validation_frequency > config.epochs:
-        print(
-            f"--validation_frequency={config.validation_frequency} is more than "
-            f"--epochs={config.epochs}; nothing is validated",
-            flush=True,
-        )
+    unvalidated = _why_nothing_is_validated(config, shard_paths)
+    if unvalidated:
+        print(f"{unvalidated}; nothing is validated", flush=True)
     pictures = chief and _pictures(config, manifest, shard_paths, run_folder)
     try:
         with tracking(chief and tracker, run_folder.path, config) as callbacks:
@@ -105,6 +100,18 @@ def _nothing_left(config, run_folder, place):
         return f"has {place.epoch} epoch(s) already, {config.epochs} are asked for"
     if has_stopped_early(run_folder.path, config.early_stopping, place):
         return f"had been stopped early after epoch {place.epoch}"
+    return None
+
+
+def _why_nothing_is_validated(config, shard_paths):
+    """The reason, or None where there are validations."""
+    if "validation" not in shard_paths:
+        return "the data has no split validation"
+    if config.validation_frequency > config.epochs:
+        return (
+            f"--validation_frequency={config.validation_frequency} is more than "
+            f"--epochs={config.epochs}"
+        )
     return None
 
 

@@ -17,7 +17,7 @@ from experiments.configs import msd_hippocampus
 
 
 def get_config():
-    """As msd_hippocampus, for longer, which is when augmentation pays."""
+    """As msd_hippocampus, for longer and with augmentation."""
     return dataclasses.replace(
         msd_hippocampus.get_config(),
         epochs=30,

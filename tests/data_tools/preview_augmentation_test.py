@@ -153,3 +153,12 @@ def test_a_case_that_is_damaged_is_named_with_its_shard(data_dir, tmp_path):
     message = f"case 'full', record 1 of the shard {shard}, cannot be read; see"
     with pytest.raises(InputError, match=message):
         preview(tmp_path / "b.png", folder, {}, uid="full", num_draws=1)
+
+
+def test_a_case_that_no_shard_counts_is_named(data_dir, tmp_path):
+    folder = shutil.copytree(data_dir, tmp_path / "uncounted")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["splits"]["train"]["shards"][0]["num_examples"] = 1
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="case 'full', the shards in .* cannot be"):
+        preview(tmp_path / "a.png", folder, {}, uid="full", num_draws=1)

@@ -414,3 +414,17 @@ def test_refuses_bad_batches(change, message, method):
     data = [tf.data.Dataset.from_tensors(changed)]
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=message):
         getattr(_model(), method)(*data, verbose=0)
+
+
+def test_refuses_other_channels_that_a_shape_does_not_tell():
+    image, label = _two_halves()
+    signature = (
+        tf.TensorSpec([*image.shape[:4], None], tf.float32),
+        tf.TensorSpec(label.shape, tf.int32),
+    )
+    two_channels = (np.repeat(image, 2, axis=-1), label)
+    data = tf.data.Dataset.from_generator(
+        lambda: iter([two_channels]), output_signature=signature
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"expected shape \[\?,"):
+        _model().fit(data, verbose=0)

@@ -120,9 +120,10 @@ class Checkpointing(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Looks for SIGTERM from now on, and passes over the steps that are done."""
         del logs
-        self._check_place()
+        path, _ = newest_whole_checkpoint(self.checkpoint_dir)
+        self._check_place(path)
         self._sigterm.listen()
-        self._best = self._best_score_so_far()
+        self._best = _best_score(path)
         if self.place.step:
             self.model.train_function = _after_steps(
                 self.model, self.model.train_function, self.place.step
@@ -188,9 +189,8 @@ class Checkpointing(keras.callbacks.Callback):
         del logs
         self._sigterm.leave()
 
-    def _check_place(self):
+    def _check_place(self, path):
         """What is saved behind the newest checkpoint would be the first to be lost."""
-        path, _ = newest_whole_checkpoint(self.checkpoint_dir)
         if path and checkpoint_place(path) != self.place:
             raise CheckpointError(
                 f"{self.checkpoint_dir} holds a run that came to "
@@ -223,13 +223,14 @@ class Checkpointing(keras.callbacks.Callback):
             self._sigterm.leave()
             raise TrainingStopped(Place(self._epoch, step))
 
-    def _best_score_so_far(self):
-        path, _ = newest_whole_checkpoint(self.checkpoint_dir)
-        best = None if path is None else path.parent / BEST
-        if best is None or not is_whole_checkpoint(best):
-            return -math.inf
-        score = read_training_state(best).get("score")
-        return -math.inf if score is None else score
+
+def _best_score(path):
+    """The best score of a run whose newest checkpoint has this path, or None."""
+    best = None if path is None else path.parent / BEST
+    if best is None or not is_whole_checkpoint(best):
+        return -math.inf
+    score = read_training_state(best).get("score")
+    return -math.inf if score is None else score
 
 
 def _after_steps(model, train_function, num_steps):

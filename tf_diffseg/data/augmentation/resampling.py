@@ -58,11 +58,9 @@ def resample(
         displacement = (displacement_mm / tf.reshape(spacing_mm, [3, 1, 1, 1]),)
     darkest = tf.reduce_min(image, axis=[0, 1, 2])
     if not label.shape.is_fully_defined():
-        low, size = _box_that_is_read(
-            half, tf.shape(label), backward, centre, *displacement
+        image, label, low = _part_that_is_read(
+            image, label, half, backward, centre, *displacement
         )
-        image = tf.slice(image, tf.pad(low, [[0, 1]]), [*tf.unstack(size), -1])
-        label = tf.slice(label, low, size)
         centre -= tf.cast(low, tf.float32)
     source = (*_in_one_row(image, label), tf.shape(label), darkest)
     movement = (backward, centre, *displacement)
@@ -76,20 +74,21 @@ def resample(
     )
 
 
-def _box_that_is_read(half, volume_shape, backward, centre, displacement=None):
-    """First voxel and shape of the part of the volume that a patch is read from.
+def _part_that_is_read(image, label, half, backward, centre, displacement=None):
+    """The part of the volume that a patch is read from, and its first voxel.
 
     What is copied and padded then is of the size of the patch, not of the volume.
 
     Args:
+        image: float (x, y, z, channels).
+        label: class ids (x, y, z).
         half: float (3,), from the centre of the patch to its last voxel.
-        volume_shape: int (3,).
         backward: as for `_read`.
         centre: as for `_read`.
         displacement: as for `_read`.
 
     Returns:
-        (low, size), int (3,) each; at least one voxel, inside of the volume.
+        (image, label, first voxel int (3,)), of at least one voxel.
     """
     reach = tf.linalg.matvec(tf.abs(backward), half)
     low, high = centre - reach, centre + reach
@@ -97,10 +96,12 @@ def _box_that_is_read(half, volume_shape, backward, centre, displacement=None):
         low += tf.reduce_min(displacement, axis=[1, 2, 3])
         high += tf.reduce_max(displacement, axis=[1, 2, 3])
     # One more for the neighbours, one for rounding.
-    end = tf.cast(volume_shape, tf.float32)
+    end = tf.cast(tf.shape(label), tf.float32)
     low = tf.cast(tf.clip_by_value(tf.floor(low) - 1.0, 0.0, end - 1.0), tf.int32)
     high = tf.cast(tf.clip_by_value(tf.floor(high) + 3.0, 1.0, end), tf.int32)
-    return low, tf.maximum(high - low, 1)
+    size = tf.maximum(high - low, 1)
+    image = tf.slice(image, tf.pad(low, [[0, 1]]), [*tf.unstack(size), -1])
+    return image, tf.slice(label, low, size), low
 
 
 def _in_one_row(image, label):
