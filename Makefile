@@ -12,17 +12,22 @@ TEST_INSTALLED := $(VENV)/.installed-test
 DEV_INSTALLED := $(VENV)/.installed-dev
 PACKAGING := setup.py tf_diffseg/version.py
 
+TWO_AT_A_TIME := -n 2 --dist=loadfile
+
 PIP := $(PY) -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test lint format build-files hub-model clean distclean help
+.PHONY: demo test test-all lint format build-files hub-model clean distclean help
 
 demo: $(RUN_INSTALLED)  ## Train, evaluate and draw a small model, into demo/
 	$(PY) -m experiments.demo --output_dir=demo
 
-test: $(TEST_INSTALLED)  ## Run the tests, two at a time; PYTEST_ARGS="-k name" picks some
-	$(PY) -m pytest -n 2 --dist=loadfile $(PYTEST_ARGS)
+test: $(TEST_INSTALLED)  ## Run all but the slow tests; PYTEST_ARGS="-k name" picks some
+	$(PY) -m pytest $(TWO_AT_A_TIME) -m "not slow" $(PYTEST_ARGS)
+
+test-all: $(TEST_INSTALLED)  ## Run the slow tests as well
+	$(PY) -m pytest $(TWO_AT_A_TIME) $(PYTEST_ARGS)
 
 lint: $(DEV_INSTALLED)  ## Check style and types
 	$(PY) -m ruff check .

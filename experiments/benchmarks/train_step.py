@@ -1,5 +1,7 @@
 """The recycling train step of the default network."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from experiments.benchmarks.flops import graph_flops
@@ -12,7 +14,7 @@ VOLUME_SHAPE = (48, 64, 48)
 # gradient costs two more, one for the features and one for the weights.
 FORWARDS_PER_STEP = 4
 # What may be chosen for the sake of speed or memory.
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "remat": {"remat": True},
     "channel_norm": {"norm": "channel"},
     "bfloat16": {"dtype": "mixed_bfloat16"},

@@ -53,7 +53,7 @@ def resample(
     centre = tf.cast(start, tf.float32) + half
     centre -= tf.linalg.matvec(inverse, tf.convert_to_tensor(shift_mm)) / spacing_mm
 
-    displacement = ()
+    displacement: tuple = ()
     if displacement_mm is not None:
         displacement = (displacement_mm / tf.reshape(spacing_mm, [3, 1, 1, 1]),)
     darkest = tf.reduce_min(image, axis=[0, 1, 2])
