@@ -26,7 +26,7 @@ from data_tools.errors import (
     reading_error,
 )
 from data_tools.staging import Staging, read_json, write_example, write_json
-from data_tools.volume import check_resampled_size
+from data_tools.volume import check_extent, check_resampled_size
 from data_tools.volume_files import read_case
 from tf_diffseg.data.example_schema import example_bytes, example_parts, label_dtype
 from tf_diffseg.preprocessing import VolumePreprocessor
@@ -321,6 +321,7 @@ def convert_case(case, recipe):
     crop_box = preprocess.crop_box(image.array, image.affine)
     size = crop_box[1]
     cropped_shape = image.grid_shape if (size < 0).any() else size
+    check_extent(image, preprocess.spacing_mm)
     check_resampled_size(image, cropped_shape, preprocess.spacing_mm)
     shape = preprocess.shape(image.grid_shape, image.affine, crop_box)
     record_bytes = example_bytes(

@@ -9,7 +9,7 @@ from isal import isal_zlib
 
 from data_tools import simpleitk
 from data_tools.errors import InputError
-from data_tools.nibabel_volume import LARGEST_COMPRESSION
+from data_tools.nibabel_volume import ISAL_ERROR, LARGEST_COMPRESSION
 from data_tools.volume import (
     Volume,
     check_affine,
@@ -138,7 +138,7 @@ def _check_stream(path, start, expected):
         with open(path, "rb") as file:
             file.seek(start)
             size = _decompressed_size(file, most=expected)
-    except isal_zlib.error as error:
+    except ISAL_ERROR as error:
         raise InputError(f"{path} is damaged: {error}") from error
     if size is None:
         raise InputError(f"{path} is damaged: it ends amid its compressed voxels")

@@ -3,7 +3,6 @@
 import nibabel as nib
 
 from data_tools import nibabel_volume
-from data_tools.errors import InputError
 from data_tools.volume import check_spacing
 
 ENDINGS = (".mgz", ".mgh")
@@ -23,10 +22,6 @@ def read(path, dtype=None):
         InputError: if the file is damaged, of another format or shape or without a
             usable spacing and affine.
     """
-    image = nibabel_volume.load(path, "a FreeSurfer volume")
-    if not isinstance(image, nib.MGHImage):
-        raise InputError(
-            f"{path} is not a FreeSurfer volume but a {type(image).__name__}"
-        )
+    image = nibabel_volume.load(path, nib.MGHImage, "a FreeSurfer volume")
     check_spacing(path, image.header["delta"])
     return nibabel_volume.read_voxels(path, image, dtype, has_footer=True)

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import typing
 import zlib
 
 import nibabel as nib
@@ -11,10 +12,21 @@ from isal import igzip, isal_zlib
 
 from data_tools.dataset import one_line
 from data_tools.errors import InputError, is_of_machine, reading_error
-from data_tools.volume import Volume, check_affine, check_shape, check_size
+from data_tools.volume import (
+    MILLIMETRE,
+    LengthUnit,
+    Volume,
+    check_affine,
+    check_shape,
+    check_size,
+    in_millimetres,
+)
+
+# Its stub has an instance where there is the class.
+ISAL_ERROR = typing.cast(type[Exception], isal_zlib.error)
 
 # What nibabel raises on headers that are damaged or of something else.
-HEADER_ERRORS = (
+HEADER_ERRORS: tuple[type[Exception], ...] = (
     nib.filebasedimages.ImageFileError,
     nib.freesurfer.mghformat.MGHError,
     nib.spatialimages.HeaderDataError,
@@ -26,7 +38,7 @@ HEADER_ERRORS = (
     TypeError,
     ValueError,
     MemoryError,
-    isal_zlib.error,
+    ISAL_ERROR,
     zlib.error,
 )
 
@@ -35,34 +47,75 @@ LARGEST_COMPRESSION = 1032
 
 _COMPRESSED = (".gz", ".mgz")
 
+# The lower three bits of NIfTI's `xyzt_units`; the others are of time. Many a program
+# leaves them 0.
+UNITS = {
+    0: MILLIMETRE,
+    1: LengthUnit("metre", 1e3),
+    2: MILLIMETRE,
+    3: LengthUnit("micrometre", 1e-3),
+}
+
 # Bytes behind the voxels that are read for the checksum at the end. A few kilobytes
 # decompress to gigabytes of zeros.
 _MOST_BEHIND = 1 << 26
 
 
-def load(path, format_name):
+NOT_ANALYZE = (
+    "is ANALYZE, which does not tell left from right, expected NIfTI: convert it "
+    "where its orientation is known"
+)
+
+
+def is_analyze(image):
+    """Whether an image of nibabel is ANALYZE, SPM's included, and not NIfTI."""
+    is_nifti = isinstance(image, nib.Nifti1Pair)
+    return isinstance(image, nib.AnalyzeImage) and not is_nifti
+
+
+def length_unit(header):
+    """`LengthUnit` of a nibabel header; millimetre where it does not tell.
+
+    Codes that NIfTI does not have are taken for millimetre, as nibabel does.
+    """
+    is_nifti = isinstance(header, nib.Nifti1Header)
+    code = int(header["xyzt_units"]) % 8 if is_nifti else 2
+    return UNITS.get(code, MILLIMETRE)
+
+
+def load(path, kind, format_name):
     """Opens a file and checks all that its header tells.
 
     Args:
         path: of the file.
+        kind: class of nibabel's images that it must be.
         format_name: for messages.
 
     Returns:
         The nibabel image, its voxels not read.
 
     Raises:
-        InputError: if the header cannot be understood, or tells of no 3D volume
-            of numbers with a usable affine.
+        InputError: if the header cannot be understood, is of another format, or
+            tells of no 3D volume of numbers with a usable affine.
     """
     try:
         with _silent():
             image = nib.load(path)
+            if is_analyze(image):
+                raise InputError(f"{path} {NOT_ANALYZE}")
+            if not isinstance(image, kind):
+                raise InputError(
+                    f"{path} is not {format_name} but a {type(image).__name__}, "
+                    f"expected {format_name}"
+                )
             shape, stored = shape_of(image), image.get_data_dtype()
+    except InputError:
+        raise
     except HEADER_ERRORS as error:
         raise reading_error(
             f"{path} cannot be read as {format_name}: {one_line(error)}", error
         ) from error
-    _check_header(path, shape, stored, image.affine)
+    _check_header(path, shape, stored, image)
     return image
 
 
@@ -80,14 +133,15 @@ def _silent():
         logger.disabled = before
 
 
-def _check_header(name, shape, stored, affine):
+def _check_header(name, shape, stored, image):
     """Raises InputError unless it is that of a 3D volume of numbers in the world."""
     check_shape(name, shape)
     if stored.kind not in "buif":
         raise InputError(f"{name} holds {stored} voxels, expected numbers")
-    if affine is None:
+    if image.affine is None:
         raise InputError(f"{name} has no affine, so its voxels have no size")
-    check_affine(name, affine)
+    unit = length_unit(image.header)
+    check_affine(name, in_millimetres(image.affine, unit), unit)
 
 
 def shape_of(image):
@@ -131,7 +185,7 @@ def read_voxels(path, image, dtype=None, notes=(), has_footer=False):
         )
     elif bytes_behind > 0 and not has_footer:
         notes = (*notes, f"{path}: {bytes_behind} byte(s) follow the voxels, unused")
-    affine = np.asarray(image.affine, np.float64)
+    affine = in_millimetres(image.affine, length_unit(image.header))
     return Volume(str(path), array.reshape(shape), affine, notes)
 
 
@@ -169,14 +223,19 @@ def volume_of(image, dtype=None):
             f"expected an image of nibabel with an affine, got a {type(image).__name__}"
         )
     name, shape = image.get_filename() or "the image", shape_of(image)
+    if is_analyze(image):
+        raise InputError(f"{name} {NOT_ANALYZE}")
     # The header of an image that was made may tell of another type than its array.
     is_file = nib.is_proxy(image.dataobj)
     stored = image.get_data_dtype() if is_file else image.dataobj.dtype
-    _check_header(name, shape, stored, image.affine)
+    _check_header(name, shape, stored, image)
     check_size(name, shape, stored.itemsize, largest=math.inf)
     with _reading(name):
         array = np.asarray(image.dataobj, dtype)
-    return Volume(name, array.reshape(shape), np.asarray(image.affine, np.float64))
+    unit = length_unit(image.header)
+    notes = () if unit == MILLIMETRE else (unit.note(name),)
+    affine = in_millimetres(image.affine, unit)
+    return Volume(name, array.reshape(shape), affine, notes)
 
 
 def _values(proxy, dtype):

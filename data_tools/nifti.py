@@ -11,15 +11,22 @@ import numpy as np
 from data_tools import nibabel_volume
 from data_tools.dataset import one_line
 from data_tools.errors import InputError, reading_error
-from data_tools.volume import check_spacing
+from data_tools.volume import (
+    GRID_TOLERANCE,
+    MILLIMETRE,
+    check_spacing,
+    corner_distance,
+    in_millimetres,
+)
 
 ENDINGS = (".nii", ".nii.gz")
 
 # A header's voxel size and that of its affine differ by no more through rounding.
 _SPACING_TOLERANCE = 1e-3
 
-# The lower three bits of `xyzt_units`; many a program leaves them 0.
-_UNITS = {0: "mm", 1: "m", 2: "mm", 3: "micrometre"}
+# Intent codes of CIFTI, whose files also end in .nii: vertices of a surface and a few
+# voxels in one long axis.
+_CIFTI_INTENTS = range(3000, 3100)
 
 
 def _load(path):
@@ -30,16 +37,17 @@ def _load(path):
         raise InputError(f"{path} is not NIfTI, expected a .nii or .nii.gz file")
     header = _stored_header(path)
     if header is not None:
+        if int(header["intent_code"]) in _CIFTI_INTENTS:
+            raise InputError(
+                f"{path} is CIFTI, values of brain surfaces and no 3D volume (intent "
+                f"code {int(header['intent_code'])}), expected a volume in NIfTI"
+            )
         # nibabel makes 1 of 0, and drops the sign.
-        check_spacing(path, header["pixdim"][1:4])
-    volume = nibabel_volume.load(path, "NIfTI")
-    # `Nifti2Image` is one too; CIFTI in a .dscalar.nii is not.
-    if not isinstance(volume, nib.Nifti1Image):
-        raise InputError(
-            f"{path} is not NIfTI but a {type(volume).__name__}, expected a .nii or "
-            ".nii.gz file"
-        )
-    return volume, header
+        unit = nibabel_volume.length_unit(header)
+        pixdim = np.asarray(header["pixdim"][1:4], np.float64)
+        check_spacing(path, pixdim * unit.mm, unit)
+    # `Nifti2Image` is a `Nifti1Image` too.
+    return nibabel_volume.load(path, nib.Nifti1Image, "NIfTI"), header
 
 
 def _stored_header(path):
@@ -83,22 +91,51 @@ def _notes(path, volume, header):
     if header is None:
         return ()
     notes = []
-    pixdim = np.asarray(header["pixdim"][1:4], np.float64)
-    spacing_mm = np.linalg.norm(volume.affine[:3, :3], axis=0)
+    unit = nibabel_volume.length_unit(header)
+    pixdim = np.asarray(header["pixdim"][1:4], np.float64) * unit.mm
+    affine = in_millimetres(volume.affine, unit)
+    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.allclose(pixdim, spacing_mm, rtol=_SPACING_TOLERANCE):
         notes.append(
             f"{path}: 'pixdim' tells of a spacing of {_by(pixdim)} mm, the affine, "
             f"which is used, of {_by(spacing_mm)} mm"
         )
-    if not header["sform_code"] and not header["qform_code"]:
+    if not (volume.header["sform_code"] or volume.header["qform_code"]):
         notes.append(
             f"{path}: neither sform nor qform tells how the volume is oriented, it is "
-            "taken to be stored left to right"
+            "taken to be stored from right to left, back to front and bottom to top"
         )
-    units = _UNITS.get(int(header["xyzt_units"]) % 8)
-    if units != "mm":
-        notes.append(f"{path}: the unit of length is {units}, it is taken to be mm")
+    notes += _contradiction(path, volume, unit)
+    if int(header["xyzt_units"]) % 8 > max(nibabel_volume.UNITS):
+        notes.append(
+            f"{path}: 'xyzt_units' is {int(header['xyzt_units'])}, which stands for "
+            "no unit of length, millimetre is taken"
+        )
+    if unit != MILLIMETRE:
+        notes.append(unit.note(path))
     return tuple(notes)
+
+
+def _contradiction(path, volume, unit):
+    """Notes, one or none, on a qform that says other than the sform."""
+    try:
+        qform, qform_code = volume.get_qform(coded=True)
+    except nibabel_volume.HEADER_ERRORS:  # a quaternion that is none
+        return []
+    sform, sform_code = volume.get_sform(coded=True)
+    if not (qform_code and sform_code):
+        return []
+    shape = nibabel_volume.shape_of(volume)[:3]
+    offset_mm = unit.mm * corner_distance(sform, qform, shape)
+    voxel_mm = np.linalg.norm(in_millimetres(sform, unit)[:3, :3], axis=0).min()
+    if offset_mm <= GRID_TOLERANCE * voxel_mm:
+        return []
+    mirrored = np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0
+    what = "are mirrored to each other" if mirrored else "differ"
+    return [
+        f"{path}: sform (code {sform_code}) and qform (code {qform_code}) {what}, "
+        f"their corners lie up to {offset_mm:.3g} mm apart; the sform is used"
+    ]
 
 
 def _by(values):
@@ -120,6 +157,7 @@ def write_label(path, label, like):
     reference, _ = _load(like)
     header = reference.header.copy()
     header["cal_min"], header["cal_max"] = 0, 0  # the image's display window
+    header.extensions.clear()  # of the image: its label table, what a scanner told
     shape = nibabel_volume.shape_of(reference)[:3]
     label = _smallest(label, shape, like)
     _save(path, type(reference), label, reference.affine, header)

@@ -11,12 +11,13 @@ import numpy as np
 from data_tools.errors import InputError
 from tf_diffseg.preprocessing.limits import (
     LARGEST_SPACING_MM,
+    LARGEST_SPACING_OF_METRES_MM,
     SMALLEST_SPACING_MM,
     SMALLEST_UNIT_VOLUME,
 )
 
 # Two volumes are on one grid if no corner is off by more, in voxels.
-_GRID_TOLERANCE = 0.1
+GRID_TOLERANCE = 0.1
 # Less is not even told: headers hold float32 numbers of hundreds of millimetres.
 _ROUNDING_ERROR = 1e-3
 
@@ -25,6 +26,41 @@ _MEMORY_LIMITS = (
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class LengthUnit:
+    """A unit of length that a header may have.
+
+    Attributes:
+        name: in words, for messages.
+        mm: how many millimetres it is.
+    """
+
+    name: str
+    mm: float = 1.0
+
+    @property
+    def largest_spacing_mm(self):
+        """A voxel of this unit is no larger.
+
+        Files of ordinary scans exist that say metre and mean millimetre.
+        """
+        return LARGEST_SPACING_MM if self.mm <= 1.0 else LARGEST_SPACING_OF_METRES_MM
+
+    def note(self, path):
+        """What to tell of a file that has this unit."""
+        return f"{path}: the unit of length is {self.name}, it is converted to mm"
+
+
+MILLIMETRE = LengthUnit("millimetre")
+
+
+def in_millimetres(affine, unit):
+    """An affine (4, 4) of another unit, as float64 in millimetres."""
+    affine = np.array(affine, np.float64)
+    affine[:3] *= unit.mm
+    return affine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,23 +102,37 @@ def check_shape(path, shape):
         )
 
 
-def check_spacing(path, spacing_mm):
-    """Raises InputError unless a header's voxel sizes (3,) can be lengths."""
+def check_spacing(path, spacing_mm, unit=MILLIMETRE):
+    """Raises InputError unless a header's voxel sizes (3,) can be lengths.
+
+    Args:
+        path: of the file.
+        spacing_mm: (3,), in millimetres whatever the unit.
+        unit: `LengthUnit` in which the header has them.
+    """
     values = [float(value) for value in spacing_mm]
-    if not all(SMALLEST_SPACING_MM <= v <= LARGEST_SPACING_MM for v in values):
+    largest = unit.largest_spacing_mm
+    if not all(SMALLEST_SPACING_MM <= v <= largest for v in values):
+        told = "" if unit == MILLIMETRE else f" (its unit of length is {unit.name})"
         raise InputError(
-            f"{path} has the spacing {' x '.join(f'{v:g}' for v in values)} mm, "
-            f"expected {SMALLEST_SPACING_MM:g} to {LARGEST_SPACING_MM:g} mm"
+            f"{path} has the spacing {' x '.join(f'{v:g}' for v in values)} mm{told}, "
+            f"expected {SMALLEST_SPACING_MM:g} to {largest:g} mm"
         )
 
 
-def check_affine(path, affine):
-    """Raises InputError unless an affine (4, 4) is finite and can be inverted."""
+def check_affine(path, affine, unit=MILLIMETRE):
+    """Raises InputError unless an affine (4, 4) is finite and can be inverted.
+
+    Args:
+        path: of the file.
+        affine: voxel to world, in millimetres whatever the unit.
+        unit: `LengthUnit` in which the file has it.
+    """
     if not np.isfinite(affine).all():
         raise InputError(f"{path} has an affine with values that are NaN or infinite")
     axes = affine[:3, :3].astype(np.float64)
     spacing_mm = np.linalg.norm(axes, axis=0)
-    check_spacing(path, spacing_mm)
+    check_spacing(path, spacing_mm, unit)
     if abs(np.linalg.det(axes / spacing_mm)) < SMALLEST_UNIT_VOLUME:
         raise InputError(
             f"{path} has a singular affine: its voxel axes "
@@ -137,6 +187,27 @@ def check_resampled_size(volume, shape, spacing_mm):
         )
 
 
+def check_extent(volume, spacing_mm):
+    """Raises InputError if a volume is less than one voxel once it is resampled.
+
+    Args:
+        volume: image, a `Volume`.
+        spacing_mm: (3,) to resample to, or None.
+    """
+    if spacing_mm is None:
+        return
+    extent_mm = volume.spacing_mm * volume.grid_shape
+    if (extent_mm < min(spacing_mm)).all():
+        raise InputError(
+            f"{volume.path} measures {_by(extent_mm)} mm, less than one voxel of "
+            f"{_by(spacing_mm)} mm; is its affine in the unit that its header tells?"
+        )
+
+
+def _by(values):
+    return " x ".join(f"{value:.3g}" for value in values)
+
+
 def memory_bytes():
     """Memory that this process may have; no limit where the system does not tell."""
     limits = [math.inf]
@@ -163,6 +234,13 @@ class GridDifference:
     is_error: bool = True
 
 
+def corner_distance(affine, other, shape):
+    """Largest distance of one corner of a grid (i, j, k) under two affines (4, 4)."""
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(shape) - 1)
+    matrix = affine - other
+    return np.linalg.norm(corners @ matrix[:3, :3].T + matrix[:3, 3], axis=1).max()
+
+
 def grid_difference(image, other, whose="its image"):
     """Compares the grids of two volumes.
 
@@ -180,9 +258,8 @@ def grid_difference(image, other, whose="its image"):
             f"{other.path} has shape {other.grid_shape}, "
             f"{whose} {image.path} has {image.grid_shape}",
         )
-    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(image.grid_shape) - 1)
+    offset_mm = corner_distance(image.affine, other.affine, image.grid_shape)
     matrix = image.affine - other.affine
-    offset_mm = np.linalg.norm(corners @ matrix[:3, :3].T + matrix[:3, 3], axis=1).max()
     voxel_mm = image.spacing_mm.min()
     if offset_mm <= _ROUNDING_ERROR * voxel_mm:
         return None
@@ -196,7 +273,7 @@ def grid_difference(image, other, whose="its image"):
         aspect,
         f"{other.path} and {whose} {image.path} have different affines (in {aspect}), "
         f"their corners lie up to {offset_mm:.3g} mm apart",
-        bool(offset_mm > _GRID_TOLERANCE * voxel_mm),
+        bool(offset_mm > GRID_TOLERANCE * voxel_mm),
     )
 
 

@@ -44,8 +44,26 @@ def read_volume(path, dtype=None):
             return reader.read(path, dtype)
     raise InputError(
         f"{path} is of no known format, expected {', '.join(VOLUME_ENDINGS)} or a "
-        "folder of DICOM slices"
+        f"folder of DICOM slices{_known_by_name(path)}"
     )
+
+
+# What people have and what to do with it.
+_OTHER_FORMATS = {
+    (".hdr", ".img"): (
+        "it is one of the two files of NIfTI or ANALYZE: convert them to one .nii, "
+        "ANALYZE where its orientation is known"
+    ),
+    (".mhd", ".nhdr"): "its voxels lie in another file: convert them to .mha or .nrrd",
+    (".mnc",): "it is MINC: convert it to .nii",
+}
+
+
+def _known_by_name(path):
+    for endings, advice in _OTHER_FORMATS.items():
+        if str(path).lower().endswith(endings):
+            return f"; {advice}"
+    return ""
 
 
 def _check_is_there(path):

@@ -18,7 +18,7 @@ import re
 import numpy as np
 
 from data_tools.errors import InputError
-from data_tools.volume import check_resampled_size
+from data_tools.volume import check_extent, check_resampled_size
 from data_tools.volume_files import image_of
 from experiments.inference_options import InferenceOptions
 from experiments.memory_errors import named_memory_errors
@@ -121,6 +121,8 @@ class VolumeSegmenter:
         smallest = np.min_scalar_type(int(label.max(initial=0)))
         header = image.header.copy()
         header.set_data_dtype(smallest)
+        if hasattr(header, "extensions"):  # of the image, not of its labels
+            header.extensions.clear()
         return type(image)(label.astype(smallest), image.affine, header)
 
     def segment(self, image, with_uncertainty=False):
@@ -168,12 +170,7 @@ class VolumeSegmenter:
         spacing_mm = self.preprocessing.get("spacing_mm")
         if spacing_mm is None:
             return
-        extent_mm = image.spacing_mm * image.grid_shape
-        if (extent_mm < min(spacing_mm)).all():
-            raise InputError(
-                f"{image.path} measures {_by(extent_mm)} mm, less than one voxel of "
-                f"the model's {_by(spacing_mm)} mm; is its affine in millimetres?"
-            )
+        check_extent(image, spacing_mm)
         from tf_diffseg.preprocessing import VolumePreprocessor
 
         preprocessor = VolumePreprocessor(**self.preprocessing)
@@ -191,10 +188,6 @@ class VolumeSegmenter:
         order = np.argsort(values)
         class_ids = order[np.searchsorted(values, label, sorter=order)]
         return values[clean(class_ids, voxel_ml(affine))].astype(label.dtype)
-
-
-def _by(values):
-    return " x ".join(f"{value:.3g}" for value in values)
 
 
 def load_segmenter(path, ensemble_with=(), **options):

@@ -145,6 +145,44 @@ def test_spacing_out_of_all_proportion(folder):
     _refused(folder, "imagesTr/bad.nii.gz has the spacing 1 x 1 x 1e+09 mm")
 
 
+def _in_unit(path, unit, factor):
+    """Rewrites a file in another unit of length; returns its affine in mm."""
+    image = nib.load(path)
+    affine = np.diag([factor, factor, factor, 1]) @ image.affine
+    changed = nib.Nifti1Image(np.asarray(image.dataobj), affine)
+    changed.header.set_xyzt_units(unit)
+    nib.save(changed, path)
+    return image.affine
+
+
+@pytest.mark.parametrize("unit, factor", [("meter", 1e-3), ("micron", 1e3)])
+def test_units_other_than_millimetres(folder, unit, factor):
+    expected = _in_unit(folder.image, unit, factor)
+    dataset = read_dataset(folder.folder)
+    read_case(dataset.cases[0], num_channels=1)  # the label's grid is the same in mm
+    _in_unit(folder.label, unit, factor)
+    problems = verify(dataset)
+    assert {problem.severity.value for problem in problems} == {"warning"}
+    assert "the unit of length is" in problems[0].message
+    image, label = read_case(dataset.cases[0], num_channels=1)
+    np.testing.assert_allclose(image.affine, expected, rtol=1e-5)
+    np.testing.assert_allclose(label.affine, expected, rtol=1e-5)
+
+
+def test_metres_where_millimetres_are_meant(folder):
+    _in_unit(folder.image, "meter", 1.0)
+    _refused(
+        folder, "bad.nii.gz has the spacing 1000 x 1000", "unit of length is metre"
+    )
+
+
+def test_cifti_in_place_of_a_volume(folder):
+    image = nib.Nifti2Image(np.zeros((1, 1, 1, 1, 4, 9), np.float32), np.eye(4))
+    image.header["intent_code"] = 3002
+    nib.save(image, folder.image)
+    _refused(folder, "bad.nii.gz is CIFTI, values of brain surfaces")
+
+
 def _convert_bad(folder, **preprocessing):
     """What is said of the case "bad", which is good until it is preprocessed."""
     from data_tools.case_conversion import Recipe, convert_case
@@ -165,6 +203,14 @@ def test_volume_too_large_for_the_new_spacing(folder):
     message = _convert_bad(folder, spacing_mm=(0.5, 1, 1))
     words = "bad.nii.gz is too large for a spacing of 0.5 x 1 x 1 mm", "900 x 900 x 900"
     _is_one_line(message, "case 'bad': ", *words)
+
+
+def test_scan_of_less_than_a_voxel(folder):
+    for path in (folder.image, folder.label):
+        _in_unit(path, "micron", 1.0)
+    message = _convert_bad(folder, spacing_mm=(0.5, 1, 1))
+    words = "measures 0.008 x 0.009 x 0.01 mm, less than one voxel of 0.5 x 1 x 1 mm"
+    _is_one_line(message, "case 'bad': ", words, "bad.nii.gz")
 
 
 def test_case_too_large_for_a_record(folder, monkeypatch):

@@ -13,7 +13,7 @@ import pytest
 from data_tools import nifti, volume
 from data_tools.errors import InputError
 from data_tools.volume import Volume, check_same_grid, grid_difference
-from data_tools.volume_files import read_image, read_label, write_label
+from data_tools.volume_files import image_of, read_image, read_label, write_label
 
 
 def _save(path, array, affine=None, **header):
@@ -379,3 +379,151 @@ def test_label_of_another_shape_is_not_written(tmp_path, path):
     with pytest.raises(ValueError, match=message):
         write_label(tmp_path / "label.nii", np.zeros((3, 4, 2), int), like=path)
     assert not (tmp_path / "label.nii").exists()
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize("time_unit", [0, 8, 40])
+@pytest.mark.parametrize("unit, mm", [(0, 1), (1, 1000), (2, 1), (3, 0.001), (5, 1)])
+def test_lengths_are_in_the_unit_of_the_header(
+    tmp_path, kind, name, time_unit, unit, mm
+):
+    affine_mm = np.array(
+        [[0, -2, 0.1, 90], [1, 0, 0, -40], [0, 0.1, 3, 50], [0, 0, 0, 1]]
+    )
+    stored = np.diag([1 / mm, 1 / mm, 1 / mm, 1]) @ affine_mm
+    image = kind(np.zeros((3, 4, 5, 2), np.float32), stored)
+    image.header["xyzt_units"] = unit + time_unit
+    image.header["pixdim"][4] = 2500  # a repetition time
+    nib.save(image, tmp_path / name)
+    volume = read_image(tmp_path / name)
+    np.testing.assert_allclose(volume.affine, affine_mm, rtol=1e-5)
+    np.testing.assert_allclose(image_of(image).affine, affine_mm, rtol=1e-5)
+    notes = {1: ["is metre, it is conv"], 3: ["is micrometre, it"], 5: ["no unit of"]}
+    for note, expected in zip(volume.notes, notes.get(unit, []), strict=True):
+        assert expected in note
+    # What is written for it is as the image's own file is.
+    write_label(tmp_path / "b.nii", np.zeros((3, 4, 5), int), like=tmp_path / name)
+    written = nib.load(tmp_path / "b.nii")
+    np.testing.assert_array_equal(written.affine, nib.load(tmp_path / name).affine)
+    assert int(written.header["xyzt_units"]) == unit + time_unit
+    check_same_grid(volume, read_label(tmp_path / "b.nii"))
+
+
+@pytest.mark.parametrize(
+    "unit, spacing, told",
+    [
+        # Of files that say metre and mean millimetre.
+        ("meter", 1.0, r"1000 x 1000 x 1000 mm \(its unit of length is metre\)"),
+        ("meter", 0.11, "is metre.*, expected 1e-05 to 100 mm"),
+        ("micron", 1e-3, "1e-06 x 1e-06 x 1e-06 mm .*is micrometre"),
+    ],
+)
+def test_a_unit_that_gives_no_scan_is_named(path, unit, spacing, told):
+    affine = np.diag([spacing, spacing, spacing, 1.0])
+    image = nib.Nifti1Image(np.zeros((3, 4, 5), np.float32), affine)
+    image.header.set_xyzt_units(unit)
+    nib.save(image, path)
+    for reading in (lambda: image_of(image), lambda: read_image(path)):
+        with pytest.raises(InputError, match=f"volume.nii.gz has the spacing .*{told}"):
+            reading()
+
+
+@pytest.mark.parametrize("name", ["a.dtseries.nii", "a.dconn.nii", "a.dscalar.nii.gz"])
+@pytest.mark.parametrize("intent", [3000, 3001, 3002, 3006, 3099])
+def test_cifti_is_refused_by_name(tmp_path, name, intent):
+    image = nib.Nifti2Image(np.zeros((1, 1, 1, 1, 4, 9), np.float32), np.eye(4))
+    image.header["intent_code"] = intent
+    nib.save(image, tmp_path / name)
+    for read in (read_image, read_label):
+        with pytest.raises(InputError, match=f"{name} is CIFTI, .* expected a volume"):
+            read(tmp_path / name)
+
+
+def test_cifti_as_nibabel_writes_it_is_refused_by_name(tmp_path):
+    axes = (
+        nib.cifti2.SeriesAxis(0, 1, 3),
+        nib.cifti2.BrainModelAxis.from_mask(np.ones((2, 2, 2), bool), affine=np.eye(4)),
+    )
+    image = nib.Cifti2Image(np.zeros((3, 8), np.float32), axes)
+    nib.save(image, tmp_path / "a.dtseries.nii")
+    with pytest.raises(InputError, match="a.dtseries.nii is CIFTI"):
+        read_image(tmp_path / "a.dtseries.nii")
+    with pytest.raises(InputError, match="got a Cifti2Image"):
+        image_of(nib.load(tmp_path / "a.dtseries.nii"))
+
+
+@pytest.mark.parametrize("name", ["b.nii", "b.nii.gz"])
+def test_the_extension_of_the_image_is_not_that_of_its_label(tmp_path, path, name):
+    image = nib.Nifti1Image(np.zeros((4, 3, 2), np.int16), np.eye(4))
+    for code, content in ((6, b"Doe^Jane" * 200), (44, b"<labels/>")):
+        extension = nib.nifti1.Nifti1Extension(code, content)
+        image.header.extensions.append(extension)
+    nib.save(image, path)
+    write_label(tmp_path / name, np.ones((4, 3, 2), int), like=path)
+    written = nib.load(tmp_path / name)
+    assert len(written.header.extensions) == 0
+    assert written.dataobj.offset == 352
+    np.testing.assert_array_equal(np.asarray(written.dataobj), 1)
+    opened = gzip.open if name.endswith(".gz") else open
+    with opened(tmp_path / name, "rb") as file:
+        assert b"Doe" not in file.read()
+
+
+_ANALYZE = [nib.AnalyzeImage, nib.Spm99AnalyzeImage, nib.Spm2AnalyzeImage]
+
+
+@pytest.mark.parametrize("kind", _ANALYZE)
+def test_analyze_does_not_tell_left_from_right(tmp_path, kind):
+    image = kind(np.zeros((4, 3, 2), np.int16), np.eye(4))
+    nib.save(image, tmp_path / "a.img")
+    for given in (image, nib.load(tmp_path / "a.img")):
+        message = "is ANALYZE, which does not tell left from right, expected NIfTI"
+        with pytest.raises(InputError, match=message):
+            image_of(given)
+    for name in ("a.img", "a.hdr"):
+        with pytest.raises(InputError, match=f"{name} is of no .* ANALYZE where its"):
+            read_image(tmp_path / name)
+    (tmp_path / "a.img").rename(tmp_path / "a.nii")
+    with pytest.raises(InputError, match="a.nii"):
+        read_image(tmp_path / "a.nii")
+
+
+def test_a_volume_without_codes_is_told_as_it_is_taken(path):
+    image = nib.Nifti1Image(np.zeros((3, 4, 5), np.float32), None)
+    nib.save(image, path)
+    volume = read_image(path)
+    (note,) = volume.notes
+    assert "stored from right to left, back to front and bottom to top" in note
+    assert nib.aff2axcodes(volume.affine) == ("L", "A", "S")
+    np.testing.assert_allclose(volume.affine @ [1, 1.5, 2, 1], [0, 0, 0, 1])
+
+
+_TURNED = np.array([[0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+
+
+@pytest.mark.parametrize("unit", ["mm", "meter", "unknown"])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (np.diag([-1.0, 1, 1, 1]), "are mirrored to each other"),
+        (_TURNED, "differ"),
+        (np.eye(4) + np.eye(4, k=3) * 0.3, "differ"),
+        (np.eye(4) + np.eye(4, k=3) * 0.01, None),
+        (np.eye(4), None),
+    ],
+)
+def test_forms_that_contradict_each_other_are_noted(path, unit, change, words):
+    scale = np.diag([*[0.001 if unit == "meter" else 1.0] * 3, 1.0])
+    image = nib.Nifti1Image(np.zeros((3, 4, 5), np.float32), scale)
+    image.header.set_xyzt_units(unit)
+    image.set_qform(scale @ change, code=1)
+    image.set_sform(scale, code=2)
+    nib.save(image, path)
+    volume = read_image(path)
+    np.testing.assert_allclose(volume.affine, np.eye(4), atol=1e-6)
+    found = [note for note in volume.notes if "sform (code 2)" in note]
+    assert len(found) == (words is not None)
+    for note in found:
+        assert f"qform (code 1) {words}" in note
+        assert note.endswith("mm apart; the sform is used")

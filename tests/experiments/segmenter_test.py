@@ -93,6 +93,19 @@ def test_what_is_no_image_in_the_world_is_refused(segmenter, image, message):
         segmenter(image)
 
 
+def test_the_label_map_has_the_units_but_not_the_extension_of_the_image(segmenter):
+    image = nib.Nifti1Image(_voxels(), np.diag([1e-3, 1e-3, 1e-3, 1]))
+    expected = segmenter(nib.Nifti1Image(_voxels(), np.eye(4)))
+    image.header.set_xyzt_units("meter")
+    image.header.extensions.append(nib.nifti1.Nifti1Extension(6, b"Doe^Jane"))
+    label = segmenter(image)
+    np.testing.assert_array_equal(label.dataobj, expected.dataobj)
+    np.testing.assert_array_equal(label.affine, image.affine)
+    assert label.header.get_xyzt_units()[0] == "meter"
+    assert len(label.header.extensions) == 0
+    assert len(image.header.extensions) == 1
+
+
 class _OneVoxel:
     """A model of a `VolumeSegmenter` that finds one voxel."""
 

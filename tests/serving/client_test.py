@@ -141,6 +141,25 @@ def _command(expected_code=0, **flag_values):
     return process.stdout + process.stderr
 
 
+class _NoServer:
+    """A client whose label maps are of one class."""
+
+    def segment_nifti(self, contents, seed):
+        return {"label": np.ones(nib.Nifti1Image.from_bytes(contents).shape, np.int32)}
+
+
+def test_the_label_map_has_the_units_but_not_the_extension_of_the_scan(tmp_path):
+    scan = nib.Nifti1Image(np.zeros((2, 3, 4), np.int16), np.diag([1e-3] * 3 + [1]))
+    scan.header.set_xyzt_units("meter")
+    scan.header.extensions.append(nib.nifti1.Nifti1Extension(6, b"Doe^Jane"))
+    nib.save(scan, tmp_path / "scan.nii")
+    segment_file(_NoServer(), tmp_path / "scan.nii", tmp_path / "label.nii")
+    label = nib.load(tmp_path / "label.nii")
+    assert len(label.header.extensions) == 0
+    assert label.header.get_xyzt_units()[0] == "meter"
+    np.testing.assert_allclose(label.affine, scan.affine)
+
+
 def test_the_command_writes_a_label_map_on_the_grid_of_the_scan(ports, tmp_path):
     image, affine = volumes()
     scan = nib.Nifti1Image(image[1, ..., 0], affine[1])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from data_tools.volume_files import read_image
 from tf_diffseg.serving import nifti_decoder
 
 _SHAPE = (5, 4, 3)
@@ -154,6 +155,30 @@ def test_quaternions_give_the_affine_of_nibabel(qfac, kind):
         np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("byte_order", "<>")
+@pytest.mark.parametrize("units", [0, 1, 2, 3, 4, 7, 9, 10, 18, 27, 41, 50, 251])
+def test_lengths_are_in_the_unit_of_the_header_as_files_are_read(
+    tmp_path, units, byte_order, kind
+):
+    sform = np.array([[0, 0, 0.05, 7], [-0.06, 1e-2, 0, 8], [0, 0.09, 0, 9]])
+    sform = np.concatenate([sform, [[0, 0, 0, 1]]])
+    pixdim = [-1, 0.06, 0.09, 0.05, 1, 1, 1, 1]
+    for codes in ({"sform_code": 1}, {"sform_code": 0, "qform_code": 1}, {}):
+        contents = _file(
+            byte_order=byte_order,
+            kind=kind,
+            affine=sform if codes else None,
+            **codes,
+            pixdim=pixdim,
+            qoffset_x=3.3,
+            xyzt_units=units,
+        )
+        (tmp_path / "a.nii").write_bytes(contents)
+        expected = read_image(tmp_path / "a.nii").affine
+        np.testing.assert_array_equal(_decode(contents)[1], expected)
+
+
 def test_gzip_members_behind_each_other_are_one_file():
     contents = _file()
     members = gzip.compress(contents[:353]) + gzip.compress(contents[353:])
@@ -215,6 +240,10 @@ _BAD_FILES = {
     "intercept": (_file(scl_slope=1.0, scl_inter=np.inf), "a finite scl_inter"),
     "spacing": (_file(pixdim=[1, 0, 1, 1, 0, 0, 0, 0]), "a spacing of 1e-05 to 1000"),
     "NaN spacing": (_file(pixdim=[1, np.nan, 1, 1, 0, 0, 0, 0]), "a spacing of"),
+    "metres": (
+        _file(pixdim=[1, 1, 1, 1, 0, 0, 0, 0], xyzt_units=1),
+        "a spacing of 1e-05 to 100 mm by pixdim .* unit of length, got .1000 1000 1000",
+    ),
     "quaternion": (_file(qform_code=1, quatern_b=2.0), "a unit quaternion"),
     "NaN quaternion": (_file(qform_code=1, quatern_b=np.nan), "a unit quaternion"),
     "sform": (_file(sform_code=1, srow_x=[np.nan, 0, 0, 0]), "a finite affine"),

@@ -84,6 +84,7 @@ def _write_label(path, label, like):
     header.set_slope_inter(1, 0)
     header.set_intent("label")
     header["cal_min"], header["cal_max"] = 0, 0  # The image's display window.
+    header.extensions.clear()  # Of the image: its label table, what a scanner told.
     nib.save(kind(label, image.affine, header), path)
 
 

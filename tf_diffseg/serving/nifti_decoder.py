@@ -10,6 +10,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tf_diffseg.preprocessing.limits import (
+    LARGEST_SPACING_MM,
+    LARGEST_SPACING_OF_METRES_MM,
+)
 from tf_diffseg.serving.requirements import (
     check_affine,
     check_spacing,
@@ -41,6 +45,7 @@ _NIFTI_1 = {
     "dim": (40, tf.int16, 8),
     "datatype": (70, tf.int16, 1),
     "pixdim": (76, tf.float32, 8),
+    "units": (123, tf.uint8, 1),
     "vox_offset": (108, tf.float32, 1),
     "slope": (112, tf.float32, 1),
     "intercept": (116, tf.float32, 1),
@@ -62,6 +67,7 @@ _NIFTI_2 = {
     "quaternion": (352, tf.float64, 3),
     "qoffset": (376, tf.float64, 3),
     "srow": (400, tf.float64, 12),
+    "units": (500, tf.int32, 1),
 }
 # (size of the header, fields, where the magic is, the magic of a single file)
 _VERSIONS = (
@@ -69,6 +75,9 @@ _VERSIONS = (
     (540, _NIFTI_2, 4, b"n+2\0"),
 )
 _LONGEST_HEADER = 540
+# Millimetres by the lower three bits of `xyzt_units`: none told, metre, millimetre,
+# micrometre, and four that NIfTI does not have. The other bits are of time.
+_MM_PER_UNIT = (1.0, 1e3, 1.0, 1e-3, 1.0, 1.0, 1.0, 1.0)
 # Codes of a form above this one are none, as nibabel has it.
 _LAST_FORM_CODE = 5
 # A scalar part of the quaternion that is lost in float32's rounding is 0.
@@ -355,9 +364,14 @@ def _checked_shape(dim, num_channels, max_voxels):
 
 
 def _affine(fields, shape):
-    """Affine float64 [4, 4]: sform over qform over the spacing alone."""
-    spacing = fields["pixdim"][1:4]
-    spacing = check_spacing(spacing, "pixdim in the header of the NIfTI file")
+    """Affine float64 [4, 4] in mm: sform over qform over the spacing alone."""
+    unit_mm = tf.gather(tf.constant(_MM_PER_UNIT, tf.float64), fields["units"] % 8)
+    # As `data_tools.volume.LengthUnit`: metres that are meant as millimetres.
+    largest_mm = tf.where(unit_mm > 1, LARGEST_SPACING_OF_METRES_MM, LARGEST_SPACING_MM)
+    name = "pixdim in the header of the NIfTI file, in its unit of length"
+    spacing_mm = check_spacing(fields["pixdim"][1:4] * unit_mm, name, largest_mm)
+    with tf.control_dependencies([spacing_mm]):
+        spacing = tf.identity(fields["pixdim"][1:4])  # in the file's unit
     top = tf.case(
         [
             (
@@ -368,8 +382,8 @@ def _affine(fields, shape):
         ],
         default=lambda: _base_affine(spacing, shape),
     )
-    affine = tf.concat([top, tf.constant([[0.0, 0.0, 0.0, 1.0]], tf.float64)], axis=0)
-    return check_affine(affine)
+    last = tf.constant([[0.0, 0.0, 0.0, 1.0]], tf.float64)
+    return check_affine(tf.concat([top * unit_mm, last], axis=0), largest_mm)
 
 
 def _is_form(code):

@@ -55,22 +55,47 @@ def product(shape):
     return tf.reduce_prod(tf.cast(shape, tf.float64))
 
 
-def check_spacing(spacing_mm, name):
-    """Passes spacings [3] on that can be those of a scan of a body."""
+def check_spacing(spacing_mm, name, largest_mm=LARGEST_SPACING_MM):
+    """Passes spacings [3] on that can be those of a scan of a body.
+
+    Args:
+        spacing_mm: float64 [3].
+        name: of what tells of them.
+        largest_mm: scalar, the largest that they may be.
+
+    Returns:
+        `spacing_mm`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: they are out of range.
+    """
+    largest_mm = tf.cast(largest_mm, spacing_mm.dtype)
     is_met = tf.reduce_all(
-        (spacing_mm >= SMALLEST_SPACING_MM) & (spacing_mm <= LARGEST_SPACING_MM)
+        (spacing_mm >= SMALLEST_SPACING_MM) & (spacing_mm <= largest_mm)
     )
-    expected = f"of {SMALLEST_SPACING_MM:g} to {LARGEST_SPACING_MM:g} mm"
-    text = tf.strings.format(
-        f"expected a spacing {expected} by {name}, got {{}}", spacing_mm
+    text = message(
+        f"expected a spacing of {SMALLEST_SPACING_MM:g} to ",
+        largest_mm,
+        f" mm by {name}, got ",
+        tf.strings.format("{}", spacing_mm),
     )
     return require(spacing_mm, (is_met, text))
 
 
-def check_affine(affine):
+def check_affine(affine, largest_mm=LARGEST_SPACING_MM):
     """Passes an affine [4, 4] on that is finite and can be inverted.
 
     The limits are those of the training data's files, `data_tools.volume`.
+
+    Args:
+        affine: float32 or float64 [4, 4].
+        largest_mm: as for `check_spacing`.
+
+    Returns:
+        `affine`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: it is none of a scan of a body.
     """
     is_affine = tf.reduce_all(tf.math.is_finite(affine)) & tf.reduce_all(
         tf.equal(affine[3], [0.0, 0.0, 0.0, 1.0])
@@ -87,7 +112,7 @@ def check_affine(affine):
         ),
     )
     axes = affine[:3, :3]
-    spacing_mm = check_spacing(tf.norm(axes, axis=0), "the affine")
+    spacing_mm = check_spacing(tf.norm(axes, axis=0), "the affine", largest_mm)
     volume = tf.abs(tf.linalg.det(axes / spacing_mm))
     text = tf.strings.format(
         "expected an affine whose voxel axes span a volume, got {}",
