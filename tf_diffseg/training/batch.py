@@ -3,22 +3,28 @@
 import keras
 import tensorflow as tf
 
+from tf_diffseg.training.labels import LabelIds
 
-def image_and_label(data, num_channels, num_labels=None):
+
+def image_and_label(data, num_channels, label_ids, asserts=True):
     """Takes a batch apart and checks it.
 
     Args:
         data: dict of `image` and `label`, or a pair of them.
         num_channels: channels of the image.
-        num_labels: label ids are below it; None where any will do.
+        label_ids: `LabelIds`, or the number of classes.
+        asserts: whether to assert that the label holds these; False where XLA
+            compiles, which cannot.
 
     Returns:
         (image [batch, x, y, z, num_channels], label int32 [batch, x, y, z]).
 
     Raises:
-        ValueError: a shape is a wrong one, or there are sample weights.
-        tf.errors.InvalidArgumentError: a label id is out of range.
+        ValueError: a shape or a type is a wrong one, or there are sample weights.
+        tf.errors.InvalidArgumentError: a label is no whole number, or out of range.
     """
+    if not isinstance(label_ids, LabelIds):
+        label_ids = LabelIds(label_ids, f"num_classes={label_ids}")
     if isinstance(data, dict):
         image, label, weight = data["image"], data["label"], None
     else:
@@ -29,13 +35,9 @@ def image_and_label(data, num_channels, num_labels=None):
     if label.shape.rank == 5 and label.shape[-1] == 1:
         label = label[..., 0]
     _check_shape("label", label, (None, None, None, None))
-    label = tf.cast(label, tf.int32)
-    tf.debugging.assert_non_negative(label, "label must not be negative")
-    if num_labels is not None:
-        tf.debugging.assert_less(
-            label, num_labels, f"label must be below num_classes={num_labels}"
-        )
-    return image, label
+    if asserts:
+        return image, label_ids.checked(label)
+    return image, label_ids.rounded(label)[0]
 
 
 def check_image(image, num_channels):

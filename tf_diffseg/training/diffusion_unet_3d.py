@@ -25,6 +25,8 @@ from tf_diffseg.metrics import GroupedMean, StreamingDice, StreamingDiceByStep
 from tf_diffseg.models import UNet3D
 from tf_diffseg.training.batch import check_image, image_and_label
 from tf_diffseg.training.gradient_accumulation import accumulate_gradients
+from tf_diffseg.training.label_check import checked_data, plain_errors
+from tf_diffseg.training.labels import LabelIds
 from tf_diffseg.training.multi_worker import adapt_to_workers
 from tf_diffseg.training.network_output import initial_bias, network_out_to_model_out
 from tf_diffseg.training.noisy_mask import NoisyMask, TrainingStrategy
@@ -135,6 +137,7 @@ class DiffusionUNet3D(UNet3D):
         self.num_classes = num_classes
         self.strategy = strategy
         self.regions = None if regions is None else [list(ids) for ids in regions]
+        self._label_ids = _label_ids(num_classes, self.regions)
         self.encoding = (
             MaskEncoding.EXCLUSIVE if regions is None else MaskEncoding.OVERLAPPING
         )
@@ -335,10 +338,11 @@ class DiffusionUNet3D(UNet3D):
 
     def _image_and_mask(self, data):
         """Image and encoded label of a batch."""
+        image, label = image_and_label(
+            data, self.image_channels, self._label_ids, asserts=not self.jit_compile
+        )
         if self.regions is not None:
-            image, label = image_and_label(data, self.image_channels)
             return image, label_to_region_mask(label, self.regions)
-        image, label = image_and_label(data, self.image_channels, self.num_classes)
         return image, label_to_mask(label, self.num_classes)
 
     def _draw_timesteps(self, seed, batch_size):
@@ -577,13 +581,27 @@ class DiffusionUNet3D(UNet3D):
             by_name |= dict(zip(names, by_step, strict=True))
         return {"dice": self._dice.result(), **by_name}
 
-    def evaluate(self, *args, **kwargs):
-        """Samples and scores, as `keras.Model.evaluate`."""
+    def fit(self, x=None, y=None, *args, validation_data=None, **kwargs):
+        """Trains, as `keras.Model.fit`; raises ValueError for labels of other ids."""
+        x, y = self._checked((x, y))
+        if validation_data is not None:
+            validation_data = self._checked(validation_data)
+        with plain_errors():
+            return super().fit(x, y, *args, validation_data=validation_data, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """Samples and scores, as `keras.Model.evaluate`; see `fit`."""
+        if not kwargs.get("_use_cached_eval_dataset"):  # Looked at by `fit`.
+            x, y = self._checked((x, y))
         self._is_evaluating = True
         try:
-            return super().evaluate(*args, **kwargs)
+            with plain_errors():
+                return super().evaluate(x, y, *args, **kwargs)
         finally:
             self._is_evaluating = False
+
+    def _checked(self, data):
+        return checked_data(data, self._label_ids, asserts=not self.jit_compile)
 
     def get_metrics_result(self):
         """The losses, or the Dice while `evaluate` runs.
@@ -629,6 +647,14 @@ def _check_classes(num_classes, regions):
             f"regions must hold the label ids of each of num_classes={num_classes}, "
             f"got {regions}"
         )
+
+
+def _label_ids(num_classes, regions):
+    """The `LabelIds` of batches. An id that is in no region is background."""
+    if regions is None:
+        return LabelIds(num_classes, f"num_classes={num_classes}")
+    largest = max(map(max, regions))
+    return LabelIds(largest + 1, f"the largest id in regions is {largest}")
 
 
 def _check_supervised(strategy, **asked_for):

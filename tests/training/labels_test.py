@@ -1,0 +1,184 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffseg.training.batch import image_and_label
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.labels import LabelIds, told
+
+FLOATS = [tf.float16, tf.bfloat16, tf.float32, tf.float64]
+IDS = LabelIds(3, "num_classes=3", ignore_label=255)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.name)
+@pytest.mark.parametrize("graph", [False, True])
+def test_floats_are_rounded_within_a_thousandth(dtype, graph):
+    exact = np.array([0, 1, 2, 255, 0, 1])
+    given = exact + [0.0009, -0.0009, 0.0, 0.0009, -0.0009, 0.0]
+    checked = tf.function(IDS.checked) if graph else IDS.checked
+    found = checked(tf.cast(tf.constant(given), dtype))
+    assert found.dtype == tf.int32
+    np.testing.assert_array_equal(found, exact)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.name)
+@pytest.mark.parametrize(
+    "value, shown",
+    [(0.5, "0.5"), (np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf"), (3.0, "3")]
+    + [(-1.0, "-1"), (1.25, "1.25"), (2.0**20, "1048576"), (0.9921875, "0.9921875")],
+)
+@pytest.mark.parametrize("graph", [False, True])
+def test_other_floats_are_refused_by_their_value(dtype, value, shown, graph):
+    checked = tf.function(IDS.checked) if graph else IDS.checked
+    if dtype == tf.float16 and value > 65504:
+        shown = "inf"
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        checked(tf.cast(tf.constant([1.0, value], tf.float64), dtype))
+    number = told(caught.value).rpartition("got ")[2]
+    assert float(number) == float(shown) or number == shown
+
+
+@pytest.mark.parametrize("dtype", [tf.uint8, tf.int8, tf.int16, tf.int64, tf.uint64])
+def test_whole_numbers_of_any_type(dtype):
+    found = IDS.checked(tf.constant([0, 1, 2], dtype))
+    np.testing.assert_array_equal(found, [0, 1, 2])
+
+
+@pytest.mark.parametrize("value", [2**32, 2**32 + 1, -(2**32)])
+def test_wide_numbers_do_not_wrap_around(value):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"got {value}'"):
+        IDS.checked(tf.constant([value], tf.int64))
+
+
+def test_truth_values_are_ids():
+    found = IDS.checked(tf.constant([True, False]))
+    np.testing.assert_array_equal(found, [1, 0])
+
+
+def test_few_of_many_wrong_values_are_shown():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="got 3, 4, 5, 6, 7, ..."):
+        IDS.checked(tf.range(50))
+
+
+def test_text_is_no_label():
+    with pytest.raises(ValueError, match="whole numbers, got string"):
+        IDS.checked(tf.constant(["1"]))
+
+
+def test_a_batch_has_whole_numbers():
+    soft = tf.constant([0.0, 0.99999, 1.99998, 2.0], shape=[1, 2, 2, 1])
+    image = tf.zeros([1, 2, 2, 1, 1])
+    _, label = image_and_label((image, soft), 1, 3)
+    np.testing.assert_array_equal(tf.reshape(label, [-1]), [0, 1, 2, 2])
+
+
+def _model(jit_compile=False, regions=None):
+    keras.utils.set_random_seed(0)
+    num_classes = 3 if regions is None else len(regions)
+    model = DiffusionUNet3D(
+        num_classes,
+        strategy="supervised",
+        num_channels=(4,),
+        num_heads=0,
+        regions=regions,
+    )
+    model.compile(keras.optimizers.SGD(1e-2), jit_compile=jit_compile)
+    return model
+
+
+def _data():
+    label = np.random.default_rng(0).integers(0, 3, [2, 4, 4, 4])
+    return label[..., np.newaxis].astype(np.float32), label
+
+
+@pytest.mark.parametrize(
+    "dtype, jit_compile", [("float16", False), ("float64", False), ("float32", True)]
+)
+def test_soft_labels_train_and_score_as_whole_ones(dtype, jit_compile):
+    image, label = _data()
+    soft = label * np.array(0.9999)
+    soft = (label if dtype == "float16" else soft).astype(dtype)
+
+    def results(label):
+        model = _model(jit_compile)
+        losses = model.fit(image, label, verbose=0, shuffle=False).history
+        scores = model.evaluate(image, label, verbose=0, return_dict=True)
+        return losses["loss"], scores
+
+    assert results(soft) == results(label)
+
+
+class _Batches(keras.utils.PyDataset):
+    def __init__(self, *batch):
+        super().__init__()
+        self.batch = batch
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.batch
+
+
+SOURCES = {
+    "arrays": lambda image, label: (image, label),
+    "tensors": lambda image, label: (tf.constant(image), tf.constant(label)),
+    "dict": lambda image, label: ({"image": image, "label": label},),
+    "tf.data": lambda *pair: (tf.data.Dataset.from_tensors(pair),),
+    "tf.data of dicts": lambda image, label: (
+        tf.data.Dataset.from_tensors({"image": image, "label": label}),
+    ),
+    "PyDataset": lambda *pair: (_Batches(*pair),),
+    "generator": lambda *pair: ((pair for _ in range(1)),),
+}
+
+
+@pytest.mark.parametrize(
+    "source, jit_compile",
+    [(source, False) for source in SOURCES]
+    + [(source, True) for source in ("arrays", "tf.data", "PyDataset", "generator")],
+)
+def test_a_wrong_label_is_one_error_with_its_value(source, jit_compile):
+    """XLA drops assertions: there as well."""
+    image, label = _data()
+    wrong = np.where(label == 2, 255, label)
+    model = _model(jit_compile)
+    message = r"label must .* 0 to 2 \(num_classes=3\), .* got 255$"
+    for method in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=message):
+            method(*SOURCES[source](image, wrong), verbose=0)
+    if source != "generator":  # A few steps may come before the wrong batch.
+        initial = _model(jit_compile).get_weights()
+        for before, after in zip(initial, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(before, after)
+    # And what is right passes.
+    model.fit(*SOURCES[source](image, label), verbose=0)
+
+
+def test_wrong_labels_to_validate_on_are_refused_before_the_first_step():
+    image, label = _data()
+    model = _model()
+    with pytest.raises(ValueError, match=r"got 3$"):
+        model.fit(image, label, validation_data=(image, label + 1), verbose=0)
+    assert int(model.optimizer.iterations) == 0
+
+
+@pytest.mark.parametrize("wrong", [3, 255, -1, 0.5, np.nan])
+def test_wrong_labels_of_regions(wrong):
+    image, label = _data()
+    label = np.where(label == 2, wrong, label)
+    model = _model(regions=[[1, 2], [2]])
+    message = r"0 to 2 \(the largest id in regions is 2\).* got " + f"{wrong:g}$"
+    for method in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=message):
+            method(image, label, verbose=0)
+
+
+def test_wrong_labels_under_a_strategy():
+    image, label = _data()
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = _model()
+    data = tf.data.Dataset.from_tensors((image, label + 1))
+    with pytest.raises(ValueError, match=r"got 3$"):
+        model.fit(data, verbose=0)
