@@ -316,6 +316,7 @@ def test_config_holds_every_argument():
         "variational_weight": 0.01,
         "regions": [[1, 2], [2], [3], [4]],
         "class_frequencies": [0.5, 0.25, 0.125, 0.0625],
+        "ignore_label": 255,
         "seed": 7,
         "num_channels": (4, 8),
         "num_blocks": (1, 1),

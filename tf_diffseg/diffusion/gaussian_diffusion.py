@@ -340,6 +340,24 @@ class GaussianDiffusion:
         Raises:
             ValueError: where model_out has a wrong number of channels.
         """
+        terms = self.variational_terms(model_out, x_start, x_t, t_index)
+        return tf.reduce_mean(terms, list(range(1, terms.shape.rank))) / math.log(2.0)
+
+    def variational_terms(self, model_out, x_start, x_t, t_index):
+        """What `variational_lower_bound` is the mean of, in nats.
+
+        Args:
+            model_out: the network's output for x_t.
+            x_start: encoded mask.
+            x_t: noisy mask at t_index.
+            t_index: step of x_t.
+
+        Returns:
+            Tensor of the shape of x_t.
+
+        Raises:
+            ValueError: where model_out has a wrong number of channels.
+        """
         model_out, x_start, x_t = as_floats(model_out, x_start, x_t)
         posterior = self.q_posterior_mean_variance(x_start, x_t, t_index)
         model = self.p_mean_variance(model_out, x_t, t_index)
@@ -347,10 +365,5 @@ class GaussianDiffusion:
             posterior.mean, posterior.log_variance, model.mean, model.log_variance
         )
         likelihood = mask_log_likelihood(x_start, model.mean, model.log_variance)
-        axes = list(range(1, x_t.shape.rank))
-        nats = tf.where(
-            tf.equal(t_index, 0),
-            -tf.reduce_mean(likelihood, axes),
-            tf.reduce_mean(divergence, axes),
-        )
-        return nats / math.log(2.0)
+        is_first = tf.reshape(t_index == 0, [-1] + [1] * (x_t.shape.rank - 1))
+        return tf.where(is_first, -likelihood, divergence)

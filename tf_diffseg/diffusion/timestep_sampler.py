@@ -111,7 +111,7 @@ class TimestepSampler:
         weights = 1.0 / (self.num_timesteps * tf.gather(probabilities, t_index))
         return t_index, weights
 
-    def update(self, loss_history, loss_counts, t_index, losses):
+    def update(self, loss_history, loss_counts, t_index, losses, is_counted=None):
         """Takes losses into the history, in the order of the batch.
 
         Args:
@@ -120,6 +120,7 @@ class TimestepSampler:
             loss_counts: int32 of shape [num_timesteps]: losses seen so far.
             t_index: int of shape [batch], of all replicas.
             losses: float of shape [batch], not multiplied by weights.
+            is_counted: bool of shape [batch], which losses to take; None for all.
 
         Returns:
             (loss_history, loss_counts), updated.
@@ -128,18 +129,20 @@ class TimestepSampler:
         losses = tf.cast(losses, loss_history.dtype)
         # The same step may come more than once in a batch: number its occurrences.
         is_same = tf.cast(t_index[:, tf.newaxis] == t_index, tf.int32)
+        counted = tf.ones_like(t_index)
+        if is_counted is not None:
+            counted = tf.cast(is_counted, tf.int32)
+            is_same *= counted[:, tf.newaxis] * counted
         num_earlier = tf.reduce_sum(tf.linalg.band_part(is_same, -1, 0), axis=1) - 1
         num_later = tf.reduce_sum(tf.linalg.band_part(is_same, 0, -1), axis=1) - 1
         column = (tf.gather(loss_counts, t_index) + num_earlier) % self.history_per_step
         # What later ones would overwrite goes to a row that is cut off again: the
         # order in which a scatter writes to one place is not defined.
-        is_kept = num_later < self.history_per_step
+        is_kept = (num_later < self.history_per_step) & (counted > 0)
         row = tf.where(is_kept, t_index, self.num_timesteps)
         padded = tf.pad(loss_history, [[0, 1], [0, 0]])
         padded = tf.tensor_scatter_nd_update(
             padded, tf.stack([row, column], axis=1), losses
         )
-        counts = tf.tensor_scatter_nd_add(
-            loss_counts, t_index[:, tf.newaxis], tf.ones_like(t_index)
-        )
+        counts = tf.tensor_scatter_nd_add(loss_counts, t_index[:, tf.newaxis], counted)
         return padded[:-1], counts

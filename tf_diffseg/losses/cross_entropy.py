@@ -2,10 +2,10 @@
 
 import tensorflow as tf
 
-from tf_diffseg.losses.voxels import as_floats, spatial_axes
+from tf_diffseg.losses.voxels import as_floats, mean_over_voxels
 
 
-def cross_entropy_loss(mask, logits, exclusive=True):
+def cross_entropy_loss(mask, logits, exclusive=True, is_labelled=None):
     """Cross-entropy, averaged over voxels.
 
     Args:
@@ -13,6 +13,8 @@ def cross_entropy_loss(mask, logits, exclusive=True):
         logits: same shape.
         exclusive: whether each voxel has one class, softmax; otherwise classes
             overlap, and the binary cross-entropies are averaged over them too.
+        is_labelled: bool [batch, ...], voxels whose ground truth is known; the others
+            are left out. None where all are.
 
     Returns:
         Loss of shape [batch], in nats.
@@ -23,4 +25,4 @@ def cross_entropy_loss(mask, logits, exclusive=True):
     else:
         binary = tf.nn.sigmoid_cross_entropy_with_logits(labels=mask, logits=logits)
         loss = tf.reduce_mean(binary, axis=-1)
-    return tf.reduce_mean(loss, spatial_axes(mask))
+    return mean_over_voxels(loss, is_labelled)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_diffseg.losses.voxels import as_floats, spatial_axes
+from tf_diffseg.losses.voxels import as_floats, mean_over_voxels
 
 # Below float32's resolution at 1. The gradient of 0 ** gamma is not finite for
 # gamma < 1, and a sure prediction has exactly 0.
@@ -13,7 +13,7 @@ def _focus(error, gamma):
     return tf.pow(tf.maximum(error, _SMALLEST_ERROR), gamma)
 
 
-def focal_loss(mask, logits, gamma=2.0, exclusive=True):
+def focal_loss(mask, logits, gamma=2.0, exclusive=True, is_labelled=None):
     """Cross-entropy, each term weighted by (1 - its probability) ** gamma.
 
     Args:
@@ -22,6 +22,8 @@ def focal_loss(mask, logits, gamma=2.0, exclusive=True):
         gamma: how much well predicted voxels are left out, 0 for cross-entropy.
         exclusive: whether each voxel has one class, softmax; otherwise classes
             overlap, and the binary losses are averaged over them too.
+        is_labelled: bool [batch, ...], voxels whose ground truth is known; the others
+            are left out. None where all are.
 
     Returns:
         Loss of shape [batch].
@@ -41,4 +43,4 @@ def focal_loss(mask, logits, gamma=2.0, exclusive=True):
         binary = mask * _focus(absent, gamma) * tf.nn.softplus(-logits)
         binary += (1.0 - mask) * _focus(present, gamma) * tf.nn.softplus(logits)
         loss = tf.reduce_mean(binary, axis=-1)
-    return tf.reduce_mean(loss, spatial_axes(mask))
+    return mean_over_voxels(loss, is_labelled)

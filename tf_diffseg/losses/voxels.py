@@ -21,6 +21,44 @@ def as_floats(*tensors):
     return [tf.cast(tensor, dtype) for tensor in converted]
 
 
+def only_labelled(volume, is_labelled):
+    """A volume with zeros where the ground truth is not known.
+
+    Args:
+        volume: shape [batch, ..., channels].
+        is_labelled: bool, shape [batch, ...]; None where all voxels are.
+
+    Returns:
+        Tensor of the volume's shape.
+    """
+    if is_labelled is None:
+        return volume
+    return tf.where(is_labelled[..., tf.newaxis], volume, tf.zeros_like(volume))
+
+
+def mean_over_voxels(loss, is_labelled=None):
+    """Mean of a loss over the voxels of each example that are labelled.
+
+    Args:
+        loss: shape [batch, ...], or [batch, ..., channels].
+        is_labelled: bool, shape [batch, ...]; None where all voxels are.
+
+    Returns:
+        Shape [batch]; 0, with no gradient, for an example without a labelled voxel.
+    """
+    if is_labelled is None:
+        return tf.reduce_mean(loss, list(range(1, loss.shape.rank)))
+    axes = list(range(1, is_labelled.shape.rank))
+    num_labelled = tf.math.count_nonzero(is_labelled, axes)
+    num_voxels = tf.reduce_prod(tf.shape(is_labelled, tf.int64)[1:])
+    share = tf.cast(num_labelled, loss.dtype) / tf.cast(num_voxels, loss.dtype)
+    if loss.shape.rank > is_labelled.shape.rank:
+        is_labelled = is_labelled[..., tf.newaxis]
+    # The mean over all, then put right: exactly that mean where all are labelled.
+    loss = tf.where(is_labelled, loss, tf.zeros_like(loss))
+    return tf.math.divide_no_nan(mean_over_voxels(loss), share)
+
+
 def spatial_axes(volume):
     """Axes between batch and channels.
 

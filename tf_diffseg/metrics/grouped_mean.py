@@ -31,7 +31,7 @@ class GroupedMean(keras.metrics.Metric):
 
         Args:
             values: float [batch].
-            groups: int [batch], in [0, num_groups).
+            groups: int [batch]; a value counts if it is in [0, num_groups).
         """
         is_of_group = tf.one_hot(groups, self.num_groups, dtype=self.dtype)
         values = tf.cast(values, self.dtype)

@@ -51,15 +51,20 @@ class StreamingDice(keras.metrics.Metric):
             shape=(self.num_classes,), initializer="zeros", name=name
         )
 
-    def _class_masks(self, volumes):
+    def _class_masks(self, volumes, is_labelled):
         """Brings labels or masks to float32 of shape [batch, voxels, num_classes]."""
         if not self.from_masks:
             volumes = tf.one_hot(tf.cast(volumes, tf.int32), self.num_classes)
+        if is_labelled is not None:
+            volumes = tf.cast(volumes, tf.float32)
+            volumes = tf.where(is_labelled[..., tf.newaxis], volumes, 0.0)
         batch_size = tf.shape(volumes)[0]
         volumes = tf.reshape(volumes, [batch_size, -1, self.num_classes])
         return tf.cast(volumes, tf.float32)
 
-    def update_state(self, ground_truth, predicted, sample_weight=None):
+    def update_state(
+        self, ground_truth, predicted, sample_weight=None, is_labelled=None
+    ):
         """Adds a batch.
 
         Args:
@@ -67,13 +72,16 @@ class StreamingDice(keras.metrics.Metric):
             predicted: the same.
             sample_weight: shape [batch]; 0 leaves out an example that only fills up a
                 batch.
+            is_labelled: bool [batch, ...], voxels whose ground truth is known; the
+                others are left out, and so is an example that has none. None where
+                all are.
         """
-        self._add(self._sums(ground_truth, predicted, sample_weight))
+        self._add(self._sums(ground_truth, predicted, sample_weight, is_labelled))
 
-    def _sums(self, ground_truth, predicted, sample_weight):
+    def _sums(self, ground_truth, predicted, sample_weight, is_labelled):
         """What a batch adds to Dice, defined and absent counts, [num_classes] each."""
-        ground_truth = self._class_masks(ground_truth)
-        predicted = self._class_masks(predicted)
+        ground_truth = self._class_masks(ground_truth, is_labelled)
+        predicted = self._class_masks(predicted, is_labelled)
         intersection = tf.reduce_sum(ground_truth * predicted, axis=1)
         size = tf.reduce_sum(ground_truth + predicted, axis=1)
         # [batch, num_classes]; 0 / 0 is 0 and not counted.
@@ -82,6 +90,9 @@ class StreamingDice(keras.metrics.Metric):
         weight = tf.ones(tf.shape(dice)[:1])
         if sample_weight is not None:
             weight = tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
+        if is_labelled is not None:
+            axes = list(range(1, is_labelled.shape.rank))
+            weight *= tf.cast(tf.reduce_any(is_labelled, axes), tf.float32)
         return [
             tf.linalg.matvec(values, weight, transpose_a=True)
             for values in (dice, is_defined, 1.0 - is_defined)

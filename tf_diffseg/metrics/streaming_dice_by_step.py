@@ -31,7 +31,9 @@ class StreamingDiceByStep(StreamingDice):
             shape=(self.num_steps, self.num_classes), initializer="zeros", name=name
         )
 
-    def update_state(self, ground_truth, predicted, sample_weight=None, step=0):
+    def update_state(
+        self, ground_truth, predicted, sample_weight=None, step=0, is_labelled=None
+    ):
         """Adds a batch of one step.
 
         Args:
@@ -39,11 +41,11 @@ class StreamingDiceByStep(StreamingDice):
             predicted: the same.
             sample_weight: the same.
             step: int scalar in [0, num_steps).
+            is_labelled: as for `StreamingDice`.
         """
         is_step = tf.one_hot(step, self.num_steps)[:, tf.newaxis]
-        self._add(
-            [is_step * s for s in self._sums(ground_truth, predicted, sample_weight)]
-        )
+        sums = self._sums(ground_truth, predicted, sample_weight, is_labelled)
+        self._add([is_step * each for each in sums])
 
     def result(self):
         """Mean over the foreground classes that some volume had.

@@ -1,6 +1,7 @@
 """The diffusion model: a 3D U-Net that trains and samples."""
 
 import functools
+import numbers
 
 import keras
 import tensorflow as tf
@@ -25,6 +26,12 @@ from tf_diffseg.metrics import GroupedMean, StreamingDice, StreamingDiceByStep
 from tf_diffseg.models import UNet3D
 from tf_diffseg.training.batch import check_image, image_and_label
 from tf_diffseg.training.gradient_accumulation import accumulate_gradients
+from tf_diffseg.training.ignored_voxels import (
+    has_labelled_voxels,
+    known_x_start,
+    mark_ignored,
+    split_ignored,
+)
 from tf_diffseg.training.label_check import checked_data, plain_errors
 from tf_diffseg.training.labels import LabelIds
 from tf_diffseg.training.multi_worker import adapt_to_workers
@@ -82,6 +89,8 @@ class DiffusionUNet3D(UNet3D):
             [[1, 2, 4], [1, 4], [4]]; None for exclusive classes.
         class_frequencies: share of voxels of each class, where training starts from
             rather than from classes that are all alike; None where it is not known.
+        ignore_label: label of voxels whose class is not known, such as 255: they are
+            in no loss and no score; None where each voxel has a class.
         seed: of all that training draws.
         **kwargs: the arguments of `UNet3D` but out_channels and mask_channels.
 
@@ -116,6 +125,7 @@ class DiffusionUNet3D(UNet3D):
         variational_weight=0.0,
         regions=None,
         class_frequencies=None,
+        ignore_label=None,
         seed=0,
         **kwargs,
     ):
@@ -137,7 +147,8 @@ class DiffusionUNet3D(UNet3D):
         self.num_classes = num_classes
         self.strategy = strategy
         self.regions = None if regions is None else [list(ids) for ids in regions]
-        self._label_ids = _label_ids(num_classes, self.regions)
+        self._label_ids = _label_ids(num_classes, self.regions, ignore_label)
+        self.ignore_label = self._label_ids.ignore_label
         self.encoding = (
             MaskEncoding.EXCLUSIVE if regions is None else MaskEncoding.OVERLAPPING
         )
@@ -162,7 +173,10 @@ class DiffusionUNet3D(UNet3D):
         self.seed = seed
         self._build_diffusion()
         self._training_loss = TrainingLoss(
-            self.diffusion, self.encoding, **self.loss_arguments
+            self.diffusion,
+            self.encoding,
+            has_ignored=ignore_label is not None,
+            **self.loss_arguments,
         )
         self._build_metrics()
         self.class_frequencies = None
@@ -297,21 +311,24 @@ class DiffusionUNet3D(UNet3D):
         all_steps, weights = self._draw_timesteps(seeds.timesteps, batch_size)
         t_index = share_of_replica(all_steps, batch_size)
         noise_seeds = example_seeds(seeds.noise, batch_size)
+        counted, share = self._counted_examples(mask)
 
         gradients, losses = accumulate_gradients(
             functools.partial(self._gradients_and_losses, seeds.dropout),
-            (image, mask, t_index, weights, noise_seeds),
+            (image, mask, t_index, weights * share, noise_seeds),
             self._accumulation_steps,
         )
         self.optimizer.apply_gradients(
             zip(gradients, self.trainable_variables, strict=True)
         )
 
-        self._remember_losses(all_steps, losses["loss"])
+        self._remember_losses(all_steps, losses["loss"], counted)
         for name, metric in self._loss_means.items():
-            metric.update_state(weights * losses[name])
+            metric.update_state(weights * losses[name], counted)
         if self.diffusion is not None:
             groups = self._step_groups.group(t_index)
+            if counted is not None:
+                groups = tf.where(counted > 0.0, groups, -1)
             self._loss_by_step.update_state(losses["loss"], groups)
         return self._loss_results()
 
@@ -342,8 +359,28 @@ class DiffusionUNet3D(UNet3D):
             data, self.image_channels, self._label_ids, asserts=not self.jit_compile
         )
         if self.regions is not None:
-            return image, label_to_region_mask(label, self.regions)
-        return image, label_to_mask(label, self.num_classes)
+            mask = label_to_region_mask(label, self.regions)
+        else:
+            mask = label_to_mask(label, self.num_classes)
+        if self.ignore_label is not None:
+            mask = mark_ignored(mask, label, self.ignore_label)
+        return image, mask
+
+    def _counted_examples(self, mask):
+        """Which examples count, and by how much the others leave more to those.
+
+        Returns:
+            (float [batch], 1 or 0, or None where all do; float scalar, how many times
+            as much each counts in the mean over the batch of all replicas).
+        """
+        if self.ignore_label is None:
+            return None, 1.0
+        counted = has_labelled_voxels(mask)
+        totals = tf.distribute.get_replica_context().all_reduce(
+            tf.distribute.ReduceOp.SUM,
+            tf.stack([tf.cast(tf.size(counted), tf.float32), tf.reduce_sum(counted)]),
+        )
+        return counted, tf.math.divide_no_nan(*tf.unstack(totals))
 
     def _draw_timesteps(self, seed, batch_size):
         """Steps of the examples of all replicas, and weights of this one's losses."""
@@ -363,7 +400,7 @@ class DiffusionUNet3D(UNet3D):
             tf.convert_to_tensor(self._loss_counts),
         )
 
-    def _remember_losses(self, all_steps, losses):
+    def _remember_losses(self, all_steps, losses, counted):
         """Takes the losses of all replicas into what steps are drawn by."""
         if self.diffusion is None or self.timestep_sampling is TimestepSampling.UNIFORM:
             return
@@ -372,6 +409,7 @@ class DiffusionUNet3D(UNet3D):
             tf.convert_to_tensor(self._loss_counts),
             all_steps,
             gather_from_replicas(losses),
+            None if counted is None else gather_from_replicas(counted) > 0.0,
         )
         self._loss_history.assign(history)
         self._loss_counts.assign(counts)
@@ -391,10 +429,15 @@ class DiffusionUNet3D(UNet3D):
         return self.strategy.noisy_mask(
             self.diffusion,
             predict_x_start,
-            mask_to_x_start(mask),
+            self._x_start(mask),
             t_index,
             noise_seeds,
         )
+
+    def _x_start(self, mask):
+        if self.ignore_label is None:
+            return mask_to_x_start(mask)
+        return known_x_start(mask, self.encoding)
 
     def _time(self, t_index):
         return None if self.diffusion is None else self.diffusion.time(t_index)
@@ -464,6 +507,10 @@ class DiffusionUNet3D(UNet3D):
         return denoise_and_score
 
     def _score(self, metric, mask, probabilities, **step):
+        is_labelled = None
+        if self.ignore_label is not None:
+            mask, is_labelled = split_ignored(mask)
+        step["is_labelled"] = is_labelled
         if self.encoding is MaskEncoding.OVERLAPPING:
             metric.update_state(mask, probabilities > 0.5, **step)
         else:
@@ -631,6 +678,7 @@ class DiffusionUNet3D(UNet3D):
             **self.loss_arguments,
             "regions": self.regions,
             "class_frequencies": self.class_frequencies,
+            "ignore_label": self.ignore_label,
             "seed": self.seed,
         }
 
@@ -649,12 +697,25 @@ def _check_classes(num_classes, regions):
         )
 
 
-def _label_ids(num_classes, regions):
+def _label_ids(num_classes, regions, ignore_label):
     """The `LabelIds` of batches. An id that is in no region is background."""
-    if regions is None:
-        return LabelIds(num_classes, f"num_classes={num_classes}")
-    largest = max(map(max, regions))
-    return LabelIds(largest + 1, f"the largest id in regions is {largest}")
+    num_ids, because = num_classes, f"num_classes={num_classes}"
+    if regions is not None:
+        largest = max(map(max, regions))
+        num_ids, because = largest + 1, f"the largest id in regions is {largest}"
+    if ignore_label is not None:
+        is_whole = isinstance(ignore_label, numbers.Integral)
+        if not is_whole or isinstance(ignore_label, bool):
+            raise ValueError(
+                f"ignore_label must be a whole number or None, got {ignore_label!r}"
+            )
+        if 0 <= ignore_label < num_ids or abs(ignore_label) >= 2**31:
+            raise ValueError(
+                f"ignore_label must be another number of 32 bits than the label ids 0 "
+                f"to {num_ids - 1} ({because}), got {ignore_label}"
+            )
+        ignore_label = int(ignore_label)
+    return LabelIds(num_ids, because, ignore_label)
 
 
 def _check_supervised(strategy, **asked_for):

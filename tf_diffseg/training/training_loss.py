@@ -10,6 +10,8 @@ from tf_diffseg.losses.class_mean import mean_over_present_classes
 from tf_diffseg.losses.cross_entropy import cross_entropy_loss
 from tf_diffseg.losses.dice import dice_loss_from_logits
 from tf_diffseg.losses.focal import focal_loss
+from tf_diffseg.losses.voxels import mean_over_voxels, only_labelled
+from tf_diffseg.training.ignored_voxels import split_ignored
 from tf_diffseg.training.network_output import (
     network_out_to_model_out,
     split_variance,
@@ -38,6 +40,7 @@ class TrainingLoss:
         focal_gamma=2.0,
         noise_weight=1.0,
         variational_weight=0.0,
+        has_ignored=False,
     ):
         """Chooses the losses.
 
@@ -50,6 +53,8 @@ class TrainingLoss:
             focal_gamma: the focal loss's exponent.
             noise_weight: of the error of predicted noise.
             variational_weight: of the variational bound.
+            has_ignored: whether masks may be of `mark_ignored`: the voxels that are
+                unknown in them are left out of all.
 
         Raises:
             ValueError: a weight is negative or not finite, all that apply are 0, the
@@ -59,6 +64,7 @@ class TrainingLoss:
         self._diffusion = diffusion
         self._encoding = MaskEncoding(encoding)
         self._focal_gamma = focal_gamma
+        self._has_ignored = has_ignored
         weights = {
             "dice_weight": dice_weight,
             "cross_entropy_weight": cross_entropy_weight,
@@ -103,10 +109,16 @@ class TrainingLoss:
             t_index: int [batch], its steps; None likewise.
 
         Returns:
-            Dict from `names` to float32 [batch].
+            Dict from `names` to float32 [batch]; 0 for an example of which no voxel
+            is known.
         """
+        truth = (mask, None)
+        if self._has_ignored:
+            truth = split_ignored(mask)
+            # What is infinite there would make the gradient NaN, though it has no part.
+            network_out = only_labelled(network_out, truth[1])
         losses = {
-            name: getattr(self, f"_{name}")(mask, network_out, x_t, t_index)
+            name: getattr(self, f"_{name}")(*truth, network_out, x_t, t_index)
             for name in self._weights
         }
         total = sum(self._weights[name] * loss for name, loss in losses.items())
@@ -119,27 +131,28 @@ class TrainingLoss:
     def _exclusive(self):
         return self._encoding is MaskEncoding.EXCLUSIVE
 
-    def _dice_loss(self, mask, network_out, x_t, t_index):
+    def _dice_loss(self, mask, is_labelled, network_out, x_t, t_index):
         logits = self._logits(network_out)
-        per_class = dice_loss_from_logits(mask, logits, self._exclusive)
+        per_class = dice_loss_from_logits(mask, logits, self._exclusive, is_labelled)
         return mean_over_present_classes(per_class, mask)
 
-    def _cross_entropy(self, mask, network_out, x_t, t_index):
-        return cross_entropy_loss(mask, self._logits(network_out), self._exclusive)
-
-    def _focal_loss(self, mask, network_out, x_t, t_index):
+    def _cross_entropy(self, mask, is_labelled, network_out, x_t, t_index):
         logits = self._logits(network_out)
-        return focal_loss(mask, logits, self._focal_gamma, self._exclusive)
+        return cross_entropy_loss(mask, logits, self._exclusive, is_labelled)
 
-    def _noise_error(self, mask, network_out, x_t, t_index):
+    def _focal_loss(self, mask, is_labelled, network_out, x_t, t_index):
+        logits = self._logits(network_out)
+        return focal_loss(mask, logits, self._focal_gamma, self._exclusive, is_labelled)
+
+    def _noise_error(self, mask, is_labelled, network_out, x_t, t_index):
         predicted, _ = split_variance(network_out, self._diffusion)
         noise = self._diffusion.predict_noise_from_x_start(
             x_t, mask_to_x_start(mask), t_index
         )
         error = tf.square(noise - tf.cast(predicted, noise.dtype))
-        return tf.reduce_mean(error, axis=[1, 2, 3, 4])
+        return mean_over_voxels(error, is_labelled)
 
-    def _variational_bound(self, mask, network_out, x_t, t_index):
+    def _variational_bound(self, mask, is_labelled, network_out, x_t, t_index):
         mean, variance = split_variance(network_out, self._diffusion)
         if variance is not None:
             # Trains the variance alone: on the mean the bound is a noisy loss
@@ -148,6 +161,7 @@ class TrainingLoss:
         model_out = network_out_to_model_out(
             network_out, self._diffusion, self._encoding
         )
-        return self._diffusion.variational_lower_bound(
+        terms = self._diffusion.variational_terms(
             model_out, mask_to_x_start(mask), x_t, t_index
         )
+        return mean_over_voxels(terms, is_labelled) / math.log(2.0)
