@@ -16,6 +16,7 @@ from data_tools.case_statistics import (
     CaseSummary,
     count_values,
     measure_case,
+    voxels_per_class,
 )
 from data_tools.dataset import Case, one_line, shown
 from data_tools.errors import (
@@ -112,7 +113,9 @@ def case_key(case, recipe):
         raise kind(
             f"{_name(case)}: {error.filename} cannot be read: {error.strerror}"
         ) from error
-    parts = [dataclasses.asdict(case), states, dataclasses.asdict(recipe), _code()]
+    # Which split it is in decides where it goes, not what comes of it.
+    named = case.uid, case.image_paths, case.label_path
+    parts = [named, states, dataclasses.asdict(recipe), _code()]
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -203,14 +206,23 @@ def _unforeseen(case, what, error):
     return f"{_name(case)} ({files}) cannot be {what}: {reason}"
 
 
-def _read(case, label_values, num_channels):
+def _read(case, num_channels):
     try:
-        image, label = read_case(case, num_channels)
+        return read_case(case, num_channels)
     except InputError:
         raise
     except Exception as error:  # what a reader does not expect of a file
         raise reading_error(_unforeseen(case, "read", error), error) from error
-    return image, to_class_ids(label, label_values)
+
+
+def _measured(case, label_values, num_channels):
+    """`(image, class ids, CaseMeasures)`."""
+    image, label = _read(case, num_channels)
+    class_ids = to_class_ids(label, label_values)
+    measures = measure_case(image, class_ids, len(label_values))
+    remarks = [["header", note] for note in (*image.notes, *label.notes)]
+    remarks += map(list, (*image.remarks, *label.remarks))
+    return image, class_ids, dataclasses.replace(measures, remarks=remarks)
 
 
 def _not_copied(tensor):
@@ -230,15 +242,17 @@ class _Preprocessing:
         graph = functools.partial(tf.function, autograph=False)
         self._shape = preprocessor.processed_shape
         self._crop_box = graph(preprocessor.crop_box, [image, affine])
-        self._image = graph(preprocessor, [image, affine])
+        self._image = graph(preprocessor.processed, [image, affine])
 
         def prepare_label(label, affine, crop_box):
             uncropped = preprocessor.uncropped_label(label, affine, crop_box)
             label = preprocessor.crop_label(uncropped)
-            lost = tf.constant(0, tf.int64)
+            counts = tf.zeros([0], tf.int32)
             if preprocessor.volume_shape is not None:
-                lost = tf.math.count_nonzero(uncropped) - tf.math.count_nonzero(label)
-            return tf.cast(label, label_type), lost
+                counts = tf.math.bincount(
+                    tf.cast(tf.reshape(uncropped, [-1]), tf.int32)
+                )
+            return tf.cast(label, label_type), counts
 
         label_spec = tf.TensorSpec(volume, label_type)
         box = tf.TensorSpec([2, 3], tf.int32)
@@ -268,14 +282,22 @@ class _Preprocessing:
         return tuple(self._shape(source_shape, affine, crop_box).numpy().tolist())
 
     def image(self, image, affine):
-        """As `VolumePreprocessor` of a tensor, arrays."""
-        image, affine = self._image(image, affine.astype(np.float32))
-        return _not_copied(image), affine.numpy()
+        """As `VolumePreprocessor.processed` of a tensor, arrays."""
+        image, affine, is_flat = self._image(image, affine.astype(np.float32))
+        return _not_copied(image), affine.numpy(), is_flat.numpy()
 
-    def label(self, class_ids, affine, crop_box):
-        """Class ids on the processed grid, and how many of them the crop lost."""
-        label, lost = self._label(class_ids, affine.astype(np.float32), crop_box)
-        return _not_copied(label), int(lost)
+    def label(self, class_ids, affine, crop_box, num_classes):
+        """Class ids on the processed grid, and voxels per class before and after.
+
+        Before is before the crop to `volume_shape`.
+        """
+        label, counts = self._label(class_ids, affine.astype(np.float32), crop_box)
+        label = _not_copied(label)
+        stored = voxels_per_class(label, num_classes)
+        if not counts.shape[0]:
+            return label, stored, stored
+        counts = counts.numpy().tolist()
+        return label, counts + [0] * (num_classes - len(counts)), stored
 
 
 @_of_case
@@ -293,8 +315,12 @@ def measured_case(case, label_values, num_channels):
     Raises:
         CaseError: as `convert_case`.
     """
-    image, class_ids = _read(case, label_values, num_channels)
-    return measure_case(image, class_ids, len(label_values))
+    return _measured(case, label_values, num_channels)[-1]
+
+
+def _constant_channels(image):
+    low, high = image.min(axis=(0, 1, 2)), image.max(axis=(0, 1, 2))
+    return np.flatnonzero(low == high).tolist()
 
 
 @_of_case
@@ -312,9 +338,10 @@ def convert_case(case, recipe):
         CaseError: if a file is not as it must be.
         MachineError: if anything else goes wrong with this case.
     """
-    image, class_ids = _read(case, recipe.label_values, recipe.num_channels)
+    image, class_ids, measures = _measured(
+        case, recipe.label_values, recipe.num_channels
+    )
     num_classes = len(recipe.label_values)
-    measures = measure_case(image, class_ids, num_classes)
     preprocess = _Preprocessing.of(recipe)
     # A tensor is a copy: one for all that follows, and the array goes.
     image = dataclasses.replace(image, array=tf.constant(image.array))
@@ -328,22 +355,33 @@ def convert_case(case, recipe):
         (*shape, recipe.num_channels), class_ids.shape, num_classes, recipe.image_dtype
     )
     check_record_size(image.path, shape, record_bytes)
-    label, cropped_voxels = preprocess.label(class_ids, image.affine, crop_box)
-    processed, affine = preprocess.image(image.array, image.affine)
+    label, uncropped_voxels, stored_voxels = preprocess.label(
+        class_ids, image.affine, crop_box, num_classes
+    )
+    processed, affine, is_flat = preprocess.image(image.array, image.affine)
+    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
     source_affine = image.affine
     del image  # Memory: what is not needed any more goes at once.
     parts = example_parts(
         uid=case.uid,
         image=processed,
         label=label,
-        spacing_mm=np.linalg.norm(affine[:3, :3], axis=0),
+        spacing_mm=spacing_mm,
         source_affine=source_affine,
         source_label=class_ids,
         num_classes=num_classes,
         crop_box=crop_box,
         image_dtype=recipe.image_dtype,
     )
-    summary = CaseSummary(measures, list(label.shape), cropped_voxels)
+    summary = CaseSummary(
+        measures=measures,
+        shape=list(label.shape),
+        spacing_mm=spacing_mm.tolist(),
+        uncropped_voxels=uncropped_voxels,
+        stored_voxels=stored_voxels,
+        constant_channels=_constant_channels(processed),
+        flat_channels=np.flatnonzero(is_flat).tolist(),
+    )
     return ConvertedCase(case.uid, parts, summary)
 
 

@@ -6,6 +6,8 @@ import math
 import nibabel as nib
 import numpy as np
 
+from data_tools.shared_images import voxel_digest
+
 # Foreground intensities kept per case and channel: enough for percentiles of a data
 # set, and every case counts alike.
 _MOST_SAMPLES = 1000
@@ -31,6 +33,8 @@ class CaseMeasures:
         foreground_samples: per channel, sorted intensities of labelled voxels, 1000
             at most, spread evenly over them.
         voxels_per_class: number of voxels of each class.
+        label_sha256: of the class ids, or None where there is no foreground.
+        remarks: pairs of what was looked at and what was found odd in the files.
     """
 
     source_shape: list[int]
@@ -42,6 +46,13 @@ class CaseMeasures:
     is_whole: bool
     foreground_samples: list[list[float]]
     voxels_per_class: list[int]
+    label_sha256: str | None = None
+    remarks: list[list[str]] = dataclasses.field(default_factory=list)
+
+    @property
+    def voxel_ml(self):
+        """Volume of a voxel of the file."""
+        return math.prod(self.source_spacing_mm) / 1000.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +62,31 @@ class CaseSummary:
     Attributes:
         measures: of its files.
         shape: (3,) of the processed grid.
-        cropped_voxels: labelled voxels of the processed grid that the crop to
-            `volume_shape` took away.
+        spacing_mm: (3,) of the processed grid.
+        uncropped_voxels: number of voxels of each class before the crop to
+            `volume_shape`.
+        stored_voxels: number of voxels of each class on the processed grid.
+        constant_channels: those of the processed image that are constant.
+        flat_channels: those whose percentiles are equal, see `intensity`.
     """
 
     measures: CaseMeasures
     shape: list[int]
-    cropped_voxels: int
+    spacing_mm: list[float]
+    uncropped_voxels: list[int]
+    stored_voxels: list[int]
+    constant_channels: list[int]
+    flat_channels: list[int]
+
+    @property
+    def cropped_voxels(self):
+        """Labelled voxels that the crop to `volume_shape` took away."""
+        return sum(self.uncropped_voxels[1:]) - sum(self.stored_voxels[1:])
+
+    @property
+    def voxel_ml(self):
+        """Volume of a voxel of the processed grid."""
+        return math.prod(self.spacing_mm) / 1000.0
 
     @classmethod
     def from_json(cls, fields):
@@ -90,7 +119,10 @@ def measure_case(image, class_ids, num_classes):
         intensity=intensity,
         is_whole=is_whole,
         foreground_samples=_foreground_samples(image.array, is_foreground),
-        voxels_per_class=_voxels_per_class(class_ids, is_foreground, num_classes),
+        voxels_per_class=voxels_per_class(class_ids, num_classes, is_foreground),
+        label_sha256=(
+            None if extent is None else voxel_digest([class_ids], class_ids.dtype)
+        ),
     )
 
 
@@ -103,8 +135,18 @@ def count_values(array, length):
     return counts
 
 
-def _voxels_per_class(class_ids, is_foreground, num_classes):
-    foreground = class_ids[is_foreground]
+def voxels_per_class(class_ids, num_classes, is_foreground=None):
+    """Number of voxels of each class.
+
+    Args:
+        class_ids: integers (i, j, k).
+        num_classes: of the data set.
+        is_foreground: bool (i, j, k), where that is known already.
+
+    Returns:
+        List of as many numbers as classes.
+    """
+    foreground = class_ids[class_ids != 0 if is_foreground is None else is_foreground]
     counts = count_values(foreground, num_classes)
     counts[0] = class_ids.size - foreground.size  # mostly the largest part
     return counts.tolist()
@@ -228,6 +270,16 @@ def spread(values):
     }
 
 
+def _class_totals(prefix, voxels, voxel_ml):
+    return {
+        f"{prefix}voxels_per_class": voxels.sum(axis=0).tolist(),
+        f"{prefix}ml_per_class": (voxels * np.array(voxel_ml)[:, None])
+        .sum(axis=0)
+        .tolist(),
+        f"{prefix}cases_per_class": (voxels > 0).sum(axis=0).tolist(),
+    }
+
+
 def summarize(summaries):
     """Statistics of a split, JSON-able.
 
@@ -237,11 +289,14 @@ def summarize(summaries):
     Returns:
         Dict: `source_shape`, `source_spacing_mm` and `shape`, each with min,
         median and max over cases; `intensity`, the same for each statistic per
-        channel; `voxels_per_class` and `cases_per_class`; `cropped_cases` and
-        `cropped_voxels`, labelled ones that `volume_shape` cropped away.
+        channel; `voxels_per_class`, `ml_per_class` and `cases_per_class` in the
+        files, and the same with `stored_` in front on the processed grids;
+        `cropped_cases` and `cropped_voxels`, labelled ones that `volume_shape`
+        cropped away.
     """
     measures = [summary.measures for summary in summaries]
     voxels = np.array([of.voxels_per_class for of in measures])
+    stored = np.array([of.stored_voxels for of in summaries])
     cropped = np.array([summary.cropped_voxels for summary in summaries])
     return {
         "source_shape": spread([of.source_shape for of in measures]),
@@ -251,8 +306,8 @@ def summarize(summaries):
             name: spread([of.intensity[name] for of in measures])
             for name in measures[0].intensity
         },
-        "voxels_per_class": voxels.sum(axis=0).tolist(),
-        "cases_per_class": (voxels > 0).sum(axis=0).tolist(),
+        **_class_totals("", voxels, [of.voxel_ml for of in measures]),
+        **_class_totals("stored_", stored, [of.voxel_ml for of in summaries]),
         "cropped_cases": int((cropped > 0).sum()),
         "cropped_voxels": int(cropped.sum()),
     }

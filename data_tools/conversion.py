@@ -20,10 +20,16 @@ from data_tools.case_conversion import (
     staged_measures,
 )
 from data_tools.case_statistics import CaseSummary
+from data_tools.conversion_checks import (
+    check_is_something,
+    conversion_warnings,
+    crop_warnings,
+)
+from data_tools.dataset_check import dataset_warnings, warning
 from data_tools.errors import CaseError, InputError
 from data_tools.fingerprint import fingerprint_of
 from data_tools.manifest import Manifest, Shard, Split
-from data_tools.shared_images import images_in_two_splits
+from data_tools.shared_images import cases_with_one_image, cases_with_one_label
 from data_tools.splits import assign_splits
 from data_tools.staging import ShardTask, assemble_shard, staging_for
 from data_tools.tfds_metadata import write_tfds_metadata
@@ -130,10 +136,21 @@ class _Conversion:
             uid: CaseSummary.from_json(self._staging.figures(task.key))
             for uid, task in tasks.items()
         }
-        self._part_splits(tasks, summaries)
+        warnings = dataset_warnings(self._dataset)
+        warnings += self._shared_voxels(tasks, summaries)
+        check_is_something(
+            self._dataset, summaries, self._uids_of, recipe.preprocessing
+        )
+        warnings += conversion_warnings(
+            self._dataset,
+            [task.case for task in tasks.values()],
+            summaries,
+            recipe.preprocessing,
+        )
         measures = {uid: summary.measures for uid, summary in summaries.items()}
         fingerprint = self._fingerprint(measures)
         splits = self._write_shards(tasks, summaries)
+        warnings += crop_warnings(splits, recipe.preprocessing)
         return Manifest(
             dataset=self._dataset.name,
             modality=self._dataset.modality,
@@ -148,6 +165,15 @@ class _Conversion:
             compression=self._options.compression,
             fingerprint=fingerprint,
             skipped=dict(sorted(self._skipped.items())),
+            warnings=[
+                {
+                    "case": problem.uid,
+                    "kind": problem.check,
+                    "text": problem.message,
+                    "counts": problem.counts,
+                }
+                for problem in sorted(warnings, key=lambda of: of.uid or "")
+            ],
         )
 
     def _recipe(self, preprocessing, image_dtype):
@@ -228,17 +254,24 @@ class _Conversion:
             stage_case, tasks, lambda key: self._staging.is_staged(key, in_shards)
         )
 
-    def _part_splits(self, tasks, summaries):
-        """Takes out cases that have the image of a case in another split."""
+    def _shared_voxels(self, tasks, summaries):
+        """Warnings of cases that are alike; takes out those in two splits."""
         split_of = {uid: name for name, uids in self._uids_of.items() for uid in uids}
-        messages = images_in_two_splits(
-            [task.case for task in tasks.values()],
-            split_of,
-            {uid: of.measures for uid, of in summaries.items()},
-        )
-        for uid, message in messages.items():
-            self._leave_out(uid, message)
-            del tasks[uid], summaries[uid]
+        measures = {uid: of.measures for uid, of in summaries.items()}
+        cases = [task.case for task in tasks.values()]
+        messages = cases_with_one_image(cases, split_of, measures)
+        warnings = []
+        for uid, (message, is_in_two_splits) in messages.items():
+            if is_in_two_splits:
+                self._leave_out(uid, message)
+                del tasks[uid], summaries[uid]
+            else:
+                warnings.append(warning("duplicate", uid, message))
+        cases = [task.case for task in tasks.values()]
+        return warnings + [
+            warning("duplicate", uid, message)
+            for uid, message in cases_with_one_label(cases, measures).items()
+        ]
 
     def _write_shards(self, tasks, summaries):
         uids_of = {

@@ -10,6 +10,7 @@ from data_tools.errors import InputError
 from data_tools.fingerprint import fingerprint_table
 from data_tools.output_folder import sibling
 from data_tools.preprocessing_flags import choice_of_flags
+from data_tools.problem_table import print_warnings_of
 from data_tools.quiet import load_tensorflow
 from data_tools.staging import InUseError, check_start
 
@@ -44,14 +45,9 @@ def _print_summary(manifest):
     print(f"{'split':<14}{'cases':>7}{'shards':>8}")
     for name, split in manifest.splits.items():
         print(f"{name:<14}{len(split.uids):>7}{len(split.shards):>8}")
-    for name, split in manifest.splits.items():
-        if split.statistics["cropped_cases"]:
-            print(
-                f"note: --volume_shape={flags.FLAGS['volume_shape'].value} cropped "
-                f"{split.statistics['cropped_voxels']} labelled voxels away in "
-                f"{split.statistics['cropped_cases']} of {len(split.uids)} "
-                f"{name} cases"
-            )
+    if manifest.warnings:
+        print(f"{len(manifest.warnings)} warning(s), which manifest.json keeps:")
+        print_warnings_of(manifest)
     for reason in manifest.skipped.values():
         print(f"left out: {reason}")
     print(f"data set {manifest.dataset} in {_OUTPUT_DIR.value}")
@@ -70,7 +66,15 @@ def _usable(dataset):
     cases = [case for case in dataset.cases if case.uid not in skipped]
     if not cases:
         raise InputError(f"{dataset.path}: no case can be used: {problems[0].message}")
-    return dataclasses.replace(dataset, cases=cases), skipped
+    # They lie beside the others and are told of already.
+    files = [
+        path
+        for case in dataset.cases
+        if case.uid in skipped
+        for path in (*case.image_paths, case.label_path)
+    ]
+    other_files = (*dataset.other_files, *files)
+    return dataclasses.replace(dataset, cases=cases, other_files=other_files), skipped
 
 
 def convert_with(make_workers):

@@ -74,6 +74,8 @@ class Dataset:
         root: folder that no file of a case may lie outside of, or None where the
             files may lie anywhere.
         notes: what is odd about the declaration without being wrong.
+        other_files: that the declaration names, or that were used, but that are of no
+            case here.
     """
 
     path: str
@@ -87,6 +89,7 @@ class Dataset:
     regions: tuple[Region, ...] = ()
     root: str | None = None
     notes: tuple[str, ...] = ()
+    other_files: tuple[str, ...] = ()
 
     @property
     def modality(self):

@@ -8,6 +8,7 @@ import stat
 
 from data_tools.dataset import VOLUME_ENDINGS, shown
 from data_tools.errors import InputError
+from data_tools.unused_files import unused_volumes
 
 # More make a line that nobody reads; `data_tools.verify_dataset` lists all.
 _MOST_TOLD = 5
@@ -32,12 +33,19 @@ class Problem:
         check: what was looked at, in a word or two.
         uid: of the case, or None for the data set.
         message: one line that names the file.
+        counts: figures of the message by name, JSON-able.
     """
 
     severity: Severity
     check: str
     uid: str | None
     message: str
+    counts: dict = dataclasses.field(default_factory=dict)
+
+
+def warning(check, uid, message, **counts):
+    """A `Problem` that keeps no case from being used."""
+    return Problem(Severity.WARNING, check, uid, message, counts)
 
 
 def check_cases(dataset):
@@ -54,6 +62,44 @@ def check_cases(dataset):
     if left_out > 0:
         told += f"; and {left_out} more, which data_tools.verify_dataset lists"
     raise InputError(f"{dataset.path}: {told}")
+
+
+def dataset_warnings(dataset):
+    """What is odd about a data set as a whole, before a file of it is read.
+
+    Args:
+        dataset: `dataset.Dataset`.
+
+    Returns:
+        List of `Problem`, warnings all.
+    """
+    notes = [warning("dataset", None, note) for note in dataset.notes]
+    return notes + files_left_out(dataset)
+
+
+def files_left_out(dataset):
+    """Tells of volumes beside the cases' files that are of no case.
+
+    Args:
+        dataset: `dataset.Dataset`.
+
+    Returns:
+        List of `Problem`, a warning per folder.
+    """
+    problems = []
+    for folder, names in unused_volumes(dataset).items():
+        first = ", ".join(map(shown, names[:_MOST_TOLD]))
+        more = f" and {len(names) - _MOST_TOLD} more" if len(names) > _MOST_TOLD else ""
+        problems.append(
+            warning(
+                "left out",
+                None,
+                f"{folder} holds {len(names)} volume(s) that no case of {dataset.path} "
+                f"uses: {first}{more}",
+                files=len(names),
+            )
+        )
+    return problems
 
 
 def case_problems(dataset):

@@ -12,6 +12,7 @@ from data_tools.errors import InputError
 from data_tools.fingerprint import fingerprint_table
 from data_tools.manifest import read_manifest
 from data_tools.output_folder import check_place
+from data_tools.problem_table import print_warnings_of
 from data_tools.quiet import load_tensorflow
 
 _DATA_DIR = flags.DEFINE_string(
@@ -30,13 +31,22 @@ def main(_):
     manifest = read_manifest(_DATA_DIR.value)
     load_tensorflow()
     from data_tools import shard_inspection
+    from data_tools.class_volumes import volumes_table
 
     print(shard_inspection.describe(_DATA_DIR.value, manifest))
     if manifest.fingerprint:
         names = (manifest.class_names, manifest.channel_names)
         print("\n" + fingerprint_table(manifest.fingerprint, *names))
+    if not _VERIFY.value:
+        print("\n" + shard_inspection.describe_volumes(manifest))
+    if manifest.warnings:
+        print(f"\n{len(manifest.warnings)} warning(s) of the conversion:")
+        print_warnings_of(manifest)
     if _VERIFY.value:
         found = shard_inspection.verify(_DATA_DIR.value, manifest)
+        if found.source is not None:
+            volumes = (found.source, found.stored)
+            print("\n" + volumes_table(*volumes, manifest.class_names))
         if found.problems:
             print("\n" + "\n".join(f"error: {problem}" for problem in found.problems))
             raise InputError(

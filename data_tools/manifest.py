@@ -70,6 +70,8 @@ class Manifest:
         compression: of the shards, "GZIP" or "".
         fingerprint: what the cases are like, see `data_tools.fingerprint`.
         skipped: reason per case that was left out, by uid.
+        warnings: what is odd without being wrong, each a dict with `case`, a uid or
+            None for the data set, `kind`, `text` and `counts`, figures by name.
         format_version: of this file and of the Examples.
     """
 
@@ -86,6 +88,7 @@ class Manifest:
     compression: str = ""
     fingerprint: dict = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+    warnings: list[dict] = dataclasses.field(default_factory=list)
     format_version: int = FORMAT_VERSION
 
     @property

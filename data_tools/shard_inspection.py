@@ -1,12 +1,15 @@
 """What lies in the shards of a converted data set, and whether it is what should."""
 
 import dataclasses
+import functools
+import operator
 import os
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 
+from data_tools.class_volumes import ClassVolumes, volumes_table
 from data_tools.errors import InputError
 from data_tools.manifest import FILE_NAME, file_sha256
 from data_tools.overlay import save_overlay
@@ -20,10 +23,14 @@ class Inspection:
     Attributes:
         num_cases: that could be read.
         problems: one line each, naming the file.
+        source: `ClassVolumes` of those cases in their files, None without a case.
+        stored: the same in the shards.
     """
 
     num_cases: int
     problems: list[str]
+    source: ClassVolumes | None = None
+    stored: ClassVolumes | None = None
 
 
 def verify(data_dir, manifest):
@@ -38,6 +45,7 @@ def verify(data_dir, manifest):
     """
     folder = pathlib.Path(data_dir)
     problems, num_cases = [], 0
+    source, stored = [], []
     known = set()
     for name, split in manifest.splits.items():
         counted = sum(shard.num_examples for shard in split.shards)
@@ -51,10 +59,29 @@ def verify(data_dir, manifest):
             found = _verify_shard(folder / shard.file_name, shard, uids, manifest)
             num_cases += found.num_cases
             problems += found.problems
+            source += [found.source] if found.source else []
+            stored += [found.stored] if found.stored else []
     for path in sorted(folder.glob(f"{manifest.dataset}-*.tfrecord-*")):
         if path.name not in known:
             problems.append(f"{path} is not in {FILE_NAME}")
-    return Inspection(num_cases, problems)
+    return Inspection(num_cases, problems, _total(source), _total(stored))
+
+
+def _total(volumes):
+    return functools.reduce(operator.add, volumes) if volumes else None
+
+
+def _volumes(example, num_classes):
+    """`ClassVolumes` of a case in its file and in the shard."""
+    axes = example["source_affine"].numpy()[:3, :3]
+    source_mm = np.linalg.norm(axes, axis=0)
+    return tuple(
+        ClassVolumes.of_label(example[key].numpy(), np.prod(mm) / 1000.0, num_classes)
+        for key, mm in (
+            ("source_label", source_mm),
+            ("label", example["spacing_mm"].numpy()),
+        )
+    )
 
 
 def _verify_shard(path, shard, uids, manifest):
@@ -67,12 +94,18 @@ def _verify_shard(path, shard, uids, manifest):
             f"{path} has the SHA-256 {sha256[:12]}..., {FILE_NAME} says "
             f"{shard.sha256[:12]}...: it was changed or damaged"
         )
-    found = []
+    found, source, stored = [], [], []
     try:
         for example in examples(path, manifest):
             where = f"{path}, record {len(found)}"
             found.append(example["uid"].numpy().decode(errors="replace"))
-            problems += [f"{where}: {what}" for what in _wrong(example, manifest)]
+            wrong = [f"{where}: {what}" for what in _wrong(example, manifest)]
+            problems += wrong
+            # A class too many is told of, and cannot be added to the others.
+            if not wrong:
+                of_file, of_shard = _volumes(example, manifest.num_classes)
+                source.append(of_file)
+                stored.append(of_shard)
     except tf.errors.OpError as error:
         problems.append(f"{path}, record {len(found)} cannot be read: {_reason(error)}")
     if len(found) != shard.num_examples:
@@ -82,7 +115,7 @@ def _verify_shard(path, shard, uids, manifest):
         )
     elif found != uids:
         problems.append(f"{path} holds other cases than {FILE_NAME} says")
-    return Inspection(len(found), problems)
+    return Inspection(len(found), problems, _total(source), _total(stored))
 
 
 def _wrong(example, manifest):
@@ -157,6 +190,22 @@ def describe(data_dir, manifest):
                 f"{shard.sha256[:16]}"
             )
     return "\n".join(lines)
+
+
+def describe_volumes(manifest):
+    """What the manifest tells of how much there is of each class, as lines of text.
+
+    Args:
+        manifest: `Manifest`, which may be older than these figures.
+    """
+    source = ClassVolumes.of_manifest(manifest)
+    stored = ClassVolumes.of_manifest(manifest, "stored_")
+    if source is None or stored is None:
+        return (
+            "volumes of classes: an older version wrote manifest.json and did not keep "
+            "them, --verify counts them"
+        )
+    return volumes_table(source, stored, manifest.class_names)
 
 
 def preview(data_dir, manifest, output_dir):

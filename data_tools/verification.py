@@ -9,10 +9,25 @@ import multiprocessing
 import numpy as np
 from tqdm import tqdm
 
+from data_tools.case_findings import (
+    absent_classes,
+    constant_channel,
+    no_foreground,
+    no_foreground_at_all,
+)
 from data_tools.dataset import one_line, shown
-from data_tools.dataset_check import Problem, Severity, case_problems
+from data_tools.dataset_check import (
+    Problem,
+    Severity,
+    case_problems,
+    dataset_warnings,
+)
 from data_tools.errors import InputError
-from data_tools.shared_images import shared_image_message, voxel_digest
+from data_tools.shared_images import (
+    shared_image_message,
+    shared_label_message,
+    voxel_digest,
+)
 from data_tools.splits import split_of_case
 from data_tools.volume import grid_difference
 from data_tools.volume_files import check_finite, read_volume, whole_numbers
@@ -35,9 +50,7 @@ def verify(dataset, num_workers=1, fractions=None):
     Raises:
         InputError: if a process dies, most likely for want of memory.
     """
-    problems = [
-        Problem(Severity.WARNING, "dataset", None, note) for note in dataset.notes
-    ]
+    problems = dataset_warnings(dataset)
     if not dataset.cases:
         message = f"{dataset.path} lists no case"
         problems.append(Problem(Severity.ERROR, "dataset", None, message))
@@ -54,7 +67,10 @@ def verify(dataset, num_workers=1, fractions=None):
     problems += [problem for case in examined for problem in case.problems]
     problems += _duplicates(examined, fractions)
     if not unreadable and all(one.label_values is not None for one in examined):
-        problems += _absent_classes(dataset, examined)
+        found = frozenset().union(*(one.label_values for one in examined))
+        problems += absent_classes(dataset, found)
+        if found == {0}:
+            problems.append(no_foreground_at_all(dataset))
     # Stable: of one case the problems stay in the order in which they were found.
     return sorted(problems, key=lambda problem: problem.uid or "")
 
@@ -163,11 +179,8 @@ def _examine_channels(case, volumes, num_channels, add):
             add("voxels", error)
     for index, array in enumerate(arrays):
         if array.min() == array.max() and np.isfinite(array.flat[0]):
-            add(
-                "voxels",
-                f"channel {index} of the image is {array.flat[0]:g} everywhere",
-                Severity.WARNING,
-            )
+            message = constant_channel(index, array.flat[0])
+            add("voxels", message, Severity.WARNING)
 
 
 def _distinct(array):
@@ -197,8 +210,7 @@ def _examine_label(label, label_values, add):
             f"{shown(undeclared)[1:-1]}, declared are {shown(label_values)[1:-1]}",
         )
     if found == {0}:
-        message = f"{label.path} has no foreground"
-        add("foreground", message, Severity.WARNING)
+        add("foreground", no_foreground(label.path), Severity.WARNING)
         return found, None
     return found, voxel_digest([array], np.int32)
 
@@ -223,27 +235,9 @@ def _duplicates(examined, fractions):
                 message = shared_image_message(case, splits[0], first, splits[1])
                 severity = Severity.ERROR if splits[0] != splits[1] else severity
             else:
-                message = (
-                    f"case {shown(case.uid)}: its label has the voxels of case "
-                    f"{shown(first.uid)}"
-                )
+                message = shared_label_message(case, first)
             problems.append(Problem(severity, "duplicate", case.uid, message))
     return problems
-
-
-def _absent_classes(dataset, examined):
-    found = set().union(*(one.label_values for one in examined))
-    return [
-        Problem(
-            Severity.WARNING,
-            "labels",
-            None,
-            f"{dataset.path} declares {shown(name)}, label value {value}, of which no "
-            "case has a voxel",
-        )
-        for name, value in zip(dataset.class_names, dataset.label_values, strict=True)
-        if value not in found
-    ]
 
 
 def _map(function, items, num_workers):

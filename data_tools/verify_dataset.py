@@ -18,6 +18,7 @@ from data_tools import command_line
 from data_tools.dataset_check import Problem, Severity
 from data_tools.dataset_flags import dataset_of_flags, fractions_of_flags
 from data_tools.errors import InputError
+from data_tools.problem_table import print_problems
 
 _REPORT_JSON = flags.DEFINE_string("report_json", None, "File to write the report to.")
 _NUM_WORKERS = flags.DEFINE_integer(
@@ -36,28 +37,6 @@ def _problems():
     from data_tools.verification import verify
 
     return dataset, verify(dataset, _NUM_WORKERS.value, fractions)
-
-
-def _print_table(problems):
-    if not problems:
-        return
-    rows = [("severity", "case", "check", "problem")] + [
-        (
-            problem.severity.value,
-            "-" if problem.uid is None else _printable(problem.uid),
-            problem.check,
-            _printable(problem.message),
-        )
-        for problem in problems
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
-    for *row, message in rows:
-        print("  ".join([*map(str.ljust, row, widths), message]))
-
-
-def _printable(text):
-    """What comes from file names and JSON may hold what no terminal shows."""
-    return text if text.isprintable() else ascii(text)
 
 
 def _check_report():
@@ -97,7 +76,7 @@ def main(_):
     _check_report()
     dataset, problems = _problems()
     count = collections.Counter(problem.severity for problem in problems)
-    _print_table(problems)
+    print_problems(problems)
     cases = 0 if dataset is None else len(dataset.cases)
     print(
         f"{cases} case(s), {count[Severity.ERROR]} error(s), "

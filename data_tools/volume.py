@@ -72,12 +72,15 @@ class Volume:
         array: (i, j, k), or (i, j, k, channels) for images.
         affine: float64 (4, 4), voxel to world (RAS+) in mm.
         notes: what is odd about the file without being wrong.
+        remarks: pairs of what was looked at and what was found odd about the file
+            beside others, or about its values, as `verification` tells them.
     """
 
     path: str
     array: np.ndarray
     affine: np.ndarray
     notes: tuple[str, ...] = ()
+    remarks: tuple[tuple[str, str], ...] = ()
 
     @property
     def grid_shape(self):
@@ -284,7 +287,13 @@ def check_same_grid(image, other, whose="its image"):
         image: a `Volume`.
         other: another, which the message blames.
         whose: what the first is to the other, for the message.
+
+    Returns:
+        Remarks, as a `Volume` has them, on a difference too small to refuse.
     """
     difference = grid_difference(image, other, whose)
-    if difference and difference.is_error:
+    if difference is None:
+        return ()
+    if difference.is_error:
         raise InputError(difference.message)
+    return ((difference.aspect, difference.message),)

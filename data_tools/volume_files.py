@@ -99,14 +99,18 @@ def read_image(paths):
     """
     paths = [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else paths
     volumes = [_as_image(read_volume(path, np.float32)) for path in paths]
-    for volume in volumes[1:]:
-        check_same_grid(volumes[0], volume, whose="the first channel's file")
+    remarks = [
+        remark
+        for volume in volumes[1:]
+        for remark in check_same_grid(volumes[0], volume, "the first channel's file")
+    ]
     if len(volumes) == 1:
         return volumes[0]
     return dataclasses.replace(
         volumes[0],
         array=np.concatenate([volume.array for volume in volumes], axis=-1),
         notes=tuple(note for volume in volumes for note in volume.notes),
+        remarks=tuple(remarks),
     )
 
 
@@ -178,7 +182,8 @@ def read_label(path):
     """
     volume = read_volume(path)
     array, notes = whole_numbers(path, volume.array)
-    return dataclasses.replace(volume, array=array, notes=volume.notes + notes)
+    remarks = tuple(("labels", note) for note in notes)
+    return dataclasses.replace(volume, array=array, remarks=remarks)
 
 
 def whole_numbers(path, array):
@@ -264,5 +269,5 @@ def read_case(case, num_channels):
             f"{image.array.shape[-1]} channel(s), the data set declares {num_channels}"
         )
     label = read_label(case.label_path)
-    check_same_grid(image, label)
-    return image, label
+    remarks = check_same_grid(image, label)
+    return image, dataclasses.replace(label, remarks=remarks + label.remarks)

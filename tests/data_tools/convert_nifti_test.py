@@ -325,7 +325,7 @@ def test_crop_through_the_foreground_is_told(converted):
         assert split.statistics["cropped_cases"] == len(split.uids)
         assert split.statistics["cropped_voxels"] > 0
         assert (
-            f"note: --volume_shape=6,12,12 cropped "
+            f"--volume_shape=6,12,12 cropped "
             f"{split.statistics['cropped_voxels']} labelled voxels away in "
             f"{len(split.uids)} of {len(split.uids)} {name} cases"
         ) in done.stdout

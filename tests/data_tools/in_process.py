@@ -1,6 +1,10 @@
 """Conversion without worker processes, for tests."""
 
+from absl import flags
+from absl.testing import flagsaver
+
 from data_tools.conversion import Options, convert
+from data_tools.conversion_flags import convert_with
 from data_tools.open_dataset import open_dataset
 from data_tools.preprocessing_choice import Choice
 
@@ -30,3 +34,11 @@ def convert_here(folder, output_dir, fractions=None, preprocessing=None, **optio
         InProcess(),
         Options(**options),
     )
+
+
+def convert_by_flags(**values):
+    """Converts as the command does with these flags, and prints what it prints."""
+    flags.FLAGS.mark_as_parsed()
+    values = {name: str(value) for name, value in values.items()}
+    with flagsaver.as_parsed(**values):
+        convert_with(InProcess)

@@ -5,9 +5,11 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from data_tools import shard_inspection
+from data_tools.class_volumes import ClassVolumes, volumes_table
 from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
 from tests.data_tools.in_process import convert_here
@@ -110,6 +112,54 @@ def test_no_picture_of_a_damaged_shard(converted, tmp_path):
     pictures = shard_inspection.preview(copy, read_manifest(copy), tmp_path / "p")
     with pytest.raises(InputError, match=f"{path} is damaged: [^{{]+; --verify lists"):
         list(pictures)
+
+
+def _volumes(data_dir):
+    """Of a data set, `(source, stored)` by the manifest and by the shards."""
+    manifest = read_manifest(data_dir)
+    found = shard_inspection.verify(data_dir, manifest)
+    by_manifest = [ClassVolumes.of_manifest(manifest, p) for p in ("", "stored_")]
+    return by_manifest, [found.source, found.stored]
+
+
+def test_stored_volumes_are_told_beside_those_of_the_files(msd_folder, tmp_path):
+    label = np.zeros((12, 12, 12), np.uint8)
+    label[1:7, 1:11, 1:11] = 2
+    label[8, 1:11, 1:4] = label[8, 1:11, 8:11] = 7  # two sheets, one voxel thick
+    for seed, uid in enumerate("ab"):
+        image = np.random.default_rng(seed).normal(size=label.shape).astype("f4")
+        affine = np.diag([1.0, 1.0, 2.0, 1.0])
+        msd_folder.add_case(uid, image=image, label=label, affine=affine)
+    settings = {"spacing_mm": (4.0, 4.0, 4.0)}
+    convert_here(msd_folder.folder, tmp_path / "out", {"all": 1.0}, settings)
+    by_manifest, (source, stored) = _volumes(tmp_path / "out")
+    for of_manifest, of_shards in zip(by_manifest, (source, stored), strict=True):
+        np.testing.assert_array_equal(of_manifest.cases, of_shards.cases)
+        np.testing.assert_array_equal(of_manifest.voxels, of_shards.voxels)
+        np.testing.assert_allclose(of_manifest.ml, of_shards.ml)
+    assert source.voxels.tolist()[1:] == [2 * 600, 2 * 60]
+    np.testing.assert_allclose(source.ml[1:], [2.4, 0.24])
+    assert source.components.tolist() == [0, 2, 4]
+    assert (stored.cases[2], stored.voxels[2], stored.components[2]) == (0, 0, 0)
+    table = volumes_table(source, stored, ["background", "organ", "vessel"])
+    cells = ["vessel", "2", "0", "120", "0", "0.24", "0", "4", "0"]
+    assert table.splitlines()[-1].split() == cells
+
+
+def test_an_older_manifest_has_its_volumes_counted(copy):
+    def forget(fields):
+        for split in fields["splits"].values():
+            for name in list(split["statistics"]):
+                if name.startswith("stored_") or name == "ml_per_class":
+                    del split["statistics"][name]
+
+    before, _ = _volumes(copy)
+    _change(copy, forget)
+    text = shard_inspection.describe_volumes(read_manifest(copy))
+    assert "--verify counts them" in text
+    _, after = _volumes(copy)
+    for told, counted in zip(before, after, strict=True):
+        np.testing.assert_array_equal(told.voxels, counted.voxels)
 
 
 def _run(folder, *flags):

@@ -47,6 +47,27 @@ def test_percentile_clips_to_minus_one_and_one(image):
     assert np.sum(scaled == scaled.min(_AXES)) <= 2 * 2 * 3
 
 
+@pytest.mark.parametrize("background", [0.0, 100.1, -3e4])
+def test_equal_percentiles_leave_the_signal(image, background):
+    """Fewer voxels than a percentile leaves out are all that is not background."""
+    image[..., 1] = background
+    image[1, 2, 3, 1] += 50.0
+    scaling = intensity_lib.scaling_of(image, Intensity.PERCENTILE)
+    np.testing.assert_array_equal(scaling.is_flat, [False, True])
+    scaled = intensity_lib.apply_scaling(image, scaling).numpy()[..., 1]
+    assert scaled[1, 2, 3] == pytest.approx(1.0, abs=1e-5)
+    np.testing.assert_allclose(np.delete(scaled.ravel(), scaled.argmax()), -1, 1e-5)
+
+
+def test_percentiles_that_differ_by_rounding_are_equal():
+    rng = np.random.default_rng(0)
+    image = np.float32(100.1) * (1 + rng.uniform(-2e-7, 2e-7, (9, 9, 9, 1)))
+    image = image.astype(np.float32)
+    image[4, 4, 4] = 150.0
+    scaled = intensity_lib.normalize(image, Intensity.PERCENTILE).numpy()
+    assert np.sum(scaled > -0.99) == 1
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 200, 201, 504])
 def test_percentiles_of_few_voxels_are_numpys(size):
     image = np.random.default_rng(size).normal(size=(size, 1, 1, 2)).astype(np.float32)

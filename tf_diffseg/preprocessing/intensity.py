@@ -7,6 +7,9 @@ import typing
 import tensorflow as tf
 
 PERCENTILES = (0.5, 99.5)
+# Percentiles this near, relative, are the same: a constant background is rounded when
+# it is resampled.
+_ROUNDING = 1e-6
 # A volume in float64 would take more memory than all else.
 _SLABS = 16
 
@@ -15,7 +18,8 @@ class Intensity(enum.Enum):
     """How the intensities of a channel are scaled.
 
     ZSCORE: mean 0 and standard deviation 1.
-    PERCENTILE: clipped to the 0.5 and 99.5 percentiles, which go to -1 and 1.
+    PERCENTILE: clipped to the 0.5 and 99.5 percentiles, which go to -1 and 1; where
+        these are equal, the smallest and the largest value take their place.
     CT_WINDOW: clipped to a window in Hounsfield units, which goes to -1 and 1.
     NONE: left as they are.
     """
@@ -29,20 +33,38 @@ class Intensity(enum.Enum):
 class Scaling(typing.NamedTuple):
     """`(clip(image, low, high) - offset) / scale`, each float32 (c,) or (1,).
 
-    `low` and `high` are None where no channel is clipped.
+    `low` and `high` are None where no channel is clipped. `is_flat`, bool (c,) or
+    (1,), tells where percentiles are equal, so that the whole range is taken.
     """
 
     low: tf.Tensor | None
     high: tf.Tensor | None
     offset: tf.Tensor
     scale: tf.Tensor
+    is_flat: tf.Tensor
+
+
+def _unclipped(offset, scale):
+    return Scaling(None, None, offset, scale, tf.zeros_like(offset, tf.bool))
 
 
 def _to_unit(low, high):
     """Clips to [low, high], which goes to [-1, 1]."""
     # Halves first: the sum and the difference of large numbers are infinite.
     low_half, high_half = low / 2.0, high / 2.0
-    return Scaling(low, high, low_half + high_half, high_half - low_half)
+    offset, scale = low_half + high_half, high_half - low_half
+    return Scaling(low, high, offset, scale, tf.zeros_like(offset, tf.bool))
+
+
+def _percentile(image):
+    low, high = percentile_range(image)
+    # Of an image that is nearly all one value, such as a PET of few lesions, the
+    # percentiles would leave nothing, or what resampling rounded.
+    rounding = _ROUNDING * tf.maximum(tf.abs(low), tf.abs(high))
+    is_flat = high - low <= rounding
+    low = tf.where(is_flat, tf.reduce_min(image, axis=(0, 1, 2)), low)
+    high = tf.where(is_flat, tf.reduce_max(image, axis=(0, 1, 2)), high)
+    return _to_unit(low, high)._replace(is_flat=is_flat)
 
 
 def _with_limits(scaling):
@@ -92,7 +114,7 @@ def _zscore(image):
     mean = _sum_of_slabs(lambda slab: slab, image) / count
     squares = _sum_of_slabs(lambda slab: tf.square(slab - mean), image)
     deviation = tf.cast(tf.sqrt(squares / count), tf.float32)
-    return Scaling(None, None, tf.cast(mean, tf.float32), deviation)
+    return _unclipped(tf.cast(mean, tf.float32), deviation)
 
 
 def percentile_range(image):
@@ -129,11 +151,11 @@ def _scaling(image, intensity, ct_window):
     if intensity is Intensity.ZSCORE:
         return _zscore(image)
     if intensity is Intensity.PERCENTILE:
-        return _to_unit(*percentile_range(image))
+        return _percentile(image)
     if intensity is Intensity.CT_WINDOW:
         low, high = ct_window
         return _to_unit(tf.constant([low]), tf.constant([high]))
-    return Scaling(None, None, tf.zeros([1]), tf.ones([1]))
+    return _unclipped(tf.zeros([1]), tf.ones([1]))
 
 
 def scaling_of(image, intensity, ct_window=None):

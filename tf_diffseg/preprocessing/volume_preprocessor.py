@@ -158,16 +158,31 @@ class VolumePreprocessor:
             `(image, affine)`: float32 (x, y, z, c) and the float32 affine
             (4, 4) of that grid.
         """
+        image, affine, _ = self.processed(image, affine)
+        return image, affine
+
+    def processed(self, image, affine):
+        """As `__call__`, and what is told of the image.
+
+        Args:
+            image: numeric (i, j, k, c), as the file has it.
+            affine: (4, 4), voxel to world.
+
+        Returns:
+            `(image, affine, is_flat)`: as `__call__`, and bool (c,) or (1,), whether
+            the percentiles that a channel was to be scaled by are equal.
+        """
         with tf.device(_DEVICE):
             image, affine = self._on_grid(image, affine)
-            image = apply_scaling(image, self._scaling(image))
+            scaling = self._scaling(image)
+            image = apply_scaling(image, scaling)
             if self.volume_shape is not None:
                 darkest = tf.reduce_min(image, axis=(0, 1, 2))
                 affine = crop_or_pad_affine(
                     affine, tf.shape(image)[:3], self.volume_shape
                 )
                 image = crop_or_pad(image, self.volume_shape, darkest)
-            return self._with_volume_shape(image), affine
+            return self._with_volume_shape(image), affine, scaling.is_flat
 
     def grid_sizes(self, source_shape, source_affine):
         """How large a volume is before and after resampling, for limits.

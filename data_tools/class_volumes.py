@@ -1,0 +1,82 @@
+"""How much of each class a data set has, in its files and in its shards."""
+
+import dataclasses
+
+import numpy as np
+from scipy import ndimage
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassVolumes:
+    """Totals over cases, each an array with a number per class.
+
+    Attributes:
+        cases: that have the class.
+        voxels: of the class.
+        ml: its volume.
+        components: pieces that touch nowhere, corners included; None where they were
+            not counted. Of the background, which is not counted, 0.
+    """
+
+    cases: np.ndarray
+    voxels: np.ndarray
+    ml: np.ndarray
+    components: np.ndarray | None = None
+
+    def __add__(self, other):
+        pairs = [
+            (getattr(self, field.name), getattr(other, field.name))
+            for field in dataclasses.fields(self)
+        ]
+        return ClassVolumes(*(None if a is None else a + b for a, b in pairs))
+
+    @classmethod
+    def of_label(cls, label, voxel_ml, num_classes):
+        """Those of one label map.
+
+        Args:
+            label: class ids (i, j, k).
+            voxel_ml: volume of a voxel.
+            num_classes: of the data set.
+        """
+        voxels = np.bincount(np.ravel(label), minlength=num_classes)
+        components = np.zeros(num_classes, int)
+        boxes = ndimage.find_objects(label, num_classes - 1)
+        for class_id, box in enumerate(boxes, 1):
+            if box is not None:
+                mask = label[box] == class_id
+                components[class_id] = ndimage.label(mask, np.ones((3, 3, 3)))[1]
+        return cls((voxels > 0).astype(int), voxels, voxels * voxel_ml, components)
+
+    @classmethod
+    def of_manifest(cls, manifest, prefix=""):
+        """Those that a `manifest.Manifest` tells, None where it does not.
+
+        Args:
+            manifest: of a version that may be older.
+            prefix: of the statistics, "" for files or "stored_" for shards.
+        """
+        names = [f"{prefix}{name}_per_class" for name in ("cases", "voxels", "ml")]
+        splits = [split.statistics for split in manifest.splits.values()]
+        if not all(name in split for split in splits for name in names):
+            return None
+        return cls(*(sum(np.array(split[name]) for split in splits) for name in names))
+
+
+def volumes_table(source, stored, class_names):
+    """A table of `ClassVolumes` in files and in shards as lines of text."""
+    columns = ["cases", "voxels", "ml"]
+    columns += ["components"] if source.components is not None else []
+    head = "".join(f"{name:>22}" for name in columns)
+    below = "".join(f"{'files':>12}{'shards':>10}" for _ in columns)
+    lines = [f"{'class':<20}{head}", f"{'':<20}{below}"]
+    for class_id, name in enumerate(class_names):
+        cells = ""
+        for column in columns:
+            for of, width in ((source, 12), (stored, 10)):
+                value = getattr(of, column)[class_id]
+                text = f"{value:.4g}" if column == "ml" else str(value)
+                hidden = column == "components" and not class_id
+                cells += f"{'-' if hidden else text:>{width}}"
+        lines.append(f"{name:<20}{cells}")
+    return "\n".join(lines)
