@@ -14,10 +14,12 @@ from data_tools.errors import InputError
 from experiments.benchmarks.flops import graph_flops
 from experiments.benchmarks.graph_memory import peak_bytes
 from experiments.inference_options import InferenceOptions
+from experiments.initial_weights import set_initial_weights
 from experiments.run_folder import RunFolder
 from experiments.trained_models import TrainedModels
 from experiments.training_run import build_model, fit_to_folder, prepare
 from tf_diffseg.serving import export_saved_model
+from tf_diffseg.training.checkpoints import Place
 from tf_diffseg.training.multi_worker import is_multi_worker
 
 _STEPS = 2
@@ -46,6 +48,7 @@ def dry_run(config, manifest, shard_paths, data_service=None, num_devices=None):
         raise InputError("--dry_run is for one machine; run it without the others")
     flops, activation_bytes = _cost_of_step(config, manifest, strategy)
     model = build_model(config, manifest, steps_per_epoch, strategy)
+    set_initial_weights(model, config, None, Place())
     total_steps = steps_per_epoch * config.epochs
     print(f"parameters          {model.count_params():,}")
     print(

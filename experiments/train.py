@@ -6,6 +6,11 @@ r"""Trains a diffusion model on converted shards.
 The same command on the same folder resumes a run that was stopped. A flag of a value
 that the config holds, such as --epochs, replaces it; without the flag it stays.
 
+With --init_from a new run starts from weights that are trained already:
+
+    python -m experiments.train --init_from=hippocampus --data_dir=SHARDS \
+        --model_dir=RUN
+
 The learning rate's decay spans the epochs given, counted from the first. A run that
 goes on with more --epochs than before hence goes on at a higher learning rate than
 it had ended with.
@@ -23,6 +28,7 @@ from data_tools.manifest import read_manifest
 from data_tools.quiet import load_tensorflow
 from experiments import config_flags
 from experiments.data_service import check_data_service
+from experiments.initial_weights import config_of_start
 from experiments.output_path import output_folder
 from experiments.run_folder import RunFolder
 from experiments.shard_counts import check_counts
@@ -69,6 +75,7 @@ def main(argv):
             f"--model_dir={model_dir} is the folder of --data_dir, name another"
         )
     run_folder = RunFolder(model_dir)
+    config = config_of_start(config, run_folder)
     run_folder.check(config, manifest)
     shard_paths = training_shards(config, manifest, _DATA_DIR.value)
     check_tracker(_TRACKER.value)

@@ -35,6 +35,8 @@ _OF_TRAINING = (
     "early_stopping",
     "mask_encoding",
     "validation_pictures",
+    "init_from",
+    "freeze",
 )
 _OF_PIPELINE = (
     "patches_per_volume",
@@ -66,6 +68,7 @@ CHOICES = {
     "skip": ("add", "concat"),
     "norm": ("instance", "channel"),
     "mask_encoding": ("auto", "exclusive", "overlapping"),
+    "freeze": ("none", "encoder"),
 }
 
 
@@ -176,6 +179,18 @@ class TrainConfig(AugmentationConfig):
         at_most=2**31 - 1,
     )
 
+    init_from: str = _value(
+        "",
+        "Weights to start a new run from, as far as they fit: a run folder, a .keras "
+        "or .weights.h5 file, the folder of an exported version, or the name of a "
+        "model that comes with the package, such as hippocampus.",
+    )
+    freeze: str = _value(
+        "none",
+        "What stays as it was taken by init_from: encoder for the way down and what is "
+        "coarsest.",
+    )
+
     strategy: str = _value("recycling", "What the network is trained on.")
     mask_encoding: str = _value(
         "auto",
@@ -260,6 +275,11 @@ class TrainConfig(AugmentationConfig):
             value = _convert(field, types[field.name], value)
             _check_range(field, value)
             object.__setattr__(self, field.name, value)
+        if self.freeze != "none" and not self.init_from:
+            raise InputError(
+                f"freeze={self.freeze} needs init_from: weights that are drawn at "
+                "random would stay so"
+            )
         try:
             check_options(self.augmentation())
         except ValueError as error:

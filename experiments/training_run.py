@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from data_tools.errors import InputError
+from experiments.initial_weights import remember, set_initial_weights
 from experiments.shard_errors import named_shard_errors
 from experiments.targets import targets_of
 from experiments.trackers import tracking
@@ -52,8 +53,8 @@ def train(
         where another worker ended.
 
     Raises:
-        InputError: values do not fit one another, or the folder's run, or a shard is
-            damaged.
+        InputError: values do not fit one another, or the folder's run, a shard is
+            damaged, or the weights to start from are.
     """
     place = run_folder.place()
     nothing_left = _nothing_left(config, run_folder, place)
@@ -62,9 +63,11 @@ def train(
         return 0
     strategy, steps_per_epoch = prepare(config, manifest, num_devices)
     model = build_model(config, manifest, steps_per_epoch, strategy)
+    taken = set_initial_weights(model, config, run_folder, place)
     chief = is_chief(strategy)
     if chief:
         run_folder.begin(config, manifest)
+        remember(taken, run_folder)
     _describe(config, manifest, model, steps_per_epoch, strategy)
     if any(place):
         print(f"going on after {place}", flush=True)

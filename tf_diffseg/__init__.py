@@ -25,6 +25,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "VolumePreprocessor": "preprocessing.volume_preprocessor",
         "evaluation_dataset": "data.input_pipeline",
         "export_saved_model": "serving.export",
+        "init_from": "runs.pretrained",
+        "load_pretrained": "runs.pretrained",
         "training_dataset": "data.input_pipeline",
     },
 )

@@ -49,7 +49,8 @@ TABLE = {
             "tf_diffseg.preprocessing",
             "tf_diffseg.data",
         ),
-        third_party=(*_TENSORFLOW, "keras", "absl"),
+        # h5py comes with Keras, whose files of weights it reads.
+        third_party=(*_TENSORFLOW, "keras", "absl", "h5py"),
     ),
     "tf_diffseg.inference": Row(
         first_party=(
@@ -78,6 +79,11 @@ TABLE = {
             "tensorflow_serving",
             "urllib3",
         ),
+    ),
+    # Trained models wherever they lie.
+    "tf_diffseg.runs": Row(
+        first_party=("tf_diffseg.models", "tf_diffseg.training", "tf_diffseg.serving"),
+        third_party=(*_TENSORFLOW, "keras"),
     ),
     "data_tools": Row(
         first_party=(

@@ -35,6 +35,7 @@ def test_choices_of_flags_are_those_of_the_library():
     )
     from tf_diffseg.models.norms import NORMS
     from tf_diffseg.models.unet_3d import SKIPS
+    from tf_diffseg.training.frozen_layers import PARTS
     from tf_diffseg.training.noisy_mask import TrainingStrategy
     from tf_diffseg.training.optimizer import Schedule
 
@@ -52,6 +53,7 @@ def test_choices_of_flags_are_those_of_the_library():
     expected["mask_encoding"] = {"auto"} | {e.value for e in MaskEncoding}
     expected["skip"] = set(SKIPS)
     expected["norm"] = set(NORMS)
+    expected["freeze"] = {"none", *PARTS}
     # Keras's own, and what the command alone knows.
     expected["precision"] = {"float32", "mixed_float16", "mixed_bfloat16"}
     expected["jit"] = {"auto", "on", "off"}

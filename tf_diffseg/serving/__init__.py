@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "ServerError": "prediction_client",
         "StoredWeights": "stored_weights",
         "export_saved_model": "export",
+        "load_network": "exported_network",
         "next_version": "version_folders",
         "versions": "version_folders",
         "write_server_files": "server_files",

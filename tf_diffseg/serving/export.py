@@ -9,6 +9,7 @@ import shutil
 
 import tensorflow as tf
 
+from tf_diffseg.serving.exported_network import write_network
 from tf_diffseg.serving.served_model import MAX_VOXELS, ServedModel
 from tf_diffseg.serving.stored_weights import StoredWeights
 from tf_diffseg.serving.version_folders import next_version
@@ -32,7 +33,8 @@ def export_saved_model(
 
     Its signatures are the methods of `ServedModel`: `serving_default` of preprocessed
     images, `segment_volume` of volumes as files have them, and `segment_nifti` of the
-    bytes of files. The folder appears whole or not at all.
+    bytes of files. `load_network` makes a Keras model of it again. The folder appears
+    whole or not at all.
 
     Args:
         segmenter: a `Segmenter` whose `sample` runs `model`.
@@ -103,3 +105,4 @@ def _write_saved_model(segmenter, model, path, weights, options):
     stored = StoredWeights(model, weights)
     served = ServedModel(segmenter, model.image_channels, stored, *options)
     tf.saved_model.save(stored.module, str(path), signatures=served.signatures())
+    write_network(model, stored, path)

@@ -22,6 +22,7 @@ class StoredWeights:
 
     Attributes:
         module: `tf.Module` that holds the copies, to be saved.
+        names: path of each weight in the model, in the order of the copies.
 
     Raises:
         ValueError: the type is another, or a weight is too large for it.
@@ -35,6 +36,7 @@ class StoredWeights:
         self._originals = [
             weight for weight in model.weights if "float" in str(weight.dtype)
         ]
+        self.names = [original.path for original in self._originals]
         self.module = tf.Module()
         self.module.weights = [
             tf.Variable(_rounded(original, dtype), trainable=False)

@@ -200,9 +200,10 @@ def use_averaged_weights(model):
     """Replaces the weights by their moving averages; does nothing without any.
 
     Args:
-        model: a Keras model; its optimizer may have `use_ema`.
+        model: a Keras model; its optimizer, if it has one, may have `use_ema`.
     """
-    optimizer = model.optimizer
+    # A model that was never compiled lacks even the attribute.
+    optimizer = getattr(model, "optimizer", None)
     # Before the first step there is no average yet.
     if optimizer is not None and int(np.asarray(optimizer.iterations)) > 0:
         optimizer.finalize_variable_values(model.trainable_variables)

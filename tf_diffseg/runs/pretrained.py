@@ -1,0 +1,153 @@
+"""Networks that are trained already: to load, or to start training from."""
+
+import pathlib
+
+from tf_diffseg.models import UNet3D
+from tf_diffseg.runs.shipped_models import find_model, model_names
+from tf_diffseg.serving.exported_network import load_network
+from tf_diffseg.training.checkpoints import (
+    BEST,
+    is_whole_checkpoint,
+    list_checkpoints,
+    load_trained_model,
+)
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D  # noqa: F401 registers
+from tf_diffseg.training.frozen_layers import layers_of
+from tf_diffseg.training.initial_weights import MisfitError, take_weights
+from tf_diffseg.training.network_weights import read_weights, weights_of
+
+_KERAS = ".keras"
+_HDF5 = (".h5", ".hdf5")
+
+
+class InitError(ValueError):
+    """A source of weights is not there, is no model, is damaged, or does not fit."""
+
+
+def load_pretrained(source):
+    """Loads a trained network, to predict with or to train on.
+
+        model = tf_diffseg.load_pretrained("hippocampus")
+
+    Args:
+        source: a run folder, of which the newest checkpoint counts; a `.keras` file;
+            the folder of an exported version, as "EXPORT/1"; or the name of a model
+            that comes with the package. Averaged weights are taken where there are
+            some.
+
+    Returns:
+        `DiffusionUNet3D`. It is not compiled: the optimizer, where there was one, is
+        not that of the training to come.
+
+    Raises:
+        InitError: the source is none of these, or damaged.
+    """
+    path = _model_path(source)
+    if path.suffix in _HDF5:
+        raise InitError(
+            f"{source}: holds weights alone, without the network that they are of; "
+            "build that, and use init_from"
+        )
+    return _load(source, path)
+
+
+def init_from(model, source, freeze=None):
+    """Gives a network the weights of a trained one, as far as they fit.
+
+        model = tf_diffseg.DiffusionUNet3D(num_classes=4, image_channels=2)
+        print(tf_diffseg.init_from(model, "hippocampus"))
+
+    Layers go by their names. What does not fit, for other numbers of classes, channels
+    or layers, starts afresh: `training.initial_weights` says when. The state of an
+    optimizer is not taken.
+
+    Args:
+        model: a `UNet3D`, as `DiffusionUNet3D`; to be compiled afterwards.
+        source: as for `load_pretrained`, or a `.weights.h5` file of Keras.
+        freeze: "encoder" to leave the layers of the way down as they are from now on,
+            as far as all of their weights were taken; or None.
+
+    Returns:
+        `InitialWeights`, whose text is a table of what did not fit.
+
+    Raises:
+        InitError: the source is none of these, is damaged, or has no weight that fits;
+            or of the part to freeze no layer is taken whole. The model is as it was.
+        ValueError: there is no such part to freeze.
+    """
+    part = () if freeze is None else layers_of(model, freeze)
+    path = _model_path(source)
+    if path.suffix in _HDF5:
+        weights, kind = _read(source, path), "as the file has them"
+    else:
+        trained = _load(source, path)
+        weights, kind = weights_of(trained), _kind(trained)
+    try:
+        return take_weights(model, weights, f"{path} ({kind})", part)
+    except MisfitError as error:
+        raise InitError(f"{source}: {error}") from error
+
+
+def _model_path(source):
+    """Path of the file, or of the folder of an export, that a source stands for."""
+    path = pathlib.Path(find_model(source))
+    if not path.exists():
+        raise InitError(f"{source}: there is no such file or folder; {_expected()}")
+    if path.is_file():
+        if path.suffix not in (_KERAS, *_HDF5):
+            raise InitError(f"{source}: is a file of another kind; {_expected()}")
+        return path
+    if (path / "saved_model.pb").is_file():
+        return path
+    return _checkpoint(source, path)
+
+
+def _checkpoint(source, folder):
+    """The newest checkpoint of a run, as evaluation and export take it."""
+    checkpoints = list_checkpoints(folder / "checkpoints") or list_checkpoints(folder)
+    best = folder / "checkpoints" / BEST
+    if not checkpoints and not best.is_file():
+        raise InitError(f"{source}: is a folder without a checkpoint; {_expected()}")
+    return checkpoints[-1] if checkpoints else best
+
+
+def _expected():
+    return (
+        "expected a run folder, a .keras or .weights.h5 file, the folder of an "
+        "exported version, or one of the models that come with the package: "
+        f"{', '.join(model_names()) or 'none'}"
+    )
+
+
+def _load(source, path):
+    """The network of a `.keras` file or an export."""
+    if path.is_file() and not is_whole_checkpoint(path):
+        raise InitError(f"{source}: {path} is damaged, or no .keras file")
+    try:
+        model = load_trained_model(path) if path.is_file() else load_network(path)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InitError(f"{source}: cannot be loaded: {reason}") from error
+    if not isinstance(model, UNet3D):
+        raise InitError(
+            f"{source}: {path} holds a {type(model).__name__}, expected a network of "
+            "tf_diffseg"
+        )
+    return model
+
+
+def _kind(model):
+    use_ema = getattr(getattr(model, "optimizer", None), "use_ema", False)
+    return "averaged weights" if use_ema else "weights as trained"
+
+
+def _read(source, path):
+    try:
+        return read_weights(path)
+    except (OSError, ValueError) as error:
+        raise InitError(f"{source}: {path} {_reason(error)}") from error
+
+
+def _reason(error):
+    is_own = isinstance(error, ValueError)
+    return str(error) if is_own else f"cannot be read, or is damaged: {error}"

@@ -1,0 +1,76 @@
+"""The Keras model of an export: its config beside the weights that the export has.
+
+So the weights lie there once. The file lists the names of those weights in the order
+in which `StoredWeights` holds them.
+"""
+
+import json
+import pathlib
+
+import keras
+import tensorflow as tf
+
+NETWORK_FILE = "assets/keras_model.json"
+_VARIABLES = "variables/variables"
+_WEIGHT = "weights/{}/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def write_network(model, stored, version_dir):
+    """Writes what `load_network` goes by.
+
+    Args:
+        model: the Keras model that is exported.
+        stored: its `StoredWeights`.
+        version_dir: folder of the export.
+    """
+    network = {
+        "class": keras.saving.get_registered_name(type(model)),
+        "config": model.get_config(),
+        "weights": stored.names,
+    }
+    path = pathlib.Path(version_dir) / NETWORK_FILE
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(network, indent=2) + "\n", encoding="utf-8")
+
+
+def load_network(version_dir):
+    """The Keras model that an export was made of, with the weights as stored there.
+
+    Args:
+        version_dir: folder of the export.
+
+    Returns:
+        The model, not compiled. Its weights are of its own types, float32, whatever
+        they are stored as.
+
+    Raises:
+        ValueError: the export has no Keras model, is damaged, or its parts do not go
+            together.
+    """
+    folder = pathlib.Path(version_dir)
+    network = _read_json(folder / NETWORK_FILE)
+    try:
+        kind = keras.saving.get_registered_object(network["class"])
+        if kind is None:
+            raise ValueError(f"no class {network['class']} is registered with Keras")
+        model = kind.from_config(network["config"])
+        variables = {variable.path: variable for variable in model.weights}
+        reader = tf.train.load_checkpoint(str(folder / _VARIABLES))
+        for index, name in enumerate(network["weights"]):
+            variables[name].assign(reader.get_tensor(_WEIGHT.format(index)))
+    except (KeyError, TypeError, ValueError, tf.errors.OpError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{folder} holds no whole Keras model: {reason}") from error
+    return model
+
+
+def _read_json(path):
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(
+            f"{path.parents[1]} has no {NETWORK_FILE}, as exports have that older "
+            "versions wrote: it cannot be trained on"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as JSON: {error}") from error

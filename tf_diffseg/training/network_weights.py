@@ -1,0 +1,133 @@
+"""A network's weights by layer, and what the channels of its ends stand for.
+
+Layers go by their names, which `UNet3D` gives to all of them. In a file of Keras they
+lie by class and number (`conv3d_transpose_1`), which is another layer in a network of
+other depth; the names are there as well.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+
+class Inputs(NamedTuple):
+    """Some of the stem's input channels.
+
+    Attributes:
+        span: slice of them.
+        kind: what they are; networks agree on them where this is equal.
+    """
+
+    span: slice
+    kind: tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class Channels:
+    """What the channels at a network's ends stand for.
+
+    Equal numbers of channels are not enough: an image of two channels and the mask of
+    two classes go into a kernel of the same shape as one channel and three classes.
+
+    Attributes:
+        inputs: `Inputs` by name: "image", "x_t", "condition".
+        outputs: what the head's output channels are, as `Inputs.kind`.
+    """
+
+    inputs: dict[str, Inputs]
+    outputs: tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkWeights:
+    """Weights of a network.
+
+    Attributes:
+        layers: by the path of a layer, as "encoder_0_0/norm", its own weights in order.
+        channels: `Channels`; None where a file does not say.
+    """
+
+    layers: dict[str, list]
+    channels: Channels | None
+
+    @property
+    def has_time(self):
+        """Whether the network is conditioned on a time, as in diffusion."""
+        return any(path.startswith("time_embedding/") for path in self.layers)
+
+
+def weights_of(model):
+    """`NetworkWeights` of a `UNet3D`, whose values are its Keras variables."""
+    layers: dict[str, list] = {}
+    for layer in model.layers:
+        for variable in layer.weights:
+            layers.setdefault(_layer_path(layer, variable), []).append(variable)
+    return NetworkWeights(layers, _channels(model))
+
+
+def _layer_path(layer, variable):
+    """Path of the layer that owns a variable, without scopes around the network."""
+    path = f"/{variable.path}"
+    start = path.index(f"/{layer.name}/") + 1
+    return path[start:].rpartition("/")[0]
+
+
+def _channels(model):
+    regions = getattr(model, "regions", None)
+    # Of a network by itself nobody knows what its mask tells apart.
+    num_classes = getattr(model, "num_classes", model.mask_channels)
+    classes = (num_classes, regions and tuple(map(tuple, regions)))
+    kinds = {"image": (model.image_channels,)}
+    if model.mask_channels:
+        names = ("x_t", "condition")[: model.mask_channels // num_classes]
+        kinds |= dict.fromkeys(names, classes)
+    inputs, start = {}, 0
+    for name, kind in kinds.items():
+        inputs[name] = Inputs(slice(start, start + kind[0]), kind)
+        start += kind[0]
+    predicted = getattr(model, "model_output", None)
+    return Channels(inputs, (*classes, model.out_channels, predicted))
+
+
+def read_weights(path):
+    """`NetworkWeights` of a file that `keras.Model.save_weights` wrote.
+
+    Args:
+        path: of a `.weights.h5` file.
+
+    Returns:
+        `NetworkWeights` of arrays, without `channels`.
+
+    Raises:
+        OSError: it cannot be read, or is no HDF5 file.
+        ValueError: it is one of another kind.
+    """
+    with h5py.File(path) as file:
+        layers = file.get("layers")
+        if not isinstance(layers, h5py.Group):
+            raise ValueError(
+                "is an HDF5 file without the layers that Keras's save_weights writes"
+            )
+        return NetworkWeights(dict(_named_layers(layers)), None)
+
+
+def _named_layers(group, path=()):
+    """Yields the path of each layer below a group, by names, and its weights."""
+    for layer in group.values():
+        own = layer.get("vars") if isinstance(layer, h5py.Group) else None
+        if own is None:
+            continue
+        name = own.attrs.get("name")
+        if name is None and len(own):
+            raise ValueError(
+                "does not name its layers, as files of older versions of Keras do "
+                "not: load it into its own model, and save that as .keras"
+            )
+        inner = (*path, str(name))
+        if len(own):
+            numbers = sorted(own, key=int)
+            yield "/".join(inner), [np.asarray(own[number]) for number in numbers]
+        others = {key: value for key, value in layer.items() if key != "vars"}
+        yield from _named_layers(others, inner)
