@@ -79,11 +79,12 @@ def _channels(model):
     # Of a network by itself nobody knows what its mask tells apart.
     num_classes = getattr(model, "num_classes", model.mask_channels)
     classes = (num_classes, regions and tuple(map(tuple, regions)))
-    kinds = {"image": (model.image_channels,)}
+    kinds: dict[str, tuple] = {"image": (model.image_channels,)}
     if model.mask_channels:
         names = ("x_t", "condition")[: model.mask_channels // num_classes]
         kinds |= dict.fromkeys(names, classes)
-    inputs, start = {}, 0
+    inputs: dict[str, Inputs] = {}
+    start = 0
     for name, kind in kinds.items():
         inputs[name] = Inputs(slice(start, start + kind[0]), kind)
         start += kind[0]
