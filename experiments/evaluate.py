@@ -65,6 +65,7 @@ def main(argv):
         "checkpoints": [str(path) for path in trained.checkpoints],
         **dataclasses.asdict(options),
         "saved_steps": trained.saved_steps,
+        "outside_trained_spacing": list(scorer.outside_uids),
     }
     # The few that are drawn are segmented again rather than all of them kept.
     drawn = set(evaluation_report.drawn_cases(cases).values())
@@ -80,6 +81,8 @@ def main(argv):
         trained.targets.names,
     )
     print(evaluation_report.table(summary))
+    for note in trained.resampling.notes_of_cases(inference["outside_trained_spacing"]):
+        print(note)
     if trained.saved_steps is not None:
         print(f"early exit saved {inference['saved_steps']:.2f} steps a window")
     print(f"results: {output_dir}, and {output_dir / 'report.html'}")

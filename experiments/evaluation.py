@@ -134,6 +134,7 @@ def scorer_of(trained, manifest, shard_paths):
         options.seed,
         options.batch_size,
         options.post_processing(),
+        trained.resampling,
     )
 
 
@@ -148,6 +149,11 @@ class CaseScorer:
         seed: of the sampling noise, the same for every case.
         batch_size: samples that are drawn at a time.
         post_processing: `PostProcessing` of the label maps that are scored.
+        resampling: `ScanResampling` of the network; None where it is not asked.
+
+    Attributes:
+        outside_uids: names of the cases scored so far whose voxels are unlike those
+            that were trained on.
     """
 
     def __init__(
@@ -159,12 +165,15 @@ class CaseScorer:
         seed=0,
         batch_size=1,
         post_processing=None,
+        resampling=None,
     ):
         self._preprocessor = segmenter.preprocessor
         self._targets = targets
         self._shard_paths = shard_paths
         self._seed = tf.constant(seed)
         self._post_processing = post_processing or PostProcessing()
+        self._resampling = resampling
+        self.outside_uids = []
         self._predict = tf.function(
             functools.partial(
                 segmenter.predict_preprocessed,
@@ -198,10 +207,16 @@ class CaseScorer:
             for example in evaluation_dataset(self._shard_paths):
                 uid = example["uid"].numpy().decode()
                 if uid in uids:
+                    self._note_spacing(uid, example["source_affine"])
                     with named_memory_errors(f"case {uid}"):
                         scored = self._score_example(example)
                     yield scored
                     progress.update()
+
+    def _note_spacing(self, uid, affine):
+        is_known = self._resampling is None or uid in self.outside_uids
+        if not is_known and self._resampling.is_outside(affine):
+            self.outside_uids.append(uid)
 
     def _score_example(self, example):
         prediction = self._predict(

@@ -102,7 +102,8 @@ def main(argv):
         "max_voxels": _MAX_VOXELS.value,
     }
     name = export_dir.absolute().name
-    card = model_card(trained, name, served, metrics, _ATTRIBUTION.value)
+    in_graph = {**served, "resample": options.resample}
+    card = model_card(trained, name, in_graph, metrics, _ATTRIBUTION.value)
 
     def finish(version_dir):
         if _WARMUP.value is not None:
@@ -146,13 +147,11 @@ def _write_warmup(version_dir, trained, name):
     import numpy as np
 
     from data_tools.volume_files import read_image
-    from tf_diffseg.preprocessing import VolumePreprocessor
     from tf_diffseg.serving import write_warmup_requests
 
     scan = read_image(_WARMUP.value)
     affine = scan.affine.astype(np.float32)
-    preprocessor = VolumePreprocessor(**trained.manifest.preprocessing)
-    preprocessed, _ = preprocessor(scan.array, affine)
+    preprocessed, _ = trained.resampling.preprocessor(scan.array, affine)
     batch = _REQUEST_BATCH.value or 1
     inputs = {
         "serving_default": {"image": [preprocessed.numpy()]},

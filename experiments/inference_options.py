@@ -74,6 +74,15 @@ class InferenceOptions:
     flip_axes: str = _option(
         "", "Axes to mirror, of xyz: the mean over all mirror images is taken.", str
     )
+    resample: str = _option(
+        "auto",
+        "What becomes of a scan whose voxels are unlike those that were trained on, by "
+        "more than a quarter, where the model does not resample every scan: auto "
+        "resamples it to the training data's median and brings the result back; never "
+        "segments it as it is.",
+        str,
+        choices=("auto", "never"),
+    )
     fill_holes: bool = _option(False, "Fill background shut in by a class.", bool)
     min_volume_ml: float = _option(
         0.0, "Drop components of a class that are smaller.", float, at_least=0.0

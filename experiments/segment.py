@@ -27,7 +27,6 @@ from experiments.inference_options import define_flags, options_from_flags
 from experiments.output_path import output_file, output_folder
 from experiments.scans import (
     check_written,
-    crop_note,
     find_scans,
     is_several,
     output_path,
@@ -78,6 +77,8 @@ def main(argv):
     segmenter = load_segmenter(
         _MODEL.value, flags.FLAGS["ensemble_with"].value, **vars(options)
     )
+    if segmenter.resampling.unknown_note:
+        print(segmenter.resampling.unknown_note)
     if is_one_file:
         _segment(segmenter, scans[0], output, wants_all)
         print(f"segmented: {output}")
@@ -157,8 +158,7 @@ def _segment(segmenter, scan, output, wants_all):
                 f"--model={_MODEL.value} wants {segmenter.num_channels} channel(s), "
                 f"{', '.join(scan.paths)} has {image.array.shape[-1]}"
             )
-        note = crop_note(image, segmenter.preprocessing)
-        for text in (*image.notes, *([note] if note else [])):
+        for text in (*image.notes, *segmenter.notes(image)):
             print(f"{scan.name}: {text}", flush=True)
         result = segmenter.segment(image, wants_all)
         with whole_files() as whole:

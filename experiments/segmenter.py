@@ -14,6 +14,7 @@ import functools
 import json
 import pathlib
 import re
+import warnings
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from data_tools.volume_files import image_of
 from experiments.inference_options import InferenceOptions
 from experiments.memory_errors import named_memory_errors
 from experiments.model_hub import find_model, model_names
+from experiments.scan_resampling import ScanResampling
+from experiments.scans import crop_note
 from experiments.trained_models import TrainedModels, is_run, paths_with
 from tf_diffseg.metrics import voxel_ml
 
@@ -89,7 +92,7 @@ class VolumeSegmenter:
         class_names: name per class id, background first.
         label_values: value in label files per class id.
         num_channels: of the images.
-        preprocessing: config of the model's `VolumePreprocessor`.
+        resampling: `ScanResampling` of the model.
         options: `InferenceOptions`.
     """
 
@@ -99,7 +102,7 @@ class VolumeSegmenter:
         self.class_names = model.class_names
         self.label_values = model.label_values
         self.num_channels = model.num_channels
-        self.preprocessing = model.preprocessing
+        self.resampling = model.resampling
         self.options = options
 
     def __call__(self, image):
@@ -116,6 +119,9 @@ class VolumeSegmenter:
                 as `segment`.
         """
         volume = image_of(image)
+        note = self.resampling.note(volume)
+        if note and self.options.resample == "never":
+            warnings.warn(f"{volume.path}: {note}", stacklevel=2)
         with named_memory_errors(volume.path):
             label = self.segment(volume).label
         smallest = np.min_scalar_type(int(label.max(initial=0)))
@@ -165,15 +171,28 @@ class VolumeSegmenter:
         """Reverse steps that `early_exit` saved a window, in the mean; or None."""
         return self._model.saved_steps
 
+    def notes(self, image):
+        """What to tell about a scan before it is segmented.
+
+        Args:
+            image: `Volume`, as in `segment`.
+
+        Returns:
+            List of lines of text.
+        """
+        crop = crop_note(image, self.resampling.preprocessing_of(image.affine))
+        return [note for note in (self.resampling.note(image), crop) if note]
+
     def _check_grid(self, image):
         """Raises InputError where an image resampled is nothing, or too much."""
-        spacing_mm = self.preprocessing.get("spacing_mm")
+        preprocessing = self.resampling.preprocessing_of(image.affine)
+        spacing_mm = preprocessing.get("spacing_mm")
         if spacing_mm is None:
             return
         check_extent(image, spacing_mm)
         from tf_diffseg.preprocessing import VolumePreprocessor
 
-        preprocessor = VolumePreprocessor(**self.preprocessing)
+        preprocessor = VolumePreprocessor(**preprocessing)
         size = preprocessor.crop_box(image.array, image.affine)[1].numpy()
         check_resampled_size(
             image, image.grid_shape if (size < 0).any() else size, spacing_mm
@@ -244,7 +263,7 @@ class _Run:
         self.class_names = manifest.class_names
         self.label_values = manifest.label_values
         self.num_channels = manifest.num_channels
-        self.preprocessing = manifest.preprocessing
+        self.resampling = trained.resampling
         self._trained = trained
         self._options = trained.options
         segmenter = trained.segmenter()
@@ -307,7 +326,13 @@ class _Export:
         self._path, self._options = path, options
         self._has_card = bool(card)
         self._region_labels = card.get("targets", {}).get("region_labels")
-        self.preprocessing = card.get("preprocessing", {})
+        self.resampling = ScanResampling(
+            card.get("preprocessing", {}),
+            card.get("training_data", {}).get("fingerprint"),
+            options.resample,
+        )
+        # Exports made before could not: what they cannot is done around them.
+        self._graph_resamples = card.get("served", {}).get("resample") == "auto"
         self._signatures = self._load()
         spec = self._signatures["segment_volume"].structured_input_signature[1]
         self.num_channels = spec["image"].shape[-1]
@@ -325,13 +350,18 @@ class _Export:
         return self._loaded.signatures
 
     def label(self, image, affine):
-        if self._options.flip_axes:
+        if self._options.flip_axes or self._differs_from_graph(affine):
             class_ids = self.prediction(image, affine).class_ids.numpy()
             return np.array(self.label_values, np.int32)[class_ids]
         image, affine, seed = _tensors(image, affine, self._options.seed)
         with self._named_refusals():
             result = self._run("segment_volume", image=image, affine=affine, seed=seed)
         return result["label"].numpy()
+
+    def _differs_from_graph(self, affine):
+        """Whether the graph would resample a scan, and is not to, or the reverse."""
+        wanted = self._options.resample == "auto"
+        return wanted != self._graph_resamples and self.resampling.is_outside(affine)
 
     def _run(self, signature, **inputs):
         """Outputs of a signature for one volume, repeated where the batch is fixed."""
@@ -366,7 +396,6 @@ class _Export:
         import tensorflow as tf
 
         from tf_diffseg.inference import Segmenter, flipped_mean
-        from tf_diffseg.preprocessing import VolumePreprocessor
 
         if not self._has_card:
             raise InputError(
@@ -389,7 +418,7 @@ class _Export:
 
         segmenter = Segmenter(
             flipped_mean(sample, self._options.flipped_axes),
-            VolumePreprocessor(**self.preprocessing),
+            self.resampling.preprocessor,
             self.label_values,
             self._region_labels,
         )
@@ -410,9 +439,11 @@ def _model_card(path):
         return {}
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
+        needed = ("preprocessing", "label_values", "class_names", "targets")
+        more = ("training_data", "served")  # Of `experiments.export` alone.
         return {
-            name: card[name]
-            for name in ("preprocessing", "label_values", "class_names", "targets")
+            **{name: card[name] for name in needed},
+            **{name: dict(card[name]) for name in more if name in card},
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not a model card: {error!r}") from error

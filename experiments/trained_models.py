@@ -6,6 +6,7 @@ import pathlib
 
 from data_tools.errors import InputError
 from experiments.run_folder import RunFolder
+from experiments.scan_resampling import ScanResampling
 from experiments.targets import targets_of
 
 # Options that do nothing where no model samples.
@@ -29,6 +30,7 @@ class TrainedModels:
         options: as given.
         run_folders: `RunFolder` of each.
         targets: `Targets` of them all.
+        resampling: `ScanResampling` of the first.
 
     Raises:
         InputError: a path is no run, was trained on data of another form, or an
@@ -43,6 +45,9 @@ class TrainedModels:
         for folder in self.run_folders[1:]:
             folder.check_data(self.manifest)
         self.targets = self._common_targets()
+        self.resampling = ScanResampling(
+            self.manifest.preprocessing, self.manifest.fingerprint, options.resample
+        )
         if all(config.strategy == "supervised" for config in self._configs):
             for name in options.given():
                 if name in _OF_SAMPLING:
@@ -111,7 +116,6 @@ class TrainedModels:
             `tf_diffseg.inference.Segmenter`.
         """
         from tf_diffseg.inference import Segmenter, ensemble_mean
-        from tf_diffseg.preprocessing import VolumePreprocessor
 
         windows = [
             self._window(
@@ -121,7 +125,7 @@ class TrainedModels:
         ]
         return Segmenter(
             ensemble_mean(windows),
-            VolumePreprocessor(**self.manifest.preprocessing),
+            self.resampling.preprocessor,
             self.manifest.label_values,
             self.targets.region_labels,
         )

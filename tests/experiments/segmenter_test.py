@@ -8,6 +8,7 @@ import pytest
 
 from data_tools.errors import InputError
 from experiments.inference_options import InferenceOptions
+from experiments.scan_resampling import ScanResampling
 from experiments.segmenter import VolumeSegmenter, load_segmenter
 from tests.experiments.toy_run import MANIFEST, WINDOW, toy_run
 from tests.serving.exported_toy import ExportedToy
@@ -110,7 +111,7 @@ class _OneVoxel:
     """A model of a `VolumeSegmenter` that finds one voxel."""
 
     class_names, label_values = ["background", "liver"], [0, 1]
-    num_channels, preprocessing = 1, {}
+    num_channels, resampling = 1, ScanResampling({}, {})
 
     def label(self, image, affine):
         return np.pad(np.ones((1, 1, 1), np.int32), [(0, n - 1) for n in WINDOW])

@@ -21,6 +21,7 @@ class ExportedToy:
     Args:
         folder: of the export's versions.
         preprocessing: arguments of the `VolumePreprocessor`.
+        preprocessor: one made already, in its place.
         window_shape: of a `SlidingWindow`; None for whole volumes.
         model_options: of the `DiffusionUNet3D`.
         **options: of `export_saved_model`.
@@ -32,6 +33,7 @@ class ExportedToy:
         preprocessing=None,
         window_shape=None,
         model_options=None,
+        preprocessor=None,
         **options,
     ):
         self.model = DiffusionUNet3D(
@@ -48,7 +50,7 @@ class ExportedToy:
             sample = SlidingWindow(sample, window_shape, (3,))
         if preprocessing is None:
             preprocessing = {"spacing_mm": (1.0, 1.0, 1.5), "volume_shape": (8, 8, 6)}
-        preprocessor = VolumePreprocessor(**preprocessing)
+        preprocessor = preprocessor or VolumePreprocessor(**preprocessing)
         self.segmenter = Segmenter(sample, preprocessor, LABEL_VALUES)
         card = {
             "preprocessing": preprocessor.get_config(),

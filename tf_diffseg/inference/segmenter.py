@@ -24,7 +24,9 @@ class Prediction(NamedTuple):
             id in the label map of each sample.
         step_class_ids: int32 [steps, i, j, k], after each reverse step, where the
             sample function gives them; else one.
-        preprocessed_class_ids: int32 [x, y, z], on the network's grid.
+        preprocessed_class_ids: int32 [x, y, z], on the grid of a preprocessed image as
+            shards hold it, which is the network's unless the scan was resampled for it
+            (see `FittedPreprocessor`).
         preprocessed_entropy: float32 [x, y, z], there.
     """
 
@@ -48,7 +50,8 @@ class Segmenter:
         sample: function (image [batch, x, y, z, channels], seed [batch]) ->
             probabilities [batch, x, y, z, num_classes], as
             `DiffusionUNet3D.sample`, or a `SlidingWindow` over it.
-        preprocessor: the `VolumePreprocessor` of the training data.
+        preprocessor: the `VolumePreprocessor` of the training data, or a
+            `FittedPreprocessor` that has its arguments.
         label_values: the value of each class id in the data set's own files.
         region_labels: where classes overlap, the class id that each is written as, see
             `probabilities_to_label`; None where they are exclusive.
@@ -127,15 +130,8 @@ class Segmenter:
             ValueError: `num_samples` is less than 1.
         """
         preprocessed, _ = self.preprocessor(image, affine)
-        return self.predict_preprocessed(
-            preprocessed,
-            tf.shape(image)[:3],
-            affine,
-            seed,
-            num_samples,
-            batch_size,
-            self.preprocessor.crop_box(image, affine),
-        )
+        place = tf.shape(image)[:3], affine, self.preprocessor.crop_box(image, affine)
+        return self._predict(preprocessed, place, seed, num_samples, batch_size)
 
     def predict_preprocessed(
         self,
@@ -150,7 +146,7 @@ class Segmenter:
         """As `predict`, of a volume that is preprocessed already.
 
         Args:
-            image: float [x, y, z, channels].
+            image: float [x, y, z, channels], as shards hold it.
             source_shape: int [3], of the file.
             source_affine: float [4, 4], of the file.
             seed: int scalar.
@@ -164,8 +160,13 @@ class Segmenter:
         Raises:
             ValueError: `num_samples` is less than 1.
         """
-        seeds = sample_seeds(seed, num_samples)
         place = (source_shape, source_affine, crop_box)
+        shown = self.preprocessor.from_stored(image, *place)
+        return self._predict(shown, place, seed, num_samples, batch_size)
+
+    def _predict(self, image, place, seed, num_samples, batch_size):
+        """`Prediction` of an image as the network is shown it."""
+        seeds = sample_seeds(seed, num_samples)
         # The first batch tells the shapes of the rest.
         first = min(batch_size, num_samples)
 
@@ -203,15 +204,21 @@ class Segmenter:
         spread = squares / num_samples - tf.reduce_sum(tf.square(probabilities), -1)
         if num_samples == 1:
             spread = tf.zeros_like(spread)
+        class_ids, entropy = self.label(probabilities), self._entropy(probabilities)
+        to_stored = self.preprocessor.to_stored
         return Prediction(
-            class_ids=self.label(probabilities),
+            class_ids=class_ids,
             probabilities=probabilities,
-            entropy=self._entropy(probabilities),
+            entropy=entropy,
             variance=tf.maximum(spread, 0.0),
             sample_voxels=voxels,
             step_class_ids=step_class_ids,
-            preprocessed_class_ids=self.label(steps[-1]),
-            preprocessed_entropy=self._entropy(steps[-1]),
+            preprocessed_class_ids=to_stored(
+                self.label(steps[-1]), class_ids, *place[1:]
+            ),
+            preprocessed_entropy=to_stored(
+                self._entropy(steps[-1]), entropy, *place[1:]
+            ),
         )
 
     def _sums(self, image, seeds, place):

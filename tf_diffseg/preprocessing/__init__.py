@@ -5,7 +5,9 @@ from tf_diffseg._lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "FittedPreprocessor": "fitted_preprocessor",
         "Intensity": "intensity",
+        "TrainedSpacing": "trained_spacing",
         "VolumePreprocessor": "volume_preprocessor",
     },
 )

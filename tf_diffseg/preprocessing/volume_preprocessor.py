@@ -297,6 +297,36 @@ class VolumePreprocessor:
         with tf.device(_DEVICE):
             return self._with_volume_shape(crop_or_pad(label, self.volume_shape, 0))
 
+    def from_stored(self, image, source_shape, source_affine, crop_box=None):
+        """What the network is shown of an image that the converter preprocessed.
+
+        Args:
+            image: float32 (x, y, z, c), from a shard.
+            source_shape: int (3,), spatial shape of the file.
+            source_affine: (4, 4), affine of the file.
+            crop_box: of the image, from `crop_box`.
+
+        Returns:
+            float32 (x', y', z', c): here the same, see `FittedPreprocessor`.
+        """
+        del source_shape, source_affine, crop_box
+        return image
+
+    def to_stored(self, volume, restored, source_affine, crop_box=None):
+        """What lies on the network's grid, on that of the image in a shard.
+
+        Args:
+            volume: (x', y', z'), on the network's grid.
+            restored: (i, j, k), the same on the grid of the file.
+            source_affine: (4, 4), affine of the file.
+            crop_box: of the image, from `crop_box`.
+
+        Returns:
+            (x, y, z): here the same, see `FittedPreprocessor`.
+        """
+        del restored, source_affine, crop_box
+        return volume
+
     def restore(
         self,
         probabilities,
