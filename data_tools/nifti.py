@@ -1,4 +1,4 @@
-"""Reading and writing NIfTI volumes, with every way a file can be wrong."""
+"""Reading NIfTI volumes, with every way a file can be wrong."""
 
 import gzip
 import io
@@ -48,6 +48,11 @@ def _load(path):
         check_spacing(path, pixdim * unit.mm, unit)
     # `Nifti2Image` is a `Nifti1Image` too.
     return nibabel_volume.load(path, nib.Nifti1Image, "NIfTI"), header
+
+
+def load(path):
+    """The nibabel image of a file, its voxels not read; raises InputError as `read`."""
+    return _load(path)[0]
 
 
 def _stored_header(path):
@@ -140,61 +145,3 @@ def _contradiction(path, volume, unit):
 
 def _by(values):
     return " x ".join(f"{value:.4g}" for value in values)
-
-
-def write_label(path, label, like):
-    """Writes class ids on the grid of another file, with that file's header.
-
-    Args:
-        path: a .nii or .nii.gz file to write.
-        label: integer (i, j, k), not negative.
-        like: file whose shape, affine, units and codes to take.
-
-    Raises:
-        InputError: if `like` cannot be read.
-        ValueError: if `label` does not have its shape.
-    """
-    reference, _ = _load(like)
-    header = reference.header.copy()
-    header["cal_min"], header["cal_max"] = 0, 0  # the image's display window
-    header.extensions.clear()  # of the image: its label table, what a scanner told
-    shape = nibabel_volume.shape_of(reference)[:3]
-    label = _smallest(label, shape, like)
-    _save(path, type(reference), label, reference.affine, header)
-
-
-def write_label_on_grid(path, label, volume):
-    """Writes class ids on the grid of a volume from a file of another format.
-
-    Args:
-        path: a .nii or .nii.gz file to write.
-        label: integer (i, j, k), not negative.
-        volume: `Volume` whose shape and affine to take.
-
-    Raises:
-        ValueError: if `label` does not have its shape.
-    """
-    label = _smallest(label, volume.grid_shape, volume.path)
-    header = nib.Nifti1Header()
-    header.set_data_shape(label.shape)
-    header.set_zooms(volume.spacing_mm)
-    header.set_sform(volume.affine, code="scanner")
-    header.set_xyzt_units("mm")
-    _save(path, nib.Nifti1Image, label, volume.affine, header)
-
-
-def _smallest(label, shape, like):
-    """`label` in the smallest type; raises ValueError unless it has the shape."""
-    label = np.asarray(label)
-    if label.shape != shape:
-        raise ValueError(
-            f"label must have the shape {shape} of {like}, got {label.shape}"
-        )
-    return label.astype(np.min_scalar_type(int(label.max(initial=0))))
-
-
-def _save(path, kind, label, affine, header):
-    header.set_data_dtype(label.dtype)
-    header.set_slope_inter(1, 0)
-    header.set_intent("label")
-    nib.save(kind(label, affine, header), path)

@@ -84,3 +84,18 @@ def affine_of(origin, directions, spacing_mm):
     affine[:3, :3] = np.reshape(directions, (3, 3)) * np.asarray(spacing_mm)
     affine[:3, 3] = origin
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+
+
+def description_of(affine):
+    """ITK's description in LPS+ of voxel to world in RAS+; undoes `affine_of`.
+
+    Args:
+        affine: float64 (4, 4).
+
+    Returns:
+        `(origin, directions, spacing_mm)`, tuples of 3, 9 and 3 numbers.
+    """
+    matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    spacing_mm = np.linalg.norm(matrix[:3, :3], axis=0)
+    directions = matrix[:3, :3] / spacing_mm
+    return tuple(matrix[:3, 3]), tuple(directions.ravel()), tuple(spacing_mm)

@@ -9,7 +9,10 @@ import numpy as np
 from data_tools import dicom_series, itk_files, mgh, nibabel_volume, nifti
 from data_tools.dataset import VOLUME_ENDINGS, shown
 from data_tools.errors import InputError, reading_error
+from data_tools.result_files import write_result
 from data_tools.volume import check_same_grid
+from data_tools.whole_files import whole_files
+from tf_diffseg.volumes import smallest_type
 
 # Float label files hold 0.9999 for 1: some tools resample and scale labels.
 _ROUNDING = 1e-3
@@ -229,22 +232,20 @@ def whole_numbers(path, array):
 
 
 def write_label(path, label, like):
-    """Writes class ids as NIfTI on the grid of another file.
+    """Writes class ids on the grid of another file.
 
     Args:
-        path: a .nii or .nii.gz file to write.
+        path: to write, of one of `result_files.ENDINGS`; there whole or not at all.
         label: integer (i, j, k), not negative.
         like: file, or folder of DICOM slices, whose shape and affine to take, and
-            the units and codes where it is NIfTI.
+            both forms with units and codes where both are NIfTI.
 
     Raises:
-        InputError: if `like` cannot be read.
+        InputError: if `like` cannot be read, or the format does not hold its grid.
         ValueError: if `label` does not have its shape.
     """
-    if str(like).lower().endswith(nifti.ENDINGS):
-        nifti.write_label(path, label, like)
-    else:
-        nifti.write_label_on_grid(path, label, read_volume(like))
+    with whole_files() as whole:
+        write_result(whole, path, smallest_type(label), read_volume(like))
 
 
 def read_case(case, num_channels):

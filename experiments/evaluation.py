@@ -133,7 +133,7 @@ def scorer_of(trained, manifest, shard_paths):
         options.num_samples,
         options.seed,
         options.batch_size,
-        options.post_processing(),
+        options.post_processing(trained.manifest.class_names),
         trained.resampling,
     )
 

@@ -3,6 +3,7 @@
 import dataclasses
 import numbers
 import typing
+from collections.abc import Mapping
 
 import numpy as np
 from absl import flags
@@ -83,18 +84,31 @@ class InferenceOptions:
         str,
         choices=("auto", "never"),
     )
-    fill_holes: bool = _option(False, "Fill background shut in by a class.", bool)
+    fill_holes: bool = _option(
+        False,
+        "Fill background that is shut in, with the class that has most of its border.",
+        bool,
+    )
     min_volume_ml: float = _option(
         0.0, "Drop components of a class that are smaller.", float, at_least=0.0
     )
     largest_component: bool = _option(
         False, "Keep the largest component of each class alone.", bool
     )
+    keep_components: dict[str, int] | None = _option(
+        None,
+        "Keep this many components of a class, the largest: kidney:2,liver:1, by the "
+        "names of classes or their ids; it goes before --largest_component.",
+        dict,
+    )
 
     def __post_init__(self):
         """Raises InputError where a value is out of range."""
         if self.window_shape is not None:
             object.__setattr__(self, "window_shape", _three_sizes(self.window_shape))
+        if self.keep_components is not None:
+            kept = _component_counts(self.keep_components)
+            object.__setattr__(self, "keep_components", kept)
         for field in dataclasses.fields(self):
             value, metadata = getattr(self, field.name), field.metadata
             if value is None and field.default is None:
@@ -122,12 +136,22 @@ class InferenceOptions:
         """Numbers of the axes to mirror."""
         return tuple(_AXES.index(name) for name in self.flip_axes)
 
-    def post_processing(self):
-        """`PostProcessing` of these values."""
+    def post_processing(self, class_names=()):
+        """`PostProcessing` of these values.
+
+        Args:
+            class_names: name per class id, background first, for `keep_components`.
+
+        Raises:
+            InputError: `keep_components` names no foreground class, or one twice.
+        """
         from tf_diffseg.inference import PostProcessing
 
         return PostProcessing(
-            self.fill_holes, self.min_volume_ml, self.largest_component
+            self.fill_holes,
+            self.min_volume_ml,
+            self.largest_component,
+            _by_class_id(self.keep_components or {}, list(class_names)),
         )
 
     def given(self):
@@ -162,6 +186,58 @@ def _three_sizes(sizes):
     return shape
 
 
+def _component_counts(kept):
+    """Dict from class to number, of such a dict or of texts class:number."""
+    if isinstance(kept, str):
+        kept = kept.split(",")
+    if not isinstance(kept, (Mapping, list, tuple)):
+        raise InputError(f"keep_components must be like kidney:2,liver:1, got {kept!r}")
+    pairs = kept.items() if isinstance(kept, Mapping) else map(_class_and_count, kept)
+    counts: dict[str, int] = {}
+    for name, count in pairs:
+        is_whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
+        if not is_whole or count < 1:
+            raise InputError(
+                f"keep_components must have a whole number of at least 1 for {name}, "
+                f"got {count!r}"
+            )
+        if str(name) in counts:
+            raise InputError(f"keep_components names {name} twice")
+        counts[str(name)] = int(count)
+    return counts
+
+
+def _class_and_count(text):
+    name, colon, count = str(text).rpartition(":")
+    if not (colon and name and count.strip().isdecimal()):
+        raise InputError(
+            f"keep_components must be class:number, as kidney:2, got {str(text)!r}"
+        )
+    return name.strip(), int(count)
+
+
+def _by_class_id(counts, class_names):
+    """Dict from class id to number; raises InputError where there is no such class."""
+    found: dict[int, int] = {}
+    for name, count in counts.items():
+        if name in class_names[1:]:
+            class_id = class_names.index(name, 1)
+        elif name.isdecimal() and 1 <= int(name) < len(class_names):
+            class_id = int(name)
+        else:
+            raise InputError(
+                f"--keep_components={name}:{count} names no class of the model, "
+                f"expected one of {', '.join(class_names[1:])}, or an id of 1 to "
+                f"{len(class_names) - 1}"
+            )
+        if class_id in found:
+            raise InputError(
+                f"--keep_components names {class_names[class_id]} twice, by name and id"
+            )
+        found[class_id] = count
+    return found
+
+
 def define_flags(names=None):
     """Defines a flag for every option, and --ensemble_with.
 
@@ -174,6 +250,7 @@ def define_flags(names=None):
         float: flags.DEFINE_float,
         bool: flags.DEFINE_boolean,
         tuple: flags.DEFINE_list,
+        dict: flags.DEFINE_list,
     }
     for field in dataclasses.fields(InferenceOptions):
         if names is not None and field.name not in names:

@@ -11,6 +11,7 @@ import numpy as np
 
 from data_tools.dataset import VOLUME_ENDINGS
 from data_tools.errors import InputError
+from data_tools.result_files import ending_of
 from data_tools.volume_files import read_image
 
 # The channel in nnU-Net's file names: case_0000.nii.gz, case_0001.nii.gz. No scan has
@@ -121,9 +122,17 @@ def _problem(paths):
     return None
 
 
-def output_path(scan, folder):
-    """Where the label map of a scan goes in a folder."""
-    return pathlib.Path(folder) / f"{scan.name}.nii.gz"
+def output_path(scan, folder, ending=".nii.gz"):
+    """Where the label map of a scan goes in a folder.
+
+    Args:
+        scan: `Scan`.
+        folder: to write into.
+        ending: of the file; None for that of the scan's own first file, and .nii.gz
+            where nothing of that kind is written, as of DICOM.
+    """
+    ending = ending or ending_of(scan.paths[0]) or ".nii.gz"
+    return pathlib.Path(folder) / f"{scan.name}{ending}"
 
 
 def check_written(flag_name, files, scans):

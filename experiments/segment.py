@@ -4,6 +4,8 @@ r"""Segments scans with a training run or an exported model.
         --input=image.nii.gz --output=label.nii.gz
 
 Reads what data_tools.convert_nifti reads: NIfTI, and also .mgz, .nrrd, .mha and DICOM.
+Writes .nii.gz, .nii, .mgz, .mgh, .nrrd, .mha and .mhd, by the ending of --output, or in
+a folder by --output_format.
 --input may be a folder or a pattern as 'scans/*.nii.gz', and --output is a folder
 then: a scan that cannot be read is passed over, and named at the end. The channels of
 one scan are one 4D file, or several files separated by commas.
@@ -22,6 +24,14 @@ from absl import flags
 from data_tools import command_line
 from data_tools.errors import InputError
 from data_tools.quiet import load_tensorflow
+from data_tools.result_files import (
+    ENDINGS,
+    FormatError,
+    check_can_write,
+    ending_of,
+    files_of,
+    write_result,
+)
 from data_tools.whole_files import whole_files
 from experiments.inference_options import define_flags, options_from_flags
 from experiments.output_path import output_file, output_folder
@@ -33,7 +43,6 @@ from experiments.scans import (
     read_scan,
 )
 
-_ENDINGS = (".nii", ".nii.gz")
 # What is written beside a label map that is asked how sure it is.
 _MAPS = ("entropy", "variance")
 _VOLUMES = "_volumes.json"
@@ -48,7 +57,14 @@ _INPUT = flags.DEFINE_string(
     "input", None, "Scan, the files of its channels, folder of scans, or pattern."
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "Label map to write, .nii or .nii.gz, or a folder for several."
+    "output", None, f"Label map to write, in {', '.join(ENDINGS)}, or a folder."
+)
+_OUTPUT_FORMAT = flags.DEFINE_enum(
+    "output_format",
+    None,
+    ["input", *(ending[1:] for ending in ENDINGS)],
+    "Format of the label maps in a folder, nii.gz by default; input: that of each "
+    "scan, and nii.gz of DICOM. A file says it by its own ending.",
 )
 _UNCERTAINTY = flags.DEFINE_boolean(
     "uncertainty", False, "Write entropy, variance and volumes, of one sample too."
@@ -61,7 +77,7 @@ def main(argv):
     """Checks paths, then reads, segments and writes scan by scan."""
     del argv
     options = options_from_flags()
-    is_one_file = _OUTPUT.value.lower().endswith(_ENDINGS)
+    is_one_file = ending_of(_OUTPUT.value) is not None
     output = _check_output(is_one_file)
 
     from experiments.segmenter import check_model, load_segmenter
@@ -85,7 +101,7 @@ def main(argv):
         failures = []
     else:
         scans = find_scans("input", _INPUT.value, segmenter.num_channels)
-        outputs = [output_path(scan, output) for scan in scans]
+        outputs = [output_path(scan, output, _ending_in_folder()) for scan in scans]
         _check_written(outputs, wants_all, scans)
         failures = _segment_all(segmenter, scans, outputs, wants_all)
         print(f"segmented: {len(scans) - len(failures)} scan(s), into {output}")
@@ -102,10 +118,12 @@ def _check_output(is_one_file):
     if not is_one_file:
         if not several and pathlib.Path(_OUTPUT.value).suffix:
             raise InputError(
-                f"--output={_OUTPUT.value}: expected a name in .nii or .nii.gz, or a "
-                "folder"
+                f"--output={_OUTPUT.value}: expected a name in {', '.join(ENDINGS)}, "
+                "or a folder"
             )
         folder = output_folder("output", _OUTPUT.value)
+        if _ending_in_folder():
+            check_can_write(f"{folder}/label{_ending_in_folder()}")
         sources = [_INPUT.value] if several else _INPUT.value.split(",")
         for source in sources:
             source = source if os.path.isdir(source) else os.path.dirname(source) or "."
@@ -119,15 +137,29 @@ def _check_output(is_one_file):
             f"--output={_OUTPUT.value} is a file, --input={_INPUT.value} may name "
             "several scans; name a folder"
         )
-    return output_file("output", _OUTPUT.value)
+    output = output_file("output", _OUTPUT.value)
+    if _OUTPUT_FORMAT.value is not None:
+        raise InputError(
+            f"--output_format={_OUTPUT_FORMAT.value} is for folders, --output={output} "
+            "says its format by its ending"
+        )
+    check_can_write(output)
+    return output
+
+
+def _ending_in_folder():
+    """Ending of the label maps in a folder; None for that of each scan."""
+    chosen = _OUTPUT_FORMAT.value or "nii.gz"
+    return None if chosen == "input" else f".{chosen}"
 
 
 def _check_written(outputs, wants_all, scans):
     """Raises InputError where a scan would be lost, or one result to another."""
-    endings = [*(f"_{name}.nii.gz" for name in _MAPS), _VOLUMES] if wants_all else []
-    files = [
-        [output, *(_beside(output, ending) for ending in endings)] for output in outputs
-    ]
+    files = []
+    for output in outputs:
+        maps = [_map_path(output, name) for name in _MAPS] if wants_all else []
+        paths = [file for path in (output, *maps) for file in files_of(path)]
+        files.append(paths + ([_beside(output, _VOLUMES)] if wants_all else []))
     check_written("output", files, scans)
 
 
@@ -148,8 +180,8 @@ def _segment_all(segmenter, scans, outputs, wants_all):
 
 def _segment(segmenter, scan, output, wants_all):
     """Segments one scan, and writes what there is to write."""
-    from data_tools.volume_files import write_label
     from experiments.memory_errors import named_memory_errors
+    from tf_diffseg.volumes import smallest_type
 
     with named_memory_errors(", ".join(scan.paths)):
         image = read_scan(scan)
@@ -161,23 +193,21 @@ def _segment(segmenter, scan, output, wants_all):
         for text in (*image.notes, *segmenter.notes(image)):
             print(f"{scan.name}: {text}", flush=True)
         result = segmenter.segment(image, wants_all)
-        with whole_files() as whole:
-            if wants_all:
-                _write_uncertainty(whole, output, result, segmenter, image)
-            with whole(output) as temporary:
-                write_label(temporary, result.label, like=scan.paths[0])
+        try:
+            with whole_files() as whole:
+                if wants_all:
+                    _write_uncertainty(whole, output, result, segmenter, image)
+                write_result(whole, output, smallest_type(result.label), image)
+        except FormatError as error:
+            raise InputError(f"--output={output}: {error}") from error
 
 
 def _write_uncertainty(whole, output, result, segmenter, image):
-    import nibabel as nib
-
     from tf_diffseg.metrics import voxel_ml
 
     for name in _MAPS:
-        volume = nib.Nifti1Image(getattr(result, name).astype("f4"), image.affine)
-        volume.header.set_xyzt_units("mm")
-        with whole(_beside(output, f"_{name}.nii.gz")) as temporary:
-            nib.save(volume, temporary)
+        values = getattr(result, name).astype("f4")
+        write_result(whole, _map_path(output, name), values, image)
     found = {
         "num_samples": segmenter.options.num_samples,
         "seed": segmenter.options.seed,
@@ -189,11 +219,14 @@ def _write_uncertainty(whole, output, result, segmenter, image):
         temporary.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
+def _map_path(output, name):
+    """Path of a map beside a label map: always compressed where that is NIfTI."""
+    ending = ending_of(output)
+    return _beside(output, f"_{name}{'.nii.gz' if ending == '.nii' else ending}")
+
+
 def _beside(output, ending):
-    for suffix in reversed(_ENDINGS):
-        if output.name.lower().endswith(suffix):
-            return output.with_name(output.name[: -len(suffix)] + ending)
-    raise ValueError(f"{output} is not named as NIfTI")
+    return output.with_name(output.name[: -len(ending_of(output))] + ending)
 
 
 if __name__ == "__main__":

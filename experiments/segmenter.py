@@ -28,6 +28,7 @@ from experiments.scan_resampling import ScanResampling
 from experiments.scans import crop_note
 from experiments.trained_models import TrainedModels, is_run, paths_with
 from tf_diffseg.metrics import voxel_ml
+from tf_diffseg.volumes import image_like, smallest_type
 
 # What an export cannot be told any more: it is in its graph.
 _NOT_OF_EXPORTS = (
@@ -104,6 +105,7 @@ class VolumeSegmenter:
         self.num_channels = model.num_channels
         self.resampling = model.resampling
         self.options = options
+        self._clean = options.post_processing(model.class_names)
 
     def __call__(self, image):
         """Segments a nibabel image.
@@ -112,7 +114,8 @@ class VolumeSegmenter:
             image: a spatial image of nibabel, [i, j, k] or [i, j, k, channels].
 
         Returns:
-            Image of the same type, grid and header that holds the label map.
+            Image of the same type and grid that holds the label map, with a header as
+            `tf_diffseg.volumes` makes it for files too.
 
         Raises:
             InputError: as `data_tools.volume_files.read_image` of such a file, and
@@ -124,12 +127,7 @@ class VolumeSegmenter:
             warnings.warn(f"{volume.path}: {note}", stacklevel=2)
         with named_memory_errors(volume.path):
             label = self.segment(volume).label
-        smallest = np.min_scalar_type(int(label.max(initial=0)))
-        header = image.header.copy()
-        header.set_data_dtype(smallest)
-        if hasattr(header, "extensions"):  # of the image, not of its labels
-            header.extensions.clear()
-        return type(image)(label.astype(smallest), image.affine, header)
+        return image_like(smallest_type(label), image)
 
     def segment(self, image, with_uncertainty=False):
         """Segments a volume.
@@ -199,7 +197,7 @@ class VolumeSegmenter:
         )
 
     def _cleaned(self, label, affine):
-        clean = self.options.post_processing()
+        clean = self._clean
         if not clean.is_active:
             return label
         # Cleaning goes by class ids: background is 0 there, whatever its value.

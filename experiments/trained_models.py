@@ -48,6 +48,7 @@ class TrainedModels:
         self.resampling = ScanResampling(
             self.manifest.preprocessing, self.manifest.fingerprint, options.resample
         )
+        options.post_processing(self.manifest.class_names)  # refuses unknown classes
         if all(config.strategy == "supervised" for config in self._configs):
             for name in options.given():
                 if name in _OF_SAMPLING:

@@ -39,6 +39,8 @@ TABLE = {
         third_party=("keras",),
     ),
     "tf_diffseg.preprocessing": Row(third_party=_TENSORFLOW),
+    # Loads no TensorFlow.
+    "tf_diffseg.volumes": Row(third_party=("numpy", "nibabel")),
     "tf_diffseg.data": Row(third_party=(*_TENSORFLOW, "google_crc32c")),
     "tf_diffseg.training": Row(
         first_party=(
@@ -66,6 +68,7 @@ TABLE = {
             "tf_diffseg.inference",
             # What the affine of a scan can be.
             "tf_diffseg.preprocessing.limits",
+            "tf_diffseg.volumes",
         ),
         third_party=(
             *_TENSORFLOW,
@@ -96,6 +99,7 @@ TABLE = {
             # To show what it does to a case.
             "tf_diffseg.data.augmentation",
             "tf_diffseg.preprocessing",
+            "tf_diffseg.volumes",
         ),
         third_party=(
             *_TENSORFLOW,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from data_tools import case_conversion, nifti
+from data_tools import case_conversion
 from data_tools.dataset import Case
-from data_tools.volume_files import read_label
+from data_tools.volume_files import read_label, write_label
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.preprocessing import VolumePreprocessor
 
@@ -74,7 +74,7 @@ def test_world_positions_are_kept(tmp_path, degrees, preprocessing):
         )
         values = np.array(_LABEL_VALUES)[restored.numpy().argmax(axis=-1)]
         path = tmp_path / "back.nii.gz"
-        nifti.write_label(path, values, like=paths[0])
+        write_label(path, values, like=paths[0])
         back = read_label(path)
         np.testing.assert_array_equal(back.array, label)
         for value in _LABEL_VALUES[1:]:

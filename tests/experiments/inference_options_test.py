@@ -68,3 +68,49 @@ def test_numbers_of_numpy_are_numbers():
     )
     assert options.window_shape == (8, 8, 8)
     assert InferenceOptions(overlap=0, fill_holes=np.True_).given()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["kidney:2", "left:1"],
+        "kidney:2,left:1",
+        {"kidney": 2, "left": np.int64(1)},
+        {1: 2, "2": 1},
+        ["1:2", " left : 1 "],
+    ],
+)
+def test_components_are_kept_by_name_or_id(given):
+    options = InferenceOptions(keep_components=given)
+    names = ["background", "kidney", "left"]
+    assert options.post_processing(names).keep_components == {1: 2, 2: 1}
+
+
+def test_a_name_goes_before_an_id():
+    names = ["background", "2", "1"]
+    options = InferenceOptions(keep_components={"2": 3})
+    assert options.post_processing(names).keep_components == {1: 3}
+    with_colon = InferenceOptions(keep_components=["a:b:2"])
+    assert with_colon.post_processing(["", "a:b"]).keep_components == {1: 2}
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (["kidney"], "must be class:number, as kidney:2, got 'kidney'"),
+        (["kidney:two"], "must be class:number, as kidney:2, got 'kidney:two'"),
+        (["kidney:0"], "a whole number of at least 1 for kidney, got 0"),
+        ({"kidney": 1.5}, "a whole number of at least 1 for kidney, got 1.5"),
+        (["kidney:1", "kidney:2"], "keep_components names kidney twice"),
+        (3, "must be like kidney:2,liver:1, got 3"),
+        (["kindey:1"], "kindey:1 names no class .* one of kidney, left, or an id of 1"),
+        (["background:1"], "background:1 names no class"),
+        (["0:1"], "0:1 names no class"),
+        (["3:1"], "3:1 names no class .* an id of 1 to 2"),
+        (["kidney:1", "1:2"], "--keep_components names kidney twice, by name and id"),
+    ],
+)
+def test_components_of_what_is_no_class_are_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        options = InferenceOptions(keep_components=given)
+        options.post_processing(["background", "kidney", "left"])

@@ -57,6 +57,16 @@ def _refusal(module, **flag_values):
         ),
         ("export", {"model_dir": "y", "export_dir": "z"}, "=y holds no config.json"),
         ("segment", {"model": "m", "input": "i.nii", "output": "o.nii"}, "--model=m"),
+        (
+            "segment",
+            {"model": "m", "input": "i.nii", "output": "o.png"},
+            "--output=o.png: expected a name in .nii, .nii.gz, .mgz, .mgh, .nrrd, .mha",
+        ),
+        (
+            "segment",
+            {"model": "m", "input": "i.nii", "output": "o.mha", "output_format": "nii"},
+            "--output_format=nii is for folders, --output=o.mha says its format",
+        ),
         ("benchmark", {"suite": "nope"}, "suite"),
         ("benchmark", {"data_dir": "x"}, "--data_dir does not apply to --suite=train"),
         ("benchmark", {"suite": "input_memory", "data_dir": "x"}, "no folder x"),

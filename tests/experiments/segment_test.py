@@ -1,5 +1,6 @@
 """The command that segments, where what it needs runs out."""
 
+import gzip
 import os
 import pathlib
 import resource
@@ -107,3 +108,56 @@ def test_a_link_to_nothing_is_listed_and_the_rest_segmented(run, tmp_path):
     expected = f"error: b: {path} does not exist, it is a link to gone.nii.gz"
     assert _last_line(process) == expected
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.nii.gz"]
+
+
+def _two_forms(path):
+    """A scan whose qform (scanner) and sform (MNI) differ."""
+    image = np.random.default_rng(1).normal(size=(8, 7, 6)).astype(np.float32)
+    scan = nib.Nifti1Image(image, np.diag([1.1, 1.0, 1.2, 1.0]))
+    scan.set_qform(np.array([[0, -1, 0, 7], [1, 0, 0, 0], [0, 0, 1, 3], [0, 0, 0, 1]]))
+    scan.header["qform_code"], scan.header["sform_code"] = 1, 4
+    scan.header["descrip"], scan.header["cal_max"] = b"somebody", 400
+    nib.save(scan, path)
+    return scan
+
+
+def test_each_scan_of_a_folder_gets_its_own_format_and_place(run, tmp_path):
+    sitk = pytest.importorskip("SimpleITK")
+    folder, out = tmp_path / "scans", tmp_path / "out"
+    folder.mkdir()
+    scan = _two_forms(folder / "a.nii.gz")
+    voxels = np.asarray(scan.dataobj)
+    nib.save(nib.MGHImage(voxels, scan.affine), folder / "b.mgz")
+    nrrd = sitk.GetImageFromArray(voxels.T)
+    nrrd.SetDirection((0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1))
+    nrrd.SetOrigin((1.5, 2.5, 3.5))
+    sitk.WriteImage(nrrd, str(folder / "c.nrrd"))
+    flags = [f"--model={run}", f"--input={folder}", f"--output={out}", "--uncertainty"]
+    process = _segment(*flags, "--output_format=input", "--resample=never")
+    assert process.returncode == 0, process.stderr
+    assert "does not tell which voxel sizes it was trained on" in process.stdout
+    endings = {"a": ".nii.gz", "b": ".mgz", "c": ".nrrd"}
+    names = ["", "_entropy", "_variance"]
+    assert {file.name for file in out.iterdir()} == {
+        f"{scan}{name}{ending}" for scan, ending in endings.items() for name in names
+    } | {f"{scan}_volumes.json" for scan in endings}
+    for name in names:
+        written = nib.load(out / f"a{name}.nii.gz")
+        np.testing.assert_array_equal(written.get_sform(), scan.get_sform())
+        np.testing.assert_array_equal(written.get_qform(), scan.get_qform())
+        assert int(written.header["qform_code"]) == 1
+        assert int(written.header["sform_code"]) == 4
+        assert float(written.header["cal_max"]) == 0.0
+        assert not written.header["descrip"].item()
+        affine = nib.load(out / f"b{name}.mgz").affine
+        np.testing.assert_allclose(affine, scan.affine, atol=1e-6)
+        image = sitk.ReadImage(str(out / f"c{name}.nrrd"))
+        assert image.GetDirection() == pytest.approx(nrrd.GetDirection())
+        assert image.GetOrigin() == nrrd.GetOrigin()
+        assert image.GetSize() == nrrd.GetSize()
+    # The API gives the same header for the label map.
+    label = load_segmenter(run)(nib.load(folder / "a.nii.gz"))
+    nib.save(label, tmp_path / "api.nii")
+    assert (tmp_path / "api.nii").read_bytes() == gzip.decompress(
+        (out / "a.nii.gz").read_bytes()
+    )

@@ -128,6 +128,27 @@ def test_components_are_as_large_as_their_sheared_voxels(min_volume_ml, stays):
     assert np.any(label.dataobj) == stays
 
 
+def test_components_are_kept_by_the_names_of_the_model():
+    class TwoVoxels(_OneVoxel):
+        def label(self, image, affine):
+            label = super().label(image, affine)
+            label[4, 4, 3] = label[4, 4, 4] = 1
+            return label
+
+    image = nib.Nifti1Image(_voxels(), np.eye(4))
+    for options, expected in (
+        ({}, 3),
+        ({"keep_components": {"liver": 2}}, 3),
+        ({"keep_components": "liver:1"}, 2),
+        ({"largest_component": True}, 2),
+        ({"largest_component": True, "keep_components": ["1:2"]}, 3),
+    ):
+        segmenter = VolumeSegmenter(TwoVoxels(), InferenceOptions(**options))
+        assert np.count_nonzero(segmenter(image).dataobj) == expected
+    with pytest.raises(InputError, match="=lever:1 names no class .* one of liver"):
+        VolumeSegmenter(TwoVoxels(), InferenceOptions(keep_components=["lever:1"]))
+
+
 def test_what_an_export_refuses_is_one_line(tmp_path):
     exported = ExportedToy(tmp_path, max_voxels=1000)
     image = nib.Nifti1Image(_voxels((11, 10, 10)), np.eye(4))

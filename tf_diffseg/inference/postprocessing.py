@@ -1,43 +1,61 @@
 """What is known of anatomy, put right in a label map."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 from scipy import ndimage
 
+from tf_diffseg.inference.holes import fill_holes
+
 
 @dataclasses.dataclass(frozen=True)
 class PostProcessing:
-    """Cleans each foreground class of a label map, in this order.
+    """Cleans a label map: fills holes, then drops components of each class.
 
-    Two voxels are of one component, and a hole is shut, where they share a face.
-    What is taken away becomes background, class 0.
+    Two voxels are of one component where they share a face. What is taken away becomes
+    background, class 0.
 
     Attributes:
-        fill_holes: whether background that a class shuts in becomes that class;
-            other classes in a hole stay.
+        fill_holes: whether background that is shut in becomes the class that encloses
+            it most directly, see `holes.fill_holes`; other classes in it stay.
         min_volume_ml: components that are smaller go.
         largest_component: whether only the largest component of a class stays; the
             first in memory order of equal ones.
+        keep_components: how many components of a class stay, the largest, by class
+            id; of classes that are not named, all or what `largest_component` says.
 
     Raises:
-        ValueError: the volume is negative.
+        ValueError: the volume is negative, or a class id or a number is below 1.
     """
 
     fill_holes: bool = False
     min_volume_ml: float = 0.0
     largest_component: bool = False
+    keep_components: Mapping[int, int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         if not self.min_volume_ml >= 0.0:
             raise ValueError(
                 f"min_volume_ml must be at least 0, got {self.min_volume_ml}"
             )
+        for class_id, count in self.keep_components.items():
+            if class_id < 1 or count < 1:
+                raise ValueError(
+                    "keep_components must be class ids and numbers of 1 and more, got "
+                    f"{dict(self.keep_components)}"
+                )
 
     @property
     def is_active(self):
         """Whether it does anything at all."""
-        return self.fill_holes or self.min_volume_ml > 0.0 or self.largest_component
+        return self.fill_holes or self._drops
+
+    @property
+    def _drops(self):
+        return bool(
+            self.min_volume_ml > 0.0 or self.largest_component or self.keep_components
+        )
 
     def __call__(self, class_ids, voxel_ml):
         """Cleans a label map.
@@ -50,25 +68,26 @@ class PostProcessing:
             A new array of the same shape and type.
         """
         cleaned = np.array(class_ids)
+        if self.fill_holes:
+            fill_holes(cleaned)
+        if not self._drops:
+            return cleaned
         for class_id in np.unique(cleaned[cleaned > 0]):
             (box,) = ndimage.find_objects((cleaned == class_id).astype(np.uint8))
             # A view: what is written to it is written to the label map.
             region = cleaned[box]
             mask = region == class_id
-            if self.fill_holes:
-                mask = ndimage.binary_fill_holes(mask) & (mask | (region == 0))
-            kept = mask & self._kept(mask, voxel_ml)
-            region[region == class_id] = 0
-            region[kept] = class_id
+            region[mask & ~self._kept(mask, int(class_id), voxel_ml)] = 0
         return cleaned
 
-    def _kept(self, mask, voxel_ml):
-        if not self.largest_component and self.min_volume_ml == 0.0:
-            return mask
+    def _kept(self, mask, class_id, voxel_ml):
+        """The voxels of a class [i, j, k] that stay."""
         components, count = ndimage.label(mask)
         voxels = np.bincount(components.ravel(), minlength=count + 1)
         is_kept = voxels * voxel_ml >= self.min_volume_ml
         is_kept[0] = False
-        if self.largest_component:
-            is_kept &= np.arange(count + 1) == np.argmax(voxels[1:]) + 1
+        most = self.keep_components.get(class_id, 1 if self.largest_component else None)
+        if most is not None:
+            largest = np.argsort(-voxels[1:], kind="stable")[:most] + 1
+            is_kept &= np.isin(np.arange(count + 1), largest)
         return is_kept[components]

@@ -73,19 +73,10 @@ def _contents(path):
 
 def _write_label(path, label, like):
     import nibabel as nib
-    import numpy as np
 
-    image = _load(like)
-    label = label.astype(np.min_scalar_type(int(label.max(initial=0))))
-    is_nifti = isinstance(image, nib.Nifti1Image)  # Version 2 is one too.
-    kind = type(image) if is_nifti else nib.Nifti1Image
-    header = image.header.copy() if is_nifti else nib.Nifti1Header()
-    header.set_data_dtype(label.dtype)
-    header.set_slope_inter(1, 0)
-    header.set_intent("label")
-    header["cal_min"], header["cal_max"] = 0, 0  # The image's display window.
-    header.extensions.clear()  # Of the image: its label table, what a scanner told.
-    nib.save(kind(label, image.affine, header), path)
+    from tf_diffseg.volumes import nifti_like, smallest_type
+
+    nib.save(nifti_like(smallest_type(label), _load(like)), path)
 
 
 def _load(path):

@@ -1,0 +1,46 @@
+"""Background that classes shut in."""
+
+import numpy as np
+from scipy import ndimage
+
+
+def fill_holes(class_ids):
+    """Gives each hole to the class that encloses it most directly.
+
+    A hole is a component of background, of voxels that share a face, that does not
+    reach the border of the volume. It becomes the class that has most of the faces
+    around it, whatever else lies further out or inside; of equal ones the class that
+    is larger, then the lower class id.
+
+    Args:
+        class_ids: int [i, j, k], 0 for background; changed in place.
+    """
+    if not class_ids.any():
+        return
+    (box,) = ndimage.find_objects((class_ids != 0).astype(np.uint8))
+    region = class_ids[box]
+    # Around all foreground there is only what reaches the border.
+    components, count = ndimage.label(np.pad(region == 0, 1, constant_values=True))
+    if count < 2:
+        return
+    outside = components[0, 0, 0]
+    holes = np.where(components == outside, 0, components)[(slice(1, -1),) * 3]
+    owners = _owners(region, holes, count)
+    region[holes > 0] = owners[holes[holes > 0]]
+
+
+def _owners(region, holes, count):
+    """Class id for each of `count` components of background, [count + 1]."""
+    classes, voxels = np.unique(region[region != 0], return_counts=True)
+    faces = np.zeros((count + 1, len(classes)), np.int64)
+    for axis in range(3):
+        for ahead in (slice(1, None), slice(None, -1)):
+            behind = slice(None, -1) if ahead.start else slice(1, None)
+            here, there = ((slice(None),) * axis + (part,) for part in (ahead, behind))
+            is_face = (holes[here] > 0) & (region[there] != 0)
+            index = np.searchsorted(classes, region[there][is_face])
+            np.add.at(faces, (holes[here][is_face], index), 1)
+    # Last goes first: most faces, then most voxels, then the lowest class id.
+    order = np.lexsort((-classes, voxels))
+    ranked = faces[:, order[::-1]]
+    return classes[order[::-1]][np.argmax(ranked, axis=1)].astype(region.dtype)
