@@ -2,17 +2,14 @@
 
 import csv
 import json
-import os
-import pathlib
 import shutil
-import subprocess
-import sys
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tests.commands import run_module
+
 CONFIG = """
 from experiments.train_config import TrainConfig
 
@@ -34,13 +31,7 @@ def get_config():
 def command(module, *arguments, expected_code=0, **flag_values):
     """Runs `python -m module --flag=value ...` and returns what it prints."""
     flags = [f"--{name}={value}" for name, value in flag_values.items()]
-    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    process = subprocess.run(
-        [sys.executable, "-m", module, *flags, *arguments],
-        env=os.environ | {"PYTHONPATH": paths},
-        capture_output=True,
-        encoding="utf-8",
-    )
+    process = run_module(module, *flags, *arguments)
     output = process.stdout + process.stderr
     assert process.returncode == expected_code, output
     return output
