@@ -27,6 +27,7 @@ from data_tools.manifest import read_manifest
 from data_tools.open_dataset import open_dataset, read_dataset
 from data_tools.verification import verify
 from data_tools.volume_files import read_case
+from tests.commands import run_module
 from tests.data_tools.in_process import convert_here
 
 _DOCS = pathlib.Path(__file__).parents[2] / "docs" / "bad_input.md"
@@ -353,11 +354,12 @@ def test_damaged_json(folder):
 
 
 def _convert(folder, output, *flags, **popen):
-    command = [sys.executable, "-m", "data_tools.convert_nifti", "--num_workers=1"]
-    command += [f"--dataset_json={folder.dataset_json}", f"--output_dir={output}"]
-    return subprocess.run(
-        [*command, *flags], capture_output=True, encoding="utf-8", **popen
-    )
+    flags = [f"--dataset_json={folder.dataset_json}", f"--output_dir={output}", *flags]
+    module = "data_tools.convert_nifti"
+    if popen:
+        command = [sys.executable, "-m", module, "--num_workers=1", *flags]
+        return subprocess.run(command, capture_output=True, encoding="utf-8", **popen)
+    return run_module(module, "--num_workers=1", *flags)
 
 
 def test_empty_split(folder, tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from data_tools.errors import InputError
+from tests.commands import run_module
 
 needs_beam = pytest.mark.skipif(
     importlib.util.find_spec("apache_beam") is None,
@@ -16,8 +17,7 @@ needs_beam = pytest.mark.skipif(
 
 
 def _run(module, *arguments):
-    command = [sys.executable, "-m", f"data_tools.{module}", *arguments]
-    return subprocess.run(command, capture_output=True, encoding="utf-8")
+    return run_module(f"data_tools.{module}", *arguments)
 
 
 def _contents(folder):

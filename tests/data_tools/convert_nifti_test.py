@@ -17,15 +17,15 @@ import tensorflow as tf
 from data_tools import preprocessing_flags
 from data_tools.manifest import read_manifest
 from data_tools.staging import staging_for
+from tests.commands import run_module
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.preprocessing import VolumePreprocessor
 from tf_diffseg.preprocessing.intensity import Intensity
 
 
 def _run(module, **flags):
-    command = [sys.executable, "-m", f"data_tools.{module}"]
-    command += [f"--{name}={value}" for name, value in flags.items()]
-    return subprocess.run(command, capture_output=True, encoding="utf-8")
+    flags = [f"--{name}={value}" for name, value in flags.items()]
+    return run_module(f"data_tools.{module}", *flags)
 
 
 def _convert(dataset_json=None, output_dir=None, **flags):

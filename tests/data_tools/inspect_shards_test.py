@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ from data_tools import shard_inspection
 from data_tools.class_volumes import ClassVolumes, volumes_table
 from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
+from tests.commands import run_module
 from tests.data_tools.in_process import convert_here
 
 
@@ -163,12 +162,7 @@ def test_an_older_manifest_has_its_volumes_counted(copy):
 
 
 def _run(folder, *flags):
-    command = [sys.executable, "-m", "data_tools.inspect_shards"]
-    return subprocess.run(
-        [*command, f"--data_dir={folder}", *flags],
-        capture_output=True,
-        encoding="utf-8",
-    )
+    return run_module("data_tools.inspect_shards", f"--data_dir={folder}", *flags)
 
 
 def test_command_ends_with_0_or_1(plain, tmp_path):

@@ -1,8 +1,6 @@
 """Raw data sets of nnU-Net v2: found by content, read by their file names."""
 
 import json
-import subprocess
-import sys
 
 import nibabel as nib
 import numpy as np
@@ -13,6 +11,7 @@ from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
 from data_tools.open_dataset import open_dataset
 from data_tools.volume_files import read_case
+from tests.commands import run_module
 
 
 @pytest.fixture
@@ -153,9 +152,8 @@ def test_regions_and_channels_reach_the_manifest(folder, tmp_path):
     labels = {"background": 0, "whole": [1, 2, 3], "core": [2, 3]}
     _write(folder, labels=labels, regions_class_order=[1, 2])
     output = tmp_path / "out"
-    command = [sys.executable, "-m", "data_tools.convert_nifti", "--split=all=1"]
-    command += [f"--dataset_json={folder}", f"--output_dir={output}", "--num_workers=1"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    flags = ["--split=all=1", f"--dataset_json={folder}", f"--output_dir={output}"]
+    done = run_module("data_tools.convert_nifti", *flags, "--num_workers=1")
     assert (done.returncode, done.stderr) == (0, "")
     assert "follows nnU-Net v2" in done.stdout.splitlines()[0]
     manifest = read_manifest(output)

@@ -1,11 +1,7 @@
 """The preview shows the augmentation that the flags or a run configure."""
 
 import json
-import os
-import pathlib
 import shutil
-import subprocess
-import sys
 
 import matplotlib.image
 import numpy as np
@@ -16,9 +12,8 @@ from data_tools.augmentation_preview import preview
 from data_tools.errors import InputError
 from data_tools.manifest import Manifest, Shard, Split
 from data_tools.overlay import save_overlay_rows
+from tests.commands import run_module
 from tf_diffseg.data.example_schema import encode_example
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +99,7 @@ def test_rows_are_cut_at_the_planes_of_the_first(tmp_path):
 
 def _command(**flag_values):
     flags = [f"--{name}={value}" for name, value in flag_values.items()]
-    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, "-m", "data_tools.preview_augmentation", *flags],
-        env=os.environ | {"PYTHONPATH": paths},
-        capture_output=True,
-        encoding="utf-8",
-    )
+    return run_module("data_tools.preview_augmentation", *flags)
 
 
 def test_command_takes_a_run_and_flags(data_dir, tmp_path):

@@ -12,6 +12,7 @@ from data_tools.dataset_check import Severity
 from data_tools.open_dataset import read_dataset
 from data_tools.splits import split_of
 from data_tools.verification import verify
+from tests.commands import run_module
 
 SHAPE = (8, 9, 10)
 
@@ -200,8 +201,7 @@ def test_one_bad_case_hides_no_other(msd_folder, num_workers):
 
 
 def _verify(*flags):
-    command = [sys.executable, "-m", "data_tools.verify_dataset", "--num_workers=1"]
-    return subprocess.run([*command, *flags], capture_output=True, encoding="utf-8")
+    return run_module("data_tools.verify_dataset", "--num_workers=1", *flags)
 
 
 def test_command_prints_a_table_and_writes_a_report(msd_folder, tmp_path):

@@ -1,25 +1,14 @@
 """What the commands refuse, before any work and in one line."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tests.commands import run_module
 
 
 def _refusal(module, **flag_values):
     """Runs a command that must fail, and returns the last line it prints."""
     flags = [f"--{name}={value}" for name, value in flag_values.items()]
-    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    process = subprocess.run(
-        [sys.executable, "-m", module, *flags],
-        env=os.environ | {"PYTHONPATH": paths},
-        capture_output=True,
-        encoding="utf-8",
-    )
+    process = run_module(module, *flags)
     assert process.returncode == 1, process.stderr
     assert "Traceback" not in process.stderr
     return process.stderr

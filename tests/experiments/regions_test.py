@@ -3,10 +3,6 @@
 import csv
 import dataclasses
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import keras
 import nibabel as nib
@@ -20,11 +16,11 @@ from experiments.segmenter import load_segmenter
 from experiments.targets import targets_of
 from experiments.train_config import TrainConfig
 from experiments.training_run import build_network
+from tests.commands import run_module
 from tests.data_tools.in_process import convert_here
 from tf_diffseg.data.input_pipeline import evaluation_dataset
 from tf_diffseg.training.checkpoints import save_checkpoint
 
-ROOT = pathlib.Path(__file__).parents[2]
 _CONFIG = TrainConfig(patch_shape=(8, 8, 8), num_channels=(4, 8), num_heads=2)
 
 
@@ -91,9 +87,9 @@ def test_overlapping_needs_regions(data):
 
 
 def test_evaluation_scores_regions(data, run, tmp_path):
-    command = [sys.executable, "-m", "experiments.evaluate", f"--data_dir={data}"]
-    command += [f"--model_dir={run}", f"--output_dir={tmp_path / 'out'}"]
-    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    flags = [f"--data_dir={data}", f"--model_dir={run}"]
+    flags.append(f"--output_dir={tmp_path / 'out'}")
+    run_module("experiments.evaluate", *flags).check_returncode()
     with open(tmp_path / "out" / "metrics.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     means = {r["class_name"]: float(r["dice"]) for r in rows if r["uid"] == "mean"}

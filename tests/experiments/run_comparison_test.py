@@ -2,10 +2,6 @@
 
 import csv
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,8 +9,7 @@ from scipy import stats
 
 from experiments.results_folder import read_values
 from experiments.run_comparison import compare, draw
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tests.commands import run_module
 
 
 def _write(folder, dice):
@@ -102,12 +97,7 @@ def test_a_class_that_no_case_has_is_compared_and_drawn_without_a_warning(tmp_pa
 
 
 def _run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.compare_runs", *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        encoding="utf-8",
-    )
+    return run_module("experiments.compare_runs", *arguments)
 
 
 def test_the_command_writes_a_table_and_a_plot(tmp_path):

@@ -15,6 +15,7 @@ import tensorflow as tf
 from data_tools.errors import InputError
 from experiments.memory_errors import named_memory_errors
 from experiments.segmenter import VolumeSegmenter, load_segmenter
+from tests.commands import run_module
 from tests.experiments.toy_run import toy_run
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -33,9 +34,10 @@ def _scan(path, shape=(48, 48, 40)):
 
 def _segment(*arguments, largest_file=None):
     def limit():
-        if largest_file is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
+    if largest_file is None:
+        return run_module("experiments.segment", *arguments)
     return subprocess.run(
         [sys.executable, "-m", "experiments.segment", *arguments],
         env=os.environ | {"PYTHONPATH": str(ROOT)},

@@ -20,6 +20,7 @@ from experiments.run_folder import RunFolder
 from experiments.train_config import TrainConfig
 from experiments.training_run import build_model, prepare, train
 from experiments.training_shards import training_shards
+from tests.commands import run_module
 from tests.data_tools.in_process import convert_here
 from tf_diffseg.training.checkpoints import load_trained_model
 
@@ -139,6 +140,11 @@ def test_xla_does_not_go_with_determinism(shards):
         prepare(config, read_manifest(shards))
 
 
+def _run(shards, folder, *flags):
+    flags = [*_FLAGS, *flags, f"--data_dir={shards}", f"--model_dir={folder}"]
+    return run_module("experiments.train", *flags)
+
+
 def _start(shards, folder, *flags, **environment):
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
@@ -169,9 +175,9 @@ def test_sigterm_is_75_and_the_same_command_goes_on(shards, tmp_path):
     assert process.returncode == 75, output
     assert "terminated; saved after epoch" in output
     assert "the same command goes on from there" in output
-    process = _start(shards, tmp_path / "run", "--epochs=1")
-    assert "nothing to do" in process.communicate()[0]
-    assert process.returncode == 0
+    done = _run(shards, tmp_path / "run", "--epochs=1")
+    assert "nothing to do" in done.stdout
+    assert done.returncode == 0
 
 
 @pytest.mark.slow
@@ -208,19 +214,18 @@ def test_a_worker_that_is_lost_is_76(shards, tmp_path):
 
 
 def test_more_devices_than_there_are_are_refused(shards, tmp_path):
-    process = _start(shards, tmp_path / "run", "--num_devices=99")
-    output = process.communicate()[0]
-    assert process.returncode == 1
-    assert "--num_devices must be from 1 to" in output.splitlines()[-1]
+    done = _run(shards, tmp_path / "run", "--num_devices=99")
+    assert done.returncode == 1
+    assert "--num_devices must be from 1 to" in done.stderr.splitlines()[-1]
     assert not (tmp_path / "run").exists()
 
 
 def test_a_dry_run_says_what_a_run_costs_and_leaves_nothing(shards, tmp_path):
-    process = _start(
+    done = _run(
         shards, tmp_path / "run", "--dry_run", "--epochs=7", "--accumulation_steps=2"
     )
-    output = process.communicate()[0]
-    assert process.returncode == 0, output
+    output = done.stdout
+    assert done.returncode == 0, done.stderr
     lines = dict(
         line.split("   ", maxsplit=1) for line in output.splitlines() if "   " in line
     )
