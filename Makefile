@@ -12,7 +12,7 @@ TEST_INSTALLED := $(VENV)/.installed-test
 DEV_INSTALLED := $(VENV)/.installed-dev
 PACKAGING := setup.py tf_diffseg/version.py
 
-TWO_AT_A_TIME := -n 2 --dist=loadfile
+TWO_AT_A_TIME := -n 2 --dist=worksteal
 
 PIP := $(PY) -m pip --disable-pip-version-check
 

@@ -62,8 +62,9 @@ def test_windows_of_another_shape_where_asked_for(runs):
     np.testing.assert_allclose(_sample(trained, image), whole[0], atol=1e-5)
 
 
-@pytest.mark.parametrize("num_timesteps", [2, 3, 9])
-@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
+@pytest.mark.parametrize(
+    "num_timesteps, sampler", [(2, "ddim"), (3, "ddpm"), (9, "ddim")]
+)
 def test_fewer_and_more_steps_and_either_sampler(runs, num_timesteps, sampler):
     options = InferenceOptions(num_timesteps=num_timesteps, sampler=sampler)
     trained = TrainedModels([runs["diffusion"]], options)

@@ -35,11 +35,16 @@ def _two_halves(num_examples=4):
         {},
         {"strategy": "diffusion"},
         {"strategy": "supervised"},
-        {"strategy": "recycling_from_last_by_reverse_step"},
-        {"strategy": "self_conditioning_from_next"},
-        {"sampler": "ddpm"},
         {"timestep_sampling": "loss"},
-        {"focal_weight": 1.0, "dice_weight": 0.0, "cross_entropy_weight": 0.0},
+        *(
+            pytest.param(arguments, marks=pytest.mark.slow)
+            for arguments in (
+                {"strategy": "recycling_from_last_by_reverse_step"},
+                {"strategy": "self_conditioning_from_next"},
+                {"sampler": "ddpm"},
+                {"focal_weight": 1.0, "dice_weight": 0.0, "cross_entropy_weight": 0.0},
+            )
+        ),
     ],
     ids=str,
 )
@@ -64,6 +69,7 @@ def test_loss_on_predicted_noise_falls():
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 
 
+@pytest.mark.slow
 def test_learns_beside_a_variance():
     """Slower: the bound's gradient disturbs what both share."""
     image, label = _two_halves()
@@ -393,9 +399,10 @@ def test_an_uncompiled_model_is_saved(tmp_path):
 @pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float32])
 def test_labels_may_have_any_type_and_a_channel_axis(dtype):
     image, label = _two_halves()
-    expected = _model().fit(image, label, verbose=0, shuffle=False).history
+    small = {"num_channels": (4,), "num_heads": 0}
+    expected = _model(**small).fit(image, label, verbose=0, shuffle=False).history
     given = label[..., np.newaxis].astype(dtype)
-    found = _model().fit(image, given, verbose=0, shuffle=False).history
+    found = _model(**small).fit(image, given, verbose=0, shuffle=False).history
     np.testing.assert_equal(found, expected)  # NaN is a step that was not drawn.
 
 
@@ -414,7 +421,7 @@ def test_refuses_bad_batches(change, message, method):
     changed = change(*_two_halves())
     data = [tf.data.Dataset.from_tensors(changed)]
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=message):
-        getattr(_model(), method)(*data, verbose=0)
+        getattr(_model(num_channels=(4,), num_heads=0), method)(*data, verbose=0)
 
 
 def test_refuses_other_channels_that_a_shape_does_not_tell():

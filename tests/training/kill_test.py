@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 _KILLS = int(os.environ.get("TF_DIFFSEG_KILLS", "2"))
-_STEPS = os.environ.get("TF_DIFFSEG_KILL_STEPS", "40")  # Of each of three epochs.
+_STEPS = int(os.environ.get("TF_DIFFSEG_KILL_STEPS", "40"))  # Of each of three epochs.
 _SCRIPT = """
 import sys
 import keras, numpy as np, tensorflow as tf
@@ -53,12 +53,12 @@ np.savez(result, *map(np.asarray, [*model.weights, *model.optimizer.variables]))
 """
 
 
-def _run(folder, result, kill_after=None):
+def _run(folder, result, steps, kill_after=None):
     """Runs the script; returns whether it came to its end, and how long it trained."""
     root = str(pathlib.Path(__file__).resolve().parents[2])
     paths = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
-        [sys.executable, "-c", _SCRIPT, str(folder), str(result), _STEPS],
+        [sys.executable, "-c", _SCRIPT, str(folder), str(result), str(steps)],
         env=os.environ | {"PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "2"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -78,26 +78,30 @@ def _run(folder, result, kill_after=None):
     return process.returncode == 0, time.monotonic() - began
 
 
-def _run_killed(folder, result, seconds, most_kills, moments):
+def _run_killed(folder, result, steps, seconds, most_kills, moments):
     """Runs the script to its end, killed and started again; returns how often."""
     kills = 0
     while True:
         kill_after = moments.uniform(0.0, seconds) if kills < most_kills else None
-        if _run(folder, result, kill_after)[0]:
+        if _run(folder, result, steps, kill_after)[0]:
             return kills
         kills += 1
 
 
-@pytest.mark.slow
-def test_a_killed_run_ends_bitwise_as_an_undisturbed_one(tmp_path):
+@pytest.mark.parametrize(
+    "most_kills, steps", [(1, 4), pytest.param(_KILLS, _STEPS, marks=pytest.mark.slow)]
+)
+def test_a_killed_run_ends_bitwise_as_an_undisturbed_one(tmp_path, most_kills, steps):
     whole = tmp_path / "whole.npz"
-    done, seconds = _run(tmp_path / "whole", whole)
+    done, seconds = _run(tmp_path / "whole", whole, steps)
     assert done
     kills, moments = 0, random.Random()
-    while kills < _KILLS:
+    while kills < most_kills:
         folder = tmp_path / f"killed-{kills}"
         killed = folder.with_suffix(".npz")
-        kills += _run_killed(folder, killed, seconds, _KILLS - kills, moments)
+        kills += _run_killed(
+            folder, killed, steps, seconds, most_kills - kills, moments
+        )
         with np.load(whole) as expected, np.load(killed) as found:
             assert expected.files == found.files
             for name in expected.files:

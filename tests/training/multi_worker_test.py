@@ -138,8 +138,7 @@ def _arrays(path):
         return [file[name] for name in file.files]
 
 
-@pytest.mark.slow
-def test_two_workers_train_as_one_device_and_one_that_dies_ends_the_other(tmp_path):
+def test_two_workers_train_as_one_device(tmp_path):
     one = _start(tmp_path / "one", tmp_path / "one.npz")
     output = one.communicate()[0]
     assert one.returncode == 0, output
@@ -160,9 +159,17 @@ def test_two_workers_train_as_one_device_and_one_that_dies_ends_the_other(tmp_pa
     for expected, found in zip(*lines, strict=True):
         assert found == pytest.approx(expected, rel=1e-4)
 
+
+@pytest.mark.slow
+def test_a_worker_that_dies_ends_the_other_and_both_go_on(tmp_path):
+    results = [tmp_path / "first.npz", tmp_path / "second.npz"]
+    codes, outputs = _run_two(tmp_path / "two", results)
+    assert codes == [0, 0], outputs
+
     # The second worker is killed in the second epoch, and both are started again, as
     # by SLURM, which both find one another by as well.
-    codes, outputs = _run_two(tmp_path / "killed", results, (-1, 7))
+    lost = [tmp_path / "first_lost.npz", tmp_path / "second_lost.npz"]
+    codes, outputs = _run_two(tmp_path / "killed", lost, (-1, 7))
     assert codes == [76, -9], outputs
     assert "worker 0 stops: another worker ended or cannot be reached" in outputs[0]
     again = [tmp_path / "first_again.npz", tmp_path / "second_again.npz"]
