@@ -106,7 +106,7 @@ def test_more_voxels_than_the_file_holds(folder):
 
 @contextlib.contextmanager
 def _without_allocating():
-    start = time.monotonic()
+    start = time.process_time()
     tracemalloc.start()
     try:
         yield
@@ -114,7 +114,7 @@ def _without_allocating():
     finally:
         tracemalloc.stop()
     assert peak < 2**24
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_more_voxels_than_memory(folder):

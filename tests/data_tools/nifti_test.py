@@ -291,9 +291,9 @@ def test_zeros_without_end_behind_the_voxels_are_not_read(path):
     with open(path, "ab") as file:
         for _ in range(1 << 10):  # 16 GiB
             file.write(member)
-    start = time.monotonic()
+    start = time.process_time()
     (note,) = read_image(path).notes
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
     assert "more than 64 MiB follow the voxels" in note
 
 
