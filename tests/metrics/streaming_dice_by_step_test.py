@@ -14,7 +14,7 @@ def test_each_step_is_a_streaming_dice_of_its_own(from_masks):
     apart = [StreamingDice(3, from_masks=from_masks) for _ in range(4)]
     weights = [1.0, 0.0]
     for step, (truth, predicted) in zip(steps, batches, strict=True):
-        by_step.update_state(truth, predicted, weights, step)
+        by_step.update_state(truth, predicted, weights, step=step)
         apart[step].update_state(truth, predicted, weights)
     np.testing.assert_allclose(by_step.result(), [m.result() for m in apart])
     np.testing.assert_allclose(by_step.per_class(), [m.per_class() for m in apart])

@@ -32,7 +32,7 @@ class StreamingDiceByStep(StreamingDice):
         )
 
     def update_state(
-        self, ground_truth, predicted, sample_weight=None, step=0, is_labelled=None
+        self, ground_truth, predicted, sample_weight=None, is_labelled=None, step=0
     ):
         """Adds a batch of one step.
 
@@ -40,8 +40,8 @@ class StreamingDiceByStep(StreamingDice):
             ground_truth: as for `StreamingDice`.
             predicted: the same.
             sample_weight: the same.
+            is_labelled: the same.
             step: int scalar in [0, num_steps).
-            is_labelled: as for `StreamingDice`.
         """
         is_step = tf.one_hot(step, self.num_steps)[:, tf.newaxis]
         sums = self._sums(ground_truth, predicted, sample_weight, is_labelled)
