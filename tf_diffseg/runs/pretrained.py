@@ -81,7 +81,7 @@ def init_from(model, source, freeze=None):
         weights, kind = _read(source, path), "as the file has them"
     else:
         trained = _load(source, path)
-        weights, kind = weights_of(trained), _kind(trained)
+        weights, kind = weights_of(trained), _kind(trained, path)
     try:
         return take_weights(model, weights, f"{path} ({kind})", part)
     except MisfitError as error:
@@ -136,7 +136,10 @@ def _load(source, path):
     return model
 
 
-def _kind(model):
+def _kind(model, path):
+    """Which of a model's weights were loaded, in words."""
+    if path.is_dir():
+        return "as exported"
     use_ema = getattr(getattr(model, "optimizer", None), "use_ema", False)
     return "averaged weights" if use_ema else "weights as trained"
 
