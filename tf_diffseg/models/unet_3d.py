@@ -9,6 +9,7 @@ from tf_diffseg.models.norms import build_norm
 from tf_diffseg.models.residual_block import ResidualBlock3D
 from tf_diffseg.models.self_attention import SelfAttention3D
 from tf_diffseg.models.time_embedding import TimeEmbedding
+from tf_diffseg.models.trainable_state import set_trainable_state, trainable_state
 
 SKIPS = {"add": keras.layers.Add, "concat": keras.layers.Concatenate}
 
@@ -193,8 +194,10 @@ class UNet3D(keras.Model):
         )
 
     def get_config(self):
-        """Constructor arguments."""
+        """Constructor arguments; and which layers are frozen, where any is."""
+        state = trainable_state(self)
         return {
+            **({"trainable_state": state} if state else {}),
             "name": self.name,
             "trainable": self.trainable,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
@@ -215,8 +218,14 @@ class UNet3D(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Rebuilds the network from its constructor arguments."""
-        return cls(**config)
+        """Rebuilds the network from what `get_config` gave, frozen where it was."""
+        config = dict(config)
+        state = config.pop("trainable_state", {})
+        network = cls(**config)
+        # Keras's constructor does not hand it on to the layers.
+        network.trainable = config.get("trainable", True)
+        set_trainable_state(network, state)
+        return network
 
 
 def _at_least(name, number, least):

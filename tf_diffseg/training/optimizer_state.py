@@ -1,0 +1,162 @@
+"""What an optimizer was made for, and what a file holds of one.
+
+Keras saves an optimizer's variables as a numbered list and says nothing of whose they
+are. One of other variables is passed over with a warning, and training goes on from
+step 0. So a file of ours names the weights that the optimizer trains.
+"""
+
+import copy
+import io
+import json
+import zipfile
+from typing import NamedTuple
+
+import h5py
+import keras
+import numpy as np
+
+from tf_diffseg.models.trainable_state import weight_places
+
+_RATE = "learning_rate"
+
+
+class SavedOptimizer(NamedTuple):
+    """An optimizer in a `.keras` file.
+
+    Attributes:
+        kind: name of its class, with that of one inside it.
+        config: its constructor arguments.
+        values: arrays of its variables, in Keras's order.
+        places: of the weights that it trains, as `trained_places` gives them; None
+            where the file does not say.
+        asked_rate: learning rate that it was compiled with, a float; None where that
+            is no number, or the file does not say.
+    """
+
+    kind: str
+    config: dict
+    values: list
+    places: list | None
+    asked_rate: float | None
+
+
+def trained_places(model):
+    """Places of the weights that a model's optimizer was built for.
+
+    Args:
+        model: a compiled Keras model whose layers have names.
+
+    Returns:
+        List as of `weight_places`; None where the optimizer is not built.
+    """
+    if not model.optimizer.built:
+        return None
+    places = {id(weight): place for place, weight in weight_places(model).items()}
+    return [
+        places.get(id(variable), variable.path)
+        for variable in trained_variables(model.optimizer)
+    ]
+
+
+def trained_variables(optimizer):
+    """The variables that an optimizer was built for, in its order."""
+    return list(optimizer._trainable_variables)
+
+
+def build_optimizer(model, places):
+    """Builds a model's optimizer for the weights at these places."""
+    weights = weight_places(model)
+    model.optimizer.build([weights[place] for place in places])
+
+
+def numeric_rate(optimizer):
+    """The learning rate where it is a number, as a float; None where it is a schedule.
+
+    Schedules and functions are asked for anew at each step, and are no state.
+    """
+    rate = _innermost(optimizer)._learning_rate
+    return float(np.asarray(rate)) if isinstance(rate, keras.Variable) else None
+
+
+def is_same_rate(rate, other):
+    """Whether two learning rates are the same number, in float32."""
+    return None not in (rate, other) and np.float32(rate) == np.float32(other)
+
+
+def kind_of(optimizer):
+    """Name of an optimizer's class, with that of one inside it."""
+    return _kind(keras.saving.serialize_keras_object(optimizer))
+
+
+def read_saved_optimizer(path):
+    """What a `.keras` file holds of an optimizer.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        `SavedOptimizer`; None where it holds none.
+    """
+    with zipfile.ZipFile(path) as archive:
+        compiled = json.loads(archive.read("config.json")).get("compile_config") or {}
+        serialized = compiled.get("optimizer")
+        if not isinstance(serialized, dict):
+            return None
+        weights = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(weights) as file:
+        stored = file.get("optimizer/vars", {})
+        values = [np.asarray(stored[number]) for number in sorted(stored, key=int)]
+    return SavedOptimizer(
+        _kind(serialized),
+        serialized["config"],
+        values,
+        compiled.get("trained"),
+        compiled.get("asked_rate"),
+    )
+
+
+def slots(optimizer_class, config):
+    """Names of the variables that an optimizer keeps, for one weight, in order.
+
+    Args:
+        optimizer_class: a class of Keras optimizers.
+        config: its constructor arguments, as `get_config` gives them.
+
+    Returns:
+        List such as ["iteration", "learning_rate", "momentum"].
+    """
+    optimizer = optimizer_class.from_config(copy.deepcopy(config))
+    optimizer.build([keras.Variable(np.zeros([1, 1], np.float32), name="weight")])
+    return [variable.name.removeprefix("weight_") for variable in optimizer.variables]
+
+
+def without_rates(values, names):
+    """Those of an optimizer's variables that are no learning rate.
+
+    Args:
+        values: of all its variables, or these.
+        names: what `slots` gave for it: rates come before all that is kept by weight.
+
+    Returns:
+        List of the others.
+    """
+    rates = {index for index, name in enumerate(names) if name == _RATE}
+    return [value for index, value in enumerate(values) if index not in rates]
+
+
+def saved_rate(saved, names):
+    """The learning rate in a `SavedOptimizer`, a float; None where it is a schedule."""
+    rates = [saved.values[index] for index, name in enumerate(names) if name == _RATE]
+    # Under a loss scale the first one is the scale's own, and unused.
+    schedules = len([name for name in names if name == "iteration"]) > len(rates)
+    return None if schedules or not rates else float(rates[-1])
+
+
+def _innermost(optimizer):
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _kind(serialized):
+    name = serialized["class_name"]
+    inner = serialized["config"].get("inner_optimizer")
+    return f"{name} of {_kind(inner)}" if inner else name
