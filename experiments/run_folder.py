@@ -8,9 +8,12 @@ from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
 from experiments.train_config import TrainConfig
 
+_OF_LEARNING_RATE = ("learning_rate", "schedule", "warmup_steps")
 # Values that a run may be continued with though it began with others.
 _MAY_CHANGE = (
     "epochs",
+    # From there on: the schedule is at the step that the run has come to.
+    *_OF_LEARNING_RATE,
     "validation_frequency",
     "keep_checkpoints",
     "checkpoint_steps",
@@ -62,14 +65,24 @@ class RunFolder:
         partial.write_text(config.to_json(), encoding="utf-8")
         os.replace(partial, self.config_path)
 
+    def changed_rate(self, config):
+        """What a config changes of the learning rate of the run in the folder.
+
+        Args:
+            config: the resolved `TrainConfig`.
+
+        Returns:
+            Text such as "learning_rate was 0.003, now 0.001"; empty where nothing
+            changes or there is no run.
+        """
+        if not self.config_path.is_file():
+            return ""
+        return "; ".join(_changes(self.config(), config, _OF_LEARNING_RATE))
+
     def _check_config(self, before, now):
-        changed = [
-            f"{field.name} was {getattr(before, field.name)}, "
-            f"now {getattr(now, field.name)}"
-            for field in dataclasses.fields(TrainConfig)
-            if getattr(before, field.name) != getattr(now, field.name)
-            and field.name not in _MAY_CHANGE
-        ]
+        fields = [field.name for field in dataclasses.fields(TrainConfig)]
+        fixed = [name for name in fields if name not in _MAY_CHANGE]
+        changed = _changes(before, now, fixed)
         if changed:
             raise InputError(
                 f"--model_dir={self.path} holds a run with another config: "
@@ -200,7 +213,7 @@ class RunFolder:
             InputError: as `existing_checkpoint`, the system does not let it be read,
                 or it is of another version of tf_diffseg.
         """
-        from tf_diffseg.training.checkpoints import load_trained_model
+        from tf_diffseg.training.checkpoints import CheckpointError, load_trained_model
 
         path = self.existing_checkpoint(path)
         try:
@@ -209,12 +222,20 @@ class RunFolder:
             raise InputError(
                 f"the checkpoint {path} cannot be loaded: {error.strerror or error}"
             ) from error
+        except CheckpointError as error:
+            raise InputError(str(error)) from error
         except (ValueError, TypeError, KeyError) as error:  # Keras's, of its parts.
             reason = " ".join(str(error).split())[:200]
             raise InputError(
                 f"the checkpoint {path} is whole, but does not fit this version of "
                 f"tf_diffseg: {reason}"
             ) from error
+
+
+def _changes(before, now, names):
+    """Which of these values differ, as a list of texts."""
+    pairs = [(name, getattr(before, name), getattr(now, name)) for name in names]
+    return [f"{name} was {old}, now {new}" for name, old, new in pairs if old != new]
 
 
 def _cases(manifest, name):

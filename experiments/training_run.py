@@ -65,12 +65,14 @@ def train(
     model = build_model(config, manifest, steps_per_epoch, strategy)
     taken = set_initial_weights(model, config, run_folder, place)
     chief = is_chief(strategy)
+    changed_rate = run_folder.changed_rate(config)
     if chief:
         run_folder.begin(config, manifest)
         remember(taken, run_folder)
     _describe(config, manifest, model, steps_per_epoch, strategy)
     if any(place):
-        print(f"going on after {place}", flush=True)
+        from_here = f"; {changed_rate}, from here on" if changed_rate else ""
+        print(f"going on after {place}{from_here}", flush=True)
     unvalidated = _why_nothing_is_validated(config, shard_paths)
     if unvalidated:
         print(f"{unvalidated}; nothing is validated", flush=True)

@@ -85,10 +85,10 @@ def test_train_refuses_another_config_in_the_same_folder(chain):
         config=chain / "config.py",
         data_dir=chain / "shards",
         model_dir=chain / "run",
-        learning_rate=0.5,
+        weight_decay=0.5,
         expected_code=1,
     )
-    assert "learning_rate was 0.03, now 0.5" in output
+    assert "weight_decay was 0.0001, now 0.5" in output
     assert "Traceback" not in output
 
 

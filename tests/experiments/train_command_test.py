@@ -103,6 +103,33 @@ def test_schedule_is_where_the_learning_rate_ends(shards, tmp_path, schedule, ex
     assert rate == pytest.approx(expected, abs=1e-8)
 
 
+def test_another_learning_rate_is_taken_from_there_on(shards, tmp_path, capsys):
+    """Without a rise and constant, it is the step of plain Adam with that rate."""
+    _train(shards, tmp_path, schedule="constant")
+    config = dataclasses.replace(
+        CONFIG, epochs=2, schedule="constant", learning_rate=0.0, weight_decay=0.0
+    )
+    manifest = read_manifest(shards)
+    paths = training_shards(config, manifest, shards)
+    folder = RunFolder(tmp_path)
+    with pytest.raises(InputError, match="another config: weight_decay was 0.0001"):
+        folder.check(config, manifest)
+    config = dataclasses.replace(config, weight_decay=CONFIG.weight_decay)
+    folder.check(config, manifest)
+    assert train(config, manifest, paths, folder) == 0
+    told = "going on after epoch 1; learning_rate was 0.01, now 0.0, from here on"
+    assert told in capsys.readouterr().out
+    assert folder.config() == config
+    # A rate of 0 leaves the weights where they are.
+    first, second = (
+        load_trained_model(tmp_path / "checkpoints" / f"epoch-0000{epoch}.keras")
+        for epoch in (1, 2)
+    )
+    for before, after in zip(first.weights, second.weights, strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert int(second.optimizer.iterations) == 2 * int(first.optimizer.iterations)
+
+
 @pytest.mark.slow
 def test_jit_is_as_asked_and_the_compiled_step_trains(shards, tmp_path):
     manifest = read_manifest(shards)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from tf_diffseg.training.checkpoints import use_averaged_weights
+from tf_diffseg.training.optimizer_state import trained_variables
 
 
 class AveragedWeights(keras.callbacks.Callback):
@@ -21,14 +22,14 @@ class AveragedWeights(keras.callbacks.Callback):
     def on_test_begin(self, logs=None):
         """Puts the averages in place."""
         del logs
-        variables = self.model.trainable_variables
+        variables = trained_variables(self.model.optimizer)
         self._kept = [np.asarray(variable) for variable in variables]
         use_averaged_weights(self.model)
 
     def on_test_end(self, logs=None):
         """Puts the weights back."""
         del logs
-        variables = self.model.trainable_variables
+        variables = trained_variables(self.model.optimizer)
         for variable, value in zip(variables, self._kept, strict=True):
             variable.assign(value)
         self._kept = None

@@ -19,6 +19,7 @@ from tf_diffseg.training.checkpoints import (
     set_metric_state,
 )
 from tf_diffseg.training.multi_worker import is_chief, is_multi_worker
+from tf_diffseg.training.restoring import load_checkpoint
 from tf_diffseg.training.sigterm import SigtermFlag
 
 
@@ -38,17 +39,21 @@ def restore(model, checkpoint_dir, report=print):
     """Loads the newest checkpoint that is whole into a compiled model.
 
     Damaged ones get names that end in `.damaged`, or they would count as the newest.
+    What `compile` asked for holds: a new learning rate, weight decay or momentum of
+    averages is taken from there on. See `restoring.load_checkpoint`.
 
     Args:
-        model: built and compiled as the one that was saved.
+        model: built and compiled, with an optimizer of the kind that was saved, for
+            the same weights.
         checkpoint_dir: folder of the checkpoints.
-        report: function that is told, in one line, of each damaged file.
+        report: function that is told, in one line, of each damaged file, and of a
+            learning rate that is not the checkpoint's.
 
     Returns:
         `Place` of the checkpoint, (0, 0) where there is none.
 
     Raises:
-        CheckpointError: it is whole, but of another model.
+        CheckpointError: it is whole, but of another model or optimizer.
     """
     path, damaged = newest_whole_checkpoint(checkpoint_dir)
     for each in damaged:
@@ -58,15 +63,7 @@ def restore(model, checkpoint_dir, report=print):
     if path is None:
         return Place()
     with model.distribute_strategy.scope():
-        # Without its variables the optimizer would not be read.
-        model.optimizer.build(model.trainable_variables)
-        try:
-            model.load_weights(path)
-        except (KeyError, ValueError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise CheckpointError(
-                f"the checkpoint {path} is of another model: {reason}"
-            ) from error
+        load_checkpoint(model, path, report)
     return checkpoint_place(path)
 
 

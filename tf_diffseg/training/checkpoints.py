@@ -18,6 +18,11 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from tf_diffseg.training.optimizer_state import (
+    read_saved_optimizer,
+    trained_variables,
+)
+
 BEST = "best.keras"
 DAMAGED = ".damaged"
 _NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.keras")
@@ -187,13 +192,30 @@ def load_trained_model(path):
 
     Returns:
         `DiffusionUNet3D`.
+
+    Raises:
+        CheckpointError: the averages cannot be taken.
     """
     import tf_diffseg.training.diffusion_unet_3d  # noqa: F401 registers the class
     import tf_diffseg.training.optimizer  # noqa: F401 registers the optimizer
 
     model = keras.saving.load_model(path)
+    saved = read_saved_optimizer(path)
+    if saved and len(saved.values) != len(model.optimizer.variables):
+        _check_averages(model.optimizer, path)
     use_averaged_weights(model)
     return model
+
+
+def _check_averages(optimizer, path):
+    """Keras left an optimizer's state aside; that is an error where it has averages."""
+    if getattr(optimizer, "inner_optimizer", optimizer).use_ema:
+        raise CheckpointError(
+            f"the checkpoint {path} holds averages of fewer weights than its network "
+            "has: some were frozen, and the version that saved it did not say which. "
+            "keras.saving.load_model(path, compile=False) gives its weights without "
+            "averages"
+        )
 
 
 def use_averaged_weights(model):
@@ -206,7 +228,8 @@ def use_averaged_weights(model):
     optimizer = getattr(model, "optimizer", None)
     # Before the first step there is no average yet.
     if optimizer is not None and int(np.asarray(optimizer.iterations)) > 0:
-        optimizer.finalize_variable_values(model.trainable_variables)
+        # Not the model's: layers may have been frozen since.
+        optimizer.finalize_variable_values(trained_variables(optimizer))
 
 
 def metric_state(model):

@@ -38,6 +38,11 @@ from tf_diffseg.training.multi_worker import adapt_to_workers
 from tf_diffseg.training.network_output import initial_bias, network_out_to_model_out
 from tf_diffseg.training.noisy_mask import NoisyMask, TrainingStrategy
 from tf_diffseg.training.optimizer import KernelDecayAdamW
+from tf_diffseg.training.optimizer_state import (
+    build_optimizer,
+    numeric_rate,
+    trained_places,
+)
 from tf_diffseg.training.step_draws import (
     example_seeds,
     gather_from_replicas,
@@ -97,6 +102,7 @@ class DiffusionUNet3D(UNet3D):
     Attributes:
         diffusion: the `GaussianDiffusion`; None for the supervised baseline.
         sampler: the `Sampler` that `evaluate` and `predict` use; may be replaced.
+        asked_rate: learning rate that `compile` was asked for, where it is a number.
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
@@ -277,6 +283,7 @@ class DiffusionUNet3D(UNet3D):
             jit_compile = _compiles_by_default()
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         adapt_to_workers(self)
+        self.asked_rate = numeric_rate(self.optimizer)
         # Under a loss scale ours is the inner one.
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         self._observes_norm = isinstance(optimizer, KernelDecayAdamW)
@@ -290,6 +297,8 @@ class DiffusionUNet3D(UNet3D):
         return {
             "optimizer": keras.saving.serialize_keras_object(self.optimizer),
             "accumulation_steps": self._accumulation_steps,
+            "asked_rate": self.asked_rate,
+            "trained": trained_places(self),
         }
 
     def compile_from_config(self, config):
@@ -301,7 +310,11 @@ class DiffusionUNet3D(UNet3D):
             keras.saving.deserialize_keras_object(config["optimizer"]),
             accumulation_steps=config.get("accumulation_steps", 1),
         )
-        self.optimizer.build(self.trainable_variables)
+        self.asked_rate = config.get("asked_rate", self.asked_rate)
+        if "trained" not in config:  # Saved by an earlier version.
+            self.optimizer.build(self.trainable_variables)
+        elif config["trained"] is not None:
+            build_optimizer(self, config["trained"])
 
     def train_step(self, data):
         """One step on one replica's share of a batch."""

@@ -5,7 +5,7 @@ import pathlib
 
 from tf_diffseg.training.averaged_weights import AveragedWeights
 from tf_diffseg.training.checkpointing import Checkpointing, restore
-from tf_diffseg.training.checkpoints import Place
+from tf_diffseg.training.checkpoints import Place, use_averaged_weights
 from tf_diffseg.training.early_stopping import EarlyStopping, gain_so_far
 from tf_diffseg.training.metrics_log import MetricsLog
 from tf_diffseg.training.multi_worker import distribute, is_chief, named_worker_loss
@@ -69,7 +69,7 @@ def fit(
     place = restore(model, folder / "checkpoints")
     if place.epoch >= epochs or has_stopped_early(folder, early_stopping, place):
         # As `keras.Model.fit` ends: averaged weights, where there are any.
-        model.optimizer.finalize_variable_values(model.trainable_variables)
+        use_averaged_weights(model)
         return 0
     strategy = model.distribute_strategy
     validation = validation_dataset
