@@ -35,7 +35,13 @@ def preview(output, data_dir, options, split="train", uid=None, num_draws=5, see
     for index in range(num_draws):
         new = draw(tf.constant([seed + index, 0], tf.int64))
         rows.append((f"seed {seed + index}", new["image"], new["label"]))
-    save_overlay_rows(output, rows, example["spacing_mm"].numpy(), manifest.class_names)
+    save_overlay_rows(
+        output,
+        rows,
+        example["spacing_mm"].numpy(),
+        manifest.class_names,
+        manifest.ignored_id,
+    )
 
 
 def _read_case(manifest, data_dir, split, uid):

@@ -45,6 +45,7 @@ class Recipe:
         preprocessing: config of the `VolumePreprocessor`.
         image_dtype: of `example_schema.IMAGE_DTYPES`.
         compression: "GZIP" or "".
+        ignore_label: value in the label files of voxels without a class, or None.
     """
 
     label_values: list[int]
@@ -52,6 +53,12 @@ class Recipe:
     preprocessing: dict
     image_dtype: str
     compression: str
+    ignore_label: int | None = None
+
+    @property
+    def num_labels(self):
+        """Class ids that a stored label may hold, that of ignored voxels included."""
+        return len(self.label_values) + (self.ignore_label is not None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,36 +145,45 @@ def _code():
     return digest.hexdigest()
 
 
-def to_class_ids(label, label_values):
+def to_class_ids(label, label_values, ignore_label=None):
     """Replaces the values of a label file by class ids.
 
     Args:
         label: `volume.Volume` of integers (i, j, k).
         label_values: declared value per class id, ascending.
+        ignore_label: value of voxels without a class, or None.
 
     Returns:
-        Class ids (i, j, k) of the smallest type that holds them.
+        Class ids (i, j, k) of the smallest type that holds them; the one after the
+        last stands for voxels without a class.
 
     Raises:
         InputError: if the file holds a value that is not declared.
     """
-    dtype = label_dtype(len(label_values))
+    num_classes = len(label_values)
+    is_ignored = [] if ignore_label is None else [ignore_label]
+    # Their place, were they all to stand in a row.
+    values = [*label_values, *is_ignored]
+    dtype = label_dtype(len(values))
     low, high = int(label.array.min()), int(label.array.max())
-    if low >= 0 and high < len(label_values) == label_values[-1] + 1:
+    if low >= 0 and high < len(values) and values == list(range(len(values))):
         return label.array.astype(dtype, copy=False)  # the values are the class ids
     if high - low >= 1 << 20:  # too many for a table
         present = np.unique(label.array)
         class_ids = np.searchsorted(label_values, label.array).astype(dtype)
+        class_ids[np.isin(label.array, is_ignored)] = num_classes
     else:
         shifted = label.array - np.int32(low)
         present = low + np.flatnonzero(count_values(shifted, high - low + 1))
         table = np.searchsorted(label_values, np.arange(low, high + 1))
+        table[np.isin(np.arange(low, high + 1), is_ignored)] = num_classes
         class_ids = table.astype(dtype)[shifted]
-    undeclared = sorted(set(present.tolist()) - set(label_values))
+    undeclared = sorted(set(present.tolist()) - set(values))
     if undeclared:
         raise InputError(
             f"{label.path} holds the label value {', '.join(map(str, undeclared))}, "
             f"the data set declares {', '.join(map(str, label_values))}"
+            f"{''.join(f' and ignores {value}' for value in is_ignored)}"
         )
     return class_ids
 
@@ -215,10 +231,10 @@ def _read(case, num_channels):
         raise reading_error(_unforeseen(case, "read", error), error) from error
 
 
-def _measured(case, label_values, num_channels):
+def _measured(case, label_values, num_channels, ignore_label):
     """`(image, class ids, CaseMeasures)`."""
     image, label = _read(case, num_channels)
-    class_ids = to_class_ids(label, label_values)
+    class_ids = to_class_ids(label, label_values, ignore_label)
     measures = measure_case(image, class_ids, len(label_values))
     remarks = [["header", note] for note in (*image.notes, *label.notes)]
     remarks += map(list, (*image.remarks, *label.remarks))
@@ -232,7 +248,8 @@ def _not_copied(tensor):
 class _Preprocessing:
     """A `VolumePreprocessor` as graphs, which hold fewer volumes at a time."""
 
-    def __init__(self, config, num_channels, label_type):
+    def __init__(self, config, num_channels, num_labels):
+        label_type = label_dtype(num_labels)
         preprocessor = VolumePreprocessor(**config)
         self.spacing_mm = preprocessor.spacing_mm
         volume = [None, None, None]
@@ -264,13 +281,13 @@ class _Preprocessing:
         return cls._cached(
             json.dumps(recipe.preprocessing),
             recipe.num_channels,
-            label_dtype(len(recipe.label_values)),
+            recipe.num_labels,
         )
 
     @staticmethod
     @functools.cache
-    def _cached(config, num_channels, label_type):
-        return _Preprocessing(json.loads(config), num_channels, label_type)
+    def _cached(config, *numbers):
+        return _Preprocessing(json.loads(config), *numbers)
 
     def crop_box(self, image, affine):
         """As `VolumePreprocessor.crop_box` of a tensor, an array."""
@@ -296,18 +313,20 @@ class _Preprocessing:
         stored = voxels_per_class(label, num_classes)
         if not counts.shape[0]:
             return label, stored, stored
-        counts = counts.numpy().tolist()
-        return label, counts + [0] * (num_classes - len(counts)), stored
+        # Up to the largest id that is there, that of ignored voxels included.
+        counts = [*counts.numpy().tolist(), *[0] * num_classes][:num_classes]
+        return label, counts, stored
 
 
 @_of_case
-def measured_case(case, label_values, num_channels):
+def measured_case(case, label_values, num_channels, ignore_label=None):
     """Reads, checks and measures one case.
 
     Args:
         case: `dataset.Case`.
         label_values: value in the label file per class id.
         num_channels: that the data set declares.
+        ignore_label: value of voxels without a class, or None.
 
     Returns:
         `CaseMeasures`.
@@ -315,7 +334,7 @@ def measured_case(case, label_values, num_channels):
     Raises:
         CaseError: as `convert_case`.
     """
-    return _measured(case, label_values, num_channels)[-1]
+    return _measured(case, label_values, num_channels, ignore_label)[-1]
 
 
 def _constant_channels(image):
@@ -339,7 +358,7 @@ def convert_case(case, recipe):
         MachineError: if anything else goes wrong with this case.
     """
     image, class_ids, measures = _measured(
-        case, recipe.label_values, recipe.num_channels
+        case, recipe.label_values, recipe.num_channels, recipe.ignore_label
     )
     num_classes = len(recipe.label_values)
     preprocess = _Preprocessing.of(recipe)
@@ -352,7 +371,10 @@ def convert_case(case, recipe):
     check_resampled_size(image, cropped_shape, preprocess.spacing_mm)
     shape = preprocess.shape(image.grid_shape, image.affine, crop_box)
     record_bytes = example_bytes(
-        (*shape, recipe.num_channels), class_ids.shape, num_classes, recipe.image_dtype
+        (*shape, recipe.num_channels),
+        class_ids.shape,
+        recipe.num_labels,
+        recipe.image_dtype,
     )
     check_record_size(image.path, shape, record_bytes)
     label, uncropped_voxels, stored_voxels = preprocess.label(
@@ -369,7 +391,7 @@ def convert_case(case, recipe):
         spacing_mm=spacing_mm,
         source_affine=source_affine,
         source_label=class_ids,
-        num_classes=num_classes,
+        num_classes=recipe.num_labels,
         crop_box=crop_box,
         image_dtype=recipe.image_dtype,
     )
@@ -407,7 +429,9 @@ def stage_measures(task):
         None, or what is wrong with the case.
     """
     recipe = task.recipe
-    measures = measured_case(task.case, recipe.label_values, recipe.num_channels)
+    measures = measured_case(
+        task.case, recipe.label_values, recipe.num_channels, recipe.ignore_label
+    )
     path = task.staging.measures_path(task.key)
     write_json(path, dataclasses.asdict(measures))
 

@@ -35,6 +35,7 @@ class CaseMeasures:
         voxels_per_class: number of voxels of each class.
         label_sha256: of the class ids, or None where there is no foreground.
         remarks: pairs of what was looked at and what was found odd in the files.
+        ignored_voxels: number of those that have no class.
     """
 
     source_shape: list[int]
@@ -48,6 +49,7 @@ class CaseMeasures:
     voxels_per_class: list[int]
     label_sha256: str | None = None
     remarks: list[list[str]] = dataclasses.field(default_factory=list)
+    ignored_voxels: int = 0
 
     @property
     def voxel_ml(self):
@@ -99,7 +101,8 @@ def measure_case(image, class_ids, num_classes):
 
     Args:
         image: `volume.Volume` of float32 (i, j, k, channels).
-        class_ids: integers (i, j, k) on its grid.
+        class_ids: integers (i, j, k) on its grid; those of `num_classes` have no
+            class, and are neither foreground nor background.
         num_classes: of the data set.
 
     Returns:
@@ -108,6 +111,9 @@ def measure_case(image, class_ids, num_classes):
     order = np.argsort(nib.io_orientation(image.affine)[:, 0])
     shape, spacing_mm = np.array(class_ids.shape), image.spacing_mm
     is_foreground = class_ids != 0
+    counts = _voxels_per_id(class_ids, num_classes, is_foreground)
+    if counts[-1]:
+        is_foreground &= class_ids != num_classes
     extent = _foreground_extent(is_foreground)
     intensity, is_whole = describe_intensity(image.array)
     return CaseMeasures(
@@ -119,10 +125,11 @@ def measure_case(image, class_ids, num_classes):
         intensity=intensity,
         is_whole=is_whole,
         foreground_samples=_foreground_samples(image.array, is_foreground),
-        voxels_per_class=voxels_per_class(class_ids, num_classes, is_foreground),
+        voxels_per_class=counts[:-1],
         label_sha256=(
             None if extent is None else voxel_digest([class_ids], class_ids.dtype)
         ),
+        ignored_voxels=counts[-1],
     )
 
 
@@ -135,20 +142,24 @@ def count_values(array, length):
     return counts
 
 
-def voxels_per_class(class_ids, num_classes, is_foreground=None):
-    """Number of voxels of each class.
+def voxels_per_class(class_ids, num_classes):
+    """Number of voxels of each class; those that have none are left out.
 
     Args:
-        class_ids: integers (i, j, k).
+        class_ids: integers (i, j, k), as for `measure_case`.
         num_classes: of the data set.
-        is_foreground: bool (i, j, k), where that is known already.
 
     Returns:
         List of as many numbers as classes.
     """
-    foreground = class_ids[class_ids != 0 if is_foreground is None else is_foreground]
-    counts = count_values(foreground, num_classes)
-    counts[0] = class_ids.size - foreground.size  # mostly the largest part
+    return _voxels_per_id(class_ids, num_classes, class_ids != 0)[:-1]
+
+
+def _voxels_per_id(class_ids, num_classes, is_not_background):
+    """As `voxels_per_class`, and one more number: of voxels without a class."""
+    others = class_ids[is_not_background]
+    counts = count_values(others, num_classes + 1)
+    counts[0] = class_ids.size - others.size  # mostly the largest part
     return counts.tolist()
 
 
@@ -292,7 +303,7 @@ def summarize(summaries):
         channel; `voxels_per_class`, `ml_per_class` and `cases_per_class` in the
         files, and the same with `stored_` in front on the processed grids;
         `cropped_cases` and `cropped_voxels`, labelled ones that `volume_shape`
-        cropped away.
+        cropped away; `ignored_cases` and `ignored_voxels`, those without a class.
     """
     measures = [summary.measures for summary in summaries]
     voxels = np.array([of.voxels_per_class for of in measures])
@@ -310,4 +321,6 @@ def summarize(summaries):
         **_class_totals("stored_", stored, [of.voxel_ml for of in summaries]),
         "cropped_cases": int((cropped > 0).sum()),
         "cropped_voxels": int(cropped.sum()),
+        "ignored_cases": sum(of.ignored_voxels > 0 for of in measures),
+        "ignored_voxels": sum(of.ignored_voxels for of in measures),
     }

@@ -39,7 +39,8 @@ class ClassVolumes:
             voxel_ml: volume of a voxel.
             num_classes: of the data set.
         """
-        voxels = np.bincount(np.ravel(label), minlength=num_classes)
+        # Voxels without a class hold the id after the last.
+        voxels = np.bincount(np.ravel(label), minlength=num_classes)[:num_classes]
         components = np.zeros(num_classes, int)
         boxes = ndimage.find_objects(label, num_classes - 1)
         for class_id, box in enumerate(boxes, 1):

@@ -157,6 +157,7 @@ class _Conversion:
             license=self._dataset.license,
             class_names=self._dataset.class_names,
             label_values=self._dataset.label_values,
+            ignore_label=self._dataset.ignore_label,
             channel_names=self._dataset.channel_names,
             regions=[dataclasses.asdict(region) for region in self._dataset.regions],
             preprocessing=recipe.preprocessing,
@@ -179,6 +180,7 @@ class _Conversion:
     def _recipe(self, preprocessing, image_dtype):
         return Recipe(
             label_values=self._dataset.label_values,
+            ignore_label=self._dataset.ignore_label,
             num_channels=len(self._dataset.channel_names),
             preprocessing=preprocessing,
             image_dtype=image_dtype,

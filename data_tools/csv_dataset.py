@@ -22,6 +22,7 @@ from data_tools.dataset import (
     uid_of_file,
 )
 from data_tools.errors import InputError
+from data_tools.ignore_label import take_ignored
 
 CONVENTION = "a table of cases"
 ENDINGS = (".csv", ".tsv")
@@ -72,6 +73,7 @@ def csv_dataset(path, labels):
         raise InputError(
             f"{path} has the columns {shown(', '.join(columns))}, {_FIRST_LINE}"
         )
+    labels, ignore_label = take_ignored("--labels", labels)
     label_values, class_names = class_table("--labels", labels)
     channel_names = [name.removeprefix("image_") for name in image_columns]
     unused = sorted(set(columns) - {*image_columns, "label", "uid", "split"})
@@ -88,6 +90,7 @@ def csv_dataset(path, labels):
             key=lambda case: case.uid,
         ),
         notes=tuple(f"{path}: column {shown(name)} is not used" for name in unused),
+        ignore_label=ignore_label,
     )
 
 

@@ -76,6 +76,8 @@ class Dataset:
         notes: what is odd about the declaration without being wrong.
         other_files: that the declaration names, or that were used, but that are of no
             case here.
+        ignore_label: value in the label files of voxels whose class is not known, see
+            `ignore_label`; None where each has a class.
     """
 
     path: str
@@ -90,6 +92,7 @@ class Dataset:
     root: str | None = None
     notes: tuple[str, ...] = ()
     other_files: tuple[str, ...] = ()
+    ignore_label: int | None = None
 
     @property
     def modality(self):
@@ -103,10 +106,13 @@ class Dataset:
 
     def describe(self):
         """One line that tells what was found."""
+        ignored = ""
+        if self.ignore_label is not None:
+            ignored = f"; voxels of label value {self.ignore_label} are ignored"
         return (
             f"{self.path} follows {self.convention}: {len(self.cases)} cases, "
             f"{len(self.channel_names)} channel(s) ({self.modality}), "
-            f"{len(self.class_names)} classes ({', '.join(self.class_names)})"
+            f"{len(self.class_names)} classes ({', '.join(self.class_names)}){ignored}"
         )
 
 

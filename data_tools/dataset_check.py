@@ -18,10 +18,11 @@ _LONGEST_UID = 200
 
 
 class Severity(enum.Enum):
-    """How bad a problem is: an error keeps a case from being used."""
+    """How bad a problem is: an error keeps a case from being used, a note is none."""
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ from absl import flags
 
 from data_tools import csv_dataset
 from data_tools.errors import InputError
+from data_tools.ignore_label import with_ignore_label
 from data_tools.open_dataset import read_dataset
 from data_tools.splits import parse_split
 
@@ -19,6 +20,12 @@ _DATASET_CSV = flags.DEFINE_string(
 _LABELS = flags.DEFINE_string(
     "labels", None, "0=background,1=organ: the classes of --dataset_csv."
 )
+_IGNORE_LABEL = flags.DEFINE_integer(
+    "ignore_label",
+    None,
+    "Value in the label files of voxels whose class is not known, such as 255; the "
+    "data set may declare it itself.",
+)
 _SPLIT = flags.DEFINE_string(
     "split",
     "train=0.7,validation=0.15,test=0.15",
@@ -32,8 +39,12 @@ def dataset_of_flags():
     """Reads the `Dataset` that the flags name, not yet its cases' files.
 
     Raises:
-        InputError: as `open_dataset.read_dataset`.
+        InputError: as `open_dataset.read_dataset` and `with_ignore_label`.
     """
+    return with_ignore_label(_declared_dataset(), _IGNORE_LABEL.value)
+
+
+def _declared_dataset():
     labels = None
     if _LABELS.value is not None:
         labels = csv_dataset.parse_labels(_LABELS.value)

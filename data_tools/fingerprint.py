@@ -30,13 +30,17 @@ def fingerprint_of(measures, split=None):
           `mean` and `std` per channel, over labelled voxels, every case counting
           alike, or None;
         * `class_ml`: per class, spread of its volume over cases that have it, or None;
-        * `cases_per_class`: how many cases have it.
+        * `cases_per_class`: how many cases have it;
+        * `ignored_ml`: spread of the volume without a class, over cases that have
+          some, or None; `ignored_cases`: how many have.
     """
     shape = np.array([of.ras_shape for of in measures])
     spacing_mm = np.array([of.ras_spacing_mm for of in measures])
     foreground = [of.foreground_mm for of in measures if of.foreground_mm is not None]
     voxels = np.array([of.voxels_per_class for of in measures])
     class_ml = voxels * spacing_mm.prod(axis=1, keepdims=True) / 1000.0
+    ignored_ml = np.array([of.ignored_voxels for of in measures])
+    ignored_ml = ignored_ml * spacing_mm.prod(axis=1) / 1000.0
     return {
         "split": split,
         "num_cases": len(measures),
@@ -53,6 +57,8 @@ def fingerprint_of(measures, split=None):
             for volume in class_ml.T
         ],
         "cases_per_class": (voxels > 0).sum(axis=0).tolist(),
+        "ignored_ml": spread(ignored_ml[ignored_ml > 0]) if ignored_ml.any() else None,
+        "ignored_cases": int((ignored_ml > 0).sum()),
     }
 
 
@@ -107,6 +113,9 @@ def fingerprint_table(fingerprint, class_names, channel_names):
         strict=True,
     ):
         lines.append(_row(f"{name} in ml, {count} cases", volume))
+    if fingerprint.get("ignored_cases"):
+        title = f"ignored in ml, {fingerprint['ignored_cases']} cases"
+        lines.append(_row(title, fingerprint["ignored_ml"]))
     intensity = fingerprint["foreground_intensity"]
     for channel, name in enumerate(channel_names if intensity else ()):
         values = {

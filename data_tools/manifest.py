@@ -72,6 +72,7 @@ class Manifest:
         skipped: reason per case that was left out, by uid.
         warnings: what is odd without being wrong, each a dict with `case`, a uid or
             None for the data set, `kind`, `text` and `counts`, figures by name.
+        ignore_label: value in the source files of voxels without a class, or None.
         format_version: of this file and of the Examples.
     """
 
@@ -89,12 +90,23 @@ class Manifest:
     fingerprint: dict = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
     warnings: list[dict] = dataclasses.field(default_factory=list)
+    ignore_label: int | None = None
     format_version: int = FORMAT_VERSION
 
     @property
     def num_classes(self):
         """Number of classes, background included."""
         return len(self.class_names)
+
+    @property
+    def ignored_id(self):
+        """What voxels without a class hold in the shards; None where each has one."""
+        return None if self.ignore_label is None else self.num_classes
+
+    @property
+    def num_labels(self):
+        """Number of ids that a label in the shards may hold, `ignored_id` included."""
+        return self.num_classes + (self.ignore_label is not None)
 
     @property
     def num_channels(self):

@@ -14,6 +14,7 @@ from data_tools.dataset import (
     uid_of_file,
 )
 from data_tools.errors import InputError
+from data_tools.ignore_label import take_ignored
 
 CONVENTION = "the Medical Segmentation Decathlon"
 
@@ -35,7 +36,7 @@ def msd_dataset(path, fields):
     for key, kind in (("name", str), ("labels", dict), ("training", list)):
         if not isinstance(fields.get(key), kind):
             raise InputError(f"{path} has no {key!r}, expected {_KINDS[kind]}")
-    label_values, class_names = _classes(path, fields["labels"])
+    label_values, class_names, ignore_label = _classes(path, fields)
     cases = [_case(path, *item) for item in enumerate(fields["training"])]
     if not cases:
         raise InputError(f"{path}: 'training' lists no case")
@@ -52,6 +53,7 @@ def msd_dataset(path, fields):
         cases=sorted(cases, key=lambda case: case.uid),
         root=str(path.parent),
         notes=_notes(path, fields, cases),
+        ignore_label=ignore_label,
     )
 
 
@@ -62,7 +64,8 @@ _KINDS = {
 }
 
 
-def _classes(path, labels):
+def _classes(path, fields):
+    labels = fields["labels"]
     if not all(re.fullmatch(r"-?[0-9]{1,18}", value) for value in labels):
         raise InputError(
             f"{path}: the keys of 'labels' must be whole numbers, got "
@@ -73,7 +76,8 @@ def _classes(path, labels):
         raise InputError(
             f"{path}: 'labels' has one value several times, got {shown(list(labels))}"
         )
-    return class_table(path, names)
+    names, ignore_label = take_ignored(path, names, fields)
+    return *class_table(path, names), ignore_label
 
 
 def _case(path, index, entry):

@@ -23,6 +23,7 @@ from data_tools.dataset import (
     shown,
 )
 from data_tools.errors import InputError
+from data_tools.ignore_label import NAME, take_ignored
 
 CONVENTION = "nnU-Net v2"
 
@@ -51,6 +52,7 @@ def nnunet_dataset(path, fields):
     names = fields.get("channel_names")
     channel_names = indexed_names(path, "channel_names", names)
     labels = _labels(path, fields.get("labels"))
+    labels, ignore_label = _without_ignored(path, labels, fields)
     label_values, class_names = class_table(path, _class_names(labels))
     if fields.get("dataset"):
         cases = _listed_cases(path, fields["dataset"])
@@ -69,6 +71,7 @@ def nnunet_dataset(path, fields):
         regions=_regions(path, labels, fields.get("regions_class_order")),
         root=str(path.parent),
         notes=_notes(path, fields, cases),
+        ignore_label=ignore_label,
     )
 
 
@@ -88,12 +91,28 @@ def _labels(path, labels):
                 "expected a whole number, or a list of them for a region"
             )
         values_of[name] = tuple(sorted(set(values)))
-    if "ignore" in values_of:
-        raise InputError(
-            f"{path}: 'labels' declares an ignore label, which is not supported: every "
-            "voxel must belong to a declared class"
-        )
     return values_of
+
+
+def _without_ignored(path, labels, fields):
+    """`(labels that are classes or regions, ignore label or None)`."""
+    values = labels.get(NAME, ())
+    if len(values) > 1:
+        raise InputError(
+            f"{path}: 'labels' gives {NAME!r} the values {shown(list(values))}, "
+            "expected one"
+        )
+    classes = {name: of for name, of in labels.items() if name != NAME}
+    names = _class_names(classes)
+    if values and values[0] in names:
+        raise InputError(
+            f"{path}: 'labels' ignores the value {values[0]}, which is that of "
+            f"{shown(names[values[0]])} as well"
+        )
+    _, ignore_label = take_ignored(
+        path, {**names, **dict.fromkeys(values, NAME)}, fields
+    )
+    return classes, ignore_label
 
 
 def _class_names(labels):

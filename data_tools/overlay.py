@@ -14,13 +14,16 @@ _COLOURS = (
     "#4cd07d", "#ff6b6b", "#5ab4ff", "#ffd166", "#c792ea",
     "#ff9f5a", "#4dd6d0", "#f48fb1", "#b5e34d", "#9fa8ff",
 )  # fmt: skip
+# Of voxels without a class.
+IGNORED_COLOUR = "#8a8f98"
+_IGNORED_ALPHA = 0.45
 # Axes that are left when cutting at axis 0, 1, 2 of a RAS+ volume.
 _PLANES = (("Sagittal", 1, 2), ("Coronal", 0, 2), ("Axial", 0, 1))
 
 
-def foreground_centre(label):
+def foreground_centre(label, ignored_id=None):
     """Voxel (3,) at the centre of all foreground, or of an empty volume."""
-    foreground = np.argwhere(label > 0)
+    foreground = np.argwhere((label > 0) & (label != ignored_id))
     if not len(foreground):
         return tuple(size // 2 for size in label.shape)
     return tuple(int(value) for value in np.rint(foreground.mean(axis=0)))
@@ -42,9 +45,12 @@ def save_overlay(
     uncertainty=None,
     largest_uncertainty=None,
     dpi=110,
+    ignored_id=None,
     **format_options,
 ):
     """Draws an image with outlines, true dashed and predicted solid.
+
+    Voxels whose true class is not known are shaded, without an outline.
 
     The planes go through the centre of the foreground of `ground_truth`, or of
     `predicted` where that is not given.
@@ -61,6 +67,7 @@ def save_overlay(
         uncertainty: float (x, y, z), not negative, shown in a second row; or None.
         largest_uncertainty: what has the brightest colour; by default its maximum.
         dpi: pixels per inch of a picture that is 12 inches wide.
+        ignored_id: what `ground_truth` holds where the class is not known, or None.
         **format_options: of matplotlib's `savefig`, as format and pil_kwargs.
 
     Raises:
@@ -72,6 +79,7 @@ def save_overlay(
 
     image = np.asarray(image, np.float32)
     image = image[..., 0] if image.ndim == 4 else image
+    ground_truth, is_ignored = _without_ignored(ground_truth, ignored_id)
     # Drawn in this order: the prediction lies on the truth.
     outlines = [
         (name, np.asarray(label), style)
@@ -107,19 +115,22 @@ def save_overlay(
     window = np.percentile(image, (0.5, 99.7))
     for cut, (axis, plane) in enumerate(zip(axes[0], _PLANES, strict=True)):
         _draw_plane(axis, image, outlines, spacing_mm, window, cut, centre, plane)
+        _shade_ignored(axis, is_ignored, cut, centre)
     if uncertainty is not None:
         largest = largest_uncertainty or max(float(uncertainty.max()), 1e-6)
         _draw_uncertainty(
             axes[1], image, uncertainty, largest, spacing_mm, window, centre
         )
     class_ids = sorted({int(c) for _, lab, _ in outlines for c in np.unique(lab)} - {0})
-    _draw_legend(figure, outlines, class_ids, class_names)
+    _draw_legend(figure, outlines, class_ids, class_names, is_ignored is not None)
     if title:
         figure.suptitle(title, color=_TEXT, fontsize=15, fontweight="bold")
     _save(figure, path, dpi, **format_options)
 
 
-def save_overlay_rows(path, rows, spacing_mm=(1.0, 1.0, 1.0), class_names=None):
+def save_overlay_rows(
+    path, rows, spacing_mm=(1.0, 1.0, 1.0), class_names=None, ignored_id=None
+):
     """Draws several volumes of one shape below one another, with outlines, to PNG.
 
     All are cut at the same planes, through the centre of the first one's foreground,
@@ -131,13 +142,15 @@ def save_overlay_rows(path, rows, spacing_mm=(1.0, 1.0, 1.0), class_names=None):
             channel is shown, and integer class ids (x, y, z).
         spacing_mm: (x, y, z) voxel size, for the aspect.
         class_names: name per class id, background first; None numbers them.
+        ignored_id: as for `save_overlay`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     images = [np.asarray(image, np.float32) for _, image, _ in rows]
     images = [image[..., 0] if image.ndim == 4 else image for image in images]
-    labels = [np.asarray(label) for _, _, label in rows]
+    known = [_without_ignored(label, ignored_id) for _, _, label in rows]
+    labels = [label for label, _ in known]
     centre = foreground_centre(labels[0])
     window = np.percentile(images[0], (0.5, 99.7))
     size_mm = np.multiply(images[0].shape, spacing_mm)
@@ -150,17 +163,47 @@ def save_overlay_rows(path, rows, spacing_mm=(1.0, 1.0, 1.0), class_names=None):
     )
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), 3, width_ratios=widths, squeeze=False)
-    for row, (name, image, label) in enumerate(
-        zip((name for name, _, _ in rows), images, labels, strict=True)
+    for row, (name, image, (label, is_ignored)) in enumerate(
+        zip((name for name, _, _ in rows), images, known, strict=True)
     ):
         outlines = [(name, label, "solid")]
         for cut, plane in enumerate(_PLANES):
             axis = axes[row, cut]
             _draw_plane(axis, image, outlines, spacing_mm, window, cut, centre, plane)
+            _shade_ignored(axis, is_ignored, cut, centre)
             axis.set_title(name if cut == 1 else "", color=_TEXT, fontsize=12)
     class_ids = sorted({int(c) for label in labels for c in np.unique(label)} - {0})
-    _draw_legend(figure, [], class_ids, class_names)
+    has_ignored = any(is_ignored is not None for _, is_ignored in known)
+    _draw_legend(figure, [], class_ids, class_names, has_ignored)
     _save(figure, path, dpi=110)
+
+
+def _without_ignored(label, ignored_id):
+    """(label with background where it is ignored, bool where, or None of none)."""
+    if label is None:
+        return None, None
+    label = np.asarray(label)
+    is_ignored = label == ignored_id if ignored_id is not None else None
+    if is_ignored is None or not is_ignored.any():
+        return label, None
+    return np.where(is_ignored, 0, label), is_ignored
+
+
+def _shade_ignored(axis, is_ignored, cut, centre):
+    if is_ignored is None:
+        return
+    from matplotlib.colors import to_rgb
+
+    section = np.take(is_ignored, centre[cut], axis=cut).T
+    colours = np.zeros((*section.shape, 4))
+    colours[..., :3] = to_rgb(IGNORED_COLOUR)
+    colours[..., 3] = _IGNORED_ALPHA * section
+    axis.imshow(
+        colours,
+        origin="lower",
+        extent=axis.images[0].get_extent(),
+        interpolation="nearest",
+    )
 
 
 def _save(figure, path, dpi, **options):
@@ -231,7 +274,7 @@ def _draw_plane(axis, image, outlines, spacing_mm, window, cut, centre, plane):
     axis.set_axis_off()
 
 
-def _draw_legend(figure, outlines, class_ids, class_names):
+def _draw_legend(figure, outlines, class_ids, class_names, has_ignored=False):
     from matplotlib.lines import Line2D
 
     handles = [
@@ -241,6 +284,10 @@ def _draw_legend(figure, outlines, class_ids, class_names):
         )
         for c in class_ids
     ]  # fmt: skip
+    if has_ignored:
+        handles.append(
+            Line2D([], [], color=IGNORED_COLOUR, linewidth=5, label="ignored")
+        )
     handles += [
         Line2D([], [], color=_TEXT, linewidth=1.8, linestyle=style, label=name)
         for name, _, style in outlines

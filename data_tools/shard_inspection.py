@@ -129,7 +129,7 @@ def _wrong(example, manifest):
         yield f"image {image.shape[:3]} and label {example['label'].shape} differ"
     for key in ("label", "source_label"):
         largest = example[key].numpy().max(initial=0)
-        if largest >= manifest.num_classes:
+        if largest >= manifest.num_labels:
             yield f"{key} holds class {largest}, there are {manifest.num_classes}"
 
 
@@ -170,6 +170,7 @@ def describe(data_dir, manifest):
         "license": manifest.license,
         "channels": ", ".join(manifest.channel_names),
         "classes": ", ".join(f"{value} {name}" for value, name in classes),
+        **_ignored(manifest),
         "preprocessing": ", ".join(settings),
         "stored as": f"{manifest.image_dtype} {manifest.compression}".strip(),
         "left out": f"{len(manifest.skipped)} case(s)",
@@ -208,6 +209,21 @@ def describe_volumes(manifest):
     return volumes_table(source, stored, manifest.class_names)
 
 
+def _ignored(manifest):
+    """What there is of voxels without a class, where there may be some."""
+    if manifest.ignore_label is None:
+        return {}
+    statistics = [split.statistics for split in manifest.splits.values()]
+    voxels, cases = (
+        sum(of.get(f"ignored_{what}", 0) for of in statistics)
+        for what in ("voxels", "cases")
+    )
+    return {
+        "ignored": f"label value {manifest.ignore_label}, {voxels} voxels of the files "
+        f"of {cases} case(s)"
+    }
+
+
 def preview(data_dir, manifest, output_dir):
     """Draws a picture of each case.
 
@@ -234,5 +250,6 @@ def preview(data_dir, manifest, output_dir):
                     spacing_mm=example["spacing_mm"].numpy(),
                     class_names=manifest.class_names,
                     title=f"{uid} ({name})",
+                    ignored_id=manifest.ignored_id,
                 )
                 yield picture

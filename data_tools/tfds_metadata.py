@@ -22,9 +22,9 @@ def _tensor(dtype, shape=(), encoding="none"):
     }
 
 
-def tfds_features(num_channels, num_classes, image_dtype):
+def tfds_features(num_channels, num_labels, image_dtype):
     """The features of `tf_diffseg.data.example_schema` as TFDS spells them."""
-    class_ids = _tensor(label_dtype(num_classes), (-1, -1, -1), "bytes")
+    class_ids = _tensor(label_dtype(num_labels), (-1, -1, -1), "bytes")
     return {
         "uid": _tensor("string"),
         "image": _tensor(image_dtype, (-1, -1, -1, num_channels), "bytes"),
@@ -63,7 +63,7 @@ def write_tfds_metadata(folder, manifest):
         "pythonClassName": f"{_FEATURES}.features_dict.FeaturesDict",
         "featuresDict": {
             "features": tfds_features(
-                manifest.num_channels, manifest.num_classes, manifest.image_dtype
+                manifest.num_channels, manifest.num_labels, manifest.image_dtype
             )
         },
     }

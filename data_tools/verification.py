@@ -61,15 +61,17 @@ def verify(dataset, num_workers=1, fractions=None):
         examine_case,
         num_channels=len(dataset.channel_names),
         label_values=dataset.label_values,
+        ignore_label=dataset.ignore_label,
     )
     examined = list(_map(examine, readable, num_workers))
     problems += before
     problems += [problem for case in examined for problem in case.problems]
     problems += _duplicates(examined, fractions)
+    problems += _ignored(dataset, examined)
     if not unreadable and all(one.label_values is not None for one in examined):
         found = frozenset().union(*(one.label_values for one in examined))
         problems += absent_classes(dataset, found)
-        if found == {0}:
+        if found <= {0, dataset.ignore_label}:
             problems.append(no_foreground_at_all(dataset))
     # Stable: of one case the problems stay in the order in which they were found.
     return sorted(problems, key=lambda problem: problem.uid or "")
@@ -85,6 +87,7 @@ class ExaminedCase:
         image_sha256: of the voxels, or None where the image cannot be read.
         label_sha256: of the label map, or None where it cannot be read or is empty.
         label_values: those that occur, or None where the label map cannot be read.
+        ignored_voxels: how many voxels the label map leaves without a class.
     """
 
     case: object
@@ -92,15 +95,17 @@ class ExaminedCase:
     image_sha256: str | None
     label_sha256: str | None
     label_values: frozenset[int] | None
+    ignored_voxels: int = 0
 
 
-def examine_case(case, num_channels, label_values):
+def examine_case(case, num_channels, label_values, ignore_label=None):
     """Reads one case and looks for all that is wrong with it.
 
     Args:
         case: `dataset.Case` whose files exist.
         num_channels: that the data set declares.
         label_values: that the data set declares, per class id.
+        ignore_label: value of voxels without a class, or None.
 
     Returns:
         An `ExaminedCase`.
@@ -120,15 +125,18 @@ def examine_case(case, num_channels, label_values):
         _compare(first, label, "its image", add)
     if None not in channels:
         _examine_channels(case, channels, num_channels, add)
-    found, label_sha256 = None, None
+    found, label_sha256, num_ignored = None, None, 0
     if label is not None:
-        found, label_sha256 = _examine_label(label, label_values, add)
+        found, label_sha256, num_ignored = _examine_label(
+            label, label_values, ignore_label, add
+        )
     return ExaminedCase(
         case=case,
         problems=problems,
         image_sha256=_image_sha256(channels),
         label_sha256=label_sha256,
         label_values=found,
+        ignored_voxels=num_ignored,
     )
 
 
@@ -192,27 +200,30 @@ def _distinct(array):
     return (low + np.flatnonzero(counts)).tolist()
 
 
-def _examine_label(label, label_values, add):
-    """`(values that occur, sha256 of a label map that is not empty)`."""
+def _examine_label(label, label_values, ignore_label, add):
+    """`(values that occur, sha256 unless it is empty, voxels ignored)`."""
     try:
         array, notes = whole_numbers(label.path, label.array)
     except InputError as error:
         add("labels", error)
-        return None, None
+        return None, None, 0
     for note in notes:
         add("labels", note, Severity.WARNING)
     found = frozenset(_distinct(array))
-    undeclared = sorted(found - set(label_values))
+    undeclared = sorted(found - {*label_values, ignore_label})
     if undeclared:
         add(
             "labels",
             f"{label.path} holds the undeclared label value "
             f"{shown(undeclared)[1:-1]}, declared are {shown(label_values)[1:-1]}",
         )
-    if found == {0}:
+    num_ignored = 0
+    if ignore_label in found:
+        num_ignored = int(np.count_nonzero(array == ignore_label))
+    if found <= {0, ignore_label}:
         add("foreground", no_foreground(label.path), Severity.WARNING)
-        return found, None
-    return found, voxel_digest([array], np.int32)
+        return found, None, num_ignored
+    return found, voxel_digest([array], np.int32), num_ignored
 
 
 def _duplicates(examined, fractions):
@@ -238,6 +249,19 @@ def _duplicates(examined, fractions):
                 message = shared_label_message(case, first)
             problems.append(Problem(severity, "duplicate", case.uid, message))
     return problems
+
+
+def _ignored(dataset, examined):
+    """How many voxels are ignored, where the data set has a label for them."""
+    if dataset.ignore_label is None:
+        return []
+    counts = [one.ignored_voxels for one in examined if one.ignored_voxels]
+    message = (
+        f"{dataset.path}: the ignore label {dataset.ignore_label} is on {sum(counts)} "
+        f"voxels of {len(counts)} of {len(examined)} cases"
+    )
+    severity = Severity.NOTE if counts else Severity.WARNING
+    return [Problem(severity, "ignored", None, message)]
 
 
 def _map(function, items, num_workers):
