@@ -57,8 +57,11 @@ setup(
         "test": [
             "SimpleITK>=2.3",
             "jax>=0.4.30",
+            # DICOM, and the compressed kind.
+            "pydicom>=3.0",
             "pytest>=8.0",
             "pytest-xdist>=3.5",
+            "python-gdcm>=3.0.24",
             # The clients against a server, and the requests of the loader's tests.
             "tensorflow-serving-api>=2.20,<3",
             # Opens the converted data set.
@@ -67,7 +70,7 @@ setup(
         # Conversion on a cluster. Wants protobuf below 7, as TensorFlow allows.
         "beam": ["apache-beam>=2.60"],
         # .nrrd, .mha and DICOM series.
-        "itk": ["SimpleITK>=2.3"],
+        "itk": ["SimpleITK>=2.3", "pydicom>=3.0", "python-gdcm>=3.0.24"],
         # The oldest that say what today's say: ruff before 0.13 has rules since
         # withdrawn, mypy before 1.12 does not follow all of the code (nor knows
         # Python 3.13).

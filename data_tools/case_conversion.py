@@ -18,7 +18,7 @@ from data_tools.case_statistics import (
     measure_case,
     voxels_per_class,
 )
-from data_tools.dataset import Case, one_line, shown
+from data_tools.dataset import VOLUME_ENDINGS, Case, one_line, shown
 from data_tools.errors import (
     CaseError,
     InputError,
@@ -128,7 +128,9 @@ def case_key(case, recipe):
 
 
 def _file_states(path):
-    """Size and time of a file, or of each file in a folder."""
+    """Size and time of a file, or of each file in the folder of a DICOM series."""
+    if not path.lower().endswith(VOLUME_ENDINGS) and os.path.isfile(path):
+        path = os.path.dirname(path) or "."  # a file that stands for its series
     names = sorted(os.listdir(path)) if os.path.isdir(path) else None
     files = [path] if names is None else [os.path.join(path, name) for name in names]
     return [(file, os.stat(file).st_size, os.stat(file).st_mtime_ns) for file in files]

@@ -7,6 +7,7 @@ import os
 import stat
 
 from data_tools.dataset import VOLUME_ENDINGS, shown
+from data_tools.dicom_files import is_dicom
 from data_tools.errors import InputError
 from data_tools.unused_files import unused_volumes
 
@@ -195,7 +196,7 @@ def file_problem(path, root=None):
         return f"{path} does not exist"
     except OSError as error:  # a loop of links, no permission, a name too long
         return f"{path} cannot be opened: {error.strerror}"
-    if not path.lower().endswith(VOLUME_ENDINGS):
+    if not (path.lower().endswith(VOLUME_ENDINGS) or is_dicom(path)):
         return f"{path} is of no known format, expected {', '.join(VOLUME_ENDINGS)}"
     return None
 

@@ -1,8 +1,8 @@
-"""Reading a folder of DICOM slices with SimpleITK.
+"""Reading a DICOM series: the slices of one folder that belong together.
 
-The folder holds the slices of one series and nothing else. They must be a stack:
-parallel, each exactly above the other, equally far apart. What is not, such as a
-tilted gantry or a missing slice, is refused and not resampled in silence.
+What lies beside them is passed over and named. They must be a stack: parallel, each
+exactly above the other, equally far apart. What is not, such as a tilted gantry or a
+missing slice, is refused and not resampled in silence.
 """
 
 import dataclasses
@@ -10,160 +10,156 @@ import os
 
 import numpy as np
 
-from data_tools import simpleitk
+from data_tools import dicom_files
+from data_tools.dicom_stack import stack_affine
 from data_tools.errors import InputError
-from data_tools.volume import Volume, check_affine, check_size, check_spacing
+from data_tools.volume import Volume, check_size
 
-_SERIES_UID = "0020|000e"
-
-# Directions are cosines with up to 6 digits, positions millimetres with a few.
-_ANGLE_TOLERANCE = 1e-3
-# Of the distance between slices. Positions are rounded to 0.01 mm at times.
-_DISTANCE_TOLERANCE = 0.02
-# Of a pixel: what slices may be shifted against each other from first to last.
-_SHIFT_TOLERANCE = 0.1
+# How many of a list are told, the rest counted.
+_TOLD = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class _Slice:
-    path: str
-    series: str
-    shape: tuple[int, int]
-    spacing_mm: tuple[float, float]
-    origin: np.ndarray
-    directions: np.ndarray  # (3, 3), the last column is the normal
+class Series:
+    """Pictures of one folder that are of one series.
+
+    Attributes:
+        headers: list of `dicom_files.Header`, by the names of their files.
+    """
+
+    headers: list
 
     @property
-    def position_mm(self):
-        """Along the normal."""
-        return float(self.origin @ self.directions[:, 2])
+    def path(self):
+        """Of one of its files: a path that stands for the series."""
+        return self.headers[0].path
+
+    @property
+    def number(self):
+        """Its number, or "" without one."""
+        return self.headers[0].number
+
+    @property
+    def is_one_picture(self):
+        """Whether it is no more than a picture, such as a scout."""
+        return len(self.headers) == 1 and self.headers[0].is_picture
+
+    def __str__(self):
+        """One of its files, and what it is."""
+        first = self.headers[0]
+        words = filter(None, [first.kind, first.description])
+        return f"{self.path} ({', '.join(words)}, {len(self.headers)} file(s))"
+
+
+def series_in(folder):
+    """Finds the series of a folder, and what else is there.
+
+    Args:
+        folder: whose sub-folders are not looked into.
+
+    Returns:
+        `(series, passed_over)`: list of `Series` by their numbers and paths, and of
+        names of what is none, each with what it is.
+
+    Raises:
+        InputError: if a file is DICOM and damaged, or pydicom is not installed.
+    """
+    found, passed_over = {}, []
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if name.startswith("."):
+            continue
+        if not os.path.isfile(path):
+            is_folder = os.path.isdir(path)
+            passed_over.append(f"{name} ({'folder' if is_folder else 'no file'})")
+        elif (header := dicom_files.read_header(path)) is None:
+            passed_over.append(f"{name} (no DICOM)")
+        elif not header.is_image:
+            passed_over.append(f"{name} ({header.kind})")
+        else:
+            found.setdefault(header.series, []).append(header)
+    series = [Series(headers) for headers in found.values()]
+    return sorted(series, key=lambda one: (one.number.zfill(9), one.path)), passed_over
 
 
 def read(path, dtype=None):
-    """Reads the one series of a folder, rescaled as each slice says.
+    """Reads a series, rescaled as each slice says.
 
     Args:
-        path: of a folder. Hidden files and DICOMDIR are passed over.
+        path: of its folder, or of any of its files where the folder holds several.
         dtype: of the result; None is float32.
 
     Returns:
-        `Volume` of (i, j, k): column, row, slice.
+        `Volume` of (i, j, k): column, row, slice. Its notes name what was passed
+        over.
 
     Raises:
-        InputError: if SimpleITK is not installed, a file is no DICOM slice, there
-            are slices of several series, or they are no stack as above.
+        InputError: if pydicom is not installed, a file is damaged, there are several
+            series to choose from, or the slices are no stack as above.
     """
     path = str(path)
-    sitk = simpleitk.load_simpleitk(path)
-    names = sorted(
-        name
-        for name in os.listdir(path)
-        if not name.startswith(".") and name.upper() != "DICOMDIR"
-    )
-    slices = [_slice(sitk, os.path.join(path, name)) for name in names]
-    if len(slices) < 2:
-        raise InputError(f"{path} holds {len(slices)} DICOM slice(s), expected a stack")
-    slices.sort(key=lambda one: one.position_mm)
-    _check_alike(path, slices)
-    affine = _affine(path, slices)
+    series, passed_over = _chosen(path)
+    slices = list(map(dicom_files.slice_of, series.headers))
+    slices, affine = stack_affine(path, slices)
     shape = (*slices[0].shape, len(slices))
     check_size(path, shape, 4, float("inf"))
     array = np.empty(shape, np.float32)
     for index, one in enumerate(slices):
-        array[:, :, index] = _pixels(sitk, one)
-    return Volume(path, array.astype(dtype or np.float32, copy=False), affine)
+        array[:, :, index] = dicom_files.pixels(one)
+    notes = (f"{path}: passed over {_some(passed_over)}",) if passed_over else ()
+    return Volume(path, array.astype(dtype or np.float32, copy=False), affine, notes)
 
 
-def _slice(sitk, path):
-    if not os.path.isfile(path):
-        raise InputError(f"{path} is no file, expected DICOM slices only in its folder")
-    reader = simpleitk.header_of(sitk, path, "GDCMImageIO")
-    size = reader.GetSize()
-    if any(count != 1 for count in size[2:]) or reader.GetNumberOfComponents() != 1:
+def _chosen(path):
+    """`(Series, names of what lies beside it)` of a folder or a file."""
+    if os.path.isfile(path):
+        series, _ = series_in(os.path.dirname(path) or ".")
+        for one in series:
+            if any(os.path.samefile(path, header.path) for header in one.headers):
+                return one, [str(other) for other in series if other is not one]
+        raise InputError(f"{path} is no DICOM image, expected a slice of a series")
+    series, passed_over = series_in(path)
+    if not series:
+        beside = f", but {_some(passed_over)}" if passed_over else ""
         raise InputError(
-            f"{path} holds {'x'.join(map(str, size))} pixels of "
-            f"{reader.GetNumberOfComponents()} component(s), expected one slice of "
-            "grey values"
+            f"{path} holds no DICOM slices{beside}: expected the folder of a series"
         )
-    dimension = reader.GetDimension()
-    if dimension != 3:
-        raise InputError(f"{path} does not tell where in space its slice lies")
-    series = _SERIES_UID in reader.GetMetaDataKeys() and reader.GetMetaData(_SERIES_UID)
-    return _Slice(
-        path=path,
-        series=str(series).strip("\0 "),
-        shape=size[:2],
-        spacing_mm=reader.GetSpacing()[:2],
-        origin=np.array(reader.GetOrigin()),
-        directions=np.reshape(reader.GetDirection(), (3, 3)),
-    )
-
-
-def _check_alike(path, slices):
-    """Raises InputError unless all slices are of one series, size and direction."""
-    series = {one.series for one in slices}
     if len(series) > 1:
         raise InputError(
-            f"{path} holds slices of {len(series)} series ({', '.join(sorted(series))})"
-            ", expected one"
+            f"{path} holds {len(series)} DICOM series, expected one; name the one by "
+            f"any of its files: {_some(list(map(str, series)), '; ')}"
         )
-    first = slices[0]
-    for one in slices[1:]:
-        if one.shape != first.shape or not np.allclose(
-            one.spacing_mm, first.spacing_mm, rtol=1e-3
-        ):
-            raise InputError(
-                f"{one.path} has {one.shape} pixels of {one.spacing_mm} mm, "
-                f"{first.path} has {first.shape} of {first.spacing_mm} mm: expected "
-                "slices of one size"
-            )
-        if not np.allclose(one.directions, first.directions, atol=_ANGLE_TOLERANCE):
-            raise InputError(
-                f"{one.path} is not parallel to {first.path}: expected an axis-aligned "
-                "stack of slices"
-            )
+    return series[0], passed_over
 
 
-def _affine(path, slices):
-    """Affine of the stack; raises InputError if slices do not lie on one line."""
-    first, last = slices[0], slices[-1]
-    distances = np.diff([one.position_mm for one in slices])
-    # The lower median: of two distances the longer is that of a missing slice.
-    distance = float(np.sort(distances)[(len(distances) - 1) // 2])
-    if distance <= 0 or distances.min() < _DISTANCE_TOLERANCE * distance:
-        index = int(distances.argmin())
-        raise InputError(
-            f"{slices[index].path} and {slices[index + 1].path} lie in one place"
-        )
-    off = np.abs(distances - distance)
-    if off.max() > _DISTANCE_TOLERANCE * distance:
-        index = int(off.argmax())
-        raise InputError(
-            f"{slices[index].path} and {slices[index + 1].path} are "
-            f"{distances[index]:.4g} mm apart, the others {distance:.4g} mm: expected "
-            "slices at equal distances, is one missing?"
-        )
-    shift = first.directions[:, :2].T @ (last.origin - first.origin)
-    if np.abs(shift).max() > _SHIFT_TOLERANCE * min(first.spacing_mm):
-        raise InputError(
-            f"{path} is no axis-aligned stack: its last slice is shifted by "
-            f"{np.round(shift, 3).tolist()} mm in the plane against the first, as with "
-            "a tilted gantry"
-        )
-    mean_distance = (last.position_mm - first.position_mm) / (len(slices) - 1)
-    spacing_mm = (*first.spacing_mm, mean_distance)
-    check_spacing(path, spacing_mm)
-    affine = simpleitk.affine_of(first.origin, first.directions, spacing_mm)
-    check_affine(path, affine)
-    return affine
+def series_paths(folder):
+    """What to name, to read each series of a folder.
+
+    Args:
+        folder: whose sub-folders are not looked into.
+
+    Returns:
+        Dict from path to what tells the series from the others there: the folder and
+        "" if it holds one. Single pictures beside a series, as scouts, are left out.
+
+    Raises:
+        InputError: as `series_in`.
+    """
+    series, _ = series_in(folder)
+    volumes = [one for one in series if not one.is_one_picture]
+    if len(series) < 2 or not volumes:
+        return {folder: ""} if series else {}
+    if len(volumes) == 1:
+        return {volumes[0].path: ""}
+    numbers = [one.number for one in volumes]
+    has_numbers = len(set(numbers)) == len(numbers) and "" not in numbers
+    return {
+        one.path: one.number if has_numbers else str(index)
+        for index, one in enumerate(volumes, 1)
+    }
 
 
-def _pixels(sitk, one):
-    """float32 (column, row); slices of one series may be scaled each its own way."""
-    try:
-        image = sitk.ReadImage(one.path, sitk.sitkFloat32, imageIO="GDCMImageIO")
-    except RuntimeError as error:
-        raise InputError(
-            f"{one.path} is damaged: {simpleitk.reason_of(error)}"
-        ) from error
-    return sitk.GetArrayFromImage(image).reshape(one.shape[::-1]).T
+def _some(names, separator=", "):
+    more = len(names) - _TOLD
+    told = separator.join(names[:_TOLD])
+    return f"{told}{separator}and {more} more" if more > 0 else told

@@ -8,6 +8,11 @@ from data_tools.dataset import one_line
 from data_tools.errors import InputError
 
 
+def reason_to_install(path, library, error):
+    """What to tell where a library is missing that a file needs."""
+    return f"{path} needs {library}: pip install 'tf_diffseg[itk]' ({error})"
+
+
 def load_simpleitk(path):
     """Imports SimpleITK.
 
@@ -23,9 +28,7 @@ def load_simpleitk(path):
     try:
         import SimpleITK
     except ImportError as error:
-        raise InputError(
-            f"{path} needs SimpleITK: pip install 'tf_diffseg[itk]' ({error})"
-        ) from error
+        raise InputError(reason_to_install(path, "SimpleITK", error)) from error
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     return SimpleITK
 
@@ -59,7 +62,6 @@ def header_of(sitk, path, image_io):
 _FORMATS = {
     "NrrdImageIO": "NRRD",
     "MetaImageIO": "MetaImage",
-    "GDCMImageIO": "DICOM",
 }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from data_tools import dicom_series, itk_files, mgh, nibabel_volume, nifti
 from data_tools.dataset import VOLUME_ENDINGS, shown
+from data_tools.dicom_files import is_dicom
 from data_tools.errors import InputError, reading_error
 from data_tools.result_files import write_result
 from data_tools.volume import check_same_grid
@@ -28,7 +29,7 @@ def read_volume(path, dtype=None):
     """Reads a file of any known format as it is stored.
 
     Args:
-        path: of the file, or of a folder of DICOM slices.
+        path: of the file, or of a folder with a DICOM series, or of a file of one.
         dtype: of floating point numbers to compute in; None keeps the exact type.
             Whole numbers that are not scaled stay as they are stored.
 
@@ -45,9 +46,11 @@ def read_volume(path, dtype=None):
     for reader in _READERS:
         if str(path).lower().endswith(reader.ENDINGS):
             return reader.read(path, dtype)
+    if is_dicom(path):
+        return dicom_series.read(path, dtype)
     raise InputError(
         f"{path} is of no known format, expected {', '.join(VOLUME_ENDINGS)} or a "
-        f"folder of DICOM slices{_known_by_name(path)}"
+        f"DICOM series, its folder or any of its files{_known_by_name(path)}"
     )
 
 

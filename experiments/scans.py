@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from data_tools.dataset import VOLUME_ENDINGS
+from data_tools.dicom_series import series_paths
 from data_tools.errors import InputError
 from data_tools.result_files import ending_of
 from data_tools.volume_files import read_image
@@ -47,9 +48,10 @@ def find_scans(flag_name, value, num_channels):
     Args:
         flag_name: name of the flag, for the message.
         value: a file; several, separated by commas, that are the channels of one
-            scan; a folder, of which all volumes are taken, or which is a scan itself
-            where it holds other files alone, slices of DICOM; or a pattern with *, ?
-            or []. In a folder and by a pattern, files of a model of several
+            scan; a folder, of which all volumes are taken, or, where it has none,
+            all DICOM series in it and below it, each named by the folders that lead
+            to it; or a pattern with *, ? or [] of volumes and of folders of DICOM
+            series. In a folder and by a pattern, files of a model of several
             channels are put together where they are named as nnU-Net has them,
             with _0000 for the first.
         num_channels: that the model wants.
@@ -60,27 +62,69 @@ def find_scans(flag_name, value, num_channels):
     Raises:
         InputError: there is none.
     """
-    if is_several(value) and os.path.isdir(value):
-        paths = [str(path) for path in sorted(pathlib.Path(value).iterdir())]
+    if os.path.isdir(value):
+        entries = [str(path) for path in sorted(pathlib.Path(value).iterdir())]
+        paths = [path for path in entries if _is_volume(path)]
+        series = [] if paths else _series_below(value)
+        if not (paths or series or all(map(os.path.isdir, entries))):
+            return [Scan(_stem(os.path.normpath(value)), (value,))]
     elif os.path.exists(value) or not glob.has_magic(value):
         paths = value.split(",") if not os.path.exists(value) else [value]
         return [Scan(_stem(os.path.normpath(paths[0])), tuple(paths))]
     else:
-        paths = sorted(glob.glob(value, recursive=True))
-    paths = [path for path in paths if _is_volume(path)]
-    if not paths:
+        found = sorted(glob.glob(value, recursive=True))
+        paths = [path for path in found if _is_volume(path)]
+        folders = [path for path in found if os.path.isdir(path)]
+        series = [
+            scan
+            for folder in folders
+            for scan in _series_below(folder, os.path.basename(os.path.abspath(folder)))
+        ]
+        series = list({scan.paths: scan for scan in reversed(series)}.values())[::-1]
+    if not (paths or series):
         raise InputError(
-            f"--{flag_name}={value}: no file there in {', '.join(VOLUME_ENDINGS)}"
+            f"--{flag_name}={value}: no file there in {', '.join(VOLUME_ENDINGS)}, and "
+            "no DICOM series"
         )
-    return _together(paths, num_channels)
+    return _with_own_names([*_together(paths, num_channels), *series])
 
 
 def is_several(value):
     """Whether a flag's value may name several scans, as `find_scans` reads it."""
     if os.path.isdir(value):
-        paths = [path for path in pathlib.Path(value).iterdir() if not path.is_dir()]
-        return not paths or any(map(_is_volume, paths))
+        entries = list(pathlib.Path(value).iterdir())
+        if any(map(_is_volume, entries)):
+            return True
+        num_series = len(_series_below(value))
+        return num_series > 1 if num_series else all(map(os.path.isdir, entries))
     return not os.path.exists(value) and glob.has_magic(value)
+
+
+def _series_below(folder, prefix=None):
+    """Scans of the DICOM series in a folder and below it.
+
+    Args:
+        folder: to look into.
+        prefix: of the names of those below it; they have the names of the folders
+            that lead to them.
+    """
+    scans = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if not files:
+            continue
+        below = os.path.relpath(place, folder)
+        if below == os.curdir:
+            name = os.path.basename(os.path.abspath(folder))
+        else:
+            name = "_".join([*([prefix] if prefix else []), *below.split(os.sep)])
+        try:
+            for path, number in series_paths(place).items():
+                of_series = f"{name}_{number}" if number else name
+                scans.append(Scan(of_series, (path,)))
+        except InputError as error:  # of one scan among others
+            scans.append(Scan(name, (place,), str(error)))
+    return scans
 
 
 def _is_volume(path):
@@ -99,10 +143,14 @@ def _together(paths, num_channels):
         key = (os.path.dirname(path), match.group(1)) if match else path
         name = match.group(1) if match else name
         grouped.setdefault(key, (name, []))[1].append(path)
-    scans = [
+    return [
         Scan(name, tuple(files), _problem(files) if num_channels > 1 else None)
         for name, files in grouped.values()
     ]
+
+
+def _with_own_names(scans):
+    """Scans as they are; raises InputError if two of them share a name."""
     names = [scan.name for scan in scans]
     for scan in scans:
         if names.count(scan.name) > 1:

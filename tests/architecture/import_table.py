@@ -114,6 +114,7 @@ TABLE = {
             "tqdm",
             # An extra, for the formats that nibabel does not read.
             "SimpleITK",
+            "pydicom",
         ),
     ),
     "experiments": Row(first_party=("tf_diffseg", "data_tools"), third_party=ANY),

@@ -14,6 +14,7 @@ from experiments.scans import (
     output_path,
     read_scan,
 )
+from tests.data_tools.made_dicom import write_stack
 
 
 @pytest.fixture
@@ -124,6 +125,66 @@ def test_a_folder_of_slices_is_one_scan(tmp_path):
     assert not is_several(str(tmp_path))
     (tmp_path / "scan.nii").touch()
     assert is_several(str(tmp_path))
+
+
+STORED = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+
+
+def test_every_series_below_a_folder_is_a_scan(tmp_path):
+    pytest.importorskip("pydicom")
+    patients = tmp_path / "patients"
+    # Copies have the tags of what they are copies of: folders tell them apart.
+    for name in ("patientA", "patientB/1/ax", "patientB/1/cor"):
+        write_stack(patients / name, STORED)
+    (patients / "README").write_text("x")
+    scans = find_scans("input", str(patients), 1)
+    assert _names(scans) == ["patientA", "patientB_1_ax", "patientB_1_cor"]
+    assert is_several(str(patients))
+    for scan in scans:
+        np.testing.assert_array_equal(read_scan(scan).array[..., 0], STORED)
+    assert _names(find_scans("input", f"{patients}/p*", 1)) == [
+        "patientA",
+        "patientB_1_ax",
+        "patientB_1_cor",
+    ]
+    # One alone is one scan, wherever it lies.
+    assert not is_several(str(patients / "patientA"))
+    (scan,) = find_scans("input", str(patients / "patientA"), 1)
+    assert (scan.name, scan.paths) == ("patientA", (str(patients / "patientA"),))
+
+
+def test_every_series_of_one_folder_is_a_scan_by_its_number(tmp_path):
+    pytest.importorskip("pydicom")
+    for number in (3, 12):
+        folder = write_stack(
+            tmp_path / "p" / str(number),
+            STORED + number,
+            SeriesInstanceUID=f"1.{number}",
+            SeriesNumber=number,
+        )
+        for path in folder.iterdir():
+            path.rename(tmp_path / "p" / f"{number}_{path.name}")
+        folder.rmdir()
+    # A scout beside them is no scan.
+    write_stack(tmp_path / "s", STORED[:, :, :1], SeriesInstanceUID="1.1")
+    (tmp_path / "s" / "IM0000").rename(tmp_path / "p" / "scout")
+    scans = find_scans("input", str(tmp_path / "p"), 1)
+    assert is_several(str(tmp_path / "p"))
+    assert _names(scans) == ["p_3", "p_12"]
+    for scan, number in zip(scans, (3, 12), strict=True):
+        np.testing.assert_array_equal(read_scan(scan).array[..., 0], STORED + number)
+
+
+def test_a_damaged_series_does_not_hide_the_others(tmp_path):
+    pytest.importorskip("pydicom")
+    for name in "ab":
+        write_stack(tmp_path / name, STORED)
+    path = tmp_path / "a" / "IM0001"
+    path.write_bytes(path.read_bytes()[:300])
+    bad, good = find_scans("input", str(tmp_path), 1)
+    with pytest.raises(InputError, match="IM0001"):
+        read_scan(bad)
+    np.testing.assert_array_equal(read_scan(good).array[..., 0], STORED)
 
 
 def test_the_label_map_has_the_name_of_the_scan(tmp_path):
