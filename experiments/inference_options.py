@@ -192,7 +192,10 @@ def _component_counts(kept):
         kept = kept.split(",")
     if not isinstance(kept, (Mapping, list, tuple)):
         raise InputError(f"keep_components must be like kidney:2,liver:1, got {kept!r}")
-    pairs = kept.items() if isinstance(kept, Mapping) else map(_class_and_count, kept)
+    if isinstance(kept, Mapping):
+        pairs = list(kept.items())
+    else:
+        pairs = list(map(_class_and_count, kept))
     counts: dict[str, int] = {}
     for name, count in pairs:
         is_whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)

@@ -11,7 +11,9 @@ from tf_diffseg.training.checkpoints import (
     list_checkpoints,
     load_trained_model,
 )
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D  # noqa: F401 registers
+
+# Registers the class.
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D  # noqa: F401
 from tf_diffseg.training.frozen_layers import layers_of
 from tf_diffseg.training.initial_weights import MisfitError, take_weights
 from tf_diffseg.training.network_weights import read_weights, weights_of
