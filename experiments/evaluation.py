@@ -38,6 +38,8 @@ class CaseVolumes:
         ground_truth: class ids [x, y, z] on that grid.
         predicted: class ids [x, y, z] on that grid.
         entropy: float32 [x, y, z], how unsure the prediction is, in nats.
+        affine: [4, 4], of that grid, voxel to world in mm, where the scan lies; None
+            for a grid in the middle of the world.
     """
 
     image: np.ndarray
@@ -45,6 +47,7 @@ class CaseVolumes:
     ground_truth: np.ndarray
     predicted: np.ndarray
     entropy: np.ndarray
+    affine: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,6 +238,9 @@ class CaseScorer:
         volumes = CaseVolumes(
             image=example["image"].numpy(),
             spacing_mm=example["spacing_mm"].numpy(),
+            affine=self._preprocessor.stored_affine(
+                example["source_shape"], example["source_affine"], example["crop_box"]
+            ).numpy(),
             ground_truth=example["label"].numpy(),
             predicted=drawn,
             entropy=prediction.preprocessed_entropy.numpy(),

@@ -11,12 +11,12 @@ import io
 import json
 import pathlib
 
-import nibabel as nib
 import numpy as np
 
 from data_tools.overlay import class_colour, save_overlay
 from experiments.evaluation_summary import number
 from experiments.metric_columns import METRICS, metric_values
+from tf_diffseg.volumes import nifti_of
 
 _PARTS = pathlib.Path(__file__).parent / "report_page"
 _NIIVUE = "niivue-0.69.0.umd.js.gz"
@@ -158,9 +158,10 @@ def _viewer_volumes(volumes, largest_entropy):
         "predicted": volumes.predicted,
         "entropy": entropy,
     }
-    # Of the image's own place only the voxel size is kept: its middle is at zero.
-    affine = np.diag([*map(float, volumes.spacing_mm), 1.0])
-    affine[:3, 3] = -0.5 * (np.array(image.shape) - 1) * volumes.spacing_mm
+    affine = volumes.affine
+    if affine is None:
+        affine = np.diag([*map(float, volumes.spacing_mm), 1.0])
+        affine[:3, 3] = -0.5 * (np.array(image.shape) - 1) * volumes.spacing_mm
     return {
         name: _nifti(np.clip(np.rint(array), 0, 255).astype(np.uint8), affine)
         for name, array in arrays.items()
@@ -168,7 +169,7 @@ def _viewer_volumes(volumes, largest_entropy):
 
 
 def _nifti(array, affine):
-    content = nib.Nifti1Image(array, affine).to_bytes()
+    content = nifti_of(array, affine).to_bytes()
     return _base64(gzip.compress(content, 6, mtime=0))
 
 

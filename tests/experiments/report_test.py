@@ -1,10 +1,15 @@
 """The page of an evaluation, as text and in a real browser."""
 
+import base64
+import dataclasses
+import gzip
 import json
 import re
 import shutil
 import time
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from experiments.evaluation_summary import summarize
@@ -56,6 +61,20 @@ def test_volumes_go_to_the_worst_cases_first(tmp_path):
     some = _data(_write(tmp_path / "some.html", 2.5 * size))["cases"]
     assert [case["volumes"] is not None for case in some] == [True, True, False, False]
     assert all(case["picture"] for case in some)
+
+
+def test_volumes_lie_where_the_scan_does(tmp_path):
+    affine = np.array([[0, -2, 0, 9], [1, 0, 0, -3], [0, 0, 3, 5], [0, 0, 0, 1.0]])
+    report = ReportPage(toy.MANIFEST, toy.TARGETS, "test", 1e9)
+    case = toy.scores("a", 0.5)
+    report.add(case, dataclasses.replace(toy.volumes(), affine=affine))
+    path = tmp_path / "report.html"
+    report.write(path, summarize([case], toy.MANIFEST.class_names))
+    (written,) = _data(path)["cases"]
+    for content in written["volumes"].values():
+        image = nib.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(content)))
+        np.testing.assert_allclose(image.get_sform(), affine, atol=1e-6)
+        np.testing.assert_allclose(image.get_qform(), affine, atol=1e-6)
 
 
 def test_the_page_asks_nothing_of_the_network(page):

@@ -327,3 +327,18 @@ import tf_diffseg.preprocessing
 assert "tensorflow" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("permutation, signs", _ORIENTATIONS[::7])
+@pytest.mark.parametrize("spacing_mm", [None, (1.1, 1.3, 1.2)])
+@pytest.mark.parametrize("volume_shape", [None, (8, 14, 9)])
+def test_where_an_image_lies_is_known_without_it(
+    permutation, signs, spacing_mm, volume_shape
+):
+    image, _, affine = _case(permutation, signs)
+    image[:3] = image[:, 7:] = image.min()
+    preprocessor = VolumePreprocessor(spacing_mm, volume_shape, crop_to_foreground=True)
+    _, expected = preprocessor(image, affine)
+    box = preprocessor.crop_box(image, affine)
+    found = preprocessor.stored_affine(image.shape[:3], affine, box)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-5)

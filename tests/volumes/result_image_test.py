@@ -86,6 +86,17 @@ def test_another_format_is_placed_by_its_affine():
         )
 
 
+def test_both_forms_are_set_of_a_grid_without_shear():
+    rotated = np.eye(4)
+    rotated[:3, :3] = [[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, -1]]
+    affine = rotated @ np.diag([2.0, 1.5, 3.0, 1.0])
+    image = nifti_of(np.ones(_SHAPE, np.uint8), affine)
+    np.testing.assert_allclose(image.get_qform(), affine, atol=1e-6)
+    np.testing.assert_allclose(image.get_sform(), affine, atol=1e-6)
+    assert int(image.header["qform_code"]) == int(image.header["sform_code"]) == 1
+    assert int(nifti_of(np.ones(_SHAPE), _MNI).header["qform_code"]) == 0
+
+
 @pytest.mark.parametrize(
     "kind", [nib.MGHImage, nib.Spm99AnalyzeImage, nib.Nifti1Pair, nib.Nifti2Pair]
 )

@@ -70,17 +70,31 @@ def to_canonical(volume, affine):
         voxel where it was in the world.
     """
     volume = tf.convert_to_tensor(volume)
+    permutation, flips = canonical_axes(affine)
+    canonical = _flip(_transpose(volume, permutation), flips)
+    return canonical, canonical_affine(affine, tf.shape(volume)[:3])
+
+
+def canonical_affine(affine, shape):
+    """Affine of a volume in RAS+.
+
+    Args:
+        affine: float (4, 4), of the file.
+        shape: int (3,), of the file.
+
+    Returns:
+        float32 (4, 4).
+    """
     affine = tf.cast(affine, tf.float32)
     permutation, flips = canonical_axes(affine)
-    volume = _flip(_transpose(volume, permutation), flips)
-    last = tf.cast(tf.shape(volume)[:3] - 1, tf.float32)
+    last = tf.cast(canonical_order(shape, affine) - 1, tf.float32)
     # Column d: where one canonical step along d leads in source indices.
     steps = tf.one_hot(permutation, 3, axis=0) * tf.where(flips, -1.0, 1.0)
     to_source_axes = tf.math.invert_permutation(permutation)
     start = tf.gather(tf.where(flips, last, 0.0), to_source_axes)
     to_source = tf.concat([steps, start[:, tf.newaxis]], axis=1)
     to_source = tf.concat([to_source, [[0.0, 0.0, 0.0, 1.0]]], axis=0)
-    return volume, tf.matmul(affine, to_source)
+    return tf.matmul(affine, to_source)
 
 
 def from_canonical(volume, source_affine):

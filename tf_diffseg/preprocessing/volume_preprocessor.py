@@ -23,6 +23,7 @@ from tf_diffseg.preprocessing.intensity import (
     undo_scaling,
 )
 from tf_diffseg.preprocessing.orientation import (
+    canonical_affine,
     canonical_order,
     from_canonical,
     to_canonical,
@@ -228,6 +229,34 @@ class VolumePreprocessor:
                 return size
             spacing = canonical_order(voxel_spacing(source_affine), source_affine)
             return resampled_shape(size, spacing_ratio(spacing, self.spacing_mm))
+
+    def stored_affine(self, source_shape, source_affine, crop_box=None):
+        """Affine of a preprocessed image, as shards hold it.
+
+        Args:
+            source_shape: int (3,), spatial shape of the file.
+            source_affine: (4, 4), affine of the file.
+            crop_box: of the image, from `crop_box`.
+
+        Returns:
+            float32 (4, 4).
+
+        Raises:
+            ValueError: if `crop_to_foreground` is on and there is no `crop_box`.
+        """
+        crop_box = self._check_box(crop_box)
+        with tf.device(_DEVICE):
+            shape = canonical_order(tf.cast(source_shape, tf.int32), source_affine)
+            affine = canonical_affine(source_affine, tf.cast(source_shape, tf.int32))
+            shape = box_size(crop_box, shape)
+            affine = crop_affine_to_box(affine, crop_box)
+            if self.spacing_mm is not None:
+                ratio, resampled = self._resampling(shape, affine)
+                affine = resampled_affine(affine, ratio, shape, resampled)
+                shape = resampled
+            if self.volume_shape is not None:
+                affine = crop_or_pad_affine(affine, shape, self.volume_shape)
+            return affine
 
     def crop_box(self, image, affine):
         """The box of the RAS+ volume that `__call__` crops an image to.

@@ -25,6 +25,8 @@ _PLACE = (
     "srow_y",
     "srow_z",
 )
+# Cosine of the angle between two voxel axes that rounding explains.
+_LARGEST_SHEAR = 1e-5
 # For formats that do not have the smallest type.
 _TYPES = (np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64)
 
@@ -63,10 +65,16 @@ def nifti_of(array, affine):
     Returns:
         `nibabel.Nifti1Image`.
     """
+    affine = np.asarray(affine, np.float64)
+    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
     header = nib.Nifti1Header()
     header.set_data_shape(np.shape(array))
-    header.set_zooms(np.linalg.norm(np.asarray(affine)[:3, :3], axis=0))
+    header.set_zooms(spacing_mm)
     header.set_sform(affine, code="scanner")
+    # Some programs read the qform alone. It is a rotation, and holds no shear.
+    axes = affine[:3, :3] / spacing_mm
+    if np.allclose(axes.T @ axes, np.eye(3), atol=_LARGEST_SHEAR):
+        header.set_qform(affine, code="scanner")
     header.set_xyzt_units("mm")
     return _nifti(array, affine, nib.Nifti1Image, header)
 
