@@ -387,6 +387,9 @@ def test_the_next_export_is_the_next_version_verified_with_warm_up_and_card(chai
     results = json.loads((chain / "results" / "metrics.json").read_text())
     assert card["metrics"] == results
     assert card["training_data"]["fingerprint"]["num_cases"] > 0
+    spacing_mm = card["training_data"]["fingerprint"]["spacing_mm"]
+    assert {"min", "median", "max"} <= spacing_mm.keys()
+    assert card["served"]["resample"] == "auto"
     assert card["sampling"]["num_timesteps"] == 5
     assert card["served"]["max_voxels"] == 100_000
 

@@ -53,6 +53,8 @@ def test_the_hippocampus_model_is_small_and_says_what_it_is(hippocampus):
     assert sum(path.stat().st_size for path in files) <= _LARGEST_BYTES
     card = json.loads((hippocampus / "assets" / "model_card.json").read_text())
     assert card["class_names"] == ["background", "Anterior", "Posterior"]
+    spacing_mm = card["training_data"]["fingerprint"]["spacing_mm"]
+    assert spacing_mm["min"] == spacing_mm["max"] == [1.0, 1.0, 1.0]
     assert card["metrics"]["mean_foreground_dice"] >= 0.88
     assert "CC BY-SA 4.0" in card["attribution"]
 
