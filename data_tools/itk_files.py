@@ -8,9 +8,12 @@ import numpy as np
 from isal import isal_zlib
 
 from data_tools import simpleitk
+from data_tools.dataset import shown
 from data_tools.errors import InputError
 from data_tools.nibabel_volume import ISAL_ERROR, LARGEST_COMPRESSION
 from data_tools.volume import (
+    MILLIMETRE,
+    LengthUnit,
     Volume,
     check_affine,
     check_shape,
@@ -28,7 +31,14 @@ _OTHER_FILES = {
 }
 # SimpleITK 2.5 crashes on a .mha of more dimensions than ITK's arrays have.
 _DIMENSIONS = rb"(?m)^\s*NDims\s*=\s*[234]\s*$"
-_COMPRESSED = rb"(?im)^(encoding:.*(gz|bz)|\s*CompressedData\s*=\s*T)"
+# NRRD's bytes and lines before the voxels. Of compressed ones the lines come before
+# what is compressed, the bytes are compressed too.
+_LINE_SKIP = rb"(?im)^line ?skip:\s*(\d+)"
+_BYTE_SKIP = rb"(?im)^byte ?skip:\s*(-?\d+)"
+# As many bytes as there are may be passed over; this many are looked at.
+_LONGEST_SKIP = 1 << 26
+_BZIP2 = rb"(?im)^encoding:\s*bz"
+_COMPRESSED = rb"(?im)^(encoding:.*gz|\s*CompressedData\s*=\s*T)"
 _TEXT = rb"(?im)^(encoding:\s*(ascii|te?xt)|\s*BinaryData\s*=\s*F)"
 _IMAGE_IO = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}
 _LONGEST_HEADER = 1 << 20
@@ -53,9 +63,10 @@ def read(path, dtype=None):
     sitk = simpleitk.load_simpleitk(path)
     ending = os.path.splitext(path)[1].lower()
     header = _header_text(path, ending)
+    unit = _unit(path, header)
     reader = simpleitk.header_of(sitk, path, _IMAGE_IO[ending])
     shape = _shape(path, reader)
-    affine = _affine(path, reader)
+    affine = _affine(path, reader, unit)
     _check_content(path, header, shape, _itemsize(sitk, path, reader))
     try:
         image = reader.Execute()
@@ -65,7 +76,8 @@ def read(path, dtype=None):
     array = sitk.GetArrayFromImage(image)
     spatial = reader.GetDimension()
     array = array.transpose((*range(spatial)[::-1], *range(spatial, array.ndim)))
-    return Volume(path, np.asarray(array.reshape(shape), dtype), affine)
+    notes = () if unit == MILLIMETRE else (unit.note(path),)
+    return Volume(path, np.asarray(array.reshape(shape), dtype), affine, notes)
 
 
 def _shape(path, reader):
@@ -88,7 +100,7 @@ def _check_content(path, header, shape, itemsize):
         largest *= itemsize  # a digit can be a voxel
     check_size(path, shape, itemsize, largest)
     if is_compressed:
-        _check_stream(path, len(header), math.prod(shape) * itemsize)
+        _check_stream(path, header, math.prod(shape) * itemsize)
 
 
 def _header_text(path, ending):
@@ -103,6 +115,11 @@ def _header_text(path, ending):
         raise InputError(
             f"{path} takes its voxels from another file, expected them in this one"
         )
+    if ending == ".nrrd" and re.search(_BZIP2, header):
+        raise InputError(
+            f"{path} has its voxels in bzip2, expected raw, gzip or text: save it with "
+            "encoding gzip"
+        )
     if ending == ".mha" and header.count(b"NDims") != len(
         re.findall(_DIMENSIONS, header)
     ):
@@ -110,13 +127,58 @@ def _header_text(path, ending):
     return header
 
 
-def _affine(path, reader):
+# By the names that are found in files.
+_UNITS = {
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), MILLIMETRE),
+    **dict.fromkeys(("m", "meter", "metre"), LengthUnit("metre", 1e3)),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), LengthUnit("centimetre", 10.0)),
+    **dict.fromkeys(
+        ("um", "\u00b5m", "\u03bcm", "micron", "micrometer", "micrometre"),
+        LengthUnit("micrometre", 1e-3),
+    ),
+    **dict.fromkeys(("nm", "nanometer", "nanometre"), LengthUnit("nanometre", 1e-6)),
+}
+_NO_UNITS = ("", "?")
+# NRRD's come in quotes, one an axis of space or, in old files, an axis of the array.
+_UNIT_FIELDS = (
+    rb'(?im)^space units:\s*((?:"[^"\n]*"\s*)+)$',
+    rb'(?im)^units:\s*((?:"[^"\n]*"[^\S\n]*)+)\s*$',
+)
+_DISTANCE_UNITS = rb"(?m)^\s*DistanceUnits\s*=\s*(\S+)"
+
+
+def _unit(path, header):
+    """`LengthUnit` of a header; raises InputError if it is not known or not one."""
+    names = [m.decode("utf-8", "replace") for m in re.findall(_DISTANCE_UNITS, header)]
+    for pattern in _UNIT_FIELDS:
+        field = re.search(pattern, header)
+        if field and not names:
+            names = re.findall(r'"([^"]*)"', field[1].decode("utf-8", "replace"))
+    told = [name for name in map(_singular, names) if name not in _NO_UNITS]
+    known = [_UNITS[name] for name in told if name in _UNITS]
+    # A fourth axis, of time or channels, has a unit of its own.
+    is_known = len(known) == len(told) or len(names) > len(known) == 3
+    if len(set(known)) > 1 or not is_known:
+        raise InputError(
+            f"{path} has the units of length {', '.join(map(shown, names))}, expected "
+            "one that is known for all axes, as mm"
+        )
+    return known[0] if known else MILLIMETRE
+
+
+def _singular(name):
+    name = name.strip()
+    return name.lower().rstrip("s") if len(name) > 2 else name
+
+
+def _affine(path, reader, unit):
     dimension = reader.GetDimension()
-    spacing_mm = reader.GetSpacing()[:3]
-    check_spacing(path, spacing_mm)
+    spacing_mm = [unit.mm * size for size in reader.GetSpacing()[:3]]
+    check_spacing(path, spacing_mm, unit)
     directions = np.reshape(reader.GetDirection(), (dimension, dimension))[:3, :3]
-    affine = simpleitk.affine_of(reader.GetOrigin()[:3], directions, spacing_mm)
-    check_affine(path, affine)
+    origin_mm = [unit.mm * place for place in reader.GetOrigin()[:3]]
+    affine = simpleitk.affine_of(origin_mm, directions, spacing_mm)
+    check_affine(path, affine, unit)
     return affine
 
 
@@ -129,24 +191,32 @@ def _itemsize(sitk, path, reader):
     return int(match[1]) // 8
 
 
-def _check_stream(path, start, expected):
+def _check_stream(path, header, expected):
     """Raises InputError unless the compressed part is whole.
 
     SimpleITK takes what it could decompress of a damaged file for the volume.
     """
+    lines = re.search(_LINE_SKIP, header)
+    skipped = re.search(_BYTE_SKIP, header)
+    skip = int(skipped[1]) if skipped else 0
+    # With -1 the voxels are at the end, whatever comes before.
+    most = expected + (_LONGEST_SKIP if skip < 0 else skip)
     try:
         with open(path, "rb") as file:
-            file.seek(start)
-            size = _decompressed_size(file, most=expected)
+            file.seek(len(header))
+            for _ in range(int(lines[1]) if lines else 0):
+                file.readline()
+            size = _decompressed_size(file, most)
     except ISAL_ERROR as error:
         raise InputError(f"{path} is damaged: {error}") from error
     if size is None:
         raise InputError(f"{path} is damaged: it ends amid its compressed voxels")
-    if size != expected:
-        than = "more than " if size > expected else ""
+    is_whole = expected <= size <= most if skip < 0 else size == most
+    if not is_whole:
+        than = "more than " if size > most else ""
         raise InputError(
-            f"{path} is damaged: its compressed voxels are {than}{min(size, expected)} "
-            f"bytes, expected {expected}"
+            f"{path} is damaged: its compressed voxels are {than}{min(size, most)} "
+            f"bytes, expected {most}"
         )
 
 

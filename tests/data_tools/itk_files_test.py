@@ -1,5 +1,7 @@
 """NRRD and MetaImage, held to what ITK itself writes as NIfTI."""
 
+import bz2
+import gzip
 import re
 import sys
 
@@ -187,6 +189,101 @@ def _replaced(path, pattern, text):
 def test_wrong_headers_are_named(tmp_path, name, pattern, text, message):
     path = _replaced(tmp_path / name, pattern, text)
     with pytest.raises(InputError, match=f"{name} .*{message}"):
+        read_image(path)
+
+
+_VOXELS = np.arange(24, dtype="<i2").reshape(2, 3, 4)
+_RAW = _VOXELS.tobytes(order="F")
+
+
+def _write_nrrd(path, fields, content):
+    path.write_bytes(
+        b"NRRD0005\ntype: short\nendian: little\ndimension: 3\nsizes: 2 3 4\n"
+        b"space: left-posterior-superior\nspace directions: (1,0,0) (0,1,0) (0,0,2)\n"
+        b"space origin: (3,0,0)\n" + fields + b"\n" + content
+    )
+    return path
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize(
+    "fields, content",
+    [
+        (b"encoding: raw\nline skip: 2\n", b"x\ny\n" + _RAW),
+        (b"encoding: raw\nbyte skip: 5\n", b"12345" + _RAW),
+        (b"encoding: raw\nbyte skip: -1\n", b"1234567" + _RAW),
+        (b"encoding: gzip\nline skip: 2\n", b"x\ny\n" + gzip.compress(_RAW)),
+        (b"encoding: gz\nlineskip: 1\n", b"\x1f\x8b\n" + gzip.compress(_RAW)),
+        (b"encoding: gzip\nbyte skip: 5\n", gzip.compress(b"12345" + _RAW)),
+        (b"encoding: gzip\nbyteskip: -1\n", gzip.compress(b"1234567" + _RAW)),
+        (b"encoding: gzip\nbyte skip: -1\n", gzip.compress(_RAW)),
+        (
+            b"encoding: gzip\nline skip: 1\nbyte skip: 3\n",
+            b"x\n" + gzip.compress(b"123" + _RAW),
+        ),
+    ],
+)
+def test_what_comes_before_the_voxels_is_passed_over(
+    tmp_path, fields, content, damaged
+):
+    path = _write_nrrd(
+        tmp_path / "a.nrrd", fields, content[:-1] if damaged else content
+    )
+    if not damaged:
+        np.testing.assert_array_equal(read_image(path).array[..., 0], _VOXELS)
+    elif b"gz" in fields:
+        with pytest.raises(InputError, match="a.nrrd is damaged: it ends amid"):
+            read_image(path)
+
+
+@pytest.mark.parametrize("encoding", [b"bzip2", b"bz2"])
+def test_bzip2_is_refused_by_name(tmp_path, encoding):
+    fields = b"encoding: " + encoding + b"\n"
+    path = _write_nrrd(tmp_path / "a.nrrd", fields, bz2.compress(_RAW))
+    with pytest.raises(
+        InputError, match="a.nrrd has its voxels in bzip2, expected raw"
+    ):
+        read_image(path)
+
+
+@pytest.mark.parametrize(
+    "name, mm",
+    [("mm", 1), ("millimeters", 1), ("m", 1e3), ("meters", 1e3), ("cm", 10)]
+    + [("um", 1e-3), ("\u00b5m", 1e-3), ("\u03bcm", 1e-3), ("micron", 1e-3), ("", 1)],
+)
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_lengths_are_in_the_unit_of_the_header(tmp_path, ending, name, mm):
+    if ending == ".mha" and not name:
+        return
+    path = tmp_path / f"a{ending}"
+    image = _image(_array())
+    expected = np.array(image.GetSpacing())
+    image.SetSpacing((expected / mm).tolist())
+    image.SetOrigin((np.array(image.GetOrigin()) / mm).tolist())
+    sitk.WriteImage(image, str(path))
+    if ending == ".mha":
+        line, before = f"DistanceUnits = {name}\n", b"ElementType"
+    else:
+        line, before = f'space units: "{name}" "{name}" "{name}"\n', b"encoding"
+    content = path.read_bytes().replace(before, line.encode() + before, 1)
+    path.write_bytes(content)
+    volume = read_image(path)
+    np.testing.assert_allclose(volume.spacing_mm, expected, rtol=1e-5)
+    np.testing.assert_allclose(volume.affine[:3, 3], (-10, 20, 30), rtol=1e-5)
+    assert len(volume.notes) == (mm != 1)
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        (b'space units: "ft" "ft" "ft"\n', "units of length 'ft', 'ft', 'ft', expec"),
+        (b'space units: "mm" "mm" "m"\n', "'mm', 'mm', 'm', expected one that is"),
+        (b'space units: "m" "m" "m"\n', "1000 x 1000 x 2000 mm .*unit of length is me"),
+    ],
+)
+def test_units_that_are_none_are_named(tmp_path, line, words):
+    path = _write_nrrd(tmp_path / "a.nrrd", line + b"encoding: raw\n", _RAW)
+    with pytest.raises(InputError, match=f"a.nrrd has the .*{words}"):
         read_image(path)
 
 
