@@ -129,6 +129,15 @@ def test_compressed_pixels_are_those_that_were_compressed(tmp_path, kind, dtype,
     path.write_bytes(content[:start] + bytes(40) + content[start + 40 :])
     with pytest.raises(InputError, match="IM0001 is damaged: its pixels in JPEG .* be"):
         read_image(folder)
+    if kind == "JPEG":  # its own header tells of 60000 x 60000 pixels
+        size = content.index(b"\xff\xc3") + 5
+        huge = (60000).to_bytes(2, "big") * 2
+        path.write_bytes(content[:size] + huge + content[size + 4 :])
+        reset_peak()
+        before = peak_bytes()
+        with pytest.raises(InputError, match="IM0001 is damaged: its pixels in JPEG"):
+            read_image(folder)
+        assert peak_bytes() - before < 2**26
     path.write_bytes(content[: start + 40])
     with pytest.raises(InputError, match="IM0001 is damaged"):
         read_image(folder)
