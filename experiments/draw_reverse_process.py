@@ -56,7 +56,7 @@ def main(argv):
     steps = reverse_process.sample_steps(
         run_folder.load_model(), case["image"], _SEED.value
     )
-    reverse_process.draw(output, case, steps)
+    reverse_process.draw(output, case, steps, manifest.ignored_id)
     print(f"{uid}: {output}")
 
 

@@ -23,6 +23,7 @@ from tf_diffseg.metrics import (
     CaseMetrics,
     case_metrics,
     dice_score_from_masks,
+    only_known,
     region_mask,
     voxel_ml,
 )
@@ -35,7 +36,8 @@ class CaseVolumes:
     Attributes:
         image: float32 [x, y, z, channels], preprocessed.
         spacing_mm: [3], of that grid.
-        ground_truth: class ids [x, y, z] on that grid.
+        ground_truth: class ids [x, y, z] on that grid, `Manifest.ignored_id` of the
+            data where the class is not known.
         predicted: class ids [x, y, z] on that grid.
         entropy: float32 [x, y, z], how unsure the prediction is, in nats.
         affine: [4, 4], of that grid, voxel to world in mm, where the scan lies; None
@@ -58,13 +60,15 @@ class CaseScores:
         uid: name of the case.
         metrics: `CaseMetrics`, per class; surface Dice at `TOLERANCES_MM`.
         dice_per_step: [steps, targets], after each reverse step; NaN as there.
-        sample_volumes_ml: [num_samples, targets], of each sample's label map.
+        sample_volumes_ml: [num_samples, targets], of each sample's label map, where
+            the true class is known.
         expected_dice: what the prediction takes its own Dice to be: that of the
             label map with the probabilities, mean over its foreground classes; NaN
             where it has none.
         error_auroc: how well entropy tells wrong voxels from right ones in the box
             around all foreground: the area under the ROC curve; NaN where all or
             none is wrong.
+        ignored_voxels: how many voxels have no true class; they are in no score.
     """
 
     uid: str
@@ -73,6 +77,7 @@ class CaseScores:
     sample_volumes_ml: np.ndarray
     expected_dice: float = np.nan
     error_auroc: float = np.nan
+    ignored_voxels: int = 0
 
     @property
     def dice(self):
@@ -138,6 +143,7 @@ def scorer_of(trained, manifest, shard_paths):
         options.batch_size,
         options.post_processing(trained.manifest.class_names),
         trained.resampling,
+        manifest.ignored_id,
     )
 
 
@@ -153,6 +159,7 @@ class CaseScorer:
         batch_size: samples that are drawn at a time.
         post_processing: `PostProcessing` of the label maps that are scored.
         resampling: `ScanResampling` of the network; None where it is not asked.
+        ignored_id: what ground truth holds where the class is not known, or None.
 
     Attributes:
         outside_uids: names of the cases scored so far whose voxels are unlike those
@@ -169,6 +176,7 @@ class CaseScorer:
         batch_size=1,
         post_processing=None,
         resampling=None,
+        ignored_id=None,
     ):
         self._preprocessor = segmenter.preprocessor
         self._targets = targets
@@ -176,6 +184,7 @@ class CaseScorer:
         self._seed = tf.constant(seed)
         self._post_processing = post_processing or PostProcessing()
         self._resampling = resampling
+        self._ignored_id = ignored_id
         self.outside_uids = []
         self._predict = tf.function(
             functools.partial(
@@ -222,12 +231,16 @@ class CaseScorer:
             self.outside_uids.append(uid)
 
     def _score_example(self, example):
+        counted = {}
+        if self._ignored_id is not None:
+            counted["is_counted"] = example["source_label"] != self._ignored_id
         prediction = self._predict(
             example["image"],
             example["source_shape"],
             example["source_affine"],
             self._seed,
             crop_box=example["crop_box"],
+            **counted,
         )
         label = self._cleaned(prediction.class_ids.numpy(), example)
         drawn = prediction.preprocessed_class_ids.numpy()
@@ -263,6 +276,8 @@ class CaseScorer:
         ]
         probabilities = self._with_background(prediction.probabilities.numpy())
         class_ids = self._targets.class_ids
+        _, known_label, is_known = only_known(truth, label, self._ignored_id)
+        is_known = np.ones(truth.shape, bool) if is_known is None else is_known
         return CaseScores(
             uid=example["uid"].numpy().decode(),
             metrics=case_metrics(
@@ -273,13 +288,22 @@ class CaseScorer:
                 TOLERANCES_MM,
                 probabilities,
                 class_ids,
+                self._ignored_id,
             ),
             dice_per_step=np.stack(
-                [dice_of_targets(truth, step, class_ids) for step in steps]
+                [
+                    dice_of_targets(truth, step, class_ids, self._ignored_id)
+                    for step in steps
+                ]
             ),
             sample_volumes_ml=self._sample_voxels(prediction) * voxel_ml(affine),
-            expected_dice=_expected_dice(probabilities, label, class_ids),
-            error_auroc=_error_auroc(truth, label, prediction.entropy.numpy()),
+            expected_dice=_expected_dice(
+                probabilities, known_label, class_ids, is_known
+            ),
+            error_auroc=_error_auroc(
+                truth, label, prediction.entropy.numpy(), is_known
+            ),
+            ignored_voxels=int(np.count_nonzero(~is_known)),
         )
 
     def _with_background(self, probabilities):
@@ -296,17 +320,19 @@ class CaseScorer:
         return np.stack([voxels[:, 0], *of_targets], axis=1)
 
 
-def dice_of_targets(truth, label, class_ids):
+def dice_of_targets(truth, label, class_ids, ignored_id=None):
     """Dice between two label maps.
 
     Args:
         truth: class ids, of any shape.
         label: class ids of the same shape.
         class_ids: as `Targets` has them.
+        ignored_id: what the truth holds where the class is not known, or None.
 
     Returns:
         [targets], NaN of background and of those that neither has.
     """
+    truth, label, _ = only_known(truth, label, ignored_id)
     found = [np.nan]
     for ids in class_ids:
         masks = (region_mask(each, ids)[..., np.newaxis] for each in (truth, label))
@@ -315,27 +341,30 @@ def dice_of_targets(truth, label, class_ids):
     return np.array(found)
 
 
-def _expected_dice(probabilities, label, class_ids):
+def _expected_dice(probabilities, label, class_ids, is_known=True):
     """Dice of a label map with the probabilities [..., targets], mean over targets."""
     found = []
     for target, ids in enumerate(class_ids, start=1):
         mask, probability = region_mask(label, ids), probabilities[..., target]
         if mask.any():
-            total = np.count_nonzero(mask) + probability.sum(dtype=np.float64)
+            total = np.count_nonzero(mask) + probability.sum(
+                dtype=np.float64, where=is_known
+            )
             found.append(2.0 * probability[mask].sum(dtype=np.float64) / total)
     return float(np.mean(found)) if found else np.nan
 
 
-def _error_auroc(truth, label, entropy):
+def _error_auroc(truth, label, entropy, is_known=True):
     """Area under the ROC curve of entropy as a test for wrong voxels."""
-    foreground = np.nonzero((truth > 0) | (label > 0))
+    foreground = np.nonzero(((truth > 0) | (label > 0)) & is_known)
     if not len(foreground[0]):
         return np.nan
     box = tuple(slice(axis.min(), axis.max() + 1) for axis in foreground)
-    is_wrong = (truth[box] != label[box]).ravel()
+    counted = np.broadcast_to(is_known, truth.shape)[box]
+    is_wrong = (truth[box] != label[box])[counted]
     num_wrong = np.count_nonzero(is_wrong)
     num_right = is_wrong.size - num_wrong
     if not num_wrong or not num_right:
         return np.nan
-    ranks = stats.rankdata(entropy[box].ravel())[is_wrong].sum()
+    ranks = stats.rankdata(entropy[box][counted])[is_wrong].sum()
     return float((ranks - num_wrong * (num_wrong + 1) / 2) / (num_wrong * num_right))

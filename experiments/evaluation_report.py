@@ -52,7 +52,7 @@ def write(
             _write_csv(path, cases, names, summary)
         for name, uid in drawn_cases(cases).items():
             with whole(output_dir / f"{name}.png") as path:
-                _draw(path, name, uid, cases, volumes[uid], manifest.class_names)
+                _draw(path, name, uid, cases, volumes[uid], manifest)
         if page is not None:
             with whole(output_dir / "report.html") as path:
                 page.write(path, summary)
@@ -109,7 +109,18 @@ def table(summary):
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         for row in rows
     ]
-    return "\n".join([f"{summary['num_cases']} cases", *lines])
+    return "\n".join([f"{summary['num_cases']} cases", *lines, *_ignored(summary)])
+
+
+def _ignored(summary):
+    """What was left out of the scores, in a line; none where nothing was."""
+    ignored = summary["ignored"]
+    if not ignored["voxels"]:
+        return []
+    return [
+        f"{ignored['voxels']} voxels of {ignored['cases']} case(s) have no true class "
+        "and are in no score"
+    ]
 
 
 def _write_csv(path, cases, class_names, summary):
@@ -135,7 +146,7 @@ def _write_row(writer, uid, class_id, class_names, values):
     writer.writerow([uid, class_id, class_names[class_id], *texts])
 
 
-def _draw(path, name, uid, cases, drawn, class_names):
+def _draw(path, name, uid, cases, drawn, manifest):
     (mean_dice,) = (case.mean_dice for case in cases if case.uid == uid)
     save_overlay(
         path,
@@ -143,8 +154,9 @@ def _draw(path, name, uid, cases, drawn, class_names):
         drawn.ground_truth,
         drawn.predicted,
         drawn.spacing_mm,
-        class_names,
+        manifest.class_names,
         f"{name}: {uid}, mean Dice {mean_dice:.3f}",
+        ignored_id=manifest.ignored_id,
     )
 
 

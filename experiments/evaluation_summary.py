@@ -20,7 +20,8 @@ def summarize(cases, class_names):
     Returns:
         JSON-able dict: `num_cases`; `mean_foreground_dice`, of `foreground_mean`, with
         its `mean_foreground_dice_ci95` and `mean_foreground_dice_per_step`; under
-        `uncertainty` what `_uncertainty` says; and under `classes` for each
+        `uncertainty` what `_uncertainty` says; under `ignored` how many `voxels` of
+        how many `cases` have no true class; and under `classes` for each
         foreground class `dice`, `dice_std`, `dice_per_step`, `hd95_mm`, in how many
         cases it was `num_counted`, or `num_absent` from truth and prediction alike,
         or of the counted `num_missed` or `num_invented`; and `metrics` with `mean`,
@@ -39,6 +40,8 @@ def summarize(cases, class_names):
         }
         metrics = {key: _statistics(column) for key, column in values.items()}
         is_counted = ~np.isnan(values["dice"])
+        # Nothing is known of a case without a true volume, 0 or more.
+        is_absent = ~is_counted & ~np.isnan(values["true_volume_ml"])
         is_true, is_predicted = (
             values[f"{kind}_volume_ml"] > 0.0 for kind in ("true", "predicted")
         )
@@ -48,7 +51,7 @@ def summarize(cases, class_names):
             "dice_per_step": [number(v) for v in step_means[:, class_id]],
             "hd95_mm": metrics["hd95_mm"]["mean"],
             "num_counted": int(is_counted.sum()),
-            "num_absent": int((~is_counted).sum()),
+            "num_absent": int(is_absent.sum()),
             "num_missed": int((is_true & ~is_predicted).sum()),
             "num_invented": int((is_predicted & ~is_true).sum()),
             "metrics": metrics,
@@ -61,6 +64,10 @@ def summarize(cases, class_names):
             number(value) for value in nan_mean(foreground, axis=0)
         ],
         "uncertainty": _uncertainty(cases),
+        "ignored": {
+            "voxels": sum(case.ignored_voxels for case in cases),
+            "cases": sum(case.ignored_voxels > 0 for case in cases),
+        },
         "classes": classes,
     }
 

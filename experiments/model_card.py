@@ -34,6 +34,7 @@ def model_card(trained, name, served, metrics=None, attribution=None):
         "attribution": attribution,
         "class_names": manifest.class_names,
         "label_values": manifest.label_values,
+        "ignore_label": manifest.ignore_label,
         "class_colours": [None]
         + [class_colour(class_id) for class_id in range(1, manifest.num_classes)],
         "channel_names": manifest.channel_names,

@@ -13,7 +13,7 @@ import pathlib
 
 import numpy as np
 
-from data_tools.overlay import class_colour, save_overlay
+from data_tools.overlay import IGNORED_COLOUR, class_colour, save_overlay
 from experiments.evaluation_summary import number
 from experiments.metric_columns import METRICS, metric_values
 from tf_diffseg.volumes import nifti_of
@@ -57,6 +57,7 @@ class ReportPage:
                 "uid": scores.uid,
                 "mean_dice": _number(scores.mean_dice),
                 "expected_dice": _number(scores.expected_dice),
+                "ignored_voxels": scores.ignored_voxels,
                 "auroc": _number(scores.error_auroc),
                 "values": {
                     metric.key: [_number(value) for value in values[metric.key][1:]]
@@ -95,7 +96,7 @@ class ReportPage:
             "modality": manifest.modality,
             "license": manifest.license,
             "classes": _coloured(self._targets.names),
-            "label_classes": _coloured(manifest.class_names),
+            "label_classes": _coloured(manifest.class_names) + _ignored(manifest),
             "metrics": [vars(metric) for metric in METRICS],
             "entropy_max": self._targets.largest_entropy,
             "summary": summary,
@@ -129,6 +130,7 @@ class ReportPage:
             self._manifest.class_names,
             uncertainty=volumes.entropy,
             largest_uncertainty=self._targets.largest_entropy,
+            ignored_id=self._manifest.ignored_id,
             dpi=80,
             format="webp",
             pil_kwargs={"quality": 78},
@@ -142,6 +144,13 @@ def _coloured(names):
         {"name": name, "colour": class_colour(index)}
         for index, name in list(enumerate(names))[1:]
     ]
+
+
+def _ignored(manifest):
+    """As one more class, in its place after the last; none where none is ignored."""
+    if manifest.ignored_id is None:
+        return []
+    return [{"name": "ignored", "colour": IGNORED_COLOUR}]
 
 
 def _viewer_volumes(volumes, largest_entropy):

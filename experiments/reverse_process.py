@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from data_tools.overlay import class_colour, foreground_centre
+from data_tools.overlay import IGNORED_COLOUR, class_colour, foreground_centre
 from tf_diffseg.data.input_pipeline import evaluation_dataset
 from tf_diffseg.diffusion import x_start_to_probabilities
 
@@ -66,15 +66,16 @@ def sample_steps(model, image, seed):
     ]
 
 
-def draw(path, case, steps):
+def draw(path, case, steps, ignored_id=None):
     """Draws the axial slice through the middle of the ground truth.
 
     Args:
         path: of the PNG.
         case: as from `load_case`.
         steps: list of `ReverseStep`.
+        ignored_id: of the `Manifest`; such voxels are grey in the ground truth.
     """
-    cut = foreground_centre(case["label"])[2]
+    cut = foreground_centre(case["label"], ignored_id)[2]
     spacing_x, spacing_y, _ = case["spacing_mm"]
     shape = {"origin": "lower", "aspect": spacing_y / spacing_x}
     image = case["image"][:, :, cut, 0].T
@@ -84,7 +85,7 @@ def draw(path, case, steps):
     axes = figure.subplots(2, len(steps) + 1, squeeze=False)
     axes[0, 0].imshow(image, cmap="gray", vmin=low, vmax=high, **shape)
     axes[0, 0].set_title("image", fontsize=9)
-    axes[1, 0].imshow(_colours(case["label"][:, :, cut]), **shape)
+    axes[1, 0].imshow(_colours(case["label"][:, :, cut], ignored_id), **shape)
     axes[1, 0].set_title("ground truth", fontsize=9)
     for (above, below), step in zip(axes[:, 1:].T, steps, strict=True):
         above.imshow(_mixed_colours(step.x_t[:, :, cut]), **shape)
@@ -103,9 +104,12 @@ def _palette(num_classes):
     )
 
 
-def _colours(label):
+def _colours(label, ignored_id=None):
     """RGB picture [y, x, 3] of class ids [x, y]."""
-    return _palette(int(label.max()) + 1)[label].swapaxes(0, 1)
+    palette = _palette(int(label.max()) + 1)
+    if ignored_id is not None:
+        palette[ignored_id:] = to_rgb(IGNORED_COLOUR)
+    return palette[label].swapaxes(0, 1)
 
 
 def _mixed_colours(x_t):

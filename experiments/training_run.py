@@ -206,6 +206,7 @@ def _dataset_maker(config, manifest, shard_paths, data_service):
             first_step,
             input_context=input_context,
             data_service=data_service,
+            ignored_id=manifest.ignored_id,
             **config.pipeline_arguments(),
         )
 
@@ -241,6 +242,7 @@ def _pictures(config, manifest, shard_paths, run_folder):
             manifest.class_names,
             targets_of(config, manifest).region_labels,
             run_folder.path / "logs",
+            manifest.ignored_id,
         )
     ]
 
@@ -341,6 +343,7 @@ def build_network(config, manifest):
             manifest.num_channels,
             regions=targets.regions,
             class_frequencies=targets.frequencies(_class_frequencies(manifest)),
+            ignore_label=manifest.ignored_id,
             dtype=config.precision,
             **config.model_arguments(),
         )
@@ -372,4 +375,9 @@ def make_optimizer(config, total_steps):
 def _class_frequencies(manifest):
     """Share of the training cases' voxels that each class has."""
     voxels = manifest.split("train").statistics["voxels_per_class"]
+    if not sum(voxels):
+        raise InputError(
+            f"data set {manifest.dataset}: every voxel of the training cases has the "
+            f"ignore label {manifest.ignore_label}, there is nothing to train on"
+        )
     return [count / sum(voxels) for count in voxels]

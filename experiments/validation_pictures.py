@@ -12,7 +12,9 @@ from tf_diffseg.training.segmentation_images import SegmentationImages
 _DPI = 60  # 720 pixels wide.
 
 
-def validation_pictures(shard_paths, num_cases, class_names, region_labels, log_dir):
+def validation_pictures(
+    shard_paths, num_cases, class_names, region_labels, log_dir, ignored_id=None
+):
     """The callback that draws the first cases of the validation split.
 
     Args:
@@ -21,6 +23,7 @@ def validation_pictures(shard_paths, num_cases, class_names, region_labels, log_
         class_names: background first.
         region_labels: of `Targets`.
         log_dir: folder of TensorBoard's logs.
+        ignored_id: of the `Manifest`.
 
     Returns:
         `SegmentationImages`.
@@ -41,6 +44,7 @@ def validation_pictures(shard_paths, num_cases, class_names, region_labels, log_
             spacing_mm=by_uid[uid]["spacing_mm"],
             class_names=class_names,
             title=uid,
+            ignored_id=ignored_id,
             dpi=_DPI,
             format="png",
         )

@@ -44,6 +44,7 @@ def window_agreement(trained, shard_paths, uids):
     (model,) = trained.models
     segmenter = trained.segmenter()
     class_ids = trained.targets.class_ids
+    ignored_id = trained.manifest.num_classes  # Whether or not there are any.
     label_of = {
         "whole": _labels(segmenter, model.sample),
         "windows": _labels(segmenter, segmenter.sample),
@@ -61,8 +62,8 @@ def window_agreement(trained, shard_paths, uids):
             uid,
             windows_whole=dice_of_targets(whole, windows, class_ids),
             seeds_whole=dice_of_targets(whole, again, class_ids),
-            windows_truth=dice_of_targets(truth, windows, class_ids),
-            whole_truth=dice_of_targets(truth, whole, class_ids),
+            windows_truth=dice_of_targets(truth, windows, class_ids, ignored_id),
+            whole_truth=dice_of_targets(truth, whole, class_ids, ignored_id),
         )
 
 

@@ -234,7 +234,8 @@ function fillCases() {
 function choose(entry, scrolls = false) {
   chosen = entry;
   for (const row of $("cases").tBodies[0].rows) row.classList.toggle("chosen", row.dataset.uid === entry.uid);
-  $("case-title").textContent = `${entry.uid}: mean Dice ${show(entry.mean_dice)}`;
+  const ignored = entry.ignored_voxels ? `, ${entry.ignored_voxels} voxels ignored` : "";
+  $("case-title").textContent = `${entry.uid}: mean Dice ${show(entry.mean_dice)}${ignored}`;
   $("picture").src = `data:image/webp;base64,${entry.picture}`;
   const head = make("tr", {}, make("th", {}, "Class"), ...metrics.map((metric) => make("th", {}, withUnit(metric))));
   const rows = classes.map((one, index) => make("tr", {}, make("td", {}, key(one), one.name), ...metrics.map((metric) => {

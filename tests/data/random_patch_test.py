@@ -159,3 +159,49 @@ def test_a_volume_without_foreground_gives_patches_anywhere():
         for seed in range(10)
     }
     assert len(starts) > 5
+
+
+IGNORED = 9
+
+
+@pytest.mark.parametrize("balance_classes", [False, True])
+@pytest.mark.parametrize("foreground_share", [0.0, 1.0])
+def test_ignored_voxels_are_neither_foreground_nor_drawn(
+    foreground_share, balance_classes
+):
+    """One voxel in a corner is foreground, one layer is known."""
+    label = np.full((12, 12, 12), IGNORED, np.int32)
+    label[10] = 0
+    label[10, 1, 1] = 1
+    for seed in range(10):
+        start = patch_start(
+            label, (3, 3, 3), _seed(seed), foreground_share, balance_classes, IGNORED
+        ).numpy()
+        assert start[0] == 9  # Centred on the layer.
+        if foreground_share:
+            np.testing.assert_array_equal(start, [9, 0, 0])
+
+
+@pytest.mark.parametrize("foreground_share", [0.0, 0.5])
+def test_without_ignored_voxels_patches_lie_where_they_did(foreground_share):
+    label = np.random.default_rng(0).integers(0, 3, (9, 8, 7)).astype(np.int32)
+    everywhere = np.full_like(label, IGNORED)
+    for seed in range(20):
+        arguments = ((4, 5, 9), _seed(seed), foreground_share, True)
+        np.testing.assert_array_equal(
+            patch_start(label, *arguments),
+            patch_start(label, *arguments, ignored_id=IGNORED),
+        )
+        # And so they do where nothing is known.
+        np.testing.assert_array_equal(
+            patch_start(0 * label, *arguments),
+            patch_start(everywhere, *arguments, ignored_id=IGNORED),
+        )
+
+
+def test_beyond_the_volume_is_background_though_all_of_it_is_ignored():
+    image, _ = _case((2, 2, 2))
+    label = np.full((2, 2, 2), IGNORED, np.int32)
+    _, patch = random_patch(image, label, (4, 4, 4), _seed(0), ignored_id=IGNORED)
+    assert np.count_nonzero(patch == IGNORED) == 8
+    assert np.count_nonzero(patch == 0) == 4**3 - 8

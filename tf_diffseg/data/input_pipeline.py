@@ -33,6 +33,7 @@ def training_dataset(
     input_context=None,
     data_service=None,
     num_parallel_calls=tf.data.AUTOTUNE,
+    ignored_id=None,
     **augmentation,
 ):
     """Batches of augmented random patches, epoch after epoch without end.
@@ -64,6 +65,7 @@ def training_dataset(
             pipeline, such as "grpc://localhost:5050", or None.
         num_parallel_calls: cases that are loaded at the same time. The batches do not
             depend on it.
+        ignored_id: see `random_patch.patch_start`.
         **augmentation: options of `augmentation.augment`; without any, cases stay as
             they are.
 
@@ -115,6 +117,7 @@ def training_dataset(
                 seed_place,
                 foreground_share,
                 balance_classes,
+                ignored_id,
             )
             changed = augment(example, seed_change, start, patch_shape, **augmentation)
             return {"image": changed["image"], "label": changed["label"]}

@@ -7,12 +7,19 @@ from tf_diffseg.data.augmentation.resampling import cut
 
 
 def random_patch(
-    image, label, patch_shape, seed, foreground_share=0.0, balance_classes=False
+    image,
+    label,
+    patch_shape,
+    seed,
+    foreground_share=0.0,
+    balance_classes=False,
+    ignored_id=None,
 ):
     """Cuts the same patch, placed at random, out of an image and its label.
 
     Where an axis is shorter than the patch it is padded on both sides: the image
-    with its smallest value per channel, the label with background.
+    with its smallest value per channel, the label with background, also where some of
+    its voxels are ignored: that nothing is there is known.
 
     Args:
         image: (x, y, z, channels).
@@ -21,15 +28,25 @@ def random_patch(
         seed: stateless seed [2].
         foreground_share: see `patch_start`.
         balance_classes: see `patch_start`.
+        ignored_id: see `patch_start`.
 
     Returns:
         (image, label) of shapes (*patch_shape, channels) and patch_shape.
     """
-    start = patch_start(label, patch_shape, seed, foreground_share, balance_classes)
+    start = patch_start(
+        label, patch_shape, seed, foreground_share, balance_classes, ignored_id
+    )
     return cut(image, label, start, patch_shape)
 
 
-def patch_start(label, patch_shape, seed, foreground_share=0.0, balance_classes=False):
+def patch_start(
+    label,
+    patch_shape,
+    seed,
+    foreground_share=0.0,
+    balance_classes=False,
+    ignored_id=None,
+):
     """Draws where a patch lies.
 
     Args:
@@ -41,6 +58,10 @@ def patch_start(label, patch_shape, seed, foreground_share=0.0, balance_classes=
             none. nnU-Net takes a third. The others lie anywhere.
         balance_classes: whether the foreground voxel is of each class that is there
             with the same probability, or any voxel with the same.
+        ignored_id: what the label holds where the class is not known, which is
+            neither foreground nor background. In a volume that has such voxels the
+            other patches are centred on voxels of a known class, as nnU-Net has them:
+            elsewhere there may be nothing to learn. None where all are known.
 
     Returns:
         int32 (3,), first voxel; negative where the patch is longer than the volume
@@ -54,29 +75,39 @@ def patch_start(label, patch_shape, seed, foreground_share=0.0, balance_classes=
     # The product may round up to the number itself.
     places = uniform(seed_place, [3]) * tf.cast(longest_start + 1, tf.float32)
     anywhere = tf.minimum(tf.cast(places, tf.int32), longest_start)
-    if not foreground_share:
-        return anywhere - before
 
-    def about_foreground():
-        centre = _foreground_voxel(label, seed_place, balance_classes)
+    def about(centre):
         return tf.clip_by_value(
             centre - tf.constant(patch_shape) // 2, 0, longest_start
         )
 
+    is_foreground = label > 0
+    if ignored_id is not None:
+        is_known = label != ignored_id
+        is_foreground &= is_known
+        anywhere = tf.cond(
+            tf.reduce_any(is_known) & ~tf.reduce_all(is_known),
+            lambda: about(tf.cast(_one_of(tf.where(is_known), seed_place), tf.int32)),
+            lambda: anywhere,
+        )
+    if not foreground_share:
+        return tf.ensure_shape(anywhere, [3]) - before
     start = tf.cond(
-        happens(seed_kind, foreground_share) & tf.reduce_any(label > 0),
-        about_foreground,
+        happens(seed_kind, foreground_share) & tf.reduce_any(is_foreground),
+        lambda: about(
+            _foreground_voxel(label, is_foreground, seed_place, balance_classes)
+        ),
         lambda: anywhere,
     )
     return tf.ensure_shape(start, [3]) - before
 
 
-def _foreground_voxel(label, seed, balance_classes):
+def _foreground_voxel(label, is_foreground, seed, balance_classes):
     """int32 (3,), of a label that has foreground."""
     seed_class, seed_voxel = split(seed, 2)
-    chosen = label > 0
+    chosen = is_foreground
     if balance_classes:
-        counts = tf.math.bincount(tf.reshape(label, [-1]))
+        counts = tf.math.bincount(tf.reshape(tf.where(is_foreground, label, 0), [-1]))
         # The first, background, is not to be drawn.
         present = tf.where(tf.concat([[0], counts[1:]], axis=0) > 0)[:, 0]
         chosen = label == tf.cast(_one_of(present, seed_class), label.dtype)

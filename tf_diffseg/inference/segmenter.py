@@ -142,6 +142,7 @@ class Segmenter:
         num_samples=1,
         batch_size=1,
         crop_box=None,
+        is_counted=None,
     ):
         """As `predict`, of a volume that is preprocessed already.
 
@@ -153,6 +154,8 @@ class Segmenter:
             num_samples: how many samples to draw.
             batch_size: how many of them are drawn at a time.
             crop_box: int [2, 3], from `VolumePreprocessor.crop_box` of the file.
+            is_counted: bool [i, j, k], on the grid of the file, where `sample_voxels`
+                are counted; None for everywhere.
 
         Returns:
             `Prediction`.
@@ -162,16 +165,16 @@ class Segmenter:
         """
         place = (source_shape, source_affine, crop_box)
         shown = self.preprocessor.from_stored(image, *place)
-        return self._predict(shown, place, seed, num_samples, batch_size)
+        return self._predict(shown, place, seed, num_samples, batch_size, is_counted)
 
-    def _predict(self, image, place, seed, num_samples, batch_size):
+    def _predict(self, image, place, seed, num_samples, batch_size, is_counted=None):
         """`Prediction` of an image as the network is shown it."""
         seeds = sample_seeds(seed, num_samples)
         # The first batch tells the shapes of the rest.
         first = min(batch_size, num_samples)
 
         def sums(seeds):
-            return self._sums(image, seeds, place)
+            return self._sums(image, seeds, place, is_counted)
 
         total, squares, voxels = sums(seeds[:first])
         if num_samples > first:
@@ -221,7 +224,7 @@ class Segmenter:
             ),
         )
 
-    def _sums(self, image, seeds, place):
+    def _sums(self, image, seeds, place, is_counted):
         """Over some samples: of probabilities, of their squares, and voxels of each.
 
         The squares are summed over the classes, and are on the grid of the file.
@@ -234,8 +237,11 @@ class Segmenter:
 
         def measure(probabilities):
             restored = self._restore(probabilities, *place)
+            label = self.label(restored)
+            if is_counted is not None:
+                label = tf.boolean_mask(label, is_counted)
             voxels = tf.math.bincount(
-                tf.reshape(self.label(restored), [-1]),
+                tf.reshape(label, [-1]),
                 minlength=num_class_ids,
                 maxlength=num_class_ids,
             )

@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "region_mask": "dice",
         "dice_score_from_masks": "dice",
         "expected_calibration_error": "calibration",
+        "only_known": "per_class",
         "surface_distances": "surface_distance",
         "surface_metrics": "surface_distance",
         "voxel_ml": "per_class",

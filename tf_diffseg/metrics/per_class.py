@@ -23,6 +23,11 @@ class CaseMetrics:
     Of a class that is missed or invented, every share is 0 and every distance the
     diagonal of the volume.
 
+    Voxels whose true class is not known are left out: truth and prediction are both
+    taken for background there, so that no surface lies inside of them, and a structure
+    that reaches into them ends at their border in both. They are in no volume, that of
+    background included, and in no calibration. Where no voxel is known, all is NaN.
+
     Attributes:
         dice: overlap, 2 * intersection / sum.
         iou: overlap, intersection / union.
@@ -78,6 +83,7 @@ def case_metrics(
     tolerances_mm=(1.0, 2.0),
     probabilities=None,
     regions=None,
+    ignored_id=None,
 ):
     """Measures one case.
 
@@ -90,6 +96,7 @@ def case_metrics(
         probabilities: float [i, j, k, num_classes], or None.
         regions: where classes overlap, the class ids that each but background is made
             of; None where each is its own.
+        ignored_id: what the ground truth holds where the class is not known, or None.
 
     Returns:
         `CaseMetrics`.
@@ -110,9 +117,11 @@ def case_metrics(
             f"regions must be {num_classes - 1}, one for each class but background, "
             f"got {len(regions)}"
         )
+    truth, predicted, is_known = only_known(truth, predicted, ignored_id)
     axes_mm = np.asarray(affine, np.float64)[:3, :3]
     volumes = [
-        _voxels(label, regions) * voxel_ml(affine) for label in (truth, predicted)
+        _voxels(label, regions, is_known) * voxel_ml(affine)
+        for label in (truth, predicted)
     ]
     per_class = [_class_metrics(None, None, axes_mm, tolerances_mm)] + [
         _class_metrics(
@@ -145,12 +154,35 @@ def case_metrics(
             regions,
             is_defined,
             np.linalg.norm(axes_mm, axis=0),
+            is_known,
         ),
     )
 
 
-def _voxels(label, regions):
+def only_known(truth, predicted, ignored_id):
+    """Background in place of voxels whose true class is not known.
+
+    Args:
+        truth: int class ids, of any shape.
+        predicted: the same shape.
+        ignored_id: what the truth holds where the class is not known, or None.
+
+    Returns:
+        (truth, predicted, is_known): the same, and bool, where it is known; None where
+        it is everywhere.
+    """
+    is_known = truth != ignored_id if ignored_id is not None else None
+    if is_known is None or is_known.all():
+        return truth, predicted, None
+    return np.where(is_known, truth, 0), np.where(is_known, predicted, 0), is_known
+
+
+def _voxels(label, regions, is_known):
     """Voxels of background and of each region, float64 [1 + regions]."""
+    if is_known is not None:
+        label = label[is_known]
+        if not label.size:
+            return np.full(1 + len(regions), np.nan)
     largest = max(map(max, regions))
     per_class = np.bincount(label.ravel(), minlength=largest + 1).astype(np.float64)
     return np.array([per_class[0]] + [per_class[list(ids)].sum() for ids in regions])
@@ -187,7 +219,7 @@ def _class_metrics(truth, predicted, axes_mm, tolerances_mm):
 
 
 def _calibration_errors(
-    truth, predicted, probabilities, regions, is_defined, spacing_mm
+    truth, predicted, probabilities, regions, is_defined, spacing_mm, is_known
 ):
     errors = np.full(len(is_defined), np.nan)
     foreground = (truth > 0) | (predicted > 0)
@@ -205,9 +237,10 @@ def _calibration_errors(
         slice(max(axis.start - more, 0), axis.stop + more)
         for axis, more in zip(box, margin, strict=True)
     )
+    counted = slice(None) if is_known is None else is_known[around]
     for class_id in np.flatnonzero(is_defined):
         errors[class_id] = expected_calibration_error(
-            probabilities[around][..., class_id],
-            region_mask(truth[around], regions[class_id - 1]),
+            probabilities[around][..., class_id][counted],
+            region_mask(truth[around][counted], regions[class_id - 1]),
         )
     return errors

@@ -139,3 +139,26 @@ def test_volumes_of_unknown_shape_stay_of_unknown_shape():
 def test_refuses_options_by_name(options, message):
     with pytest.raises(ValueError, match=message):
         augment(_example(), [0, 0], **options)
+
+
+def test_movement_keeps_the_ignore_label_and_adds_background():
+    """The label takes its nearest voxel: no class comes of an ignored one."""
+    rng = np.random.default_rng(0)
+    label = rng.choice([0, 1, 9], (10, 11, 12)).astype(np.int32)
+    example = {
+        "image": tf.zeros([*label.shape, 1]),
+        "label": tf.constant(label),
+        "spacing_mm": tf.ones([3]),
+    }
+    options = {
+        "affine_probability": 1.0,
+        "rotation_degrees": 45.0,
+        "elastic_probability": 1.0,
+        "flip_axes": "xyz",
+    }
+    for seed in range(3):
+        moved = augment(example, tf.constant([seed, 0], tf.int64), **options)
+        assert set(np.unique(moved["label"])) == {0, 1, 9}
+    example["label"] = tf.fill(label.shape, 9)
+    moved = augment(example, tf.constant([0, 0], tf.int64), **options)
+    assert set(np.unique(moved["label"])) == {0, 9}

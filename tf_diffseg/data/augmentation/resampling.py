@@ -24,7 +24,8 @@ def resample(
 
     What lies at p mm from the centre of the box moves to matrix @ p + shift_mm. The
     image is interpolated linearly, the label takes its nearest voxel. What comes from
-    outside of the volume is the darkest of the image per channel, and background.
+    outside of the volume is the darkest of the image per channel, and background, also
+    where other voxels of the label are ignored.
 
     Args:
         image: float (x, y, z, channels), read as float32.
