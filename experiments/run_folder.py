@@ -235,7 +235,15 @@ class RunFolder:
 def _changes(before, now, names):
     """Which of these values differ, as a list of texts."""
     pairs = [(name, getattr(before, name), getattr(now, name)) for name in names]
-    return [f"{name} was {old}, now {new}" for name, old, new in pairs if old != new]
+    return [
+        f"{name} was {_shown(old)}, now {_shown(new)}"
+        for name, old, new in pairs
+        if old != new
+    ]
+
+
+def _shown(value):
+    return "nothing" if value == "" else value
 
 
 def _cases(manifest, name):

@@ -217,7 +217,7 @@ def test_a_run_is_not_begun_twice_from_different_weights(shards, source, tmp_pat
     run = tmp_path / "run"
     manifest = read_manifest(shards)
     RunFolder(run).begin(CONFIG, manifest)
-    with pytest.raises(InputError, match=f"init_from was , now {source}"):
+    with pytest.raises(InputError, match=f"init_from was nothing, now {source}"):
         _train(shards, run, init_from=str(source))
 
 
