@@ -30,7 +30,7 @@ from data_tools.errors import CaseError, InputError
 from data_tools.fingerprint import fingerprint_of
 from data_tools.manifest import Manifest, Shard, Split
 from data_tools.shared_images import cases_with_one_image, cases_with_one_label
-from data_tools.splits import assign_splits
+from data_tools.split_plan import SplitRule, with_splits
 from data_tools.staging import ShardTask, assemble_shard, staging_for
 from data_tools.tfds_metadata import write_tfds_metadata
 from data_tools.whole_files import writing
@@ -66,8 +66,8 @@ def convert(
     Args:
         dataset: `dataset.Dataset`.
         output_dir: folder to make.
-        fractions: dict from split name to fraction, from `splits.parse_split`; not
-            used where the data set says itself which split a case is in.
+        fractions: dict from split name to fraction, from `splits.parse_split`; used
+            where the cases of the data set have no split yet, and for the order.
         preprocessing: `preprocessing_choice.Choice`.
         workers: what runs the tasks, such as a `worker_pool.WorkerPool`.
         options: `Options`.
@@ -93,33 +93,23 @@ def convert(
     return manifest
 
 
-def case_splits(dataset, fractions):
-    """Divides a data set among splits.
-
-    Args:
-        dataset: `dataset.Dataset`.
-        fractions: as in `convert`.
-
-    Returns:
-        Dict from split name to sorted uids.
-
-    Raises:
-        InputError: if a split would have no case.
-    """
-    if not dataset.has_splits:
-        return assign_splits([case.uid for case in dataset.cases], fractions)
+def _case_splits(dataset, fractions):
+    """Dict from split name to sorted uids, in the order of fractions if there are."""
     splits = {}
     for case in sorted(dataset.cases, key=lambda case: case.uid):
         splits.setdefault(case.split, []).append(case.uid)
-    return dict(sorted(splits.items()))
+    names = [name for name in fractions or () if name in splits]
+    return {name: splits[name] for name in names or sorted(splits)}
 
 
 class _Conversion:
     """One run of `convert`, which has its arguments."""
 
     def __init__(self, dataset, fractions, staging, workers, options, skipped):
+        if not dataset.has_splits:
+            dataset = with_splits(dataset, SplitRule(fractions))
         self._dataset = dataset
-        self._uids_of = case_splits(dataset, fractions)
+        self._uids_of = _case_splits(dataset, fractions)
         cases = {case.uid: case for case in dataset.cases}
         self._cases = [cases[uid] for uids in self._uids_of.values() for uid in uids]
         self._staging = staging
@@ -136,19 +126,10 @@ class _Conversion:
             uid: CaseSummary.from_json(self._staging.figures(task.key))
             for uid, task in tasks.items()
         }
-        warnings = dataset_warnings(self._dataset)
-        warnings += self._shared_voxels(tasks, summaries)
-        check_is_something(
-            self._dataset, summaries, self._uids_of, recipe.preprocessing
-        )
-        warnings += conversion_warnings(
-            self._dataset,
-            [task.case for task in tasks.values()],
-            summaries,
-            recipe.preprocessing,
-        )
+        warnings = self._shared_voxels(tasks, summaries)
         measures = {uid: summary.measures for uid, summary in summaries.items()}
         fingerprint = self._fingerprint(measures)
+        warnings += self._checked(tasks, summaries, recipe.preprocessing)
         splits = self._write_shards(tasks, summaries)
         warnings += crop_warnings(splits, recipe.preprocessing)
         return Manifest(
@@ -175,6 +156,14 @@ class _Conversion:
                 }
                 for problem in sorted(warnings, key=lambda of: of.uid or "")
             ],
+        )
+
+    def _checked(self, tasks, summaries, preprocessing):
+        """Warnings of all cases; raises InputError where there is nothing to learn."""
+        check_is_something(self._dataset, summaries, self._uids_of, preprocessing)
+        cases = [task.case for task in tasks.values()]
+        return dataset_warnings(self._dataset) + conversion_warnings(
+            self._dataset, cases, summaries, preprocessing
         )
 
     def _recipe(self, preprocessing, image_dtype):

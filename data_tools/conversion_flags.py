@@ -5,7 +5,7 @@ import dataclasses
 from absl import flags
 
 from data_tools.dataset_check import case_problems, check_cases
-from data_tools.dataset_flags import dataset_of_flags, fractions_of_flags
+from data_tools.dataset_flags import dataset_of_flags, split_by_flags
 from data_tools.errors import InputError
 from data_tools.fingerprint import fingerprint_table
 from data_tools.output_folder import sibling
@@ -87,7 +87,7 @@ def convert_with(make_workers):
     # Cheap checks come first: TensorFlow takes seconds to load.
     check_start(_OUTPUT_DIR.value, _OVERWRITE.value)
     dataset = dataset_of_flags()
-    fractions = fractions_of_flags(dataset)
+    dataset, fractions = split_by_flags(dataset)
     print(dataset.describe(), flush=True)
     dataset, skipped = _usable(dataset)
     choice = choice_of_flags(dataset.channel_names)

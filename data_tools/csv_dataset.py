@@ -76,7 +76,8 @@ def csv_dataset(path, labels):
     labels, ignore_label = take_ignored("--labels", labels)
     label_values, class_names = class_table("--labels", labels)
     channel_names = [name.removeprefix("image_") for name in image_columns]
-    unused = sorted(set(columns) - {*image_columns, "label", "uid", "split"})
+    used = {*image_columns, "label", "uid", "split"}
+    unused = sorted(set(columns) - used)
     return Dataset(
         path=str(path),
         convention=CONVENTION,
@@ -86,12 +87,17 @@ def csv_dataset(path, labels):
         label_values=label_values,
         channel_names=checked_names(path, "image", channel_names),
         cases=sorted(
-            (_case(path, line, row, image_columns) for line, row in rows),
+            (_case(path, line, row, image_columns, unused) for line, row in rows),
             key=lambda case: case.uid,
         ),
-        notes=tuple(f"{path}: column {shown(name)} is not used" for name in unused),
+        notes=tuple(unused_column_note(path, name) for name in unused),
         ignore_label=ignore_label,
     )
+
+
+def unused_column_note(path, name):
+    """What is told of a column that nothing was asked of."""
+    return f"{path}: column {shown(name)} is not used"
 
 
 def _table(path):
@@ -129,7 +135,7 @@ def _table(path):
     ]
 
 
-def _case(path, line, row, image_columns):
+def _case(path, line, row, image_columns, other_columns):
     # A column that is there is filled: an empty cell is a slip, not a default.
     empty = [
         name
@@ -150,4 +156,5 @@ def _case(path, line, row, image_columns):
         image_paths=image_paths,
         label_path=path_in(path.parent, row["label"]),
         split=split,
+        columns=tuple((name, row[name]) for name in other_columns),
     )

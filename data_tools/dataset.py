@@ -31,13 +31,15 @@ class Case:
         uid: unique name.
         image_paths: one file that holds all channels, or one file per channel.
         label_path: label map on the image's grid.
-        split: that the data set puts it in, or None where it leaves that open.
+        split: that it is in, or None where that is open.
+        columns: pairs of name and text, what else the data set says of the case.
     """
 
     uid: str
     image_paths: tuple[str, ...]
     label_path: str
     split: str | None = None
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Dataset:
         root: folder that no file of a case may lie outside of, or None where the
             files may lie anywhere.
         notes: what is odd about the declaration without being wrong.
+        split_notes: what is odd about how the cases are split.
+        other_cases: with a label, that the data set lists beside those to train on.
         other_files: that the declaration names, or that were used, but that are of no
             case here.
         ignore_label: value in the label files of voxels whose class is not known, see
@@ -91,6 +95,8 @@ class Dataset:
     regions: tuple[Region, ...] = ()
     root: str | None = None
     notes: tuple[str, ...] = ()
+    split_notes: tuple[str, ...] = ()
+    other_cases: tuple[Case, ...] = ()
     other_files: tuple[str, ...] = ()
     ignore_label: int | None = None
 
@@ -116,13 +122,18 @@ class Dataset:
         )
 
 
-def read_json(path):
-    """Reads a JSON object; raises InputError if the file holds anything else."""
+def read_json_value(path):
+    """What a JSON file holds; raises InputError if it cannot be read."""
     try:
         # Some editors put a byte order mark at the start.
-        fields = json.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
+        return json.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as JSON: {one_line(error)}") from error
+
+
+def read_json(path):
+    """Reads a JSON object; raises InputError if the file holds anything else."""
+    fields = read_json_value(path)
     if not isinstance(fields, dict):
         raise InputError(
             f"{path} holds a JSON {type(fields).__name__}, expected an object"

@@ -76,6 +76,7 @@ def dataset_warnings(dataset):
         List of `Problem`, warnings all.
     """
     notes = [warning("dataset", None, note) for note in dataset.notes]
+    notes += [warning("splits", None, note) for note in dataset.split_notes]
     return notes + files_left_out(dataset)
 
 

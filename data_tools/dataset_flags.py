@@ -6,6 +6,7 @@ from data_tools import csv_dataset
 from data_tools.errors import InputError
 from data_tools.ignore_label import with_ignore_label
 from data_tools.open_dataset import read_dataset
+from data_tools.split_plan import SplitRule, with_splits
 from data_tools.splits import parse_split
 
 _DATASET_JSON = flags.DEFINE_string(
@@ -32,6 +33,21 @@ _SPLIT = flags.DEFINE_string(
     "Split names and fractions, where the data set has no splits of its own; a case's "
     "name decides where it goes.",
 )
+_SPLIT_FILE = flags.DEFINE_string(
+    "split_file",
+    None,
+    "JSON that says which split each case is in, in place of --split: nnU-Net's "
+    "splits_final.json, or a data list with fold or validation; see docs/data.md.",
+)
+_FOLD = flags.DEFINE_integer(
+    "fold", None, "Fold of --split_file to validate on.", lower_bound=0
+)
+_GROUP_BY = flags.DEFINE_string(
+    "group_by",
+    None,
+    "Regular expression with one group, searched in a case's name, or column of the "
+    "data set: cases of which it gives the same are in one split.",
+)
 flags.mark_flags_as_mutual_exclusive(["dataset_json", "dataset_csv"], required=True)
 
 
@@ -57,15 +73,33 @@ def _declared_dataset():
     return read_dataset(path, labels)
 
 
-def fractions_of_flags(dataset):
-    """How a `Dataset` is split where it does not say so itself.
+def split_by_flags(dataset):
+    """Puts every case of a `Dataset` into a split.
+
+    Returns:
+        `(dataset, fractions)`: the `Dataset`, and the dict of `splits.parse_split`, or
+        None where it is not by `--split` that the cases are divided.
 
     Raises:
-        InputError: as `splits.parse_split`, or if it does and `--split` is given.
+        InputError: as `split_plan.with_splits`, if flags do not go together, or if the
+            data set has its own splits and a flag gives others.
     """
-    if dataset.has_splits and flags.FLAGS["split"].present:
+    for name in ("split", "split_file"):
+        if dataset.has_splits and flags.FLAGS[name].present:
+            raise InputError(
+                f"--{name}={flags.FLAGS[name].value}: {dataset.path} has its own "
+                f"splits, leave out --{name} or the column"
+            )
+    if _SPLIT_FILE.value is not None and flags.FLAGS["split"].present:
         raise InputError(
-            f"--split={_SPLIT.value}: {dataset.path} has its own splits, leave out "
-            "--split or the column"
+            f"--split={_SPLIT.value}: --split_file={_SPLIT_FILE.value} says how cases "
+            "are split, leave out one of them"
         )
-    return parse_split(_SPLIT.value)
+    if _FOLD.value is not None and _SPLIT_FILE.value is None:
+        raise InputError(
+            f"--fold={_FOLD.value} chooses a fold of --split_file, which is not given"
+        )
+    fractions = parse_split(_SPLIT.value)
+    rule = SplitRule(fractions, _SPLIT_FILE.value, _FOLD.value, _GROUP_BY.value)
+    has_fractions = not dataset.has_splits and _SPLIT_FILE.value is None
+    return with_splits(dataset, rule), fractions if has_fractions else None

@@ -217,7 +217,13 @@ def _listed_cases(path, listed):
 
 
 def _notes(path, fields, cases):
-    declared = fields.get("numTraining", len(cases))
-    if declared == len(cases):
-        return ()
-    return (f"{path} has {len(cases)} cases, its 'numTraining' is {shown(declared)}",)
+    counted = [("numTraining", "cases", len(cases))]
+    if (path.parent / "imagesTs").is_dir():
+        names = _names(path.parent / "imagesTs")
+        tested = {re.sub(r"_[0-9]{4}\..*$", "", name) for name in names}
+        counted.append(("numTest", "test cases", len(tested)))
+    return tuple(
+        f"{path} has {count} {what}, its {key!r} is {shown(fields[key])}"
+        for key, what, count in counted
+        if fields.get(key, count) != count
+    )

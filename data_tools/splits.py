@@ -1,11 +1,14 @@
-"""Which split a case belongs to: decided by its name alone.
+"""Which split a case belongs to: decided by its name, or by that of its group.
 
-The SHA-256 of the uid is a number between 0 and 1, the same on every machine and
+The SHA-256 of the name is a number between 0 and 1, the same on every machine and
 whatever other cases there are, so a case never moves from train to test when a
-data set grows. The price is that split sizes only come near their fractions.
+data set grows. The price is that split sizes only come near their fractions. Where
+few cases would leave a split empty, `divide` moves as few of them as it must.
 """
 
+import dataclasses
 import hashlib
+import itertools
 import math
 import re
 
@@ -50,49 +53,75 @@ def parse_split(text):
     return fractions
 
 
-def split_of(uid, fractions):
-    """Name of the split that the case `uid` belongs to."""
-    digest = hashlib.sha256(uid.encode("utf-8")).digest()
-    position = int.from_bytes(digest[:8], "big") / 2**64  # in [0, 1)
+def _position(name):
+    """A number in [0, 1) that hangs on the name alone."""
+    digest = hashlib.sha256(name.encode("utf-8")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def split_of(name, fractions):
+    """Name of the split that the case or group `name` belongs to by its name."""
+    position = _position(name)
     upper = 0.0
-    for name, fraction in fractions.items():
+    for split, fraction in fractions.items():
         upper += fraction
         if position < upper:
-            return name
-    return name  # the fractions' sum rounded to just below 1
+            return split
+    return split  # the fractions' sum rounded to just below 1
 
 
-def split_of_case(case, fractions):
-    """Name of the split of a `dataset.Case`: its own, or by its name.
+@dataclasses.dataclass(frozen=True)
+class Division:
+    """How groups are divided among splits.
 
-    None where it has none of its own and there are no fractions.
+    Attributes:
+        split_of: dict from group to split.
+        moved: groups that are not where their names alone would have them, because a
+            split would be empty.
+        left_out: splits that there is no group for.
     """
-    if case.split is not None or fractions is None:
-        return case.split
-    return split_of(case.uid, fractions)
+
+    split_of: dict[str, str]
+    moved: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
-def assign_splits(uids, fractions):
-    """Divides cases among splits.
+def divide(groups, fractions):
+    """Divides groups by their names, so that no split is empty.
+
+    * Fewer groups than splits: the splits with the largest fractions, of equal ones
+      the first, get one group each. The others are left out.
+    * An empty split then gets a group from a split that has several: the one whose
+      number between 0 and 1 lies nearest to the numbers of the empty split.
 
     Args:
-        uids: names of the cases.
+        groups: names, a case alone being a group.
         fractions: from `parse_split`.
 
     Returns:
-        Dict from split name to sorted uids.
-
-    Raises:
-        InputError: if a split would have no case.
+        A `Division`.
     """
-    splits = {name: [] for name in fractions}
-    for uid in sorted(uids):
-        splits[split_of(uid, fractions)].append(uid)
-    empty = [name for name, members in splits.items() if not members]
-    if empty:
-        raise InputError(
-            f"--split leaves {', '.join(map(repr, empty))} without a case "
-            f"({len(uids)} cases are divided by their names): declare fewer splits, "
-            "a larger fraction, or add cases"
-        )
-    return splits
+    groups = sorted(set(groups))
+    largest = sorted(fractions, key=lambda split: -fractions[split])[: len(groups)]
+    kept = {split: fractions[split] for split in fractions if split in largest}
+    total = sum(kept.values())
+    if len(kept) < len(fractions):
+        kept = {split: fraction / total for split, fraction in kept.items()}
+    sides = {group: split_of(group, kept) for group in groups}
+    ends = list(itertools.accumulate(kept.values(), initial=0.0))
+    for split, low, high in zip(kept, ends, ends[1:], strict=False):
+        members = list(sides.values())
+        if split in members:
+            continue
+        donors = [group for group in groups if members.count(sides[group]) > 1]
+        sides[min(donors, key=lambda of: (_distance(of, low, high), of))] = split
+    return Division(
+        split_of=sides,
+        moved=tuple(of for of in groups if sides[of] != split_of(of, fractions)),
+        left_out=tuple(split for split in fractions if split not in kept),
+    )
+
+
+def _distance(group, low, high):
+    position = _position(group)
+    return max(low - position, position - high, 0.0)

@@ -28,7 +28,7 @@ from data_tools.shared_images import (
     shared_label_message,
     voxel_digest,
 )
-from data_tools.splits import split_of_case
+from data_tools.split_plan import SplitRule, with_splits
 from data_tools.volume import grid_difference
 from data_tools.volume_files import check_finite, read_volume, whole_numbers
 from data_tools.worker import interrupts_held_back, start_reader
@@ -50,6 +50,8 @@ def verify(dataset, num_workers=1, fractions=None):
     Raises:
         InputError: if a process dies, most likely for want of memory.
     """
+    if fractions is not None and dataset.cases and not dataset.has_splits:
+        dataset = with_splits(dataset, SplitRule(fractions))
     problems = dataset_warnings(dataset)
     if not dataset.cases:
         message = f"{dataset.path} lists no case"
@@ -66,7 +68,7 @@ def verify(dataset, num_workers=1, fractions=None):
     examined = list(_map(examine, readable, num_workers))
     problems += before
     problems += [problem for case in examined for problem in case.problems]
-    problems += _duplicates(examined, fractions)
+    problems += _duplicates(examined)
     problems += _ignored(dataset, examined)
     if not unreadable and all(one.label_values is not None for one in examined):
         found = frozenset().union(*(one.label_values for one in examined))
@@ -226,7 +228,7 @@ def _examine_label(label, label_values, ignore_label, add):
     return found, voxel_digest([array], np.int32), num_ignored
 
 
-def _duplicates(examined, fractions):
+def _duplicates(examined):
     """Cases that share voxels, an error where two splits have the same image."""
     cases_of = collections.defaultdict(list)
     for one in examined:
@@ -240,7 +242,7 @@ def _duplicates(examined, fractions):
         for case in others:
             if case.uid == first.uid:
                 continue  # told already: one uid, two cases
-            splits = [split_of_case(one, fractions) for one in (case, first)]
+            splits = case.split, first.split
             severity = Severity.WARNING
             if what == "image":
                 message = shared_image_message(case, splits[0], first, splits[1])

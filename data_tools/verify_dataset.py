@@ -16,7 +16,7 @@ from absl import flags
 
 from data_tools import command_line
 from data_tools.dataset_check import Problem, Severity
-from data_tools.dataset_flags import dataset_of_flags, fractions_of_flags
+from data_tools.dataset_flags import dataset_of_flags, split_by_flags
 from data_tools.errors import InputError
 from data_tools.problem_table import print_problems
 
@@ -30,13 +30,13 @@ def _problems():
     """`(dataset or None, its problems)`."""
     try:
         dataset = dataset_of_flags()
+        dataset, _ = split_by_flags(dataset)
     except InputError as error:
         return None, [Problem(Severity.ERROR, "dataset", None, str(error))]
-    fractions = fractions_of_flags(dataset)
     print(dataset.describe(), flush=True)
     from data_tools.verification import verify
 
-    return dataset, verify(dataset, _NUM_WORKERS.value, fractions)
+    return dataset, verify(dataset, _NUM_WORKERS.value)
 
 
 def _check_report():

@@ -1,9 +1,11 @@
 """dataset.json is read whole and checked before any work."""
 
+import numpy as np
 import pytest
 
 from data_tools.errors import InputError
 from data_tools.open_dataset import open_dataset
+from data_tools.volume_files import read_case
 
 
 def test_reads_the_toy_data(toy_folder):
@@ -139,3 +141,39 @@ def test_repeated_case(msd_folder):
     msd_folder.add_case("a")
     with pytest.raises(InputError, match="2 cases have the uid 'a': .*a.nii.gz"):
         open_dataset(msd_folder.folder)
+
+
+def test_a_list_of_files_is_one_channel_each(msd_folder):
+    """As data lists of MONAI have them; without `modality` too."""
+    images = [np.full((3, 4, 5), value, np.float32) for value in (1, 2)]
+    for channel, image in enumerate(images):
+        msd_folder.add_case(f"x_{channel:04d}", image=image, affine=np.eye(4))
+    label = np.zeros((3, 4, 5), np.uint8)
+    msd_folder.add_case("x", image=images[0], label=label, affine=np.eye(4))
+    names = [f"imagesTr/x_{channel:04d}.nii.gz" for channel in range(2)]
+    entry = {"image": names, "label": ["labelsTr/x.nii.gz"], "fold": 3}
+    msd_folder.write(training=[entry], modality={"0": "T1", "1": "T2"})
+    (case,) = open_dataset(msd_folder.folder).cases
+    assert (case.uid, case.columns) == ("x", (("fold", "3"),))
+    image, _ = read_case(case, num_channels=2)
+    np.testing.assert_array_equal(image.array, np.stack(images, axis=-1))
+    del msd_folder.fields["modality"]
+    msd_folder.write()
+    dataset = open_dataset(msd_folder.folder)
+    assert dataset.channel_names == ["channel 0", "channel 1"]
+
+
+def test_lists_that_are_no_channels_say_how(msd_folder):
+    entry = {"image": [["a.nii"]], "label": "l.nii"}
+    msd_folder.write(training=[entry])
+    with pytest.raises(InputError, match="list of files, one for each channel"):
+        open_dataset(msd_folder.folder)
+
+
+@pytest.mark.parametrize("declared, is_told", [(1, False), (5, True)])
+def test_number_of_test_images(msd_folder, declared, is_told):
+    msd_folder.add_case("a")
+    msd_folder.write(test=["./imagesTs/t.nii.gz"], numTest=declared)
+    notes = open_dataset(msd_folder.folder).notes
+    assert bool(notes) == is_told
+    assert all("lists 1 test images, its 'numTest' is 5" in note for note in notes)

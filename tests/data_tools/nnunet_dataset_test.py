@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from data_tools.dataset import Region
+from data_tools.dataset_check import dataset_warnings
 from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
 from data_tools.open_dataset import open_dataset
@@ -165,3 +166,24 @@ def test_regions_and_channels_reach_the_manifest(folder, tmp_path):
         Region(**{**r, "label_values": tuple(r["label_values"])})
         for r in manifest.regions
     ] == list(open_dataset(folder).regions)
+
+
+def test_number_of_test_cases(folder):
+    (folder / "imagesTs").mkdir()
+    for channel in range(2):
+        (folder / "imagesTs" / f"t_{channel:04d}.nii.gz").touch()
+    _write(folder, numTest=1)
+    assert open_dataset(folder).notes == ()
+    _write(folder, numTest=4)
+    (note,) = open_dataset(folder).notes
+    assert "has 1 test cases, its 'numTest' is 4" in note
+
+
+@pytest.mark.parametrize("other", [".nii", ".mha"])
+def test_files_of_another_ending_are_told(folder, other):
+    for sub, name in (("imagesTr", "case_3_0000"), ("labelsTr", "case_3")):
+        (folder / sub / f"{name}{other}").touch()
+    images, labels = dataset_warnings(open_dataset(folder))
+    assert images.message.endswith(f"uses: 'case_3_0000{other}'")
+    assert labels.message.endswith(f"uses: 'case_3{other}'")
+    assert images.counts == {"files": 1}

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from data_tools.errors import InputError
-from data_tools.splits import assign_splits, parse_split, split_of
+from data_tools.splits import divide, parse_split, split_of
 
 _FRACTIONS = {"train": 0.7, "validation": 0.15, "test": 0.15}
 
@@ -38,19 +38,21 @@ def test_parse_names_what_is_wrong(text, message):
 
 def test_sizes_come_near_the_fractions():
     uids = [f"case_{index}" for index in range(4000)]
-    splits = assign_splits(uids, _FRACTIONS)
-    assert sorted(sum(splits.values(), [])) == sorted(uids)
+    division = divide(uids, _FRACTIONS)
+    assert sorted(division.split_of) == sorted(uids)
+    sides = list(division.split_of.values())
     for name, fraction in _FRACTIONS.items():
-        assert len(splits[name]) / len(uids) == pytest.approx(fraction, abs=0.025)
+        assert sides.count(name) / len(uids) == pytest.approx(fraction, abs=0.025)
+    assert (division.moved, division.left_out) == ((), ())
+    assert all(split_of(uid, _FRACTIONS) == division.split_of[uid] for uid in uids)
 
 
 def test_a_case_stays_when_others_come():
     uids = [f"case_{index}" for index in range(60)]
-    before = assign_splits(uids[:40], _FRACTIONS)
-    after = assign_splits(list(reversed(uids)), _FRACTIONS)
-    assert after == assign_splits(uids, _FRACTIONS)
-    for name, members in before.items():
-        assert set(members) <= set(after[name])
+    before = divide(uids[:40], _FRACTIONS).split_of
+    after = divide(list(reversed(uids)), _FRACTIONS).split_of
+    assert after == divide(uids, _FRACTIONS).split_of
+    assert before.items() <= after.items()
 
 
 @pytest.mark.parametrize("border, split", [(0.5408, "high"), (0.5410, "low")])
@@ -59,8 +61,38 @@ def test_known_answer(border, split):
     assert split_of("phantom_001", {"low": border, "high": 1 - border}) == split
 
 
-def test_empty_split_is_refused():
-    message = r"--split leaves 'test' without a case \(2 cases"
-    uids = ["case_0", "case_1"]
-    with pytest.raises(InputError, match=message):
-        assign_splits(uids, {"train": 1 - 1e-9, "test": 1e-9})
+@pytest.mark.parametrize("num_cases", range(1, 25))
+@pytest.mark.parametrize("name", ["scan", "p", "hippocampus"])
+@pytest.mark.parametrize(
+    "fractions", [_FRACTIONS, {"a": 0.5, "b": 0.5}, {"train": 1 - 1e-9, "rare": 1e-9}]
+)
+def test_few_cases_get_a_split_that_works(num_cases, name, fractions):
+    uids = [f"{name}_{index:03d}" for index in range(num_cases)]
+    division = divide(uids, fractions)
+    assert division == divide(reversed(uids), fractions)
+    sides = list(division.split_of.values())
+    # As many splits as there can be, the largest first.
+    expected = sorted(fractions, key=lambda split: -fractions[split])[:num_cases]
+    assert set(sides) == set(expected)
+    assert set(division.left_out) == set(fractions) - set(expected)
+    # No case is moved but to where there would be none.
+    own = {uid: split_of(uid, fractions) for uid in uids}
+    moved = {uid for uid in uids if own[uid] != division.split_of[uid]}
+    assert set(division.moved) == moved
+    if num_cases >= len(fractions):
+        for uid in moved:
+            assert sides.count(division.split_of[uid]) == 1
+        assert len(moved) == len(set(fractions) - set(own.values()))
+
+
+def test_one_case_is_trained_on_and_of_two_one_is_validated_on():
+    assert divide(["x"], _FRACTIONS).split_of == {"x": "train"}
+    assert sorted(divide("xy", _FRACTIONS).split_of.values()) == ["train", "validation"]
+
+
+def test_the_nearest_case_is_moved():
+    # "phantom_001" is at 0.54092; "a" is at 0.79, "b" at 0.24.
+    fractions = {"train": 0.85, "test": 0.15}
+    division = divide(["phantom_001", "a", "b"], fractions)
+    assert division.moved == ("a",)
+    assert division.split_of["a"] == "test"

@@ -209,7 +209,9 @@ def test_command_prints_a_table_and_writes_a_report(msd_folder, tmp_path):
     msd_folder.add_case("bad 1", 1, label=_label(2, 5))
     report_json = tmp_path / "report.json"
     done = _verify(
-        f"--dataset_json={msd_folder.folder}", f"--report_json={report_json}"
+        f"--dataset_json={msd_folder.folder}",
+        f"--report_json={report_json}",
+        "--split=all=1",
     )
     assert (done.returncode, done.stderr) == (1, "")
     first, header, row, last = done.stdout.splitlines()
@@ -226,7 +228,7 @@ def test_command_prints_a_table_and_writes_a_report(msd_folder, tmp_path):
 
 def test_command_succeeds_with_warnings(msd_folder):
     msd_folder.add_case("a", label=_label(2))
-    done = _verify(f"--dataset_json={msd_folder.folder}")
+    done = _verify(f"--dataset_json={msd_folder.folder}", "--split=all=1")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "1 case(s), 0 error(s), 1 warning(s)"
 
