@@ -31,6 +31,26 @@ def no_foreground_at_all(dataset):
     return Problem(Severity.ERROR, "foreground", None, message)
 
 
+def ignored_voxels(dataset, counts):
+    """How many voxels are ignored, where the data set has a label for them.
+
+    Args:
+        dataset: `dataset.Dataset`.
+        counts: ignored voxels of each case.
+
+    Returns:
+        List of a `Problem`, or of none.
+    """
+    if dataset.ignore_label is None:
+        return []
+    message = (
+        f"{dataset.path}: the ignore label {dataset.ignore_label} is on {sum(counts)} "
+        f"voxels of {sum(count > 0 for count in counts)} of {len(counts)} cases"
+    )
+    severity = Severity.NOTE if any(counts) else Severity.WARNING
+    return [Problem(severity, "ignored", None, message)]
+
+
 def absent_classes(dataset, found):
     """Problems of the declared classes whose values are not in the set `found`."""
     return [

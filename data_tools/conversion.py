@@ -21,8 +21,9 @@ from data_tools.case_conversion import (
 )
 from data_tools.case_statistics import CaseSummary
 from data_tools.conversion_checks import (
+    all_file_warnings,
+    all_preprocessing_warnings,
     check_is_something,
-    conversion_warnings,
     crop_warnings,
 )
 from data_tools.dataset_check import dataset_warnings, warning
@@ -162,9 +163,12 @@ class _Conversion:
         """Warnings of all cases; raises InputError where there is nothing to learn."""
         check_is_something(self._dataset, summaries, self._uids_of, preprocessing)
         cases = [task.case for task in tasks.values()]
-        return dataset_warnings(self._dataset) + conversion_warnings(
-            self._dataset, cases, summaries, preprocessing
-        )
+        measures = {uid: summary.measures for uid, summary in summaries.items()}
+        return [
+            *dataset_warnings(self._dataset),
+            *all_file_warnings(self._dataset, cases, measures),
+            *all_preprocessing_warnings(self._dataset, cases, summaries, preprocessing),
+        ]
 
     def _recipe(self, preprocessing, image_dtype):
         return Recipe(

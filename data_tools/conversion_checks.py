@@ -10,12 +10,13 @@ from data_tools.case_findings import (
     absent_classes,
     file_warnings,
     grid_settings,
+    ignored_voxels,
     image_settings,
     no_foreground_at_all,
     preprocessing_warnings,
 )
 from data_tools.dataset import shown
-from data_tools.dataset_check import warning
+from data_tools.dataset_check import Severity, warning
 from data_tools.errors import InputError
 
 
@@ -69,12 +70,35 @@ def _check_foreground(dataset, summaries, which, preprocessing):
     )
 
 
-def conversion_warnings(dataset, cases, summaries, preprocessing):
-    """What is odd about the cases, and what their preprocessing took away.
+def all_file_warnings(dataset, cases, measures):
+    """What is odd about the files of cases, as `verification` tells it.
 
     Args:
         dataset: `dataset.Dataset`.
         cases: list of `dataset.Case`, those that were converted.
+        measures: dict from uid to `case_statistics.CaseMeasures`.
+
+    Returns:
+        List of `Problem`, warnings all.
+    """
+    problems = []
+    for case in cases:
+        problems += file_warnings(case, measures[case.uid])
+    measures = [measures[case.uid] for case in cases]
+    voxels = np.sum([of.voxels_per_class for of in measures], axis=0)
+    counts = zip(dataset.label_values, voxels, strict=True)
+    found = {value for value, count in counts if count}
+    ignored = ignored_voxels(dataset, [of.ignored_voxels for of in measures])
+    problems += [of for of in ignored if of.severity is Severity.WARNING]
+    return absent_classes(dataset, found) + problems
+
+
+def all_preprocessing_warnings(dataset, cases, summaries, preprocessing):
+    """What preprocessing takes away from cases.
+
+    Args:
+        dataset: `dataset.Dataset`.
+        cases: list of `dataset.Case`, those that were preprocessed.
         summaries: dict from uid to `case_statistics.CaseSummary`.
         preprocessing: config of the `VolumePreprocessor`.
 
@@ -83,24 +107,13 @@ def conversion_warnings(dataset, cases, summaries, preprocessing):
     """
     problems = []
     for case in cases:
-        summary = summaries[case.uid]
-        problems += file_warnings(case, summary.measures)
         problems += preprocessing_warnings(
-            case, summary, dataset.class_names, preprocessing
+            case, summaries[case.uid], dataset.class_names, preprocessing
         )
     summaries = [summaries[case.uid] for case in cases]
     before = np.array([of.measures.voxels_per_class for of in summaries])
     after = np.array([of.stored_voxels for of in summaries])
-    found = {
-        value
-        for value, count in zip(dataset.label_values, before.sum(axis=0), strict=True)
-        if count
-    }
-    return (
-        absent_classes(dataset, found)
-        + _lost_classes(dataset, before, after, preprocessing)
-        + problems
-    )
+    return _lost_classes(dataset, before, after, preprocessing) + problems
 
 
 def _lost_classes(dataset, before, after, preprocessing):

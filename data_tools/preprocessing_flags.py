@@ -37,6 +37,12 @@ _CROP_TO_FOREGROUND = flags.DEFINE_boolean(
 INTENSITIES = ("zscore", "percentile", "ct_window", "none")
 
 
+def preprocessing_is_given():
+    """Whether the command line has one of these flags."""
+    own = (_SPACING_MM, _VOLUME_SHAPE, _INTENSITY, _CT_WINDOW, _CROP_TO_FOREGROUND)
+    return any(holder.present for holder in own)
+
+
 def choice_of_flags(channel_names):
     """The `Choice` that the flags describe.
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from data_tools.case_findings import (
     absent_classes,
     constant_channel,
+    ignored_voxels,
     no_foreground,
     no_foreground_at_all,
 )
@@ -69,7 +70,7 @@ def verify(dataset, num_workers=1, fractions=None):
     problems += before
     problems += [problem for case in examined for problem in case.problems]
     problems += _duplicates(examined)
-    problems += _ignored(dataset, examined)
+    problems += ignored_voxels(dataset, [one.ignored_voxels for one in examined])
     if not unreadable and all(one.label_values is not None for one in examined):
         found = frozenset().union(*(one.label_values for one in examined))
         problems += absent_classes(dataset, found)
@@ -251,19 +252,6 @@ def _duplicates(examined):
                 message = shared_label_message(case, first)
             problems.append(Problem(severity, "duplicate", case.uid, message))
     return problems
-
-
-def _ignored(dataset, examined):
-    """How many voxels are ignored, where the data set has a label for them."""
-    if dataset.ignore_label is None:
-        return []
-    counts = [one.ignored_voxels for one in examined if one.ignored_voxels]
-    message = (
-        f"{dataset.path}: the ignore label {dataset.ignore_label} is on {sum(counts)} "
-        f"voxels of {len(counts)} of {len(examined)} cases"
-    )
-    severity = Severity.NOTE if counts else Severity.WARNING
-    return [Problem(severity, "ignored", None, message)]
 
 
 def _map(function, items, num_workers):

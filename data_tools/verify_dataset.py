@@ -3,7 +3,8 @@ r"""Lists all problems of all cases of a data set.
     python -m data_tools.verify_dataset --dataset_json=Task04_Hippocampus
 
 An error keeps a case from being converted, a warning does not. The exit code is 1 if
-there is an error.
+there is an error. With flags of the converter that say how volumes are preprocessed,
+such as `--spacing_mm=3,3,3`, it also tells what that takes away.
 """
 
 import collections
@@ -18,7 +19,9 @@ from data_tools import command_line
 from data_tools.dataset_check import Problem, Severity
 from data_tools.dataset_flags import dataset_of_flags, split_by_flags
 from data_tools.errors import InputError
+from data_tools.preprocessing_flags import choice_of_flags, preprocessing_is_given
 from data_tools.problem_table import print_problems
+from data_tools.quiet import load_tensorflow
 
 _REPORT_JSON = flags.DEFINE_string("report_json", None, "File to write the report to.")
 _NUM_WORKERS = flags.DEFINE_integer(
@@ -36,7 +39,17 @@ def _problems():
     print(dataset.describe(), flush=True)
     from data_tools.verification import verify
 
-    return dataset, verify(dataset, _NUM_WORKERS.value)
+    choice = choice_of_flags(dataset.channel_names)
+    problems = verify(dataset, _NUM_WORKERS.value)
+    has_error = any(problem.severity is Severity.ERROR for problem in problems)
+    if preprocessing_is_given() and not has_error:
+        load_tensorflow()
+        from data_tools.preprocessing_trial import preprocessing_problems
+        from data_tools.worker_pool import WorkerPool
+
+        workers = WorkerPool(_NUM_WORKERS.value)
+        problems += preprocessing_problems(dataset, choice, workers)
+    return dataset, problems
 
 
 def _check_report():

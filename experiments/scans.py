@@ -1,5 +1,6 @@
 """Which scans a path names, where their label maps go, and what is seen of them."""
 
+import collections
 import dataclasses
 import glob
 import os
@@ -53,7 +54,9 @@ def find_scans(flag_name, value, num_channels):
             to it; or a pattern with *, ? or [] of volumes and of folders of DICOM
             series. In a folder and by a pattern, files of a model of several
             channels are put together where they are named as nnU-Net has them,
-            with _0000 for the first.
+            with _0000 for the first. For a model of one channel, case_0000.nii.gz is
+            the scan `case`, unless files of other numbers lie beside it: these are
+            scans of their own, with their whole names.
         num_channels: that the model wants.
 
     Returns:
@@ -70,7 +73,7 @@ def find_scans(flag_name, value, num_channels):
             return [Scan(_stem(os.path.normpath(value)), (value,))]
     elif os.path.exists(value) or not glob.has_magic(value):
         paths = value.split(",") if not os.path.exists(value) else [value]
-        return [Scan(_stem(os.path.normpath(paths[0])), tuple(paths))]
+        return [Scan(_name_of_given(paths), tuple(paths))]
     else:
         found = sorted(glob.glob(value, recursive=True))
         paths = [path for path in found if _is_volume(path)]
@@ -135,11 +138,36 @@ def _is_volume(path):
     return is_named and not os.path.isdir(path)
 
 
+def _name_of_given(paths):
+    """Name of a scan that is asked for file by file."""
+    name = _stem(os.path.normpath(paths[0]))
+    match = _CHANNEL.fullmatch(name)
+    if match is None or match[2] != "0000":
+        return name
+    folder = pathlib.Path(paths[0]).parent
+    beside = map(str, folder.iterdir()) if folder.is_dir() else ()
+    is_alone = match[1] in _lone_channels([paths[0], *filter(_is_volume, beside)])
+    return match[1] if len(paths) > 1 or is_alone else name
+
+
+def _lone_channels(paths):
+    """Names of which there is the file of channel _0000 and of no other."""
+    channels = collections.defaultdict(set)
+    for path in paths:
+        match = _CHANNEL.fullmatch(_stem(path))
+        if match:
+            channels[match[1]].add(match[2])
+    return {name for name, found in channels.items() if found == {"0000"}}
+
+
 def _together(paths, num_channels):
     grouped = {}
+    lone = _lone_channels(paths)
     for path in paths:
         name = _stem(path)
-        match = _CHANNEL.fullmatch(name) if num_channels > 1 else None
+        match = _CHANNEL.fullmatch(name)
+        if num_channels == 1 and match and match[1] not in lone:
+            match = None
         key = (os.path.dirname(path), match.group(1)) if match else path
         name = match.group(1) if match else name
         grouped.setdefault(key, (name, []))[1].append(path)

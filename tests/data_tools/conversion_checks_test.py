@@ -12,9 +12,11 @@ from data_tools.errors import InputError
 from data_tools.manifest import read_manifest
 from data_tools.open_dataset import open_dataset, read_dataset
 from data_tools.preprocessing_choice import Choice
+from data_tools.preprocessing_trial import preprocessing_problems
+from data_tools.split_plan import SplitRule, with_splits
 from data_tools.verification import verify
 from data_tools.worker_pool import WorkerPool
-from tests.data_tools.in_process import convert_by_flags, convert_here
+from tests.data_tools.in_process import InProcess, convert_by_flags, convert_here
 
 SHAPE = (12, 12, 12)
 _ALL = {"train": 1.0}
@@ -316,3 +318,39 @@ def test_an_older_manifest_has_no_warnings(msd_folder, tmp_path):
     del fields["warnings"]
     path.write_text(json.dumps(fields))
     assert read_manifest(tmp_path / "out").warnings == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"spacing_mm": (4.0, 4.0, 4.0)},
+        {"spacing_mm": "median", "volume_shape": (2, 12, 12)},
+    ],
+)
+def test_verification_with_settings_tells_what_conversion_does(
+    msd_folder, tmp_path, settings
+):
+    _oddities(msd_folder)
+    dataset = with_splits(read_dataset(msd_folder.folder), SplitRule(_ALL))
+    choice = Choice(channel_names=("MRI",), **settings)
+    problems = verify(dataset) + preprocessing_problems(dataset, choice, InProcess())
+    expected = [(of.uid, of.check, of.message) for of in problems]
+    manifest = convert_here(msd_folder.folder, tmp_path / "out", _ALL, settings)
+    told = [of for of in _warnings(manifest) if of[1] != "crop"]
+    assert sorted(told, key=str) == sorted(expected, key=str)
+    assert len(expected) > len(verify(dataset))
+
+
+def test_verification_with_settings_finds_the_errors_of_conversion(
+    msd_folder, tmp_path
+):
+    label = np.zeros(SHAPE, np.uint8)
+    label[0, 0, 0] = 2
+    _add(msd_folder, "a", label=label)
+    dataset = with_splits(read_dataset(msd_folder.folder), SplitRule(_ALL))
+    choice = Choice(spacing_mm=(4.0, 4.0, 4.0), channel_names=("MRI",))
+    (problem,) = preprocessing_problems(dataset, choice, InProcess())
+    with pytest.raises(InputError) as raised:
+        settings = {"spacing_mm": (4.0, 4.0, 4.0)}
+        convert_here(msd_folder.folder, tmp_path / "out", _ALL, settings)
+    assert (problem.severity, problem.message) == (Severity.ERROR, str(raised.value))

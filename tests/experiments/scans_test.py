@@ -81,6 +81,37 @@ def test_channels_named_as_nnunet_has_them_are_one_scan(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "files, names",
+    [
+        (["x_0000.nii.gz", "y_0000.nii.gz"], ["x", "y"]),
+        (["x_0000.nii.gz", "y.nii.gz", "z_2026.nii"], ["x", "y", "z_2026"]),
+        # Numbered scans of one channel keep their numbers.
+        (["x_0000.nii", "x_0001.nii", "x_0002.nii"], ["x_0000", "x_0001", "x_0002"]),
+        (["x_0001.nii"], ["x_0001"]),
+    ],
+)
+def test_a_model_of_one_channel_takes_the_first_one_named_by_nnunet(
+    tmp_path, files, names
+):
+    for name in files:
+        (tmp_path / name).touch()
+    scans = find_scans("input", str(tmp_path), 1)
+    assert _names(scans) == names
+    assert [scan.paths for scan in scans] == [(f"{tmp_path}/{f}",) for f in files]
+    assert all(scan.problem is None for scan in scans)
+    # Asked for one by one, they have the same names.
+    for file, name in zip(files, names, strict=True):
+        assert _names(find_scans("input", f"{tmp_path}/{file}", 1)) == [name]
+    outputs = [output_path(scan, tmp_path).name for scan in scans]
+    assert outputs == [f"{name}.nii.gz" for name in names]
+
+
+def test_channels_given_one_by_one_have_the_name_of_their_scan():
+    (scan,) = find_scans("input", "a/x_0000.nii,a/x_0001.nii", 2)
+    assert scan.name == "x"
+
+
+@pytest.mark.parametrize(
     "names, problem",
     [
         (["x_0001.nii", "x_0002.nii"], "no file of channel _0000, there are .*x_0001"),
