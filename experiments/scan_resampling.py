@@ -38,10 +38,19 @@ class ScanResampling:
     @functools.cached_property
     def preprocessor(self):
         """The `VolumePreprocessor` that does so."""
-        from tf_diffseg.preprocessing import FittedPreprocessor, VolumePreprocessor
+        from tf_diffseg.preprocessing import VolumePreprocessor
 
-        if self._resample == "never" or self._trained is None:
+        if self._resample == "never" or self._fitting is None:
             return VolumePreprocessor(**self._preprocessing)
+        return self._fitting
+
+    @functools.cached_property
+    def _fitting(self):
+        """`FittedPreprocessor`, or None where it would be no other."""
+        from tf_diffseg.preprocessing import FittedPreprocessor
+
+        if self._trained is None:
+            return None
         return FittedPreprocessor(self._trained, **self._preprocessing)
 
     @functools.cached_property
@@ -61,12 +70,7 @@ class ScanResampling:
 
     def is_outside(self, affine):
         """Whether a scan of an affine (4, 4) has voxels unlike the training data's."""
-        from tf_diffseg.preprocessing import FittedPreprocessor
-
-        if self._trained is None:
-            return False
-        preprocessor = FittedPreprocessor(self._trained, **self._preprocessing)
-        return bool(preprocessor.is_outside(affine))
+        return self._fitting is not None and bool(self._fitting.is_outside(affine))
 
     def preprocessing_of(self, affine):
         """`preprocessing`, with the spacing that a scan is really brought to."""

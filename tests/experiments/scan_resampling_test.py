@@ -78,6 +78,10 @@ def test_a_run_segments_a_scan_outside_as_one_that_resamples(runs):
     with pytest.warns(UserWarning, match="2 x 2 x 3 mm .* segmented wrongly"):
         never = _label(runs["tells"], _OUTSIDE, resample="never")
     np.testing.assert_array_equal(never, untouched)
+    # The same scan, by a header in metres.
+    metres = _image(np.diag([0.002, -0.002, 0.003, 1.0]))
+    metres.header.set_xyzt_units("meter")
+    np.testing.assert_array_equal(_segmenter(runs["tells"])(metres).dataobj, found)
     # Several samples go another way.
     segmenter = _segmenter(runs["tells"])
     volume = image_of(_image(_OUTSIDE))

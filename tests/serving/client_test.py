@@ -160,6 +160,24 @@ def test_the_label_map_has_the_units_but_not_the_extension_of_the_scan(tmp_path)
     np.testing.assert_allclose(label.affine, scan.affine)
 
 
+def test_the_label_map_has_both_forms_of_the_scan(tmp_path):
+    scan = nib.Nifti1Image(
+        np.zeros((2, 3, 4), np.int16), np.diag([-1.0, 2.0, 3.0, 1.0])
+    )
+    scan.set_qform(np.diag([1.0, 2.0, 3.0, 1.0]), 1)
+    scan.set_sform(scan.affine, 4)
+    scan.header["descrip"], scan.header["cal_max"] = b"Doe^Jane", 400
+    nib.save(scan, tmp_path / "scan.nii")
+    segment_file(_NoServer(), tmp_path / "scan.nii", tmp_path / "label.nii.gz")
+    label = nib.load(tmp_path / "label.nii.gz")
+    for form in ("get_qform", "get_sform"):
+        expected, code = getattr(scan, form)(coded=True)
+        found, found_code = getattr(label, form)(coded=True)
+        np.testing.assert_array_equal(found, expected)
+        assert found_code == code
+    assert label.header["descrip"].item() == b"" and label.header["cal_max"] == 0
+
+
 def test_the_command_writes_a_label_map_on_the_grid_of_the_scan(ports, tmp_path):
     image, affine = volumes()
     scan = nib.Nifti1Image(image[1, ..., 0], affine[1])
