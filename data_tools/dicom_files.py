@@ -365,10 +365,16 @@ def pixels(one):
 
 def _decoded(path, dataset):
     """Stored pixels (rows, columns); what decompresses them tells little of why not."""
+    from pydicom import uid
     from pydicom.pixels import get_decoder
 
     syntax = dataset.file_meta.get("TransferSyntaxUID")
-    if syntax is None or not syntax.is_compressed:
+    if syntax is None:  # as old files, which do not tell what was found in them
+        is_implicit, is_little = dataset.original_encoding
+        explicit = uid.ExplicitVRLittleEndian if is_little else uid.ExplicitVRBigEndian
+        syntax = uid.ImplicitVRLittleEndian if is_implicit else explicit
+        dataset.file_meta.TransferSyntaxUID = syntax
+    if not syntax.is_compressed:
         return dataset.pixel_array
     try:
         decoder = get_decoder(syntax)

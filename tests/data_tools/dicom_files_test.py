@@ -220,11 +220,50 @@ def test_a_mosaic_is_known_by_what_siemens_writes(tmp_path, has_types):
         read_image(tmp_path)
 
 
-def test_a_file_without_preamble_is_read(tmp_path):
+@pytest.mark.parametrize("cut", ["preamble", "meta"])
+@pytest.mark.parametrize("implicit", [False, True])
+def test_a_file_without_preamble_is_read(tmp_path, cut, implicit):
+    import pydicom
+
     stored = _stored("i2")
     write_stack(tmp_path, stored)
     for path in tmp_path.iterdir():
-        path.write_bytes(path.read_bytes()[132:])
+        dataset = pydicom.dcmread(path)
+        if implicit:
+            dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+            dataset.save_as(path, implicit_vr=True, little_endian=True)
+        content = path.read_bytes()
+        # The group's length is told first, behind preamble and magic.
+        length = 12 + int.from_bytes(content[140:144], "little")
+        path.write_bytes(content[132 + (length if cut == "meta" else 0) :])
+        assert path.read_bytes()[:2] == (b"\x08\0" if cut == "meta" else b"\x02\0")
+    np.testing.assert_array_equal(_voxels(tmp_path), stored)
+
+
+@pytest.mark.parametrize(
+    "name", ["ExplicitVRBigEndian", "DeflatedExplicitVRLittleEndian"]
+)
+def test_other_ways_to_write_plain_pixels(tmp_path, name):
+    import pydicom
+
+    stored = _stored("u2")
+    write_stack(tmp_path, stored)
+    for index, path in enumerate(sorted(tmp_path.iterdir())):
+        dataset = pydicom.dcmread(path)
+        dataset.decode()
+        dataset.file_meta.TransferSyntaxUID = getattr(pydicom.uid, name)
+        is_little = name != "ExplicitVRBigEndian"
+        if not is_little:
+            picture = np.ascontiguousarray(stored[:, :, index].T)
+            dataset.PixelData = picture.astype(">u2").tobytes()
+            dataset["PixelData"].VR = "OW"
+        pydicom.dcmwrite(
+            path,
+            dataset,
+            implicit_vr=False,
+            little_endian=is_little,
+            force_encoding=not is_little,
+        )
     np.testing.assert_array_equal(_voxels(tmp_path), stored)
 
 
