@@ -16,6 +16,8 @@ from data_tools.errors import InputError
 from data_tools.result_files import ending_of
 from data_tools.volume_files import read_image
 
+# Of `tf_diffseg.preprocessing.intensity`, which loads TensorFlow.
+PERCENTILES = (0.5, 99.5)
 # The channel in nnU-Net's file names: case_0000.nii.gz, case_0001.nii.gz. No scan has
 # a hundred, and case_2026.nii.gz is of a year.
 _CHANNEL = re.compile(r"(.+)_(00\d\d)")
@@ -286,3 +288,38 @@ def crop_note(image, preprocessing):
         f"note: the scan measures {whole} mm (x, y, z); only the central {kept} mm "
         "are segmented, the rest becomes background"
     )
+
+
+def intensity_notes(image, preprocessing):
+    """What to tell about a scan of which scaling leaves little or nothing.
+
+    Args:
+        image: `data_tools.volume.Volume`.
+        preprocessing: config of a `VolumePreprocessor`.
+
+    Returns:
+        List of lines of text.
+    """
+    channels = np.moveaxis(image.array, -1, 0)
+    kinds, windows = preprocessing.get("intensity"), preprocessing.get("ct_window")
+    if not isinstance(kinds, (list, tuple)):
+        kinds, windows = [kinds] * len(channels), [windows] * len(channels)
+    notes = []
+    for index, (channel, kind, window) in enumerate(
+        zip(channels, kinds, windows or [None] * len(kinds), strict=False)
+    ):
+        low, high = float(channel.min()), float(channel.max())
+        where = f"note: channel {index} of the scan"
+        if low == high:
+            notes.append(f"{where} is {low:g} everywhere")
+        elif kind == "ct_window" and (high <= window[0] or low >= window[1]):
+            notes.append(
+                f"{where} has values from {low:g} to {high:g}, all outside of the "
+                f"window {window[0]:g} to {window[1]:g} that the model looks at"
+            )
+        elif kind == "percentile" and np.ptp(np.percentile(channel, PERCENTILES)) == 0:
+            notes.append(
+                f"{where} has equal 0.5 and 99.5 percentiles, so its whole range "
+                f"({low:g} to {high:g}) is scaled"
+            )
+    return notes

@@ -25,7 +25,7 @@ from experiments.inference_options import InferenceOptions
 from experiments.memory_errors import named_memory_errors
 from experiments.model_hub import find_model, model_names
 from experiments.scan_resampling import ScanResampling
-from experiments.scans import crop_note
+from experiments.scans import crop_note, intensity_notes
 from experiments.trained_models import TrainedModels, is_run, paths_with
 from tf_diffseg.metrics import voxel_ml
 from tf_diffseg.volumes import image_like, smallest_type
@@ -178,8 +178,10 @@ class VolumeSegmenter:
         Returns:
             List of lines of text.
         """
-        crop = crop_note(image, self.resampling.preprocessing_of(image.affine))
-        return [note for note in (self.resampling.note(image), crop) if note]
+        preprocessing = self.resampling.preprocessing_of(image.affine)
+        crop = crop_note(image, preprocessing)
+        notes = [note for note in (self.resampling.note(image), crop) if note]
+        return notes + intensity_notes(image, preprocessing)
 
     def _check_grid(self, image):
         """Raises InputError where an image resampled is nothing, or too much."""

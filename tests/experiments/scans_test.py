@@ -1,5 +1,7 @@
 """Which scans a path names."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from experiments.scans import (
     check_written,
     crop_note,
     find_scans,
+    intensity_notes,
     is_several,
     output_path,
     read_scan,
@@ -285,3 +288,46 @@ def test_no_file_is_that_of_two_scans(tmp_path):
     ]
     with pytest.raises(InputError, match="a_entropy.nii.gz would be that of two"):
         check_written("output", files, scans)
+
+
+def _of_values(*channels):
+    array = np.stack([np.float32(channel) for channel in channels], axis=-1)
+    return Volume("scan.nii", array, AFFINE)
+
+
+SPARSE = np.zeros((10, 10, 10))
+SPARSE[5, 5, 5] = 50.0
+FULL = np.arange(1000.0).reshape(10, 10, 10)
+
+
+@pytest.mark.parametrize(
+    "channels, preprocessing, words",
+    [
+        ([FULL], {"intensity": "percentile"}, None),
+        ([SPARSE], {"intensity": "zscore"}, None),
+        ([SPARSE], {"intensity": "percentile"}, "channel 0 .* equal 0.5 and 99.5"),
+        ([FULL * 0 + 3], {"intensity": "zscore"}, "channel 0 .* is 3 everywhere"),
+        ([FULL], {"intensity": "ct_window", "ct_window": [0, 80]}, None),
+        (
+            [FULL],
+            {"intensity": "ct_window", "ct_window": [1000, 2000]},
+            "from 0 to 999, all outside of the window 1000 to 2000",
+        ),
+        (
+            [FULL, SPARSE],
+            {"intensity": ["ct_window", "percentile"], "ct_window": [[0, 9], None]},
+            "channel 1 .* equal",
+        ),
+    ],
+)
+def test_a_scan_of_which_scaling_leaves_little_is_told(channels, preprocessing, words):
+    notes = intensity_notes(_of_values(*channels), preprocessing)
+    assert len(notes) == (words is not None)
+    assert words is None or re.search(words, notes[0])
+
+
+def test_the_percentiles_are_those_of_the_preprocessing():
+    from experiments.scans import PERCENTILES
+    from tf_diffseg.preprocessing import intensity
+
+    assert PERCENTILES == intensity.PERCENTILES
