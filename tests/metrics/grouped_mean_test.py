@@ -7,9 +7,18 @@ def test_means_of_the_values_of_each_group():
     metric = GroupedMean(4)
     metric.update_state([1.0, 2.0, 6.0], [0, 2, 2])
     metric.update_state([4.0, 7.0], [2, 3])
-    np.testing.assert_allclose(metric.result(), [1.0, np.nan, 4.0, 7.0])
+    np.testing.assert_allclose(metric.result(), [1.0, 4.0, 4.0, 7.0])
+    metric.update_state([8.0], [3])
+    # A group without values has the mean of them all.
+    np.testing.assert_allclose(metric.result(), [1.0, 28.0 / 6, 4.0, 7.5])
     metric.reset_state()
-    assert np.isnan(metric.result()).all()
+    np.testing.assert_array_equal(metric.result(), np.zeros(4))
+
+
+def test_a_value_that_is_no_number_is_not_hidden():
+    metric = GroupedMean(3)
+    metric.update_state([1.0, np.nan], [0, 1])
+    np.testing.assert_array_equal(metric.result(), [1.0, np.nan, np.nan])
 
 
 def test_is_rebuilt_from_its_config():

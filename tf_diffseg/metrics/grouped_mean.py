@@ -42,12 +42,13 @@ class GroupedMean(keras.metrics.Metric):
         """Mean of each group.
 
         Returns:
-            Tensor [num_groups], NaN for a group that had no value.
+            Tensor [num_groups]. A group that had no value has the mean of all values,
+            or 0 before there is any: no number that is none comes into logs.
         """
         total = tf.convert_to_tensor(self._sum)
         count = tf.convert_to_tensor(self._count)
-        mean = tf.math.divide_no_nan(total, count)
-        return tf.where(count > 0.0, mean, float("nan"))
+        of_all = tf.math.divide_no_nan(tf.reduce_sum(total), tf.reduce_sum(count))
+        return tf.where(count > 0.0, tf.math.divide_no_nan(total, count), of_all)
 
     def get_config(self):
         """Returns the constructor's arguments."""

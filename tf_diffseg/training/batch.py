@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tf_diffseg.training.batch_shapes import asserted_shapes, check_shapes
 from tf_diffseg.training.labels import LabelIds
 
 
@@ -31,21 +32,23 @@ def image_and_label(data, num_channels, label_ids, asserts=True):
         image, label, weight = keras.utils.unpack_x_y_sample_weight(data)
     if weight is not None:
         raise ValueError("sample weights are not supported")
-    image = check_image(image, num_channels)
-    if label.shape.rank == 5 and label.shape[-1] == 1:
+    check_shapes(image.shape, label.shape, num_channels)
+    if label.shape.rank == 5:
         label = label[..., 0]
-    _check_shape("label", label, (None, None, None, None))
+    image = check_image(image, num_channels, asserts, label)
     if asserts:
         return image, label_ids.checked(label)
     return image, label_ids.rounded(label)[0]
 
 
-def check_image(image, num_channels):
+def check_image(image, num_channels, asserts=True, label=None):
     """The image, of a shape that says what it is.
 
     Args:
         image: float [batch, x, y, z, num_channels].
         num_channels: channels that the network takes.
+        asserts: as for `image_and_label`.
+        label: tensor [batch, x, y, z] that belongs to it, or None.
 
     Returns:
         The image.
@@ -54,16 +57,8 @@ def check_image(image, num_channels):
         ValueError: the shape is another.
         tf.errors.InvalidArgumentError: it turns out to be another once it is known.
     """
-    expected = (None, None, None, None, num_channels)
-    _check_shape("image", image, expected)
-    return tf.ensure_shape(image, expected)
-
-
-def _check_shape(name, tensor, expected):
-    """Raises ValueError unless a static shape fits `expected`, None being any size."""
-    shape = tensor.shape
-    if shape.rank is not None and not shape.is_compatible_with(expected):
-        axes = (
-            "[batch, x, y, z]" if len(expected) == 4 else "[batch, x, y, z, channels]"
-        )
-        raise ValueError(f"{name} must have shape {axes} {expected}, got {shape}")
+    check_shapes(image.shape, None, num_channels)
+    known = [image] if label is None else [image, label]
+    if asserts and not all(each.shape.is_fully_defined() for each in known):
+        image = asserted_shapes(image, label, num_channels)
+    return tf.ensure_shape(image, [None] * 4 + [num_channels])

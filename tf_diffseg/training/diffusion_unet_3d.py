@@ -23,7 +23,6 @@ from tf_diffseg.diffusion import (
 )
 from tf_diffseg.diffusion.sampler_kind import SamplerKind
 from tf_diffseg.metrics import GroupedMean, StreamingDice, StreamingDiceByStep
-from tf_diffseg.models import UNet3D
 from tf_diffseg.training.batch import check_image, image_and_label
 from tf_diffseg.training.gradient_accumulation import accumulate_gradients
 from tf_diffseg.training.ignored_voxels import (
@@ -32,6 +31,7 @@ from tf_diffseg.training.ignored_voxels import (
     mark_ignored,
     split_ignored,
 )
+from tf_diffseg.training.keras_unet_3d import KerasUNet3D
 from tf_diffseg.training.label_check import checked_data, plain_errors
 from tf_diffseg.training.labels import LabelIds
 from tf_diffseg.training.multi_worker import adapt_to_workers
@@ -51,19 +51,23 @@ from tf_diffseg.training.step_draws import (
     step_seeds,
 )
 from tf_diffseg.training.step_groups import StepGroups
+from tf_diffseg.training.training_checks import refuse_gradient_accumulation
 from tf_diffseg.training.training_loss import TrainingLoss
+from tf_diffseg.training.validation_loss import ValidationLoss
 
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")
-class DiffusionUNet3D(UNet3D):
+class DiffusionUNet3D(KerasUNet3D):
     """Segments volumes by diffusion (arXiv 2303.06040).
 
     `compile(optimizer)`, then `fit` on pairs (image, label) or dicts with these
     keys, in batches of `image` float [batch, x, y, z, image_channels] and `label`
     int [batch, x, y, z]. `fit` reports the losses, also of each time step, and with
-    `KernelDecayAdamW` the norm of the gradient. `evaluate` samples a segmentation and
-    reports its Dice, of each class and after each reverse step as well; `predict`
-    samples and gives probabilities [batch, x, y, z, num_classes].
+    `KernelDecayAdamW` the norm of the gradient; a time step that an epoch did not draw
+    has the mean of the others. `evaluate` samples a segmentation and reports its Dice,
+    of each class and after each reverse step as well, and its `loss`, see
+    `ValidationLoss`; `predict` samples and gives probabilities [batch, x, y, z,
+    num_classes].
 
     The loss is built in. What a step draws depends on (`seed`, optimizer step, place
     in the batch), so it can be repeated exactly, on any number of devices; dropout
@@ -184,6 +188,9 @@ class DiffusionUNet3D(UNet3D):
             has_ignored=ignore_label is not None,
             **self.loss_arguments,
         )
+        self._validation_loss = ValidationLoss(
+            self.encoding, ignore_label is not None, **self.loss_arguments
+        )
         self._build_metrics()
         self.class_frequencies = None
         if class_frequencies is not None:
@@ -266,7 +273,8 @@ class DiffusionUNet3D(UNet3D):
             **kwargs: passed on; loss and metrics are built in.
 
         Raises:
-            ValueError: a loss or metrics are given, or accumulation_steps is below 1.
+            ValueError: a loss or metrics are given, accumulation_steps is below 1, or
+                the optimizer accumulates gradients by itself.
         """
         if accumulation_steps < 1:
             raise ValueError(
@@ -279,6 +287,7 @@ class DiffusionUNet3D(UNet3D):
                     f"{name} cannot be given: Dice and the loss are built in, and "
                     "the model's arguments choose and weigh its terms"
                 )
+        refuse_gradient_accumulation(optimizer)
         if jit_compile == "auto":
             jit_compile = _compiles_by_default()
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
@@ -483,7 +492,7 @@ class DiffusionUNet3D(UNet3D):
         return tf.concat([x_t, condition], axis=-1)
 
     def test_step(self, data):
-        """Samples segmentations and scores them with Dice."""
+        """Samples segmentations and scores them with Dice and a loss."""
         image, mask = self._image_and_mask(data)
         seed = _evaluation_seeds(image)
         if self._scores_steps:
@@ -492,6 +501,9 @@ class DiffusionUNet3D(UNet3D):
         else:
             probabilities = self.sample(image, seed)
         self._score(self._dice, mask, probabilities)
+        self._loss_means["loss"].update_state(
+            *self._validation_loss(mask, probabilities)
+        )
         return self._dice_results()
 
     @property
@@ -534,7 +546,9 @@ class DiffusionUNet3D(UNet3D):
         """Samples probabilities for images, or for dicts with `image` and `seed`."""
         data = data[0] if isinstance(data, tuple) else data
         data = data if isinstance(data, dict) else {"image": data}
-        image = check_image(data["image"], self.image_channels)
+        image = check_image(
+            data["image"], self.image_channels, asserts=not self.jit_compile
+        )
         return self.sample(image, data.get("seed", _evaluation_seeds(image)))
 
     def sample(self, image, seed):
@@ -630,16 +644,28 @@ class DiffusionUNet3D(UNet3D):
         return results
 
     def _dice_results(self):
-        per_class = tf.unstack(self._dice.per_class())
-        names = [f"dice_class_{class_id}" for class_id in range(self.num_classes)]
-        by_name = dict(zip(names, per_class, strict=True))
-        if self.encoding is MaskEncoding.EXCLUSIVE:
-            del by_name["dice_class_0"]  # The background.
+        per_class = tf.unstack(self._dice.per_class())[-len(self._dice_names) :]
+        by_name = dict(zip(self._dice_names, per_class, strict=True))
         if self._scores_steps:
-            names = self._step_groups.names("dice_step_", first=1)
             by_step = tf.unstack(self._dice_by_step.result())
-            by_name |= dict(zip(names, by_step, strict=True))
-        return {"dice": self._dice.result(), **by_name}
+            by_name |= dict(zip(self._dice_step_names, by_step, strict=True))
+        loss = self._loss_means["loss"].result()
+        return {"loss": loss, "dice": self._dice.result(), **by_name}
+
+    @property
+    def _dice_names(self):
+        first = 1 if self.encoding is MaskEncoding.EXCLUSIVE else 0  # The background.
+        return [f"dice_class_{class_id}" for class_id in range(first, self.num_classes)]
+
+    @property
+    def _dice_step_names(self):
+        return self._step_groups.names("dice_step_", first=1)
+
+    @property
+    def metrics_names(self):
+        """Names of what `evaluate` gives, in its order."""
+        by_step = self._dice_step_names if self._scores_steps else []
+        return ["loss", "dice", *self._dice_names, *by_step]
 
     def fit(self, x=None, y=None, *args, validation_data=None, **kwargs):
         """Trains, as `keras.Model.fit`; raises ValueError for labels of other ids."""

@@ -1,0 +1,386 @@
+"""What people do with Keras models, done or refused at the call in one error."""
+
+import copy
+import csv
+import pickle
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+
+optimizers = keras.optimizers
+RNG = np.random.default_rng(0)
+LABEL = RNG.integers(0, 2, [4, 4, 4, 4])
+IMAGE = (LABEL[..., np.newaxis] + RNG.normal(size=[4, 4, 4, 4, 1])).astype(np.float32)
+
+
+def _model(optimizer="adam", num_classes=2, **kwargs):
+    kwargs = {"strategy": "supervised", "num_channels": (4,), "num_heads": 0} | kwargs
+    model = DiffusionUNet3D(num_classes, **kwargs)
+    # Nothing to trace: the volumes are of 64 voxels.
+    model.compile(optimizer, run_eagerly=True)
+    return model
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: optimizers.Adam(gradient_accumulation_steps=4),
+        lambda: optimizers.LossScaleOptimizer(
+            optimizers.Adam(gradient_accumulation_steps=4)
+        ),
+        lambda: optimizers.serialize(optimizers.SGD(gradient_accumulation_steps=4)),
+    ],
+    ids=["plain", "loss scale", "config"],
+)
+def test_an_optimizer_that_accumulates_is_refused(make):
+    message = r"gradient_accumulation_steps=4 .*compile\(.* accumulation_steps=4\)"
+    with pytest.raises(ValueError, match=message):
+        _model(make())
+    # Where a saved model was compiled so, at its loading.
+    model = _model()
+    config = keras.saving.serialize_keras_object(model)
+    made = make()
+    is_config = isinstance(made, dict)
+    config["compile_config"]["optimizer"] = (
+        made if is_config else keras.saving.serialize_keras_object(made)
+    )
+    with pytest.raises(ValueError, match=message):
+        keras.saving.deserialize_keras_object(config)
+    # Or set afterwards.
+    model.optimizer.gradient_accumulation_steps = 4
+    with pytest.raises(ValueError, match=message):
+        model.fit(IMAGE, LABEL, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"regions": [[1], [1, 2]]},
+        {"num_classes": 12},
+        {"strategy": "recycling"},
+        {"strategy": "recycling", "num_timesteps": 21, "num_timesteps_beta": 21},
+        {"strategy": "diffusion", "model_output": "noise", "regions": [[1], [2]]},
+    ],
+    ids=str,
+)
+def test_metrics_names_are_those_of_the_values_of_evaluate(arguments):
+    model = _model(**arguments)
+    names = model.metrics_names
+    assert names[:3] == ["loss", "dice", f"dice_class_{0 if model.regions else 1}"]
+    values = model.evaluate(IMAGE, LABEL, verbose=0)
+    by_name = model.evaluate(IMAGE, LABEL, verbose=0, return_dict=True)
+    assert model.metrics_names == names
+    assert dict(zip(names, values, strict=True)) == by_name
+    history = model.fit(IMAGE, LABEL, verbose=0, validation_data=(IMAGE, LABEL)).history
+    assert {f"val_{name}" for name in names} <= set(history)
+    assert model.metrics_names == names
+    assert len(model.test_on_batch(IMAGE, LABEL)) == len(names)
+    assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"strategy": "recycling"},
+        {"strategy": "recycling", "dice_weight": 0.0, "focal_weight": 0.5},
+        {"strategy": "recycling", "regions": [[1], [1, 2]]},
+    ],
+    ids=str,
+)
+def test_validation_loss_is_that_of_the_last_prediction(arguments):
+    model = _model(**arguments)
+    probabilities = model.predict(IMAGE, verbose=0)
+    ids = model.regions or [[0], [1]]
+    mask = np.stack([np.isin(LABEL, each) for each in ids], axis=-1).astype(float)
+    p = np.clip(probabilities.astype(float), 1e-7, 1 - 1e-7)
+    axes = (1, 2, 3)
+    overlap = 2 * (p * mask).sum(axes) / np.maximum((p + mask).sum(axes), 1e-9)
+    present = mask.sum(axes) > 0
+    dice = ((1 - overlap) * present).sum(-1) / np.maximum(present.sum(-1), 1)
+    if model.regions:
+        terms = -(mask * np.log(p) + (1 - mask) * np.log(1 - p))
+        cross_entropy = terms.mean(axes).mean(-1)
+        focal = 0.0
+    else:
+        terms = -mask * np.log(p)
+        cross_entropy = terms.sum(-1).mean(axes)
+        focal = ((1 - p) ** 2 * terms).sum(-1).mean(axes)
+    weights = {"dice_weight": 1.0, "cross_entropy_weight": 1.0, "focal_weight": 0.0}
+    weights |= {name: v for name, v in arguments.items() if name in weights}
+    total = (
+        weights["dice_weight"] * dice
+        + weights["cross_entropy_weight"] * cross_entropy
+        + weights["focal_weight"] * focal
+    )
+    scores = model.evaluate(IMAGE, LABEL, batch_size=3, verbose=0, return_dict=True)
+    assert scores["loss"] == pytest.approx(total.mean(), rel=1e-3)
+
+
+class _Scores(keras.callbacks.Callback):
+    """Gives epochs these values."""
+
+    def __init__(self, **values):
+        super().__init__()
+        self.values = values
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, values in self.values.items():
+            assert name in logs
+            logs[name] = values[epoch]
+
+
+@pytest.mark.parametrize(
+    "name, values", [("val_dice", [0.2, 0.8, 0.4]), ("val_loss", [0.8, 0.2, 0.6])]
+)
+def test_keras_s_callbacks_know_what_is_better(name, values, tmp_path):
+    model = _model(optimizers.Adam(1e-3))
+    scores = _Scores(**{name: values})
+    best = keras.callbacks.ModelCheckpoint(
+        tmp_path / "best.keras", monitor=name, save_best_only=True
+    )
+    stop = keras.callbacks.EarlyStopping(monitor=name, patience=1)
+    slower = keras.callbacks.ReduceLROnPlateau(monitor=name, patience=1, factor=0.1)
+    history = model.fit(
+        IMAGE,
+        LABEL,
+        epochs=3,
+        validation_split=0.25,
+        verbose=0,
+        callbacks=[scores, best, stop, slower],
+    )
+    assert best.best == values[1] and stop.best == values[1]
+    assert len(history.epoch) == 3
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-4)
+
+
+def test_logs_hold_numbers_alone_and_the_same_keys(tmp_path):
+    """Of five time steps an epoch of one example draws one."""
+    model = _model(strategy="recycling")
+    seen = []
+    keys = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append(dict(logs))
+    )
+    history = model.fit(
+        IMAGE[:1],
+        LABEL[:1],
+        epochs=3,
+        verbose=0,
+        validation_data=(IMAGE[:1], LABEL[:1]),
+        callbacks=[keras.callbacks.CSVLogger(tmp_path / "log.csv"), keys],
+    ).history
+    assert {f"loss_t{step}" for step in range(5)} <= set(history)
+    assert {len(values) for values in history.values()} == {3}
+    assert np.isfinite(list(history.values())).all()
+    assert np.isfinite([list(map(float, logs.values())) for logs in seen]).all()
+    with open(tmp_path / "log.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert (
+        len(rows) == 3 and np.isfinite([[*map(float, r.values())] for r in rows]).all()
+    )
+    # A step that nobody drew has what the epoch's others have.
+    for epoch in range(3):
+        assert history["loss_t0"][epoch] == pytest.approx(history["loss"][epoch])
+
+
+def _dataset(*tensors):
+    return tf.data.Dataset.from_tensor_slices(tensors).batch(2)
+
+
+def _of_unknown_shape(*arrays):
+    signature = tuple(
+        tf.TensorSpec([None] * array.ndim, array.dtype.name) for array in arrays
+    )
+    return tf.data.Dataset.from_generator(
+        lambda: iter([arrays]), output_signature=signature
+    )
+
+
+CHANGES = {
+    "channels": (np.repeat(IMAGE, 2, axis=-1), LABEL, "image must have shape"),
+    "voxels": (IMAGE, LABEL[:, :, 1:], "label must have as many examples and voxels"),
+    "one slice": (IMAGE, LABEL[..., :1], "label must have as many examples and voxe"),
+}
+
+
+@pytest.mark.parametrize("change", list(CHANGES))
+@pytest.mark.parametrize("source", ["arrays", "dict", "dataset", "dicts", "unknown"])
+@pytest.mark.parametrize("method", ["fit", "evaluate", "validation", "train_on_batch"])
+def test_image_and_label_that_do_not_fit_are_one_error(change, source, method):
+    image, label, message = CHANGES[change]
+    given = {
+        "arrays": lambda: (image, label),
+        "dict": lambda: ({"image": image, "label": label},),
+        "dataset": lambda: (_dataset(image, label),),
+        "dicts": lambda: (
+            tf.data.Dataset.from_tensors({"image": image, "label": label}),
+        ),
+        "unknown": lambda: (_of_unknown_shape(image, label),),
+    }[source]()
+    if method == "train_on_batch" and source not in ("arrays", "dict"):
+        pytest.skip("takes arrays")
+    model = _model()
+    if method == "validation":
+        message = message if source == "unknown" else f"validation_data: {message}"
+        given = given if len(given) == 2 else given[0]
+        calls = (model.fit, (IMAGE, LABEL), {"validation_data": given})
+    else:
+        calls = (getattr(model, method), given, {})
+    function, arguments, options = calls
+    if method != "train_on_batch":
+        options |= {"verbose": 0}
+    with pytest.raises(ValueError, match=message) as raised:
+        function(*arguments, **options)
+    assert len(str(raised.value).splitlines()) == 1
+    if method == "validation" and source != "unknown":
+        assert int(model.optimizer.iterations) == 0
+
+
+@pytest.mark.parametrize("source", ["arrays", "dict", "dataset", "unknown"])
+def test_predict_names_an_image_of_other_channels(source):
+    image = np.repeat(IMAGE, 3, axis=-1)
+    given = {
+        "arrays": lambda: image,
+        "dict": lambda: {"image": image, "seed": np.zeros(4, np.int32)},
+        "dataset": lambda: _dataset(image),
+        "unknown": lambda: _of_unknown_shape(image),
+    }[source]()
+    with pytest.raises(
+        ValueError, match="image must have shape .* 1\\), got"
+    ) as raised:
+        _model().predict(given, verbose=0)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_shape_that_only_a_graph_sees_is_one_error_too():
+    model = _model()
+    model.compile("adam")
+    image, label, message = CHANGES["voxels"]
+    with pytest.raises(ValueError, match=message) as raised:
+        model.fit(_of_unknown_shape(image, label), verbose=0)
+    assert len(str(raised.value).splitlines()) == 1
+    assert "(4, 4, 3, 4)" in str(raised.value) or "[4 4 3 4]" in str(raised.value)
+
+
+def test_a_missing_label_is_named():
+    for given in (IMAGE, {"image": IMAGE}, _dataset(IMAGE)):
+        with pytest.raises(ValueError, match="got no label"):
+            _model().fit(given, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"class_weight": {0: 1.0, 1: 5.0}},
+        {"sample_weight": np.ones(4)},
+        {"validation_data": (IMAGE, LABEL, np.ones(4))},
+    ],
+    ids=["class_weight", "sample_weight", "validation"],
+)
+@pytest.mark.parametrize("source", [(IMAGE, LABEL), (_dataset(IMAGE, LABEL),)])
+def test_weights_are_refused_at_the_call(weights, source):
+    with pytest.raises(ValueError, match="not supported"):
+        _model().fit(*source, verbose=0, **weights)
+    with pytest.raises(ValueError, match="sample_weight is not supported"):
+        _model().evaluate(*source, verbose=0, sample_weight=np.ones(4))
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(
+    "options", [{}, {"clone_function": lambda layer: layer}], ids=["plain", "function"]
+)
+def test_clone_model_is_refused(compiled, options):
+    model = _model()
+    if not compiled:
+        model = DiffusionUNet3D.from_config(model.get_config())
+    with pytest.raises(ValueError, match=r"clone_model cannot.*copy.deepcopy\(model\)"):
+        keras.models.clone_model(model, **options)
+    assert model.predict(IMAGE, verbose=0).shape == (*LABEL.shape, 2)
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.deepcopy,
+        lambda model: pickle.loads(pickle.dumps(model)),
+        lambda model: keras.models.model_from_json(model.to_json()),
+        lambda model: type(model).from_config(model.get_config()),
+    ],
+    ids=["deepcopy", "pickle", "to_json", "from_config"],
+)
+def test_a_copy_is_a_model_of_its_own_and_frozen_alike(copied):
+    model = _model(optimizers.Adam(1e-2), strategy="recycling")
+    model.get_layer("stem").trainable = False
+    model.compile(optimizers.Adam(1e-2), run_eagerly=True)
+    model.fit(IMAGE[:2], LABEL[:2], verbose=0)
+    other = copied(model)
+    assert type(other) is DiffusionUNet3D
+    other.set_weights(model.get_weights())
+    np.testing.assert_array_equal(
+        other.predict(IMAGE[:1], verbose=0), model.predict(IMAGE[:1], verbose=0)
+    )
+    assert len(other.trainable_variables) == len(model.trainable_variables)
+    other.compile(optimizers.Adam(1e-2), run_eagerly=True)
+    before = np.asarray(other.get_layer("stem").kernel)
+    other.fit(IMAGE[:2], LABEL[:2], verbose=0)
+    np.testing.assert_array_equal(before, other.get_layer("stem").kernel)
+
+
+def test_features_of_a_layer_are_a_model():
+    model = _model(strategy="recycling")
+    features = keras.Model(model.input, model.get_layer("stem").output)
+    x_t = np.zeros((*LABEL.shape, 2), np.float32)
+    found = features({"image": IMAGE, "x_t": x_t, "t": np.ones(4, np.float32)})
+    assert found.shape == (*LABEL.shape, 4)
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.hdf5", "model.weights.h5"])
+def test_a_whole_model_is_not_saved_as_hdf5(name, tmp_path):
+    with pytest.raises(ValueError, match=f"{name}: HDF5 .*keras, or save_weights"):
+        _model().save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_export_names_what_exports(tmp_path):
+    with pytest.raises(ValueError, match=r"tf_diffseg\.export_saved_model"):
+        _model().export(tmp_path / "export")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_layer_to_train_fit_says_so():
+    model = _model()
+    model.trainable = False
+    with pytest.raises(ValueError, match="no layer is left to train"):
+        model.fit(IMAGE, LABEL, verbose=0)
+    assert model.evaluate(IMAGE, LABEL, verbose=0)
+
+
+def test_layers_frozen_after_a_step_stay_as_they_are():
+    model = _model(optimizers.Adam(1e-2))
+    model.run_eagerly = False
+    model.fit(IMAGE, LABEL, verbose=0)
+    stem = model.get_layer("stem")
+    before, head = np.asarray(stem.kernel), np.asarray(model.get_layer("head").kernel)
+    stem.trainable = False
+    model.fit(IMAGE, LABEL, verbose=0)
+    np.testing.assert_array_equal(before, stem.kernel)
+    assert np.abs(head - np.asarray(model.get_layer("head").kernel)).max() > 1e-4
+
+
+def test_layers_that_the_optimizer_does_not_fit_are_refused():
+    model = _model(optimizers.Adam(1e-2, use_ema=True))
+    model.fit(IMAGE, LABEL, verbose=0)
+    model.get_layer("stem").trainable = False
+    # Keras would give the averages of some weights to others.
+    with pytest.raises(ValueError, match="compile the model again, with a new optim"):
+        model.fit(IMAGE, LABEL, verbose=0)
+    model.compile(optimizers.Adam(1e-2), run_eagerly=True)
+    model.fit(IMAGE, LABEL, verbose=0)
+    model.get_layer("stem").trainable = True
+    with pytest.raises(ValueError, match="compile the model again, with a new optim"):
+        model.fit(IMAGE, LABEL, verbose=0)

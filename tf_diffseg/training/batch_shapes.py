@@ -1,0 +1,145 @@
+"""Shapes of image and label, looked at before a step, with one error in plain words."""
+
+import contextlib
+import re
+
+import tensorflow as tf
+
+_IMAGE = "[batch, x, y, z, channels]"
+_LABEL = "[batch, x, y, z]"
+
+
+def check_batches(data, num_channels, prefix="", with_label=True):
+    """Checks what `fit`, `evaluate` or `predict` is given, as far as it tells.
+
+    Args:
+        data: tuple (x, y) of arrays, or of a source of batches and None; or arrays or
+            a source alone. Of sources a `tf.data.Dataset` tells its shapes; others
+            pass.
+        num_channels: channels of the image.
+        prefix: what the message begins with.
+        with_label: whether there has to be a label.
+
+    Raises:
+        ValueError: a shape is a wrong one, the label is missing, or there are weights.
+    """
+    example = _example(data)
+    if example is None:
+        return
+    image, label, weight = example
+    if weight is not None:
+        raise ValueError(f"{prefix}sample weights are not supported")
+    if with_label and label is None:
+        raise ValueError(
+            f"{prefix}expected image and label, as a pair or a dict with these keys, "
+            "got no label"
+        )
+    try:
+        check_shapes(image.shape, label.shape if with_label else None, num_channels)
+    except ValueError as error:
+        raise ValueError(f"{prefix}{error}") from None
+
+
+def check_shapes(image_shape, label_shape, num_channels):
+    """Checks the shapes of image and label, as far as they are known.
+
+    Args:
+        image_shape: a `tf.TensorShape`, or what makes one.
+        label_shape: likewise, maybe with a last axis of 1; None without a label.
+        num_channels: channels of the image.
+
+    Raises:
+        ValueError: one is another, or they do not fit together.
+    """
+    image_shape = tf.TensorShape(image_shape)
+    if not image_shape.is_compatible_with([None] * 4 + [num_channels]):
+        raise ValueError(
+            f"image must have shape {_IMAGE} {(None,) * 4 + (num_channels,)}, "
+            f"got {image_shape}"
+        )
+    if label_shape is None:
+        return
+    label_shape = tf.TensorShape(label_shape)
+    voxels = label_shape
+    if label_shape.rank == 5 and label_shape[-1] in (1, None):
+        voxels = label_shape[:-1]
+    if not voxels.is_compatible_with([None] * 4):
+        raise ValueError(
+            f"label must have shape {_LABEL} {(None,) * 4}, got {label_shape}"
+        )
+    if image_shape.rank and not voxels.is_compatible_with(image_shape[:4]):
+        raise ValueError(
+            f"label must have as many examples and voxels as image, {_LABEL} "
+            f"{image_shape[:4]}, got {label_shape}"
+        )
+
+
+def asserted_shapes(image, label, num_channels):
+    """The image, once it is known that its shape and that of the label are right.
+
+    Args:
+        image: float tensor, of a shape that is not known in full.
+        label: tensor [batch, x, y, z], or None.
+        num_channels: channels of the image.
+
+    Returns:
+        The image; its graph raises a `tf.errors.InvalidArgumentError` otherwise, see
+        `plain_shape_errors`.
+    """
+    shape = tf.shape(image)
+    expected = f"image must have shape {_IMAGE} {(None,) * 4 + (num_channels,)}, got "
+    checks = [
+        _assert(tf.equal(tf.size(shape), 5), expected, shape),
+        _assert(tf.equal(shape[-1], num_channels), expected, shape),
+    ]
+    if label is not None:
+        label_shape = tf.shape(label)
+        same = tf.reduce_all(tf.equal(shape[:4], label_shape))
+        text = f"label must have as many examples and voxels as image, {_LABEL}, got "
+        checks.append(_assert(same, text, label_shape, " for an image ", shape))
+    with tf.control_dependencies([check for check in checks if check is not None]):
+        return tf.identity(image)
+
+
+def _assert(condition, *parts):
+    texts = [
+        part if isinstance(part, str) else tf.strings.format("{}", part)
+        for part in parts
+    ]
+    return tf.debugging.Assert(condition, [tf.strings.join(texts)])
+
+
+@contextlib.contextmanager
+def plain_shape_errors():
+    """Turns TensorFlow's account of a wrong shape into a ValueError of one line."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(
+            r"assertion failed: \[((?:image|label) must have [^\n]*)\]", str(error)
+        )
+        if found is None:
+            raise
+        raise ValueError(found.group(1)) from None
+
+
+def _example(data):
+    """(image, label, weight) with shapes, each maybe None; None where nothing tells."""
+    if isinstance(data, tf.data.Dataset):
+        return _example(data.element_spec)
+    if isinstance(data, tuple):
+        data = tuple(part for part in data if part is not None)
+        if len(data) == 1:
+            return _example(data[0])
+        if not all(_has_shape(part) for part in data) or not 2 <= len(data) <= 3:
+            return None
+        return (*data, None)[:3]
+    if isinstance(data, dict):
+        if not _has_shape(data.get("image")):
+            return None
+        return data["image"], data.get("label"), None
+    return (data, None, None) if _has_shape(data) else None
+
+
+def _has_shape(value):
+    return isinstance(getattr(value, "shape", None), (tuple, tf.TensorShape))

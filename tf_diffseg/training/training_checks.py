@@ -1,0 +1,61 @@
+"""What has to hold of a compiled model before it takes a step."""
+
+import keras
+
+from tf_diffseg.training.optimizer_state import trained_variables
+
+
+def refuse_gradient_accumulation(optimizer):
+    """Refuses an optimizer that accumulates gradients by itself.
+
+    It would count each part of a batch as a step that draws what the last one drew.
+
+    Args:
+        optimizer: a Keras optimizer, its name or its config.
+
+    Raises:
+        ValueError: it does, or one inside it.
+    """
+    if isinstance(optimizer, dict):
+        optimizer = keras.optimizers.get(optimizer)
+    while optimizer is not None:
+        steps = getattr(optimizer, "gradient_accumulation_steps", None)
+        if steps:
+            raise ValueError(
+                f"the optimizer's gradient_accumulation_steps={steps} is not "
+                "supported: all its parts would train on the same time steps and "
+                f"noise. Use batches of {steps} times the size, and "
+                f"compile(optimizer, accumulation_steps={steps})"
+            )
+        optimizer = getattr(optimizer, "inner_optimizer", None)
+
+
+def check_trained(model):
+    """Checks that the optimizer is made for the layers that are not frozen.
+
+    Layers that were frozen after a step was traced are left out of the next one.
+
+    Args:
+        model: a compiled `KerasUNet3D`.
+
+    Raises:
+        ValueError: no layer is left to train, or the optimizer is made for others.
+    """
+    refuse_gradient_accumulation(model.optimizer)
+    trained = tuple(map(id, model.trainable_variables))
+    if not trained:
+        raise ValueError(
+            "no layer is left to train: all are frozen, so set trainable = True on some"
+        )
+    optimizer = model.optimizer
+    known = tuple(map(id, trained_variables(optimizer)))
+    averages = getattr(optimizer, "inner_optimizer", optimizer).use_ema
+    fits = trained == known if averages else set(trained) <= set(known)
+    if optimizer.built and not fits:
+        raise ValueError(
+            "layers were frozen or unfrozen since the optimizer was made, and it does "
+            "not fit any more: compile the model again, with a new optimizer"
+        )
+    if model.traced_for != trained:
+        model.train_function = None
+        model.traced_for = trained
