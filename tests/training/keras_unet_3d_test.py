@@ -136,7 +136,12 @@ class _Scores(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize(
-    "name, values", [("val_dice", [0.2, 0.8, 0.4]), ("val_loss", [0.8, 0.2, 0.6])]
+    "name, values",
+    [
+        ("val_dice", [0.2, 0.8, 0.4]),
+        ("val_dice_class_1", [0.2, 0.8, 0.4]),
+        ("val_loss", [0.8, 0.2, 0.6]),
+    ],
 )
 def test_keras_s_callbacks_know_what_is_better(name, values, tmp_path):
     model = _model(optimizers.Adam(1e-3))
@@ -321,8 +326,10 @@ def test_a_copy_is_a_model_of_its_own_and_frozen_alike(copied):
     other = copied(model)
     assert type(other) is DiffusionUNet3D
     other.set_weights(model.get_weights())
-    np.testing.assert_array_equal(
-        other.predict(IMAGE[:1], verbose=0), model.predict(IMAGE[:1], verbose=0)
+    np.testing.assert_allclose(
+        other.predict(IMAGE[:1], verbose=0),
+        model.predict(IMAGE[:1], verbose=0),
+        rtol=1e-5,
     )
     assert len(other.trainable_variables) == len(model.trainable_variables)
     other.compile(optimizers.Adam(1e-2), run_eagerly=True)

@@ -19,9 +19,6 @@ class StreamingDice(keras.metrics.Metric):
         from_masks: whether inputs are masks rather than class ids.
     """
 
-    # Keras's callbacks take the higher value for the better one, with mode="auto".
-    _direction = "up"
-
     def __init__(
         self,
         num_classes,

@@ -32,6 +32,7 @@ def image_and_label(data, num_channels, label_ids, asserts=True):
         image, label, weight = keras.utils.unpack_x_y_sample_weight(data)
     if weight is not None:
         raise ValueError("sample weights are not supported")
+    image, label = tf.convert_to_tensor(image), tf.convert_to_tensor(label)
     check_shapes(image.shape, label.shape, num_channels)
     if label.shape.rank == 5:
         label = label[..., 0]
@@ -57,6 +58,7 @@ def check_image(image, num_channels, asserts=True, label=None):
         ValueError: the shape is another.
         tf.errors.InvalidArgumentError: it turns out to be another once it is known.
     """
+    image = tf.convert_to_tensor(image)
     check_shapes(image.shape, None, num_channels)
     known = [image] if label is None else [image, label]
     if asserts and not all(each.shape.is_fully_defined() for each in known):

@@ -6,6 +6,7 @@ import keras
 
 from tf_diffseg.models import UNet3D
 from tf_diffseg.training.batch_shapes import check_batches, plain_shape_errors
+from tf_diffseg.training.monitored_scores import tell_callbacks_what_is_better
 from tf_diffseg.training.training_checks import check_trained
 
 
@@ -26,6 +27,7 @@ class KerasUNet3D(UNet3D):
         x=None,
         y=None,
         *args,
+        callbacks=None,
         validation_data=None,
         class_weight=None,
         sample_weight=None,
@@ -43,8 +45,10 @@ class KerasUNet3D(UNet3D):
         check_batches((x, y), self.image_channels)
         if validation_data is not None:
             check_batches(validation_data, self.image_channels, "validation_data: ")
+        tell_callbacks_what_is_better(callbacks)
+        kwargs |= {"callbacks": callbacks, "validation_data": validation_data}
         with plain_shape_errors():
-            return super().fit(x, y, *args, validation_data=validation_data, **kwargs)
+            return super().fit(x, y, *args, **kwargs)
 
     def evaluate(
         self, x=None, y=None, *args, sample_weight=None, return_dict=False, **kwargs
@@ -130,7 +134,8 @@ class KerasUNet3D(UNet3D):
         def checked(operation):
             run = operation_fn(operation)
             # Keras calls layers by a function; to clone one it makes another layer.
-            if isinstance(run, keras.layers.Layer):
+            # Only its constructor, before ours goes on, runs the layers themselves.
+            if isinstance(run, keras.layers.Layer) and hasattr(self, "out_channels"):
                 raise ValueError(
                     "keras.models.clone_model cannot copy this model: use "
                     "copy.deepcopy(model), or type(model).from_config("
