@@ -90,7 +90,7 @@ def test_learns_overlapping_classes():
     model.compile(keras.optimizers.Adam(1e-2))
     model.fit(image, label, batch_size=2, epochs=40, verbose=0)
     scores = model.evaluate(image, label, batch_size=2, return_dict=True, verbose=0)
-    assert scores.pop("loss") < 0.2
+    assert scores.pop("loss") < 0.5
     assert {"dice", "dice_class_0", "dice_class_1"} < set(scores)
     assert min(scores.values()) > 0.95
     probabilities = model.predict(image, batch_size=2, verbose=0)

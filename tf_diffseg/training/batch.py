@@ -62,5 +62,5 @@ def check_image(image, num_channels, asserts=True, label=None):
     check_shapes(image.shape, None, num_channels)
     known = [image] if label is None else [image, label]
     if asserts and not all(each.shape.is_fully_defined() for each in known):
-        image = asserted_shapes(image, label, num_channels)
+        return asserted_shapes(image, label, num_channels)
     return tf.ensure_shape(image, [None] * 4 + [num_channels])

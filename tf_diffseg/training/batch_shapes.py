@@ -98,7 +98,10 @@ def asserted_shapes(image, label, num_channels):
         text = f"label must have as many examples and voxels as image, {_LABEL}, got "
         checks.append(_assert(same, text, label_shape, " for an image ", shape))
     with tf.control_dependencies([check for check in checks if check is not None]):
-        return tf.identity(image)
+        image = tf.identity(image)
+    # Not `tf.ensure_shape`: TensorFlow runs that first, and then it is that which fails.
+    image.set_shape([None] * 4 + [num_channels])
+    return image
 
 
 def _assert(condition, *parts):
