@@ -10,8 +10,8 @@ class TrainingBoard(keras.callbacks.TensorBoard):
     """Keras's TensorBoard callback, with the examples per second of each epoch.
 
     Losses (also of each time step), Dice (of each class and reverse step), learning
-    rate and gradient norm are the model's and Keras's. Values that are not finite,
-    such as the loss of a time step that an epoch did not have, are left out.
+    rate and gradient norm are the model's and Keras's. Values that are not finite are
+    left out.
 
     Args:
         log_dir: folder of the logs.
