@@ -99,7 +99,7 @@ def asserted_shapes(image, label, num_channels):
         checks.append(_assert(same, text, label_shape, " for an image ", shape))
     with tf.control_dependencies([check for check in checks if check is not None]):
         image = tf.identity(image)
-    # Not `tf.ensure_shape`: TensorFlow runs that first, and then it is that which fails.
+    # Not `tf.ensure_shape`: TensorFlow runs it first, and then it is what fails.
     image.set_shape([None] * 4 + [num_channels])
     return image
 
