@@ -96,6 +96,28 @@ def uniform_per_example(seed, step):
     return tf.map_fn(draw, seed, fn_output_signature=tf.float32)
 
 
+def uniform_volume_per_example(seed, step, shape):
+    """As `normal_per_example`, for uniform numbers.
+
+    Args:
+        seed: int of shape [batch].
+        step: int scalar.
+        shape: shape of the numbers, [batch, ...], list or int tensor.
+
+    Returns:
+        float32 tensor of that shape, in [0, 1).
+    """
+    shape = tf.convert_to_tensor(shape)
+
+    def draw(example_seed):
+        return tf.random.stateless_uniform(
+            shape[1:], tf.stack([example_seed, step]), alg=tf.random.Algorithm.PHILOX
+        )
+
+    numbers = tf.map_fn(draw, seed, fn_output_signature=tf.float32)
+    return tf.reshape(numbers, shape)
+
+
 def initial_noise(seed, shape):
     """Draws x_T, where sampling starts.
 

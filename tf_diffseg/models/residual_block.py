@@ -5,6 +5,7 @@ import functools
 import keras
 from keras import ops
 
+from tf_diffseg.models.dropout import Dropout, dropout_draws, next_draw
 from tf_diffseg.models.norms import build_norm
 
 
@@ -49,7 +50,7 @@ class ResidualBlock3D(keras.layers.Layer):
         self.conv_in = self._conv(kernel_size=kernel_size, name="conv_in")
         self.norm = norm
         self.norm_layer = build_norm(norm, axes, dtype=self.dtype_policy, name="norm")
-        self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop")
+        self.drop = Dropout(dropout, dtype=self.dtype_policy, name="drop")
         self.conv_out = self._conv(kernel_size=kernel_size, name="conv_out")
         self.projection = None
 
@@ -94,7 +95,15 @@ class ResidualBlock3D(keras.layers.Layer):
         """`_transform` in training, which drops the same features each time."""
         if not self.dropout:
             return functools.partial(self._transform, training=True)
-        # The second time would draw the next seed, and not know of the first one.
+        # The second time would draw the next numbers, and not know of the first ones.
+        draw = next_draw()
+        if draw is not None:
+
+            def transform(inputs, time_embedding=None):
+                with dropout_draws(lambda number, shape: draw(shape)):
+                    return self._transform(inputs, time_embedding, training=True)
+
+            return transform
         state = self.drop.seed_generator.state
         seed = self.drop.seed_generator.next()
 

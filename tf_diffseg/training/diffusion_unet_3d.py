@@ -21,8 +21,10 @@ from tf_diffseg.diffusion import (
     mask_to_x_start,
     x_start_to_probabilities,
 )
+from tf_diffseg.diffusion.noise import uniform_volume_per_example
 from tf_diffseg.diffusion.sampler_kind import SamplerKind
 from tf_diffseg.metrics import GroupedMean, StreamingDice, StreamingDiceByStep
+from tf_diffseg.models.dropout import dropout_draws
 from tf_diffseg.training.batch import check_image, image_and_label
 from tf_diffseg.training.gradient_accumulation import accumulate_gradients
 from tf_diffseg.training.ignored_voxels import (
@@ -37,23 +39,24 @@ from tf_diffseg.training.labels import LabelIds
 from tf_diffseg.training.multi_worker import adapt_to_workers
 from tf_diffseg.training.network_output import initial_bias, network_out_to_model_out
 from tf_diffseg.training.noisy_mask import NoisyMask, TrainingStrategy
-from tf_diffseg.training.optimizer import KernelDecayAdamW
 from tf_diffseg.training.optimizer_state import (
     build_optimizer,
     numeric_rate,
     trained_places,
 )
-from tf_diffseg.training.step_draws import (
-    example_seeds,
+from tf_diffseg.training.replica_share import (
+    fill_up,
     gather_from_replicas,
-    global_batch_size,
     share_of_replica,
-    step_seeds,
+    sum_over_replicas,
 )
+from tf_diffseg.training.step_draws import example_seeds, step_seeds
 from tf_diffseg.training.step_groups import StepGroups
 from tf_diffseg.training.training_checks import refuse_gradient_accumulation
 from tf_diffseg.training.training_loss import TrainingLoss
 from tf_diffseg.training.validation_loss import ValidationLoss
+from tf_diffseg.training.whole_gradients import sum_gradients, take_whole_gradients
+from tf_diffseg.training.whole_results import result_over_replicas
 
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")
@@ -62,16 +65,15 @@ class DiffusionUNet3D(KerasUNet3D):
 
     `compile(optimizer)`, then `fit` on pairs (image, label) or dicts with these
     keys, in batches of `image` float [batch, x, y, z, image_channels] and `label`
-    int [batch, x, y, z]. `fit` reports the losses, also of each time step, and with
-    `KernelDecayAdamW` the norm of the gradient; a time step that an epoch did not draw
-    has the mean of the others. `evaluate` samples a segmentation and reports its Dice,
-    of each class and after each reverse step as well, and its `loss`, see
-    `ValidationLoss`; `predict` samples and gives probabilities [batch, x, y, z,
-    num_classes].
+    int [batch, x, y, z]. `fit` reports the losses, also of each time step, and the
+    norm of the gradient; a time step that an epoch did not draw has the mean of the
+    others. `evaluate` samples a segmentation and reports its Dice, of each class and
+    after each reverse step as well, and its `loss`, see `ValidationLoss`; `predict`
+    samples and gives probabilities [batch, x, y, z, num_classes].
 
     The loss is built in. What a step draws depends on (`seed`, optimizer step, place
-    in the batch), so it can be repeated exactly, on any number of devices; dropout
-    alone depends on the device as well.
+    in the batch), so it can be repeated exactly, on any number of devices, whether or
+    not they divide the batch evenly.
 
     Args:
         num_classes: classes, background included unless they overlap.
@@ -85,7 +87,6 @@ class DiffusionUNet3D(KerasUNet3D):
         model_output: a `ModelOutput` or its value: what the network predicts.
         model_variance: a `ModelVariance` or its value, of the DDPM sampler.
         timestep_sampling: a `TimestepSampling` or its value: which steps to train on.
-            By loss, batches must divide evenly over devices.
         sampler: a `SamplerKind` or its value.
         eta: noise that DDIM draws, as a share of DDPM's standard deviation.
         dice_weight: as for `TrainingLoss`, like the other weights.
@@ -246,7 +247,6 @@ class DiffusionUNet3D(KerasUNet3D):
             name: keras.metrics.Mean(name=name) for name in self._training_loss.names
         }
         self._gradient_norm = keras.metrics.Mean(name="gradient_norm")
-        self._observes_norm = False  # `compile` knows.
         overlaps = self.encoding is MaskEncoding.OVERLAPPING
         kind = {"include_background": overlaps, "from_masks": overlaps}
         self._dice = StreamingDice(self.num_classes, **kind)
@@ -266,7 +266,8 @@ class DiffusionUNet3D(KerasUNet3D):
 
         Args:
             optimizer: a Keras optimizer or its name.
-            jit_compile: whether to compile with XLA; "auto" does on GPU and TPU.
+            jit_compile: whether to compile with XLA, on one device; "auto" does on a
+                GPU or TPU.
             accumulation_steps: parts that a device's batch is worked through in, one
                 after the other, to take less memory. The gradient is that of the
                 whole batch, and so are the draws but dropout.
@@ -274,7 +275,8 @@ class DiffusionUNet3D(KerasUNet3D):
 
         Raises:
             ValueError: a loss or metrics are given, accumulation_steps is below 1, or
-                the optimizer accumulates gradients by itself.
+                the optimizer accumulates gradients by itself, or several devices are to
+                use XLA.
         """
         if accumulation_steps < 1:
             raise ValueError(
@@ -288,16 +290,29 @@ class DiffusionUNet3D(KerasUNet3D):
                     "the model's arguments choose and weigh its terms"
                 )
         refuse_gradient_accumulation(optimizer)
+        several = self.distribute_strategy.num_replicas_in_sync > 1
         if jit_compile == "auto":
-            jit_compile = _compiles_by_default()
+            jit_compile = _compiles_by_default() and not several
+        if jit_compile and several:
+            raise ValueError(
+                "jit_compile=True needs one device: XLA compiles no step that several "
+                "share"
+            )
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         adapt_to_workers(self)
         self.asked_rate = numeric_rate(self.optimizer)
-        # Under a loss scale ours is the inner one.
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        self._observes_norm = isinstance(optimizer, KernelDecayAdamW)
-        if self._observes_norm:
-            optimizer.observe_gradient_norm(self._gradient_norm.update_state)
+        with self.distribute_strategy.scope():
+            take_whole_gradients(self.optimizer)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Builds what Keras builds by a batch, whose shares it expects to be equal.
+
+        The network itself is there since it was made.
+        """
+        del iterator, data_batch
+        if self._distribute_strategy is not None and not self.optimizer.built:
+            with self._distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
 
     def get_compile_config(self):
         """What `compile_from_config` needs; None before `compile`."""
@@ -328,23 +343,30 @@ class DiffusionUNet3D(KerasUNet3D):
     def train_step(self, data):
         """One step on one replica's share of a batch."""
         image, mask = self._image_and_mask(data)
-        batch_size = tf.shape(image)[0]
+        share = share_of_replica(tf.shape(image)[0])
         seeds = step_seeds(self.seed, self.optimizer.iterations)
-        all_steps, weights = self._draw_timesteps(seeds.timesteps, batch_size)
-        t_index = share_of_replica(all_steps, batch_size)
-        noise_seeds = example_seeds(seeds.noise, batch_size)
-        counted, share = self._counted_examples(mask)
+        all_steps, all_weights = self._draw_timesteps(seeds.timesteps, share.total)
+        t_index, weights = share.of(all_steps), share.of(all_weights)
+        noise_seeds = example_seeds(seeds.noise, share)
+        dropout_seeds = example_seeds(seeds.dropout, share)
+        counted, num_counted = self._counted_examples(mask, share)
 
         gradients, losses = accumulate_gradients(
-            functools.partial(self._gradients_and_losses, seeds.dropout),
-            (image, mask, t_index, weights * share, noise_seeds),
+            functools.partial(self._gradients_and_losses, num_counted),
+            fill_up(
+                (image, mask, t_index, weights, noise_seeds, dropout_seeds),
+                self._accumulation_steps,
+            ),
             self._accumulation_steps,
         )
+        gradients = sum_gradients(gradients)
+        self._observe_norm(gradients)
         self.optimizer.apply_gradients(
             zip(gradients, self.trainable_variables, strict=True)
         )
 
-        self._remember_losses(all_steps, losses["loss"], counted)
+        losses = {name: values[: share.size] for name, values in losses.items()}
+        self._remember_losses(all_steps, losses["loss"], counted, share)
         for name, metric in self._loss_means.items():
             metric.update_state(weights * losses[name], counted)
         if self.diffusion is not None:
@@ -352,28 +374,33 @@ class DiffusionUNet3D(KerasUNet3D):
             if counted is not None:
                 groups = tf.where(counted > 0.0, groups, -1)
             self._loss_by_step.update_state(losses["loss"], groups)
-        return self._loss_results()
+        return result_over_replicas(self.metrics, self._loss_results)
 
-    def _gradients_and_losses(self, dropout_seed, part, batch):
-        """Gradients and losses of one part of this replica's batch."""
-        image, mask, t_index, weights, noise_seeds = batch
-        if self._accumulation_steps > 1:
-            dropout_seed = tf.random.experimental.stateless_fold_in(dropout_seed, part)
+    def _gradients_and_losses(self, num_counted, batch):
+        """Those of a part of a batch of which `num_counted` examples count."""
+        image, mask, t_index, weights, noise_seeds, dropout_seeds = batch
         noisy_mask = self._make_noisy_mask(
-            image, mask, t_index, noise_seeds, dropout_seed
+            image, mask, t_index, noise_seeds, dropout_seeds
         )
         with tf.GradientTape() as tape:
             network_out = self._run_network(
-                image, noisy_mask, self._time(t_index), dropout_seed
+                image, noisy_mask, self._time(t_index), dropout_seeds
             )
             losses = self._training_loss(mask, network_out, noisy_mask.x_t, t_index)
-            loss = tf.reduce_mean(weights * losses["loss"])
-            # The optimizer sums the gradients of the replicas, we those of the parts.
-            num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            scaled_loss = self.optimizer.scale_loss(
-                loss / (num_replicas * self._accumulation_steps)
-            )
+            # The mean over the batch, once the parts and the replicas are summed.
+            loss = tf.reduce_sum(weights * losses["loss"])
+            loss = tf.math.divide_no_nan(loss, num_counted)
+            scaled_loss = self.optimizer.scale_loss(loss)
         return tape.gradient(scaled_loss, self.trainable_variables), losses
+
+    def _observe_norm(self, gradients):
+        """Takes in the gradient's norm, unless the loss was scaled by too much."""
+        gradients = [each for each in gradients if each is not None]
+        norm = tf.linalg.global_norm(gradients) / self.optimizer.scale_loss(1.0)
+        is_finite = tf.math.is_finite(norm)
+        self._gradient_norm.update_state(
+            tf.where(is_finite, norm, 0.0), sample_weight=tf.cast(is_finite, tf.float32)
+        )
 
     def _image_and_mask(self, data):
         """Image and encoded label of a batch."""
@@ -388,31 +415,23 @@ class DiffusionUNet3D(KerasUNet3D):
             mask = mark_ignored(mask, label, self.ignore_label)
         return image, mask
 
-    def _counted_examples(self, mask):
-        """Which examples count, and by how much the others leave more to those.
+    def _counted_examples(self, mask, share):
+        """Which examples count: those with a voxel that is not ignored.
 
         Returns:
-            (float [batch], 1 or 0, or None where all do; float scalar, how many times
-            as much each counts in the mean over the batch of all replicas).
+            (float [share.size], 1 or 0, or None where all do; how many of all replicas
+            do).
         """
         if self.ignore_label is None:
-            return None, 1.0
+            return None, tf.cast(share.total, tf.float32)
         counted = has_labelled_voxels(mask)
-        totals = tf.distribute.get_replica_context().all_reduce(
-            tf.distribute.ReduceOp.SUM,
-            tf.stack([tf.cast(tf.size(counted), tf.float32), tf.reduce_sum(counted)]),
-        )
-        return counted, tf.math.divide_no_nan(*tf.unstack(totals))
+        return counted, sum_over_replicas(tf.reduce_sum(counted))
 
-    def _draw_timesteps(self, seed, batch_size):
-        """Steps of the examples of all replicas, and weights of this one's losses."""
-        total = global_batch_size(batch_size)
+    def _draw_timesteps(self, seed, total):
+        """Steps of the examples of all replicas, and weights of their losses."""
         if self.diffusion is None:
-            return tf.zeros([total], tf.int32), tf.ones([batch_size])
-        t_index, weights = self.timestep_sampler.sample(
-            seed, total, self._timestep_probabilities()
-        )
-        return t_index, share_of_replica(weights, batch_size)
+            return tf.zeros([total], tf.int32), tf.ones([total])
+        return self.timestep_sampler.sample(seed, total, self._timestep_probabilities())
 
     def _timestep_probabilities(self):
         if self.timestep_sampling is TimestepSampling.UNIFORM:
@@ -422,7 +441,7 @@ class DiffusionUNet3D(KerasUNet3D):
             tf.convert_to_tensor(self._loss_counts),
         )
 
-    def _remember_losses(self, all_steps, losses, counted):
+    def _remember_losses(self, all_steps, losses, counted, share):
         """Takes the losses of all replicas into what steps are drawn by."""
         if self.diffusion is None or self.timestep_sampling is TimestepSampling.UNIFORM:
             return
@@ -430,20 +449,20 @@ class DiffusionUNet3D(KerasUNet3D):
             tf.convert_to_tensor(self._loss_history),
             tf.convert_to_tensor(self._loss_counts),
             all_steps,
-            gather_from_replicas(losses),
-            None if counted is None else gather_from_replicas(counted) > 0.0,
+            gather_from_replicas(losses, share),
+            None if counted is None else gather_from_replicas(counted, share) > 0.0,
         )
         self._loss_history.assign(history)
         self._loss_counts.assign(counts)
 
-    def _make_noisy_mask(self, image, mask, t_index, noise_seeds, dropout_seed):
+    def _make_noisy_mask(self, image, mask, t_index, noise_seeds, dropout_seeds):
         """The strategy's `NoisyMask`; an empty one for the supervised baseline."""
         if self.diffusion is None:
             return NoisyMask(None)
 
         def predict_x_start(x_t, t_index):
             network_out = self._run_network(
-                image, NoisyMask(x_t), self._time(t_index), dropout_seed
+                image, NoisyMask(x_t), self._time(t_index), dropout_seeds
             )
             model_out = self._to_model_out(network_out)
             return self.diffusion.predict_x_start(model_out, x_t, t_index, clip=True)
@@ -464,24 +483,16 @@ class DiffusionUNet3D(KerasUNet3D):
     def _time(self, t_index):
         return None if self.diffusion is None else self.diffusion.time(t_index)
 
-    def _run_network(self, image, noisy_mask=None, t=None, dropout_seed=None):
-        """Trains, with dropout, where there is a seed for it; otherwise predicts."""
+    def _run_network(self, image, noisy_mask=None, t=None, dropout_seeds=None):
+        """Trains, with dropout, where there are seeds for it; otherwise predicts."""
         inputs = {"image": image}
         if self.diffusion is not None:
             inputs |= {"x_t": self._mask_input(noisy_mask), "t": t}
-        if dropout_seed is None:
+        if dropout_seeds is None:
             return self(inputs, training=False)
-        # Keras gives all replicas the same dropout, and counts on where a run stopped.
-        states = [
-            variable
-            for variable in self.non_trainable_variables
-            if variable.path.endswith("seed_generator_state")
-        ]
-        seeds = tf.random.split(dropout_seed, max(len(states), 1))
-        seeds = [
-            tf.cast(seeds[index], state.dtype) for index, state in enumerate(states)
-        ]
-        with keras.StatelessScope(list(zip(states, seeds, strict=True))):
+        with dropout_draws(
+            functools.partial(uniform_volume_per_example, dropout_seeds)
+        ):
             return self(inputs, training=True)
 
     def _mask_input(self, noisy_mask):
@@ -494,17 +505,19 @@ class DiffusionUNet3D(KerasUNet3D):
     def test_step(self, data):
         """Samples segmentations and scores them with Dice and a loss."""
         image, mask = self._image_and_mask(data)
+        is_real = tf.ones(tf.shape(image)[:1])
+        image, mask, is_real = fill_up((image, mask, is_real))
         seed = _evaluation_seeds(image)
         if self._scores_steps:
-            denoise_fn = self._scoring_denoise_fn(image, mask)
+            denoise_fn = self._scoring_denoise_fn(image, mask, is_real)
             probabilities = self._sample(image, seed, denoise_fn)
         else:
             probabilities = self.sample(image, seed)
-        self._score(self._dice, mask, probabilities)
-        self._loss_means["loss"].update_state(
-            *self._validation_loss(mask, probabilities)
-        )
-        return self._dice_results()
+        self._score(self._dice, mask, probabilities, is_real)
+        losses, weights = self._validation_loss(mask, probabilities)
+        weights = is_real if weights is None else is_real * weights
+        self._loss_means["loss"].update_state(losses, weights)
+        return result_over_replicas(self.metrics, self._dice_results)
 
     @property
     def _scores_steps(self):
@@ -513,7 +526,7 @@ class DiffusionUNet3D(KerasUNet3D):
             return False
         return self.sampler.diffusion.num_timesteps == self.num_timesteps
 
-    def _scoring_denoise_fn(self, image, mask):
+    def _scoring_denoise_fn(self, image, mask, is_real):
         """`denoise_fn` that scores what each step predicts.
 
         Unlike a `trajectory` it keeps none of them: memory stays what sampling takes.
@@ -526,21 +539,21 @@ class DiffusionUNet3D(KerasUNet3D):
             step = self.num_timesteps - 1 - t_index[0]
             group = self._step_groups.group(step)
             probabilities = x_start_to_probabilities(x_start)
-            self._score(self._dice_by_step, mask, probabilities, step=group)
+            self._score(self._dice_by_step, mask, probabilities, is_real, step=group)
             return model_out
 
         return denoise_and_score
 
-    def _score(self, metric, mask, probabilities, **step):
+    def _score(self, metric, mask, probabilities, is_real, **step):
         is_labelled = None
         if self.ignore_label is not None:
             mask, is_labelled = split_ignored(mask)
         step["is_labelled"] = is_labelled
         if self.encoding is MaskEncoding.OVERLAPPING:
-            metric.update_state(mask, probabilities > 0.5, **step)
+            metric.update_state(mask, probabilities > 0.5, is_real, **step)
         else:
             classes = tf.argmax(mask, axis=-1), tf.argmax(probabilities, axis=-1)
-            metric.update_state(*classes, **step)
+            metric.update_state(*classes, is_real, **step)
 
     def predict_step(self, data):
         """Samples probabilities for images, or for dicts with `image` and `seed`."""
@@ -549,7 +562,9 @@ class DiffusionUNet3D(KerasUNet3D):
         image = check_image(
             data["image"], self.image_channels, asserts=not self.jit_compile
         )
-        return self.sample(image, data.get("seed", _evaluation_seeds(image)))
+        size = tf.shape(image)[0]
+        image, seed = fill_up((image, data.get("seed", _evaluation_seeds(image))))
+        return self.sample(image, seed)[:size]
 
     def sample(self, image, seed):
         """Segments images.
@@ -635,8 +650,7 @@ class DiffusionUNet3D(KerasUNet3D):
 
     def _loss_results(self):
         results = {name: metric.result() for name, metric in self._loss_means.items()}
-        if self._observes_norm:
-            results["gradient_norm"] = self._gradient_norm.result()
+        results["gradient_norm"] = self._gradient_norm.result()
         if self.diffusion is not None:
             names = self._step_groups.names("loss_t")
             by_step = tf.unstack(self._loss_by_step.result())

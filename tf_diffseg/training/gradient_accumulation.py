@@ -11,25 +11,20 @@ def accumulate_gradients(gradients_of, batch, num_parts):
     weights and learning rates would count parts as steps.
 
     Args:
-        gradients_of: function (part number, part of the batch) to (list of gradients,
-            dict of losses [part of the batch]).
+        gradients_of: function (part of the batch) to (list of gradients, dict of
+            losses [part of the batch]).
         batch: tuple of tensors [batch, ...].
-        num_parts: number of parts, must divide the batch.
+        num_parts: number of parts; divides the batch, see `replica_share.fill_up`.
 
     Returns:
         (list of summed gradients, dict of losses [batch]).
-
-    Raises:
-        ValueError: the batch does not divide.
-        tf.errors.InvalidArgumentError: likewise, where its size is not known before.
     """
     if num_parts == 1:
-        return gradients_of(0, batch)
+        return gradients_of(batch)
     batch = tf.nest.map_structure(lambda values: _in_parts(values, num_parts), batch)
 
     def part(number):
-        of_part = tf.nest.map_structure(lambda values: values[number], batch)
-        return gradients_of(number, of_part)
+        return gradients_of(tf.nest.map_structure(lambda values: values[number], batch))
 
     # The first apart: it says what there is to sum.
     gradients, losses = part(tf.constant(0))
@@ -62,18 +57,9 @@ def accumulate_gradients(gradients_of, batch, num_parts):
 
 def _in_parts(values, num_parts):
     """[batch, ...] to [parts, batch / parts, ...]."""
-    message = (
-        f"accumulation_steps={num_parts} does not divide the examples of a device's "
-        "batch"
-    )
     batch_size = values.shape[0]
-    if batch_size is not None and batch_size % num_parts:
-        raise ValueError(f"{message}, {batch_size}")
-    divides = tf.debugging.assert_equal(tf.shape(values)[0] % num_parts, 0, message)
-    # Or the reshape would fail first, and say less.
-    with tf.control_dependencies([divides] if divides is not None else []):
-        shape = tf.concat([[num_parts, -1], tf.shape(values)[1:]], axis=0)
     size = None if batch_size is None else batch_size // num_parts
+    shape = tf.concat([[num_parts, -1], tf.shape(values)[1:]], axis=0)
     return tf.ensure_shape(
         tf.reshape(values, shape), [num_parts, size, *values.shape[1:]]
     )

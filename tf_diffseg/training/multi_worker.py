@@ -1,8 +1,7 @@
 """Keras's `fit` on several machines.
 
-Keras 3's fails under MultiWorkerMirroredStrategy (keras #20585): it builds the model
-by a batch that it takes apart as if all of it were here, and reduces a step's scalars
-along an axis that they do not have.
+Keras 3's fails under MultiWorkerMirroredStrategy (keras #20585): it reduces a step's
+scalars along an axis that they do not have.
 """
 
 import contextlib
@@ -42,17 +41,12 @@ def adapt_to_workers(model):
     """
     if not is_multi_worker(model.distribute_strategy):
         return
-    model._maybe_symbolic_build = _do_nothing
     model.make_train_function = functools.partial(
         _make_function, model, "train_function", "train_step"
     )
     model.make_test_function = functools.partial(
         _make_function, model, "test_function", "test_step"
     )
-
-
-def _do_nothing(*args, **kwargs):
-    del args, kwargs
 
 
 def _make_function(model, name, step, force=False):

@@ -23,21 +23,7 @@ class KernelDecayAdamW(keras.optimizers.AdamW):
     is saved with the model.
 
     The step is TensorFlow's fused one, which passes over the weights once.
-
-    Gradients are clipped as those of the whole batch. Keras clips each replica's share
-    before it sums them, by which more devices would train otherwise than one.
     """
-
-    _observe_norm = None
-
-    def observe_gradient_norm(self, observe):
-        """Has a function told the norm of each gradient, before it is clipped.
-
-        Args:
-            observe: function of a float scalar, called on each replica with the norm
-                of the gradient of the whole batch.
-        """
-        self._observe_norm = observe
 
     def build(self, variables):
         """Makes the variables; excludes those that are no kernels."""
@@ -68,17 +54,6 @@ class KernelDecayAdamW(keras.optimizers.AdamW):
             epsilon=self.epsilon,
             grad=tf.cast(gradient, variable.dtype),
         )
-
-    def _clip_gradients(self, grads):
-        return grads  # Later, once they are summed.
-
-    def _all_reduce_sum_gradients(self, grads_and_vars):
-        grads, variables = zip(
-            *super()._all_reduce_sum_gradients(grads_and_vars), strict=True
-        )
-        if self._observe_norm is not None:
-            self._observe_norm(tf.linalg.global_norm(grads))
-        return list(zip(super()._clip_gradients(grads), variables, strict=True))
 
 
 def _handle(variable):
