@@ -270,7 +270,7 @@ class DiffusionUNet3D(KerasUNet3D):
                 GPU or TPU.
             accumulation_steps: parts that a device's batch is worked through in, one
                 after the other, to take less memory. The gradient is that of the
-                whole batch, and so are the draws but dropout.
+                whole batch, and so are the draws.
             **kwargs: passed on; loss and metrics are built in.
 
         Raises:
