@@ -109,7 +109,7 @@ def _cost_of_step(config, manifest, strategy):
     model = build_model(
         dataclasses.replace(config, accumulation_steps=1), manifest, 1, strategy
     )
-    shape = [config.batch_size // parts, *config.patch_shape]
+    shape = [-(-config.batch_size // parts), *config.patch_shape]
     batch = {
         "image": tf.TensorSpec([*shape, manifest.num_channels]),
         "label": tf.TensorSpec(shape, tf.int32),

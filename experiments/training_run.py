@@ -1,5 +1,7 @@
 """One training run: model, data and optimizer out of a config."""
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -17,7 +19,7 @@ from tf_diffseg.training.checkpoints import CheckpointError
 from tf_diffseg.training.devices import training_strategy
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.fit import fit, has_stopped_early
-from tf_diffseg.training.multi_worker import WorkerLost, is_chief
+from tf_diffseg.training.multi_worker import WorkerLost, is_chief, is_multi_worker
 from tf_diffseg.training.optimizer import KernelDecayAdamW, learning_rate_schedule
 
 # EX_TEMPFAIL of sysexits.h: nothing is wrong, the same command goes on.
@@ -143,7 +145,7 @@ def prepare(config, manifest, num_devices=None):
             )
         tf.config.experimental.enable_op_determinism()
     strategy = _strategy(num_devices)
-    _check_batch_size(config, strategy.num_replicas_in_sync)
+    _check_batch_size(config, strategy)
     return strategy, _steps_per_epoch(config, manifest)
 
 
@@ -164,18 +166,48 @@ def _steps_per_epoch(config, manifest):
     )
 
 
-def _check_batch_size(config, num_replicas):
-    if config.batch_size % num_replicas:
+def _check_batch_size(config, strategy):
+    num_replicas = strategy.num_replicas_in_sync
+    if is_multi_worker(strategy) and config.batch_size % num_replicas:
         raise InputError(
-            f"--batch_size={config.batch_size} does not divide over "
-            f"{num_replicas} devices"
+            f"--batch_size={config.batch_size} does not divide over the {num_replicas} "
+            "devices of all workers"
         )
-    if config.batch_size // num_replicas % config.accumulation_steps:
+    of_device = _examples_of_device(config, num_replicas)
+    if config.accumulation_steps > of_device:
         raise InputError(
-            f"--accumulation_steps={config.accumulation_steps} does not divide the "
-            f"{config.batch_size // num_replicas} example(s) that a device has of "
+            f"--accumulation_steps={config.accumulation_steps} is more than the "
+            f"{of_device} example(s) that a device has of "
             f"--batch_size={config.batch_size}"
         )
+    if config.batch_size < num_replicas:
+        idle = num_replicas - config.batch_size
+        print(
+            f"--batch_size={config.batch_size} leaves {idle} of {num_replicas} devices "
+            "without work",
+            flush=True,
+        )
+
+
+def _examples_of_device(config, num_replicas):
+    """How many examples of a batch a device has, at most."""
+    return -(-config.batch_size // num_replicas)
+
+
+def _validation(config, model, validation_paths):
+    """Function to the batches of a replica, with the voxels that it trains on at once.
+
+    These fit into memory with all that a gradient needs, so they do without it.
+    """
+    num_replicas = model.distribute_strategy.num_replicas_in_sync
+    of_device = _examples_of_device(config, num_replicas)
+    examples = -(-of_device // config.accumulation_steps)
+    batch_voxels = examples * math.prod(config.patch_shape)
+
+    def batches(input_context):
+        return validation_dataset(validation_paths, batch_voxels, input_context)
+
+    return batches
 
 
 def _describe(config, manifest, model, steps_per_epoch, strategy):
@@ -285,7 +317,7 @@ def fit_to_folder(
                 config.epochs,
                 steps_per_epoch,
                 config.batch_size,
-                validation_paths and validation_dataset(validation_paths),
+                validation_paths and _validation(config, model, validation_paths),
                 config.validation_frequency,
                 config.keep_checkpoints,
                 config.checkpoint_steps,

@@ -297,21 +297,23 @@ def test_evaluation_reads_what_it_is_asked_for(shard_paths, keys):
         assert first["uid"] == b"case_6"
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 16])
-def test_validation_counts_its_last_partial_batch(shard_paths, batch_size):
-    dataset = validation_dataset(shard_paths, batch_size)
+@pytest.mark.parametrize("cases_in_batch", [1, 3, 16])
+def test_validation_counts_its_last_partial_batch(shard_paths, cases_in_batch):
+    dataset = validation_dataset(shard_paths, cases_in_batch * np.prod(_SHAPE))
     batches = list(dataset.as_numpy_iterator())
-    assert len(batches) == dataset.cardinality() == -(-_NUM_CASES // batch_size)
+    assert len(batches) == -(-_NUM_CASES // cases_in_batch)
     cases = np.concatenate([batch["image"][:, 0, 0, 0, 0] for batch in batches])
     np.testing.assert_array_equal(cases, range(_NUM_CASES))
     for batch in batches:
         np.testing.assert_array_equal(batch["image"][..., 1], batch["label"])
 
 
-def test_workers_share_the_validation(shard_paths):
+@pytest.mark.parametrize("replicas_per_worker", [1, 2])
+def test_workers_share_the_validation(shard_paths, replicas_per_worker):
     cases = []
     for worker in range(3):
-        context = tf.distribute.InputContext(3, worker, 3)
-        for batch in validation_dataset(shard_paths, 2, context):
+        context = tf.distribute.InputContext(3, worker, 3 * replicas_per_worker)
+        for batch in validation_dataset(shard_paths, 10**9, context):
+            assert len(batch["label"]) <= -(-_NUM_CASES // (3 * replicas_per_worker))
             cases += batch["image"][:, 0, 0, 0, 0].numpy().tolist()
     assert sorted(cases) == list(range(_NUM_CASES))

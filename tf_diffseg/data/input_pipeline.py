@@ -1,5 +1,6 @@
 """From TFRecord shards to batches."""
 
+import numpy as np
 import tensorflow as tf
 
 from tf_diffseg.data.augmentation.chain import augment
@@ -10,6 +11,7 @@ from tf_diffseg.data.example_schema import KEYS, TRAINING_KEYS
 from tf_diffseg.data.random_patch import patch_start
 from tf_diffseg.data.record_reader import RecordReader
 from tf_diffseg.data.shard_index import VERIFY, ShardError, index_shards
+from tf_diffseg.data.validation_batches import batches_of_one_shape
 
 # Batches that wait for the trainer. A fixed number bounds the memory.
 _WAITING_BATCHES = 4
@@ -183,14 +185,18 @@ def evaluation_dataset(shard_paths, keys=KEYS, input_context=None):
     )
 
 
-def validation_dataset(shard_paths, batch_size=1, input_context=None):
+def validation_dataset(shard_paths, batch_voxels=0, input_context=None):
     """Batches of whole cases as they are, each case once.
+
+    Cases of one shape make up batches, see `validation_batches`; of the shapes all
+    labels are read once. The scores do not depend on the batches.
 
     Args:
         shard_paths: TFRecord files of `data.example_schema`.
-        batch_size: cases in a batch; more than one must be of one shape. The last
-            batch holds what is left.
-        input_context: see `evaluation_dataset`.
+        batch_voxels: voxels of a batch, at most, unless it is of one case.
+        input_context: `tf.distribute.InputContext` where a strategy asks for the
+            dataset of one worker: batches are of one replica then, and its replicas
+            and workers have them in turn. None for all batches.
 
     Returns:
         Dataset of dicts: `image` float32 [batch, x, y, z, channels], `label` int32
@@ -199,8 +205,33 @@ def validation_dataset(shard_paths, batch_size=1, input_context=None):
     Raises:
         ShardError: a ValueError; a shard is missing or truncated.
     """
-    cases = evaluation_dataset(shard_paths, ("image", "label"), input_context)
-    return cases.batch(batch_size, drop_remainder=False)
+    labels = evaluation_dataset(shard_paths, ("label",)).as_numpy_iterator()
+    shapes = [example["label"].shape for example in labels]
+    num_replicas = input_context.num_replicas_in_sync if input_context else 1
+    batches = batches_of_one_shape(shapes, batch_voxels, num_replicas)
+    if input_context:
+        per_worker = num_replicas // input_context.num_input_pipelines
+        first = input_context.input_pipeline_id * per_worker
+        mine = range(first, first + per_worker)
+        batches = [b for i, b in enumerate(batches) if i % num_replicas in mine]
+    read = RecordReader(index_shards(shard_paths), ("image", "label"))
+    ends = np.cumsum([0, *map(len, batches)])
+    cases = tf.constant([case for batch in batches for case in batch], tf.int64)
+
+    @_AS_IT_IS
+    def load(first, last):
+        return (
+            tf.data.Dataset.from_tensor_slices(cases[first:last])
+            .map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .batch(last - first)
+        )
+
+    return (
+        tf.data.Dataset.from_tensor_slices((ends[:-1], ends[1:]))
+        .flat_map(load)
+        .with_options(_options())
+        .prefetch(1)
+    )
 
 
 def _worker_share(batch_size, input_context):

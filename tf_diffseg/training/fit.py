@@ -45,7 +45,9 @@ def fit(
         epochs: how many epochs the run has in all.
         steps_per_epoch: batches of an epoch.
         batch_size: examples in a batch, over all replicas.
-        validation_dataset: batches to sample and score, or None.
+        validation_dataset: batches to sample and score, or None; or a function from a
+            `tf.distribute.InputContext`, or None on one device, to batches of one
+            replica, which all replicas take in turn.
         validation_frequency: epochs from one validation to the next.
         keep_checkpoints: how many checkpoints stay, beside the best.
         checkpoint_steps: steps of an epoch from one checkpoint to the next; 0 for
@@ -72,10 +74,7 @@ def fit(
         use_averaged_weights(model)
         return 0
     strategy = model.distribute_strategy
-    validation = validation_dataset
-    if validation is not None:
-        # Every worker validates all cases: they may not divide evenly.
-        validation = distribute(strategy, lambda context: validation_dataset)
+    validation = _distributed_validation(strategy, validation_dataset)
     own_callbacks = training_callbacks(
         folder,
         batch_size,
@@ -99,6 +98,18 @@ def fit(
             callbacks=[*own_callbacks, *callbacks],
         )
     return len(history.epoch)
+
+
+def _distributed_validation(strategy, validation_dataset):
+    """What each replica validates."""
+    if callable(validation_dataset):
+        if strategy.num_replicas_in_sync == 1:
+            return validation_dataset(None)
+        return strategy.distribute_datasets_from_function(validation_dataset)
+    if validation_dataset is None:
+        return None
+    # Every worker validates all cases: they may not divide evenly.
+    return distribute(strategy, lambda context: validation_dataset)
 
 
 @contextlib.contextmanager

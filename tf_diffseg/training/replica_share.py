@@ -60,6 +60,8 @@ def sum_over_replicas(values):
     if num_replicas() == 1:
         return values
     context = tf.distribute.get_replica_context()
+    # On several workers a tensor must tell its device, and not all of them do.
+    values = tf.nest.map_structure(tf.identity, values)
     return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
