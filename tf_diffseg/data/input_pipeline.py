@@ -215,20 +215,30 @@ def validation_dataset(shard_paths, batch_voxels=0, input_context=None):
         mine = range(first, first + per_worker)
         batches = [b for i, b in enumerate(batches) if i % num_replicas in mine]
     read = RecordReader(index_shards(shard_paths), ("image", "label"))
+    # A device that has no batch left is given one without voxels, of these channels.
+    first_case = next(evaluation_dataset(shard_paths, ("image",)).as_numpy_iterator())
+    num_channels = first_case["image"].shape[-1]
     ends = np.cumsum([0, *map(len, batches)])
     cases = tf.constant([case for batch in batches for case in batch], tf.int64)
+
+    @_AS_IT_IS
+    def read_case(case):
+        example = read(case)
+        image = tf.ensure_shape(example["image"], [None, None, None, num_channels])
+        return {"image": image, "label": example["label"]}
 
     @_AS_IT_IS
     def load(first, last):
         return (
             tf.data.Dataset.from_tensor_slices(cases[first:last])
-            .map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .map(read_case, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             .batch(last - first)
         )
 
     return (
         tf.data.Dataset.from_tensor_slices((ends[:-1], ends[1:]))
         .flat_map(load)
+        .apply(tf.data.experimental.assert_cardinality(len(batches)))
         .with_options(_options())
         .prefetch(1)
     )

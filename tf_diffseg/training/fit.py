@@ -1,7 +1,10 @@
 """Training with checkpoints, logs and resuming."""
 
 import contextlib
+import math
 import pathlib
+
+import tensorflow as tf
 
 from tf_diffseg.training.averaged_weights import AveragedWeights
 from tf_diffseg.training.checkpointing import Checkpointing, restore
@@ -46,8 +49,8 @@ def fit(
         steps_per_epoch: batches of an epoch.
         batch_size: examples in a batch, over all replicas.
         validation_dataset: batches to sample and score, or None; or a function from a
-            `tf.distribute.InputContext`, or None on one device, to batches of one
-            replica, which all replicas take in turn.
+            `tf.distribute.InputContext`, or None on one device, to a worker's batches
+            of one replica, which replicas take in turn; the first worker has the most.
         validation_frequency: epochs from one validation to the next.
         keep_checkpoints: how many checkpoints stay, beside the best.
         checkpoint_steps: steps of an epoch from one checkpoint to the next; 0 for
@@ -74,7 +77,7 @@ def fit(
         use_averaged_weights(model)
         return 0
     strategy = model.distribute_strategy
-    validation = _distributed_validation(strategy, validation_dataset)
+    validation, validation_steps = _distributed_validation(strategy, validation_dataset)
     own_callbacks = training_callbacks(
         folder,
         batch_size,
@@ -92,6 +95,7 @@ def fit(
             epochs=epochs,
             steps_per_epoch=steps_per_epoch,
             validation_data=validation,
+            validation_steps=validation_steps,
             validation_freq=validation_frequency,
             shuffle=False,
             verbose=0,
@@ -101,15 +105,28 @@ def fit(
 
 
 def _distributed_validation(strategy, validation_dataset):
-    """What each replica validates."""
-    if callable(validation_dataset):
-        if strategy.num_replicas_in_sync == 1:
-            return validation_dataset(None)
-        return strategy.distribute_datasets_from_function(validation_dataset)
+    """What each replica validates, and in how many steps; None for until it ends."""
     if validation_dataset is None:
-        return None
-    # Every worker validates all cases: they may not divide evenly.
-    return distribute(strategy, lambda context: validation_dataset)
+        return None, None
+    if not callable(validation_dataset):
+        # Every worker validates all cases: they may not divide evenly.
+        return distribute(strategy, lambda context: validation_dataset), None
+    num_replicas = strategy.num_replicas_in_sync
+    if num_replicas == 1:
+        return validation_dataset(None), None
+    distributed = strategy.distribute_datasets_from_function(validation_dataset)
+    return distributed, _steps_of_first_worker(strategy, validation_dataset)
+
+
+def _steps_of_first_worker(strategy, make_dataset):
+    """Steps in which replicas that take batches in turn have taken all.
+
+    Keras does not count them, and where workers count alone they wait for each other.
+    """
+    per_worker = len(strategy.extended.worker_devices)
+    num_replicas = strategy.num_replicas_in_sync
+    first = tf.distribute.InputContext(num_replicas // per_worker, 0, num_replicas)
+    return math.ceil(int(make_dataset(first).cardinality()) / per_worker)
 
 
 @contextlib.contextmanager
