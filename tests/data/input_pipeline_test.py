@@ -313,7 +313,16 @@ def test_workers_share_the_validation(shard_paths, replicas_per_worker):
     cases = []
     for worker in range(3):
         context = tf.distribute.InputContext(3, worker, 3 * replicas_per_worker)
-        for batch in validation_dataset(shard_paths, 10**9, context):
+        dataset = validation_dataset(shard_paths, 10**9, context)
+        assert (
+            len(list(dataset))
+            == dataset.cardinality()
+            == (
+                # Batches of 3 cases for 3 replicas, of 2 for 6.
+                {1: 1, 2: 2}[replicas_per_worker]
+            )
+        )
+        for batch in dataset:
             assert len(batch["label"]) <= -(-_NUM_CASES // (3 * replicas_per_worker))
             cases += batch["image"][:, 0, 0, 0, 0].numpy().tolist()
     assert sorted(cases) == list(range(_NUM_CASES))

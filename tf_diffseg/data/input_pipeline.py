@@ -195,8 +195,9 @@ def validation_dataset(shard_paths, batch_voxels=0, input_context=None):
         shard_paths: TFRecord files of `data.example_schema`.
         batch_voxels: voxels of a batch, at most, unless it is of one case.
         input_context: `tf.distribute.InputContext` where a strategy asks for the
-            dataset of one worker: batches are of one replica then, and its replicas
-            and workers have them in turn. None for all batches.
+            dataset of one worker: batches are of one replica then, which replicas and
+            workers have in turn, and all workers have equally many, the last ones
+            empty. None for all batches.
 
     Returns:
         Dataset of dicts: `image` float32 [batch, x, y, z, channels], `label` int32
@@ -213,9 +214,9 @@ def validation_dataset(shard_paths, batch_voxels=0, input_context=None):
         per_worker = num_replicas // input_context.num_input_pipelines
         first = input_context.input_pipeline_id * per_worker
         mine = range(first, first + per_worker)
+        batches += [[]] * (-len(batches) % num_replicas)
         batches = [b for i, b in enumerate(batches) if i % num_replicas in mine]
     read = RecordReader(index_shards(shard_paths), ("image", "label"))
-    # A device that has no batch left is given one without voxels, of these channels.
     first_case = next(evaluation_dataset(shard_paths, ("image",)).as_numpy_iterator())
     num_channels = first_case["image"].shape[-1]
     ends = np.cumsum([0, *map(len, batches)])
@@ -235,9 +236,16 @@ def validation_dataset(shard_paths, batch_voxels=0, input_context=None):
             .batch(last - first)
         )
 
+    num_empty = batches.count([])
+    empty = {
+        "image": tf.zeros([0, 1, 1, 1, num_channels]),
+        "label": tf.zeros([0, 1, 1, 1], tf.int32),
+    }
     return (
         tf.data.Dataset.from_tensor_slices((ends[:-1], ends[1:]))
+        .take(len(batches) - num_empty)
         .flat_map(load)
+        .concatenate(tf.data.Dataset.from_tensors(empty).repeat(num_empty))
         .apply(tf.data.experimental.assert_cardinality(len(batches)))
         .with_options(_options())
         .prefetch(1)

@@ -4,8 +4,6 @@ import contextlib
 import math
 import pathlib
 
-import tensorflow as tf
-
 from tf_diffseg.training.averaged_weights import AveragedWeights
 from tf_diffseg.training.checkpointing import Checkpointing, restore
 from tf_diffseg.training.checkpoints import Place, use_averaged_weights
@@ -50,7 +48,8 @@ def fit(
         batch_size: examples in a batch, over all replicas.
         validation_dataset: batches to sample and score, or None; or a function from a
             `tf.distribute.InputContext`, or None on one device, to a worker's batches
-            of one replica, which replicas take in turn; the first worker has the most.
+            of one replica, which its replicas take in turn: equally many on each
+            worker, where the last ones may be empty.
         validation_frequency: epochs from one validation to the next.
         keep_checkpoints: how many checkpoints stay, beside the best.
         checkpoint_steps: steps of an epoch from one checkpoint to the next; 0 for
@@ -114,19 +113,16 @@ def _distributed_validation(strategy, validation_dataset):
     num_replicas = strategy.num_replicas_in_sync
     if num_replicas == 1:
         return validation_dataset(None), None
-    distributed = strategy.distribute_datasets_from_function(validation_dataset)
-    return distributed, _steps_of_first_worker(strategy, validation_dataset)
+    counts = []
 
+    def make_dataset(context):
+        dataset = validation_dataset(context)
+        counts.append(int(dataset.cardinality()))
+        return dataset
 
-def _steps_of_first_worker(strategy, make_dataset):
-    """Steps in which replicas that take batches in turn have taken all.
-
-    Keras does not count them, and where workers count alone they wait for each other.
-    """
-    per_worker = len(strategy.extended.worker_devices)
-    num_replicas = strategy.num_replicas_in_sync
-    first = tf.distribute.InputContext(num_replicas // per_worker, 0, num_replicas)
-    return math.ceil(int(make_dataset(first).cardinality()) / per_worker)
+    distributed = strategy.distribute_datasets_from_function(make_dataset)
+    # Keras does not count the steps of such a dataset.
+    return distributed, math.ceil(counts[0] / len(strategy.extended.worker_devices))
 
 
 @contextlib.contextmanager
