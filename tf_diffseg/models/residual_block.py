@@ -98,17 +98,14 @@ class ResidualBlock3D(keras.layers.Layer):
         # The second time would draw the next numbers, and not know of the first ones.
         draw = next_draw()
         if draw is not None:
-
-            def transform(inputs, time_embedding=None):
-                with dropout_draws(lambda number, shape: draw(shape)):
-                    return self._transform(inputs, time_embedding, training=True)
-
-            return transform
-        state = self.drop.seed_generator.state
-        seed = self.drop.seed_generator.next()
+            again = functools.partial(dropout_draws, lambda number, shape: draw(shape))
+        else:
+            state = self.drop.seed_generator.state
+            seed = self.drop.seed_generator.next()
+            again = functools.partial(keras.StatelessScope, [(state, seed)])
 
         def transform(inputs, time_embedding=None):
-            with keras.StatelessScope([(state, seed)]):
+            with again():
                 return self._transform(inputs, time_embedding, training=True)
 
         return transform
