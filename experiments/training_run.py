@@ -145,6 +145,11 @@ def prepare(config, manifest, num_devices=None):
             )
         tf.config.experimental.enable_op_determinism()
     strategy = _strategy(num_devices)
+    if config.jit == "on" and strategy.num_replicas_in_sync > 1:
+        raise InputError(
+            f"--jit=on needs one device, and {strategy.num_replicas_in_sync} are to "
+            "train: XLA compiles no step that several share"
+        )
     _check_batch_size(config, strategy)
     return strategy, _steps_per_epoch(config, manifest)
 
