@@ -35,10 +35,10 @@ def _two_halves(num_examples=4):
         {},
         {"strategy": "diffusion"},
         {"strategy": "supervised"},
-        {"timestep_sampling": "loss"},
         *(
             pytest.param(arguments, marks=pytest.mark.slow)
             for arguments in (
+                {"timestep_sampling": "loss"},
                 {"strategy": "recycling_from_last_by_reverse_step"},
                 {"strategy": "self_conditioning_from_next"},
                 {"sampler": "ddpm"},

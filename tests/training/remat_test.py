@@ -38,7 +38,7 @@ def _train(remat, **kwargs):
     [
         {"dropout": 0.5},
         {"strategy": "supervised"},  # No time embedding.
-        {"dtype": "mixed_bfloat16"},
+        pytest.param({"dtype": "mixed_bfloat16"}, marks=pytest.mark.slow),
     ],
     ids=str,
 )

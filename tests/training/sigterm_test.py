@@ -90,12 +90,18 @@ def _lines(folder):
     "when, expected, expected_files",
     [
         (("train", 0, 1), (0, 2), ["epoch-00000-step-0000002.keras"]),
-        (
+        pytest.param(
             ("train", 1, 0),
             (1, 1),
             ["epoch-00001.keras", "epoch-00001-step-0000001.keras"],
+            marks=pytest.mark.slow,
         ),
-        (("test", 0, 0), (0, STEPS), ["epoch-00000-step-0000003.keras"]),
+        pytest.param(
+            ("test", 0, 0),
+            (0, STEPS),
+            ["epoch-00000-step-0000003.keras"],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_sigterm_saves_and_the_run_goes_on_bit_for_bit(
