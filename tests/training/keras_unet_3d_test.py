@@ -262,6 +262,15 @@ def test_predict_names_an_image_of_other_channels(source):
     assert len(str(raised.value).splitlines()) == 1
 
 
+def test_no_examples_are_one_error():
+    model = _model()
+    for call in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match="image must have an example, got"):
+            call(IMAGE[:0], LABEL[:0], verbose=0)
+    with pytest.raises(ValueError, match="image must have an example, got"):
+        model.predict(IMAGE[:0], verbose=0)
+
+
 def test_a_shape_that_only_a_graph_sees_is_one_error_too():
     model = _model()
     model.compile("adam")

@@ -21,7 +21,8 @@ def check_batches(data, num_channels, prefix="", with_label=True):
         with_label: whether there has to be a label.
 
     Raises:
-        ValueError: a shape is a wrong one, the label is missing, or there are weights.
+        ValueError: a shape is a wrong one, there is no example, the label is missing,
+            or there are weights.
     """
     example = _example(data)
     if example is None:
@@ -38,6 +39,8 @@ def check_batches(data, num_channels, prefix="", with_label=True):
         check_shapes(image.shape, label.shape if with_label else None, num_channels)
     except ValueError as error:
         raise ValueError(f"{prefix}{error}") from None
+    if tf.TensorShape(image.shape)[:1] == [0]:
+        raise ValueError(f"{prefix}image must have an example, got {image.shape}")
 
 
 def check_shapes(image_shape, label_shape, num_channels):
