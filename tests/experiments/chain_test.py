@@ -57,17 +57,20 @@ def chain(tmp_path_factory):
     first = command("experiments.train", **train, epochs=1)
     second = command("experiments.train", **train)
     third = command("experiments.train", **train, epochs=1)
-    (folder / "train.log").write_text("\n=====\n".join([first, second, third]))
+    log = "\n=====\n".join([first, second, third])
+    (folder / "train.log").write_text(log, encoding="utf-8")
     results = folder / "results"
     log = command("experiments.evaluate", **run, split="test", output_dir=results)
-    (folder / "evaluate.log").write_text(log)
+    (folder / "evaluate.log").write_text(log, encoding="utf-8")
     export = {"model_dir": folder / "run", "export_dir": folder / "export"}
     command("experiments.export", **export)
     return folder
 
 
 def test_train_resumes_and_ends(chain):
-    first, second, third = (chain / "train.log").read_text().split("\n=====\n")
+    first, second, third = (
+        (chain / "train.log").read_text(encoding="utf-8").split("\n=====\n")
+    )
     assert "epoch 1/1" in first
     assert "no split validation" in first and "going on" not in first
     assert "going on after epoch 1" in second
@@ -75,7 +78,7 @@ def test_train_resumes_and_ends(chain):
     assert "nothing to do" in third
     checkpoints = [path.name for path in (chain / "run" / "checkpoints").iterdir()]
     assert sorted(checkpoints) == ["epoch-00001.keras", "epoch-00002.keras"]
-    config = json.loads((chain / "run" / "config.json").read_text())
+    config = json.loads((chain / "run" / "config.json").read_text(encoding="utf-8"))
     assert config["epochs"] == 2 and config["num_channels"] == [4, 8]
 
 
@@ -109,7 +112,7 @@ def test_train_and_evaluate_and_export_refuse_bad_folders_before_any_work(chain)
 
 def test_evaluate_refuses_training_cases_under_another_name(chain, tmp_path):
     data_dir = shutil.copytree(chain / "shards", tmp_path / "shards")
-    manifest = json.loads((data_dir / "manifest.json").read_text())
+    manifest = json.loads((data_dir / "manifest.json").read_text(encoding="utf-8"))
     splits = manifest["splits"]
     splits["train"], splits["test"] = splits["test"], splits["train"]
     (data_dir / "manifest.json").write_text(json.dumps(manifest))
@@ -127,7 +130,7 @@ def test_evaluate_refuses_training_cases_under_another_name(chain, tmp_path):
 
 
 def test_evaluate_refuses_sampling_flags_of_a_supervised_run(chain, tmp_path):
-    config = json.loads((chain / "run" / "config.json").read_text())
+    config = json.loads((chain / "run" / "config.json").read_text(encoding="utf-8"))
     (tmp_path / "config.json").write_text(
         json.dumps({**config, "strategy": "supervised"})
     )
@@ -169,14 +172,18 @@ def test_a_damaged_checkpoint_is_named(chain, tmp_path):
 
 
 def test_evaluate_writes_a_row_for_each_case_and_class(chain):
-    manifest = json.loads((chain / "shards" / "manifest.json").read_text())
+    manifest = json.loads(
+        (chain / "shards" / "manifest.json").read_text(encoding="utf-8")
+    )
     uids = manifest["splits"]["test"]["uids"]
     with open(chain / "results" / "metrics.csv") as file:
         rows = list(csv.DictReader(file))
     cases = [row for row in rows if row["uid"] != "mean"]
     assert [row["uid"] for row in cases] == list(np.repeat(uids, 3))
     assert {row["class_name"] for row in cases} == set(manifest["class_names"][1:])
-    summary = json.loads((chain / "results" / "metrics.json").read_text())
+    summary = json.loads(
+        (chain / "results" / "metrics.json").read_text(encoding="utf-8")
+    )
     assert summary["num_cases"] == len(uids)
     assert len(summary["mean_foreground_dice_per_step"]) == 5
     for row in (row for row in rows if row["uid"] == "mean" and row["class_id"]):
@@ -226,9 +233,9 @@ def test_predict_evaluate_and_export_agree(chain):
 def test_segment_scores_as_evaluate_says(chain):
     from tf_diffseg.metrics import dice_score
 
-    uid = json.loads((chain / "shards" / "manifest.json").read_text())["splits"][
-        "test"
-    ]["uids"][0]
+    uid = json.loads((chain / "shards" / "manifest.json").read_text(encoding="utf-8"))[
+        "splits"
+    ]["test"]["uids"][0]
     image_path = chain / "phantom" / "imagesTr" / f"{uid}.nii.gz"
     output = chain / "out" / "label.nii.gz"
     command(
@@ -303,7 +310,11 @@ def test_samples_say_how_sure_they_are(chain, tmp_path):
             assert found.shape == nib.load(scan).shape
             np.testing.assert_allclose(found.affine, nib.load(scan).affine, atol=1e-4)
             assert np.asarray(found.dataobj).max() > 0.0
-        volumes.append(json.loads((output.parent / "label_volumes.json").read_text()))
+        volumes.append(
+            json.loads(
+                (output.parent / "label_volumes.json").read_text(encoding="utf-8")
+            )
+        )
     exported, run = volumes
     assert exported["num_samples"] == 3
     for name, found in exported["classes"].items():
@@ -331,9 +342,9 @@ def test_the_python_interface_gives_what_the_command_gives(chain, tmp_path):
 
 
 def test_a_permuted_copy_of_a_scan_gets_the_permuted_label_map(chain, tmp_path):
-    uid = json.loads((chain / "shards" / "manifest.json").read_text())["splits"][
-        "test"
-    ]["uids"][0]
+    uid = json.loads((chain / "shards" / "manifest.json").read_text(encoding="utf-8"))[
+        "splits"
+    ]["test"]["uids"][0]
     original = nib.load(chain / "phantom" / "imagesTr" / f"{uid}.nii.gz")
     model = chain / "export" / "1"
     target = nib.orientations.axcodes2ornt(("P", "S", "L"))
@@ -375,16 +386,20 @@ def test_the_next_export_is_the_next_version_verified_with_warm_up_and_card(chai
     assert "verified: 1 scan(s)" in log
     names = {path.name for path in (chain / "export").iterdir()}
     assert names == {"1", "2", "models.config", "batching_parameters.txt"}
-    config = (chain / "export" / "models.config").read_text()
+    config = (chain / "export" / "models.config").read_text(encoding="utf-8")
     assert 'base_path: "/models/export"' in config
     version = chain / "export" / "2"
     requests = version / "assets.extra" / "tf_serving_warmup_requests"
     assert requests.stat().st_size > scan.stat().st_size
-    card = json.loads((version / "assets" / "model_card.json").read_text())
+    card = json.loads(
+        (version / "assets" / "model_card.json").read_text(encoding="utf-8")
+    )
     assert card["name"] == "export" and card["attribution"] == "phantoms"
     assert card["class_names"][0] == "background"
     assert len(card["class_colours"]) == len(card["label_values"])
-    results = json.loads((chain / "results" / "metrics.json").read_text())
+    results = json.loads(
+        (chain / "results" / "metrics.json").read_text(encoding="utf-8")
+    )
     assert card["metrics"] == results
     assert card["training_data"]["fingerprint"]["num_cases"] > 0
     spacing_mm = card["training_data"]["fingerprint"]["spacing_mm"]
@@ -424,16 +439,18 @@ def test_compares_strategies_and_goes_on_where_it_stopped(chain, tmp_path, num_s
         "strategies": ",".join(num_steps),
     }
     log = command("experiments.compare", **flags)
-    found = json.loads((output_dir / "comparison.json").read_text())
+    found = json.loads((output_dir / "comparison.json").read_text(encoding="utf-8"))
     found_steps = {r["strategy"]: len(r["mean_dice_per_step"]) for r in found}
     assert list(found_steps.items()) == list(num_steps.items())
     assert all(row["num_cases"] == 4 for row in found)
     for row in found:
         dice = [of_class["dice"]["mean"] for of_class in row["classes"].values()]
         assert row["mean_dice_per_step"][-1] == pytest.approx(np.mean(dice))
-        run = json.loads((output_dir / row["strategy"] / "config.json").read_text())
+        run = json.loads(
+            (output_dir / row["strategy"] / "config.json").read_text(encoding="utf-8")
+        )
         assert run["strategy"] == row["strategy"]
-    assert (output_dir / "comparison.md").read_text() in log
+    assert (output_dir / "comparison.md").read_text(encoding="utf-8") in log
     assert (output_dir / "comparison.png").stat().st_size > 10_000
     again = command("experiments.compare", **flags)
     assert again.count("nothing to do") == len(num_steps)
@@ -463,7 +480,7 @@ def test_trains_without_a_number_of_the_users(chain):
     # As little as the smallest patch takes.
     log = command("experiments.train", **run, epochs=1, memory_gib=1.1)
     assert "epoch 1/1" in log
-    config = json.loads((chain / "auto" / "config.json").read_text())
+    config = json.loads((chain / "auto" / "config.json").read_text(encoding="utf-8"))
     assert config["patch_shape"] == [24, 24, 24]
     assert config["scale_factor"] == [2, 2, 2]
     none = command("experiments.train", expected_code=1, **run, memory_gib=0.5)
