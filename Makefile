@@ -42,7 +42,7 @@ build-files:  ## Write the Bazel BUILD files from the imports
 	$(PYTHON) -m tests.architecture.build_files --write
 
 # The model that comes with the package: a run, its evaluation, and a scan to verify.
-HUB_MODEL := experiments/models/hippocampus
+HUB_MODEL := experiments/hub/hippocampus
 hub-model: $(RUN_INSTALLED)  ## Ship RUN, scored in RESULTS, as the model hippocampus; SCANS verify it
 	@test -n "$(RUN)" && test -n "$(RESULTS)" && test -n "$(SCANS)" || \
 	  { echo "usage: make hub-model RUN=... RESULTS=... SCANS='.../imagesTs/*.nii.gz'" >&2; exit 1; }

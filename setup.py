@@ -37,7 +37,7 @@ setup(
             "experiments.*",
         ]
     ),
-    package_data={"experiments": ["report_page/*", "models/**/*"]},
+    package_data={"experiments": ["hub/**/*"], "tf_diffseg.reports": ["page/*"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
         "absl-py>=2.0",

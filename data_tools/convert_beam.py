@@ -14,9 +14,9 @@ import shlex
 
 from absl import flags
 
-from data_tools import command_line
-from data_tools.conversion_flags import convert_with
-from data_tools.errors import InputError
+from data_tools.flags.conversion_flags import convert_with
+from tf_diffseg import command_line
+from tf_diffseg.errors import InputError
 
 _BEAM_OPTIONS = flags.DEFINE_string(
     "beam_options",
@@ -32,7 +32,7 @@ def _workers():
         raise InputError(
             "data_tools.convert_beam needs Apache Beam: pip install 'tf_diffseg[beam]'"
         ) from error
-    from data_tools.beam_workers import BeamWorkers
+    from data_tools.conversion.beam_workers import BeamWorkers
 
     try:
         options = shlex.split(_BEAM_OPTIONS.value)

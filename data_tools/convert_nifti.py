@@ -12,8 +12,8 @@ import os
 
 from absl import flags
 
-from data_tools import command_line
-from data_tools.conversion_flags import convert_with
+from data_tools.flags.conversion_flags import convert_with
+from tf_diffseg import command_line
 
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", os.cpu_count(), "Worker processes.", lower_bound=1
@@ -21,7 +21,7 @@ _NUM_WORKERS = flags.DEFINE_integer(
 
 
 def _workers():
-    from data_tools.worker_pool import WorkerPool
+    from data_tools.conversion.worker_pool import WorkerPool
 
     return WorkerPool(_NUM_WORKERS.value)
 

@@ -7,13 +7,13 @@ import collections
 
 from absl import flags
 
-from data_tools import command_line
-from data_tools.errors import InputError
-from data_tools.fingerprint import fingerprint_table
-from data_tools.manifest import read_manifest
-from data_tools.output_folder import check_place
-from data_tools.problem_table import print_warnings_of
-from data_tools.quiet import load_tensorflow
+from data_tools.conversion.fingerprint import fingerprint_table
+from data_tools.conversion.output_folder import check_place
+from data_tools.datasets.problem_table import print_warnings_of
+from tf_diffseg import command_line
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.errors import InputError
+from tf_diffseg.quiet import load_tensorflow
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote.", required=True
@@ -30,8 +30,8 @@ def main(_):
         check_place(_PREVIEW.value, "preview")
     manifest = read_manifest(_DATA_DIR.value)
     load_tensorflow()
-    from data_tools import shard_inspection
-    from data_tools.class_volumes import volumes_table
+    from data_tools.inspection import shard_inspection
+    from data_tools.inspection.class_volumes import volumes_table
 
     print(shard_inspection.describe(_DATA_DIR.value, manifest))
     if manifest.fingerprint:

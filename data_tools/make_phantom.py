@@ -11,9 +11,9 @@ import json
 
 from absl import flags
 
-from data_tools import command_line
-from data_tools.errors import InputError
-from data_tools.output_folder import check_place, folder_of
+from data_tools.conversion.output_folder import check_place, folder_of
+from tf_diffseg import command_line
+from tf_diffseg.errors import InputError
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder to write; it must be new or empty.", required=True
@@ -31,7 +31,7 @@ def write_phantoms(output_dir, num_cases, seed):
         seed: seed of the data set.
 
     Returns:
-        `data_tools.threshold_baseline.best_threshold_dice` of the cases.
+        `data_tools.phantoms.threshold_baseline.best_threshold_dice` of the cases.
 
     Raises:
         InputError: if `output_dir` is not new or empty, or cannot be made.
@@ -39,8 +39,8 @@ def write_phantoms(output_dir, num_cases, seed):
     import nibabel as nib
     from tqdm import tqdm
 
-    from data_tools import phantom
-    from data_tools.threshold_baseline import best_threshold_dice
+    from data_tools.phantoms import phantom
+    from data_tools.phantoms.threshold_baseline import best_threshold_dice
 
     folder = folder_of(output_dir)
     check_place(output_dir)
@@ -69,7 +69,7 @@ def write_phantoms(output_dir, num_cases, seed):
 
 
 def _description(training):
-    from data_tools.phantom import CLASS_NAMES
+    from data_tools.phantoms.phantom import CLASS_NAMES
 
     return {
         "name": "Phantom",

@@ -12,12 +12,12 @@ import pathlib
 
 from absl import flags
 
-from data_tools import command_line
-from data_tools.errors import InputError
-from data_tools.manifest import read_manifest
-from data_tools.quiet import load_tensorflow
-from data_tools.whole_files import whole_file
+from tf_diffseg import command_line
 from tf_diffseg.data.augmentation.options import OPTIONS, check_options
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.errors import InputError
+from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.whole_files import whole_file
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote.", required=True
@@ -73,7 +73,7 @@ def main(_):
         raise InputError(f"--output={output} must be a .png file")
     read_manifest(_DATA_DIR.value)
     load_tensorflow()
-    from data_tools.augmentation_preview import preview
+    from data_tools.inspection.augmentation_preview import preview
 
     with whole_file(output) as temporary:
         preview(

@@ -15,13 +15,13 @@ import pathlib
 
 from absl import flags
 
-from data_tools import command_line
-from data_tools.dataset_check import Problem, Severity
-from data_tools.dataset_flags import dataset_of_flags, split_by_flags
-from data_tools.errors import InputError
-from data_tools.preprocessing_flags import choice_of_flags, preprocessing_is_given
-from data_tools.problem_table import print_problems
-from data_tools.quiet import load_tensorflow
+from data_tools.datasets.dataset_check import Problem, Severity
+from data_tools.datasets.problem_table import print_problems
+from data_tools.flags.dataset_flags import dataset_of_flags, split_by_flags
+from data_tools.flags.preprocessing_flags import choice_of_flags, preprocessing_is_given
+from tf_diffseg import command_line
+from tf_diffseg.errors import InputError
+from tf_diffseg.quiet import load_tensorflow
 
 _REPORT_JSON = flags.DEFINE_string("report_json", None, "File to write the report to.")
 _NUM_WORKERS = flags.DEFINE_integer(
@@ -37,15 +37,15 @@ def _problems():
     except InputError as error:
         return None, [Problem(Severity.ERROR, "dataset", None, str(error))]
     print(dataset.describe(), flush=True)
-    from data_tools.verification import verify
+    from data_tools.inspection.verification import verify
 
     choice = choice_of_flags(dataset.channel_names)
     problems = verify(dataset, _NUM_WORKERS.value)
     has_error = any(problem.severity is Severity.ERROR for problem in problems)
     if preprocessing_is_given() and not has_error:
         load_tensorflow()
-        from data_tools.preprocessing_trial import preprocessing_problems
-        from data_tools.worker_pool import WorkerPool
+        from data_tools.conversion.worker_pool import WorkerPool
+        from data_tools.inspection.preprocessing_trial import preprocessing_problems
 
         workers = WorkerPool(_NUM_WORKERS.value)
         problems += preprocessing_problems(dataset, choice, workers)

@@ -16,11 +16,11 @@ import json
 
 from absl import flags
 
-from data_tools import command_line
-from data_tools.errors import InputError
-from data_tools.manifest import read_manifest
-from data_tools.quiet import load_tensorflow
-from experiments.output_path import output_file
+from tf_diffseg import command_line
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.errors import InputError
+from tf_diffseg.output_path import output_file
+from tf_diffseg.quiet import load_tensorflow
 
 _SUITES = (
     "train_step",

@@ -14,15 +14,15 @@ import pathlib
 
 from absl import flags
 
-from data_tools import command_line
-from data_tools.errors import InputError
-from data_tools.manifest import read_manifest
-from data_tools.quiet import load_tensorflow
-from experiments import config_flags
-from experiments.output_path import output_folder
-from experiments.run_folder import RunFolder
-from experiments.train_config import CHOICES
-from experiments.training_shards import training_shards
+from experiments.flags import config_flags
+from tf_diffseg import command_line
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.errors import InputError
+from tf_diffseg.output_path import output_folder
+from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.runs.run_folder import RunFolder
+from tf_diffseg.runs.train_config import CHOICES
+from tf_diffseg.runs.training_shards import training_shards
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote."
@@ -59,7 +59,7 @@ def main(argv):
         runs[strategy] = of_strategy, run_folder
 
     load_tensorflow()
-    from experiments import strategy_comparison
+    from tf_diffseg.runs import strategy_comparison
 
     strategy_comparison.check({name: run[0] for name, run in runs.items()}, manifest)
     rows = [

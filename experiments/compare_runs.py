@@ -16,12 +16,12 @@ import pathlib
 
 from absl import flags
 
-from data_tools import command_line
-from data_tools.errors import InputError
-from data_tools.whole_files import whole_files
-from experiments.compared_runs import find_compared
-from experiments.metric_columns import METRICS
-from experiments.output_path import output_folder
+from tf_diffseg import command_line
+from tf_diffseg.errors import InputError
+from tf_diffseg.evaluation.metric_columns import METRICS
+from tf_diffseg.output_path import output_folder
+from tf_diffseg.runs.compared_runs import find_compared
+from tf_diffseg.whole_files import whole_files
 
 _METRIC = flags.DEFINE_string(
     "metric", "dice", "What to compare, a column of metrics.csv."
@@ -52,7 +52,7 @@ def main(argv):
     if metric not in keys:
         raise InputError(f"--metric={metric}: expected one of {', '.join(keys)}")
     compared = find_compared(paths, metric, _DATA_DIR.value, _SPLIT.value)
-    from experiments import run_comparison
+    from tf_diffseg.evaluation import run_comparison
 
     tables = [one.values() for one in compared]
     rows = run_comparison.compare(tables)

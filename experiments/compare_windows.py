@@ -11,11 +11,11 @@ truth. Volumes must fit into memory whole.
 import tqdm
 from absl import flags
 
-from data_tools import command_line
-from data_tools.manifest import read_manifest
-from data_tools.quiet import load_tensorflow
-from experiments.inference_options import define_flags, options_from_flags
-from experiments.trained_models import TrainedModels
+from experiments.flags.inference_flags import define_flags, options_from_flags
+from tf_diffseg import command_line
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.runs.trained_models import TrainedModels
 
 _MODEL_DIR = flags.DEFINE_string(
     "model_dir", None, "Folder of a training run, or a checkpoint in it."
@@ -37,7 +37,7 @@ def main(argv):
     trained.check_data(manifest, _SPLIT.value)
     uids = manifest.split(_SPLIT.value).uids
     load_tensorflow()
-    from experiments.window_agreement import table, window_agreement
+    from tf_diffseg.evaluation.window_agreement import table, window_agreement
 
     shard_paths = manifest.shard_paths(_DATA_DIR.value, _SPLIT.value)
     found = window_agreement(trained, shard_paths, set(uids))

@@ -15,11 +15,11 @@ import time
 
 from absl import flags
 
-from data_tools import command_line
-from data_tools.errors import InputError
-from data_tools.manifest import read_manifest
-from data_tools.quiet import load_tensorflow
-from experiments.output_path import output_folder
+from tf_diffseg import command_line
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.errors import InputError
+from tf_diffseg.output_path import output_folder
+from tf_diffseg.quiet import load_tensorflow
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", "demo", "Folder to make; one of an earlier demo is replaced."
@@ -93,7 +93,7 @@ def _call(module, **flag_values):
 def _threshold_dice(shards):
     """Mean Dice of the best threshold, found with the truth of the test split."""
     load_tensorflow()
-    from data_tools.threshold_baseline import best_threshold_dice
+    from data_tools.phantoms.threshold_baseline import best_threshold_dice
     from tf_diffseg.data.input_pipeline import evaluation_dataset
 
     paths = read_manifest(shards).shard_paths(shards, "test")

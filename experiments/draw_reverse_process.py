@@ -11,11 +11,11 @@ import pathlib
 
 from absl import flags
 
-from data_tools import command_line
-from data_tools.errors import InputError
-from data_tools.manifest import read_manifest
-from data_tools.quiet import load_tensorflow
-from experiments.run_folder import RunFolder
+from tf_diffseg import command_line
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.errors import InputError
+from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.runs.run_folder import RunFolder
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder of a training run.")
 _DATA_DIR = flags.DEFINE_string(
@@ -49,7 +49,7 @@ def main(argv):
     if uid not in uids:
         raise InputError(f"--uid={uid} is no case of the split {_SPLIT.value}")
     load_tensorflow()
-    from experiments import reverse_process
+    from tf_diffseg.reports import reverse_process
 
     shard_paths = manifest.shard_paths(_DATA_DIR.value, _SPLIT.value)
     case = reverse_process.load_case(shard_paths, uids.index(uid))

@@ -12,12 +12,12 @@ import dataclasses
 
 from absl import flags
 
-from data_tools import command_line
-from data_tools.manifest import read_manifest
-from data_tools.quiet import load_tensorflow
-from experiments.inference_options import define_flags, options_from_flags
-from experiments.output_path import output_folder
-from experiments.trained_models import TrainedModels
+from experiments.flags.inference_flags import define_flags, options_from_flags
+from tf_diffseg import command_line
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.output_path import output_folder
+from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.runs.trained_models import TrainedModels
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote."
@@ -52,8 +52,9 @@ def main(argv):
     uids = set(manifest.split(_SPLIT.value).uids)
     load_tensorflow()
 
-    from experiments import evaluation, evaluation_report
-    from experiments.report import ReportPage
+    from tf_diffseg.reports import evaluation_report
+    from tf_diffseg.reports.report_page import ReportPage
+    from tf_diffseg.runs import evaluation
 
     scorer = evaluation.scorer_of(trained, manifest, shard_paths)
     page = ReportPage(manifest, trained.targets, _SPLIT.value, _VIEWER_MB.value * 1e6)

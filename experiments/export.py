@@ -13,13 +13,13 @@ import pathlib
 
 from absl import flags
 
-from data_tools import command_line
-from data_tools.errors import InputError
-from data_tools.quiet import load_tensorflow
-from experiments.inference_options import define_flags, options_from_flags
-from experiments.model_card import model_card, read_metrics
-from experiments.output_path import output_folder
-from experiments.trained_models import TrainedModels
+from experiments.flags.inference_flags import define_flags, options_from_flags
+from tf_diffseg import command_line
+from tf_diffseg.errors import InputError
+from tf_diffseg.output_path import output_folder
+from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.reports.model_card import model_card, read_metrics
+from tf_diffseg.runs.trained_models import TrainedModels
 
 # What is in the graph; the seed comes with a request.
 _OPTIONS = (
@@ -129,7 +129,7 @@ def main(argv):
 
 
 def _check_warmup(path):
-    from data_tools.volume_files import read_image
+    from tf_diffseg.volumes.volume_files import read_image
 
     try:
         import tensorflow_serving  # noqa: F401
@@ -146,8 +146,8 @@ def _write_warmup(version_dir, trained, name):
     """Requests of one real volume to each signature."""
     import numpy as np
 
-    from data_tools.volume_files import read_image
     from tf_diffseg.serving import write_warmup_requests
+    from tf_diffseg.volumes.volume_files import read_image
 
     scan = read_image(_WARMUP.value)
     affine = scan.affine.astype(np.float32)
@@ -178,8 +178,8 @@ def _repeated(values, batch):
 
 
 def _verify(version_dir, trained):
-    from experiments.export_check import check_export
-    from experiments.segmenter import segmenter_of
+    from tf_diffseg.runs.export_check import check_export
+    from tf_diffseg.runs.segmenter import segmenter_of
 
     is_exact = _WEIGHTS.value == "float32"
     segmenter = segmenter_of(trained)

@@ -21,10 +21,19 @@ import sys
 
 from absl import flags
 
-from data_tools import command_line
-from data_tools.errors import InputError
-from data_tools.quiet import load_tensorflow
-from data_tools.result_files import (
+from experiments.flags.inference_flags import define_flags, options_from_flags
+from tf_diffseg import command_line
+from tf_diffseg.errors import InputError
+from tf_diffseg.output_path import output_file, output_folder
+from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.runs.scans import (
+    check_written,
+    find_scans,
+    is_several,
+    output_path,
+    read_scan,
+)
+from tf_diffseg.volumes.result_files import (
     ENDINGS,
     FormatError,
     check_can_write,
@@ -32,16 +41,7 @@ from data_tools.result_files import (
     files_of,
     write_result,
 )
-from data_tools.whole_files import whole_files
-from experiments.inference_options import define_flags, options_from_flags
-from experiments.output_path import output_file, output_folder
-from experiments.scans import (
-    check_written,
-    find_scans,
-    is_several,
-    output_path,
-    read_scan,
-)
+from tf_diffseg.whole_files import whole_files
 
 # What is written beside a label map that is asked how sure it is.
 _MAPS = ("entropy", "variance")
@@ -80,7 +80,7 @@ def main(argv):
     is_one_file = ending_of(_OUTPUT.value) is not None
     output = _check_output(is_one_file)
 
-    from experiments.segmenter import check_model, load_segmenter
+    from tf_diffseg.runs.segmenter import check_model, load_segmenter
 
     check_model(_MODEL.value)
     wants_all = _UNCERTAINTY.value or options.num_samples > 1
@@ -180,7 +180,7 @@ def _segment_all(segmenter, scans, outputs, wants_all):
 
 def _segment(segmenter, scan, output, wants_all):
     """Segments one scan, and writes what there is to write."""
-    from experiments.memory_errors import named_memory_errors
+    from tf_diffseg.inference.memory_errors import named_memory_errors
     from tf_diffseg.volumes import smallest_type
 
     with named_memory_errors(", ".join(scan.paths)):

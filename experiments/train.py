@@ -22,18 +22,18 @@ import sys
 
 from absl import flags
 
-from data_tools import command_line
-from data_tools.errors import InputError
-from data_tools.manifest import read_manifest
-from data_tools.quiet import load_tensorflow
-from experiments import config_flags
-from experiments.data_service import check_data_service
-from experiments.initial_weights import config_of_start
-from experiments.output_path import output_folder
-from experiments.run_folder import RunFolder
-from experiments.shard_counts import check_counts
-from experiments.trackers import TRACKERS, check_tracker
-from experiments.training_shards import training_shards
+from experiments.flags import config_flags
+from tf_diffseg import command_line
+from tf_diffseg.data.data_service import check_data_service
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.data.shard_counts import check_counts
+from tf_diffseg.errors import InputError
+from tf_diffseg.output_path import output_folder
+from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.runs.initial_weights import config_of_start
+from tf_diffseg.runs.run_folder import RunFolder
+from tf_diffseg.runs.trackers import TRACKERS, check_tracker
+from tf_diffseg.runs.training_shards import training_shards
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote."
@@ -83,11 +83,11 @@ def main(argv):
         check_data_service(_DATA_SERVICE.value)
     load_tensorflow()
     check_counts(manifest, [path for paths in shard_paths.values() for path in paths])
-    from experiments.training_run import WORKER_LOST, train
+    from tf_diffseg.runs.training_run import WORKER_LOST, train
 
     means = (_DATA_SERVICE.value, _NUM_DEVICES.value)
     if _DRY_RUN.value:
-        from experiments.dry_run import dry_run
+        from tf_diffseg.runs.dry_run import dry_run
 
         return dry_run(config, manifest, shard_paths, *means)
     code = train(

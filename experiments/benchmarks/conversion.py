@@ -9,11 +9,11 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from data_tools import phantom
-from data_tools.conversion import Options, convert
-from data_tools.dataset import Case, Dataset
-from data_tools.preprocessing_choice import Choice
-from data_tools.worker_pool import WorkerPool
+from data_tools.conversion.converter import Options, convert
+from data_tools.conversion.preprocessing_choice import Choice
+from data_tools.conversion.worker_pool import WorkerPool
+from data_tools.datasets.dataset import Case, Dataset
+from data_tools.phantoms import phantom
 from experiments.benchmarks.peak_memory import peak_bytes
 
 VOLUME_SHAPE = (192, 192, 128)

@@ -8,9 +8,9 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
-from data_tools.manifest import read_manifest
 from tf_diffseg.data.example_schema import encode_example, shard_file_name
 from tf_diffseg.data.input_pipeline import evaluation_dataset
+from tf_diffseg.data.manifest import read_manifest
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,8 @@ python -m experiments.benchmarks.step_process X,Y,Z REMAT
 import json
 import sys
 
-from data_tools.quiet import load_tensorflow
 from experiments.benchmarks.stream_shards import peak_mb
+from tf_diffseg.quiet import load_tensorflow
 
 NUM_CLASSES = 3
 NUM_CHANNELS = (16, 32, 64, 128)

@@ -6,8 +6,8 @@ python -m experiments.benchmarks.stream_shards EPOCHS SHARD...
 import json
 import sys
 
-from data_tools.quiet import load_tensorflow
 from experiments.benchmarks.peak_memory import peak_bytes
+from tf_diffseg.quiet import load_tensorflow
 
 PATCH_SHAPE = (96, 96, 96)
 BATCH_SIZE = 2
@@ -21,8 +21,8 @@ def peak_mb():
 def main(epochs, paths):
     """Reads every batch of some epochs."""
     load_tensorflow()
-    from experiments.train_config import TrainConfig
     from tf_diffseg.data import index_shards, steps_per_epoch, training_dataset
+    from tf_diffseg.runs.train_config import TrainConfig
 
     cases = len(index_shards(paths))
     before_mb = peak_mb()

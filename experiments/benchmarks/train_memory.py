@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from data_tools.errors import InputError
+from tf_diffseg.errors import InputError
 
 # What the default network scales by: other sizes are padded to one of these.
 SIDE_STEP = 8

@@ -4,10 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from experiments.benchmarks.flops import graph_flops
 from experiments.benchmarks.step_process import NUM_CLASSES, train_step
 from experiments.benchmarks.timing import interleaved_medians, matrix_product
 from experiments.benchmarks.train_memory import step_peak_mib
+from tf_diffseg.training.flops import graph_flops
 
 VOLUME_SHAPE = (48, 64, 48)
 # Recycling runs the network forward once without and once with gradients; a

@@ -7,7 +7,7 @@ Cost: 440 steps, 5 minutes on 2 CPU cores. Score: mean foreground Dice 0.89 on t
 cases of the test split, where the best intensity threshold reaches 0.22.
 """
 
-from experiments.train_config import TrainConfig
+from tf_diffseg.runs.train_config import TrainConfig
 
 
 def get_config():

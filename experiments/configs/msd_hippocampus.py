@@ -10,7 +10,7 @@ Cost: 8 minutes on 2 CPU cores that had other work. Score: mean foreground Dice 
 34 cases of the test split, by `python -m experiments.evaluate`.
 """
 
-from experiments.train_config import TrainConfig
+from tf_diffseg.runs.train_config import TrainConfig
 
 
 def get_config():

@@ -130,17 +130,17 @@ def _library_rule(tree, module):
 
 # What a module reads when it runs, from its own folder.
 _DATA_FILES = {
-    "experiments.report": [
-        "report_page/LICENSE.niivue",
-        "report_page/niivue-0.69.0.umd.js.gz",
-        "report_page/page.css",
-        "report_page/page.html",
-        "report_page/page.js",
+    "tf_diffseg.reports.report_page": [
+        "page/LICENSE.niivue",
+        "page/niivue-0.69.0.umd.js.gz",
+        "page/page.css",
+        "page/page.html",
+        "page/page.js",
     ],
     "tests.serving.loader_test": ["loader.cc"],
 }
 # Folders of such files, which may be empty.
-_DATA_FOLDERS = {"experiments.model_hub": "models"}
+_DATA_FOLDERS = {}
 
 
 class _Expression(str):

@@ -80,7 +80,7 @@ _AUGMENT = "tf_diffseg.data.augment"
         ("tf_diffseg/data/a.py", "import tf_diffseg.training.fit", _TRAINING),
         ("tf_diffseg/losses/a.py", "from tf_diffseg import diffusion", _DIFFUSION),
         ("tf_diffseg/serving/a.py", "import tf_diffseg.models.unet", _UNET),
-        ("data_tools/a.py", "from tf_diffseg.data import augment", _AUGMENT),
+        ("data_tools/conversion/a.py", "from tf_diffseg.data import augment", _AUGMENT),
         ("data_tools/a.py", "import experiments.train", "experiments.train"),
         # The package that holds them all; it loads none of them itself.
         ("tf_diffseg/losses/a.py", "import tf_diffseg", "tf_diffseg"),
@@ -110,9 +110,9 @@ def test_forbidden_import_is_reported(tmp_path, importer, source, imported):
     ("importer", "source"),
     [
         ("data_tools/a.py", "import nibabel, numpy, os.path"),
-        ("data_tools/a.py", "from tf_diffseg.data import example_schema"),
-        ("data_tools/a.py", "from tf_diffseg.data import parse"),
-        ("data_tools/a.py", "import tf_diffseg.preprocessing"),
+        ("data_tools/conversion/a.py", "from tf_diffseg.data import example_schema"),
+        ("data_tools/conversion/a.py", "from tf_diffseg.data import parse"),
+        ("data_tools/conversion/a.py", "import tf_diffseg.preprocessing"),
         ("tf_diffseg/training/fit.py", "import keras, tf_diffseg.data.augment"),
         ("tf_diffseg/models/a.py", "import math, keras"),
         ("experiments/train.py", "import tf_diffseg, data_tools, any_library"),

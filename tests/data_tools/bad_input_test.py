@@ -21,14 +21,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from data_tools import volume
-from data_tools.errors import InputError
-from data_tools.manifest import read_manifest
-from data_tools.open_dataset import open_dataset, read_dataset
-from data_tools.verification import verify
-from data_tools.volume_files import read_case
+from data_tools.datasets.open_dataset import open_dataset, read_dataset
+from data_tools.inspection.verification import verify
 from tests.commands import run_module
 from tests.data_tools.in_process import convert_here
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.errors import InputError
+from tf_diffseg.volumes import volume
+from tf_diffseg.volumes.volume_files import read_case
 
 _DOCS = pathlib.Path(__file__).parents[2] / "docs" / "bad_input.md"
 SHAPE = (8, 9, 10)
@@ -186,7 +186,7 @@ def test_cifti_in_place_of_a_volume(folder):
 
 def _convert_bad(folder, **preprocessing):
     """What is said of the case "bad", which is good until it is preprocessed."""
-    from data_tools.case_conversion import Recipe, convert_case
+    from data_tools.conversion.case_conversion import Recipe, convert_case
     from tf_diffseg.preprocessing import VolumePreprocessor
 
     dataset = open_dataset(folder.folder)
@@ -252,7 +252,7 @@ def test_labels_that_are_no_whole_numbers(folder):
 
 
 def test_more_classes_than_declared(folder):
-    from data_tools.case_conversion import to_class_ids
+    from data_tools.conversion.case_conversion import to_class_ids
 
     label = np.zeros(SHAPE, np.uint8)
     label[0], label[1] = 2, 9

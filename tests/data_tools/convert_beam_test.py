@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from data_tools.errors import InputError
 from tests.commands import run_module
+from tf_diffseg.errors import InputError
 
 needs_beam = pytest.mark.skipif(
     importlib.util.find_spec("apache_beam") is None,
@@ -73,7 +73,7 @@ def test_without_beam_it_says_how_to_get_it(toy_folder, tmp_path):
     ],
 )
 def test_wrong_options_are_one_line(options, message):
-    from data_tools.beam_workers import BeamWorkers
+    from data_tools.conversion.beam_workers import BeamWorkers
 
     with pytest.raises(InputError) as raised:
         BeamWorkers([options])
@@ -83,6 +83,6 @@ def test_wrong_options_are_one_line(options, message):
 
 @needs_beam
 def test_options_of_other_runners_are_theirs():
-    from data_tools.beam_workers import BeamWorkers
+    from data_tools.conversion.beam_workers import BeamWorkers
 
     BeamWorkers(["--runner=PortableRunner", "--option_of_the_job_server=1"])

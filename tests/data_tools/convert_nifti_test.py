@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_tools import preprocessing_flags
-from data_tools.manifest import read_manifest
-from data_tools.staging import staging_for
+from data_tools.conversion.staging import staging_for
+from data_tools.flags import preprocessing_flags
 from tests.commands import run_module
 from tf_diffseg.data.example_schema import parse_example
+from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.preprocessing import VolumePreprocessor
 from tf_diffseg.preprocessing.intensity import Intensity
 

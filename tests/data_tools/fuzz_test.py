@@ -15,14 +15,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from data_tools.case_conversion import Recipe, convert_case
-from data_tools.dataset_check import check_cases
-from data_tools.errors import InputError
-from data_tools.open_dataset import read_dataset
-from data_tools.verification import verify
-from data_tools.volume_files import read_image, read_label
+from data_tools.conversion.case_conversion import Recipe, convert_case
+from data_tools.datasets.dataset_check import check_cases
+from data_tools.datasets.open_dataset import read_dataset
+from data_tools.inspection.verification import verify
 from experiments.benchmarks.peak_memory import peak_bytes, reset_peak
+from tf_diffseg.errors import InputError
 from tf_diffseg.preprocessing import VolumePreprocessor
+from tf_diffseg.volumes.volume_files import read_image, read_label
 
 _TIME_LIMIT_S = 20
 _MEMORY_LIMIT_BYTES = 2 << 30  # beyond what the process holds before

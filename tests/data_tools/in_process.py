@@ -3,10 +3,10 @@
 from absl import flags
 from absl.testing import flagsaver
 
-from data_tools.conversion import Options, convert
-from data_tools.conversion_flags import convert_with
-from data_tools.open_dataset import open_dataset
-from data_tools.preprocessing_choice import Choice
+from data_tools.conversion.converter import Options, convert
+from data_tools.conversion.preprocessing_choice import Choice
+from data_tools.datasets.open_dataset import open_dataset
+from data_tools.flags.conversion_flags import convert_with
 
 
 class InProcess:

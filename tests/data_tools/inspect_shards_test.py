@@ -6,12 +6,12 @@ import shutil
 import numpy as np
 import pytest
 
-from data_tools import shard_inspection
-from data_tools.class_volumes import ClassVolumes, volumes_table
-from data_tools.errors import InputError
-from data_tools.manifest import read_manifest
+from data_tools.inspection import shard_inspection
+from data_tools.inspection.class_volumes import ClassVolumes, volumes_table
 from tests.commands import run_module
 from tests.data_tools.in_process import convert_here
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.errors import InputError
 
 
 @pytest.fixture(scope="module", params=["", "GZIP"])

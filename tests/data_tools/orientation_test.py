@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from data_tools import case_conversion
-from data_tools.dataset import Case
-from data_tools.volume_files import read_label, write_label
+from data_tools.conversion import case_conversion
+from data_tools.datasets.dataset import Case
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.preprocessing import VolumePreprocessor
+from tf_diffseg.volumes.volume_files import read_label, write_label
 
 _ORIENTATIONS = [
     (permutation, signs)

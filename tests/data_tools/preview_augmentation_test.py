@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_tools.augmentation_preview import preview
-from data_tools.errors import InputError
-from data_tools.manifest import Manifest, Shard, Split
-from data_tools.overlay import save_overlay_rows
+from data_tools.inspection.augmentation_preview import preview
 from tests.commands import run_module
 from tf_diffseg.data.example_schema import encode_example
+from tf_diffseg.data.manifest import Manifest, Shard, Split
+from tf_diffseg.errors import InputError
+from tf_diffseg.reports.overlay import save_overlay_rows
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from tests.commands import run_module
 
 CONFIG = """
-from experiments.train_config import TrainConfig
+from tf_diffseg.runs.train_config import TrainConfig
 
 
 def get_config():
@@ -205,10 +205,10 @@ def test_predict_evaluate_and_export_agree(chain):
     import tensorflow as tf
 
     import tf_diffseg
-    from data_tools.manifest import read_manifest
-    from experiments.evaluation import scorer_of
-    from experiments.inference_options import InferenceOptions
-    from experiments.trained_models import TrainedModels
+    from tf_diffseg.data.manifest import read_manifest
+    from tf_diffseg.runs.evaluation import scorer_of
+    from tf_diffseg.runs.inference_options import InferenceOptions
+    from tf_diffseg.runs.trained_models import TrainedModels
 
     assert tf_diffseg.DiffusionUNet3D  # Registers the class.
     manifest = read_manifest(chain / "shards")
@@ -327,7 +327,7 @@ def test_samples_say_how_sure_they_are(chain, tmp_path):
 
 
 def test_the_python_interface_gives_what_the_command_gives(chain, tmp_path):
-    from experiments.segmenter import load_segmenter
+    from tf_diffseg.runs.segmenter import load_segmenter
 
     scan = sorted((chain / "phantom" / "imagesTr").iterdir())[0]
     segmenter = load_segmenter(chain / "export" / "1")

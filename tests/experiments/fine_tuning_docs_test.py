@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from experiments.model_hub import model_names
-from experiments.run_folder import RunFolder
 from tests.data_tools.in_process import convert_here
+from tf_diffseg.runs.run_folder import RunFolder
+from tf_diffseg.runs.shipped_models import model_names
 from tf_diffseg.training import load_trained_model
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         "hippocampus" not in model_names(),
-        reason="no model in experiments/models/hippocampus",
+        reason="no model in experiments/hub/hippocampus",
     ),
 ]
 

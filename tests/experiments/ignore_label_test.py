@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_tools.errors import InputError
-from data_tools.manifest import read_manifest
-from experiments import evaluation, evaluation_report, reverse_process
-from experiments.inference_options import InferenceOptions
-from experiments.model_card import model_card
-from experiments.report import ReportPage
-from experiments.run_folder import RunFolder
-from experiments.train_config import TrainConfig
-from experiments.trained_models import TrainedModels
-from experiments.training_run import build_network
 from tests.data_tools.in_process import convert_here
 from tf_diffseg.data.input_pipeline import evaluation_dataset
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.errors import InputError
 from tf_diffseg.metrics import case_metrics
-from tf_diffseg.training.checkpoints import save_checkpoint
+from tf_diffseg.reports import evaluation_report, reverse_process
+from tf_diffseg.reports.model_card import model_card
+from tf_diffseg.reports.report_page import ReportPage
+from tf_diffseg.runs import evaluation
+from tf_diffseg.runs.inference_options import InferenceOptions
+from tf_diffseg.runs.run_folder import RunFolder
+from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.runs.trained_models import TrainedModels
+from tf_diffseg.runs.training_run import build_network
+from tf_diffseg.training.saving.checkpoints import save_checkpoint
 
 CONFIG = TrainConfig(
     patch_shape=(8, 8, 8),

@@ -9,17 +9,17 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from data_tools.errors import InputError
-from data_tools.manifest import read_manifest
-from experiments.run_folder import RunFolder
-from experiments.segmenter import load_segmenter
-from experiments.targets import targets_of
-from experiments.train_config import TrainConfig
-from experiments.training_run import build_network
 from tests.commands import run_module
 from tests.data_tools.in_process import convert_here
 from tf_diffseg.data.input_pipeline import evaluation_dataset
-from tf_diffseg.training.checkpoints import save_checkpoint
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.errors import InputError
+from tf_diffseg.evaluation.targets import targets_of
+from tf_diffseg.runs.run_folder import RunFolder
+from tf_diffseg.runs.segmenter import load_segmenter
+from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.runs.training_run import build_network
+from tf_diffseg.training.saving.checkpoints import save_checkpoint
 
 _CONFIG = TrainConfig(patch_shape=(8, 8, 8), num_channels=(4, 8), num_heads=2)
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_tools.errors import InputError
-from experiments.memory_errors import named_memory_errors
-from experiments.segmenter import VolumeSegmenter, load_segmenter
 from tests.commands import run_module
-from tests.experiments.toy_run import toy_run
+from tests.runs.toy_run import toy_run
+from tf_diffseg.errors import InputError
+from tf_diffseg.inference.memory_errors import named_memory_errors
+from tf_diffseg.runs.segmenter import VolumeSegmenter, load_segmenter
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

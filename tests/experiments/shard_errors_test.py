@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_tools.errors import InputError
 from experiments.benchmarks.example_shards import example_shards
-from experiments.shard_errors import named_shard_errors
 from tf_diffseg.data import index_shards, training_dataset
+from tf_diffseg.data.shard_errors import named_shard_errors
+from tf_diffseg.errors import InputError
 
 SHAPE = (4, 4, 4)
 

@@ -3,10 +3,10 @@
 import pytest
 import tensorflow as tf
 
-from data_tools.errors import InputError
 from experiments.benchmarks import train_memory
-from experiments.benchmarks.flops import graph_flops
-from experiments.benchmarks.graph_memory import peak_bytes
+from tf_diffseg.errors import InputError
+from tf_diffseg.training.flops import graph_flops
+from tf_diffseg.training.graph_memory import peak_bytes
 
 
 @pytest.mark.parametrize("limit", [8, 40, 96, 104, 150, 600])

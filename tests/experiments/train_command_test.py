@@ -14,15 +14,15 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from data_tools.errors import InputError
-from data_tools.manifest import read_manifest
-from experiments.run_folder import RunFolder
-from experiments.train_config import TrainConfig
-from experiments.training_run import build_model, prepare, train
-from experiments.training_shards import training_shards
 from tests.commands import run_module
 from tests.data_tools.in_process import convert_here
-from tf_diffseg.training.checkpoints import load_trained_model
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.errors import InputError
+from tf_diffseg.runs.run_folder import RunFolder
+from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.runs.training_run import build_model, prepare, train
+from tf_diffseg.runs.training_shards import training_shards
+from tf_diffseg.training.saving.checkpoints import load_trained_model
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = TrainConfig(

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_tools.volume_files import read_image
 from tf_diffseg.serving import nifti_decoder
+from tf_diffseg.volumes.volume_files import read_image
 
 _SHAPE = (5, 4, 3)
 _MAX_VOXELS = 1000

@@ -9,14 +9,14 @@ import pytest
 import tensorflow as tf
 
 from tests.data_tools.full_disk import largest_file
-from tf_diffseg.training.checkpointing import Checkpointing, restore
-from tf_diffseg.training.checkpoints import (
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.saving.checkpointing import Checkpointing, restore
+from tf_diffseg.training.saving.checkpoints import (
     CheckpointError,
     checkpoint_place,
     list_checkpoints,
     save_checkpoint,
 )
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 
 
 def _model(channels=4):

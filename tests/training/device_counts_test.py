@@ -14,7 +14,7 @@ import pytest
 _SCRIPT = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
-from tf_diffseg.training.devices import mirrored_strategy
+from tf_diffseg.training.distribution.devices import mirrored_strategy
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 
 device_counts, cases_and_batches, arguments, accumulation_steps = map(

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffseg.training import checkpoints
+from tf_diffseg.training.callbacks.progress import Progress
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.fit import fit
-from tf_diffseg.training.progress import Progress
+from tf_diffseg.training.saving import checkpoints
 
 STEPS_PER_EPOCH = 2
 

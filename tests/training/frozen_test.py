@@ -7,15 +7,15 @@ import keras
 import numpy as np
 import pytest
 
-from tf_diffseg.training.averaged_weights import AveragedWeights
-from tf_diffseg.training.checkpointing import restore
-from tf_diffseg.training.checkpoints import (
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.optimizer import KernelDecayAdamW
+from tf_diffseg.training.saving.averaged_weights import AveragedWeights
+from tf_diffseg.training.saving.checkpointing import restore
+from tf_diffseg.training.saving.checkpoints import (
     CheckpointError,
     load_trained_model,
     save_checkpoint,
 )
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
-from tf_diffseg.training.optimizer import KernelDecayAdamW
 
 
 def _encoder(model):

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffseg.training.devices import mirrored_strategy
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.distribution.devices import mirrored_strategy
 
 
 def _train(accumulation_steps, **kwargs):

@@ -12,8 +12,9 @@ _SCRIPT = """
 import json
 import numpy as np, tensorflow as tf
 from tf_diffseg.training import step_draws
-from tf_diffseg.training.replica_share import gather_from_replicas, share_of_replica
-from tf_diffseg.training.devices import mirrored_strategy
+from tf_diffseg.training.distribution.replica_share import (
+    gather_from_replicas, share_of_replica)
+from tf_diffseg.training.distribution.devices import mirrored_strategy
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 
 cpu = tf.config.list_physical_devices("CPU")[0]

@@ -5,18 +5,18 @@ import pathlib
 from tf_diffseg.models import UNet3D
 from tf_diffseg.runs.shipped_models import find_model, model_names
 from tf_diffseg.serving.exported_network import load_network
-from tf_diffseg.training.checkpoints import (
+
+# Registers the class.
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D  # noqa: F401
+from tf_diffseg.training.saving.checkpoints import (
     BEST,
     is_whole_checkpoint,
     list_checkpoints,
     load_trained_model,
 )
-
-# Registers the class.
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D  # noqa: F401
-from tf_diffseg.training.frozen_layers import layers_of
-from tf_diffseg.training.initial_weights import MisfitError, take_weights
-from tf_diffseg.training.network_weights import read_weights, weights_of
+from tf_diffseg.training.saving.frozen_layers import layers_of
+from tf_diffseg.training.saving.initial_weights import MisfitError, take_weights
+from tf_diffseg.training.saving.network_weights import read_weights, weights_of
 
 _KERAS = ".keras"
 _HDF5 = (".h5", ".hdf5")

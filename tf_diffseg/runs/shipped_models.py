@@ -6,7 +6,7 @@ import pathlib
 from tf_diffseg.serving.version_folders import versions
 
 # Of the same wheel.
-MODELS_DIR = pathlib.Path(__file__).parents[2] / "experiments" / "models"
+MODELS_DIR = pathlib.Path(__file__).parents[2] / "experiments" / "hub"
 
 
 def find_model(path, models_dir=None):

@@ -26,6 +26,19 @@ from tf_diffseg.diffusion.sampler_kind import SamplerKind
 from tf_diffseg.metrics import GroupedMean, StreamingDice, StreamingDiceByStep
 from tf_diffseg.models.dropout import dropout_draws
 from tf_diffseg.training.batch import check_image, image_and_label
+from tf_diffseg.training.distribution.multi_worker import adapt_to_workers
+from tf_diffseg.training.distribution.replica_share import (
+    fill_up,
+    gather_from_replicas,
+    share_of_replica,
+    sum_over_replicas,
+)
+from tf_diffseg.training.distribution.step_groups import StepGroups
+from tf_diffseg.training.distribution.whole_gradients import (
+    sum_gradients,
+    take_whole_gradients,
+)
+from tf_diffseg.training.distribution.whole_results import result_over_replicas
 from tf_diffseg.training.gradient_accumulation import accumulate_gradients
 from tf_diffseg.training.ignored_voxels import (
     has_labelled_voxels,
@@ -36,27 +49,17 @@ from tf_diffseg.training.ignored_voxels import (
 from tf_diffseg.training.keras_unet_3d import KerasUNet3D
 from tf_diffseg.training.label_check import checked_data, plain_errors
 from tf_diffseg.training.labels import LabelIds
-from tf_diffseg.training.multi_worker import adapt_to_workers
 from tf_diffseg.training.network_output import initial_bias, network_out_to_model_out
 from tf_diffseg.training.noisy_mask import NoisyMask, TrainingStrategy
-from tf_diffseg.training.optimizer_state import (
+from tf_diffseg.training.saving.optimizer_state import (
     build_optimizer,
     numeric_rate,
     trained_places,
 )
-from tf_diffseg.training.replica_share import (
-    fill_up,
-    gather_from_replicas,
-    share_of_replica,
-    sum_over_replicas,
-)
 from tf_diffseg.training.step_draws import example_seeds, step_seeds
-from tf_diffseg.training.step_groups import StepGroups
 from tf_diffseg.training.training_checks import refuse_gradient_accumulation
 from tf_diffseg.training.training_loss import TrainingLoss
 from tf_diffseg.training.validation_loss import ValidationLoss
-from tf_diffseg.training.whole_gradients import sum_gradients, take_whole_gradients
-from tf_diffseg.training.whole_results import result_over_replicas
 
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")

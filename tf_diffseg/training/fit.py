@@ -4,15 +4,19 @@ import contextlib
 import math
 import pathlib
 
-from tf_diffseg.training.averaged_weights import AveragedWeights
-from tf_diffseg.training.checkpointing import Checkpointing, restore
-from tf_diffseg.training.checkpoints import Place, use_averaged_weights
-from tf_diffseg.training.early_stopping import EarlyStopping, gain_so_far
-from tf_diffseg.training.metrics_log import MetricsLog
-from tf_diffseg.training.multi_worker import distribute, is_chief, named_worker_loss
-from tf_diffseg.training.progress import Progress
-from tf_diffseg.training.stop_on_nan import StopOnNaN
-from tf_diffseg.training.training_board import TrainingBoard
+from tf_diffseg.training.callbacks.early_stopping import EarlyStopping, gain_so_far
+from tf_diffseg.training.callbacks.metrics_log import MetricsLog
+from tf_diffseg.training.callbacks.progress import Progress
+from tf_diffseg.training.callbacks.stop_on_nan import StopOnNaN
+from tf_diffseg.training.callbacks.training_board import TrainingBoard
+from tf_diffseg.training.distribution.multi_worker import (
+    distribute,
+    is_chief,
+    named_worker_loss,
+)
+from tf_diffseg.training.saving.averaged_weights import AveragedWeights
+from tf_diffseg.training.saving.checkpointing import Checkpointing, restore
+from tf_diffseg.training.saving.checkpoints import Place, use_averaged_weights
 
 METRICS = "metrics.jsonl"
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from tf_diffseg.training.optimizer_state import trained_variables
+from tf_diffseg.training.saving.optimizer_state import trained_variables
 
 
 def refuse_gradient_accumulation(optimizer):

@@ -1,0 +1,1 @@
+"""From a case in medical files to an Example in a shard."""

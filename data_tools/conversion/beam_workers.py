@@ -1,0 +1,122 @@
+"""Runs the tasks of a conversion as Apache Beam pipelines.
+
+A pipeline for each part of the way: measuring, converting, joining to shards. Tasks and
+what comes of them are small; volumes go from the workers to the staging folder, which
+all machines must see.
+"""
+
+import contextlib
+import io
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners import create_runner
+
+from data_tools.conversion.staging import read_json, write_json
+from data_tools.conversion.worker import use_one_thread
+from tf_diffseg.errors import InputError
+from tf_diffseg.text import one_line
+
+
+class _Run(beam.DoFn):
+    """Runs a function on tasks and keeps results as files, numbered as the tasks."""
+
+    def __init__(self, function, results):
+        self._function = function
+        self._results = results
+
+    def setup(self):
+        """Called once for each worker."""
+        use_one_thread()
+
+    def process(self, numbered):
+        """Runs one task."""
+        number, task = numbered
+        try:
+            result = {"result": self._function(task)}
+        except InputError as error:
+            result = {"error": str(error)}  # one line for the user, not Beam's many
+        write_json(self._results / f"{number}.json", result)
+
+
+def _checked(options):
+    """`PipelineOptions`; raises InputError on what Beam would pass over or fail with.
+
+    Options that Beam does not know go to the job servers of other runners, which have
+    options of their own. The DirectRunner has none: such an option is mistyped, as
+    may be the one that was to name another runner.
+    """
+    flag = f"--beam_options={' '.join(options)}"
+    stderr = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(stderr):  # argparse prints how to use it
+            parsed = PipelineOptions(options)
+            given = parsed.get_all_options(retain_unknown_options=True)
+            runner = parsed.view_as(StandardOptions).runner or "DirectRunner"
+            create_runner(runner)
+    except SystemExit as error:
+        reason = stderr.getvalue().strip().rpartition("error: ")[2]
+        raise InputError(f"{flag}: {one_line(reason)}") from error
+    except (AttributeError, ImportError, ValueError) as error:
+        raise InputError(f"{flag}: {one_line(error)}") from error
+    unknown = sorted(set(given) - set(PipelineOptions([]).get_all_options()))
+    stray = [option for option in options[:1] if not option.startswith("-")]
+    if stray or (unknown and "direct" in runner.lower()):
+        raise InputError(
+            f"{flag}: Beam has no option {', '.join(stray or unknown)} for the {runner}"
+        )
+    return parsed
+
+
+class BeamWorkers:
+    """Runs tasks in Beam pipelines; see `worker_pool.WorkerPool`.
+
+    Args:
+        options: Beam's command line options, such as `--runner=DirectRunner`.
+
+    Raises:
+        InputError: if Beam does not know the runner or an option.
+    """
+
+    def __init__(self, options):
+        self._options = _checked(options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        return None
+
+    def run(self, function, tasks, unit=None, done=0):
+        """Runs `function` on every task.
+
+        Args:
+            function: of one task; defined in a module, for workers to find it.
+            tasks: list.
+            unit: not used: runners have progress reports of their own.
+            done: not used.
+
+        Yields:
+            Results, in order.
+
+        Raises:
+            InputError: a task raised it.
+        """
+        if not tasks:
+            return
+        results = tasks[0].staging.results
+        for path in results.glob("*.json"):
+            path.unlink()
+        with beam.Pipeline(options=self._options) as pipeline:
+            _ = (
+                pipeline
+                | "Tasks" >> beam.Create(list(enumerate(tasks)))
+                # Else a runner may fuse both and keep all tasks on one worker.
+                | "Share" >> beam.Reshuffle()
+                | "Run" >> beam.ParDo(_Run(function, results))
+            )
+        for number in range(len(tasks)):
+            result = read_json(results / f"{number}.json")
+            if "error" in result:
+                raise InputError(result["error"])
+            yield result["result"]

@@ -1,0 +1,205 @@
+"""What is odd about cases without being wrong, in words.
+
+`verification` looks at the files of cases, the converter at the same files on their way
+into shards: what both find is told here, once, so that both tell the same.
+"""
+
+from data_tools.datasets.dataset_check import Problem, Severity, warning
+from tf_diffseg.text import shown
+
+# A class that keeps a smaller share of its volume is told of.
+_LEAST_KEPT = 0.5
+
+
+def constant_channel(index, value):
+    """Message on an image whose channel `index` has one value."""
+    return f"channel {index} of the image is {value:g} everywhere"
+
+
+def no_foreground(path):
+    """Message on a label map that is background alone."""
+    return f"{path} has no foreground"
+
+
+def no_foreground_at_all(dataset):
+    """The `Problem` of a data set of which no label map has a foreground."""
+    expected = ", ".join(map(str, dataset.label_values[1:]))
+    message = (
+        f"{dataset.path}: no label map of its {len(dataset.cases)} case(s) has a "
+        f"labelled voxel, expected some of the label values {expected}"
+    )
+    return Problem(Severity.ERROR, "foreground", None, message)
+
+
+def ignored_voxels(dataset, counts):
+    """How many voxels are ignored, where the data set has a label for them.
+
+    Args:
+        dataset: `dataset.Dataset`.
+        counts: ignored voxels of each case.
+
+    Returns:
+        List of a `Problem`, or of none.
+    """
+    if dataset.ignore_label is None:
+        return []
+    message = (
+        f"{dataset.path}: the ignore label {dataset.ignore_label} is on {sum(counts)} "
+        f"voxels of {sum(count > 0 for count in counts)} of {len(counts)} cases"
+    )
+    severity = Severity.NOTE if any(counts) else Severity.WARNING
+    return [Problem(severity, "ignored", None, message)]
+
+
+def absent_classes(dataset, found):
+    """Problems of the declared classes whose values are not in the set `found`."""
+    return [
+        warning(
+            "labels",
+            None,
+            f"{dataset.path} declares {shown(name)}, label value {value}, of which no "
+            "case has a voxel",
+        )
+        for name, value in zip(dataset.class_names, dataset.label_values, strict=True)
+        if value not in found
+    ]
+
+
+def file_warnings(case, measures):
+    """What is odd about the files of a case.
+
+    Args:
+        case: `dataset.Case`.
+        measures: its `case_statistics.CaseMeasures`.
+
+    Returns:
+        List of `Problem`, those that `verification` finds.
+    """
+    found = [tuple(remark) for remark in measures.remarks]
+    extremes = zip(measures.intensity["min"], measures.intensity["max"], strict=True)
+    found += [
+        ("voxels", constant_channel(index, low))
+        for index, (low, high) in enumerate(extremes)
+        if low == high
+    ]
+    if not sum(measures.voxels_per_class[1:]):
+        found.append(("foreground", no_foreground(case.label_path)))
+    return [
+        warning(check, case.uid, f"case {shown(case.uid)}: {message}")
+        for check, message in found
+    ]
+
+
+def preprocessing_warnings(case, summary, class_names, preprocessing):
+    """What preprocessing takes away from a case.
+
+    Args:
+        case: `dataset.Case`.
+        summary: its `case_statistics.CaseSummary`.
+        class_names: name per class id.
+        preprocessing: config of the `VolumePreprocessor`.
+
+    Returns:
+        List of `Problem`, warnings all.
+    """
+    return [
+        warning(check, case.uid, f"case {shown(case.uid)}: {message}", **counts)
+        for check, message, counts in (
+            *_image_losses(summary, preprocessing),
+            *_label_losses(summary, class_names, preprocessing),
+        )
+    ]
+
+
+def _image_losses(summary, preprocessing):
+    """Yields `(check, message, counts)`."""
+    intensity = summary.measures.intensity
+    for channel in summary.constant_channels:
+        low, high = intensity["min"][channel], intensity["max"][channel]
+        if low < high:
+            yield (
+                "voxels",
+                f"channel {channel} of the image has values from {low:g} to {high:g} "
+                f"in the file and one value once preprocessed "
+                f"({image_settings(preprocessing)})",
+                {"channel": channel, "min": low, "max": high},
+            )
+    for channel in sorted({*summary.flat_channels} - {*summary.constant_channels}):
+        low, high = intensity["min"][channel], intensity["max"][channel]
+        yield (
+            "intensity",
+            f"channel {channel} of the image has equal 0.5 and 99.5 percentiles, so "
+            f"its whole range ({low:g} to {high:g} in the file) is scaled to -1 and 1",
+            {"channel": channel, "min": low, "max": high},
+        )
+
+
+def _label_losses(summary, class_names, preprocessing):
+    """Yields `(check, message, counts)`."""
+    measures = summary.measures
+    before, after = measures.voxels_per_class, summary.stored_voxels
+    if sum(before[1:]) and not sum(after[1:]):
+        how = _how(sum(summary.uncropped_voxels[1:]), preprocessing)
+        yield (
+            "foreground lost",
+            f"all {sum(before[1:])} labelled voxels of its file are lost {how}",
+            {"source_voxels": sum(before[1:]), "stored_voxels": 0},
+        )
+        return
+    for class_id in range(1, len(class_names)):
+        if not before[class_id]:
+            continue
+        source_ml = before[class_id] * measures.voxel_ml
+        stored_ml = after[class_id] * summary.voxel_ml
+        counts = {
+            "class": class_names[class_id],
+            "source_voxels": before[class_id],
+            "stored_voxels": after[class_id],
+            "source_ml": source_ml,
+            "stored_ml": stored_ml,
+        }
+        named = f"{shown(class_names[class_id])} has {before[class_id]} voxels"
+        if not after[class_id]:
+            how = _how(summary.uncropped_voxels[class_id], preprocessing)
+            yield "class lost", f"{named} in its file, all lost {how}", counts
+        elif stored_ml < _LEAST_KEPT * source_ml:
+            yield (
+                "class shrunk",
+                f"{named} ({source_ml:.3g} ml) in its file, {after[class_id]} "
+                f"({stored_ml:.3g} ml) once preprocessed "
+                f"({grid_settings(preprocessing)})",
+                counts,
+            )
+
+
+def _how(uncropped, preprocessing):
+    """What took all voxels away, of which `uncropped` were left before the crop."""
+    if uncropped:
+        shape = _flag_value(preprocessing["volume_shape"])
+        return f"by the crop to --volume_shape={shape}"
+    return f"by preprocessing ({grid_settings(preprocessing)})"
+
+
+def grid_settings(preprocessing):
+    """The settings that decide what is kept of a label map, as flags."""
+    return _flags(preprocessing, ("crop_to_foreground", "spacing_mm", "volume_shape"))
+
+
+def image_settings(preprocessing):
+    """The settings that decide what is kept of an image, as flags."""
+    intensity = _flags(preprocessing, ("intensity", "ct_window"))
+    return f"{grid_settings(preprocessing)} {intensity}".strip()
+
+
+def _flags(preprocessing, names):
+    return " ".join(
+        f"--{name}={_flag_value(preprocessing[name])}"
+        for name in names
+        if preprocessing.get(name)
+    )
+
+
+def _flag_value(value):
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(_flag_value, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

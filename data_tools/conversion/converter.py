@@ -1,0 +1,344 @@
+"""A data set of medical files to TFRecord shards and their manifest.
+
+Workers convert one case at a time each into a staging folder (see `staging`); the
+cases are then joined to shards in the order of their uids. The bytes do not depend on
+how many workers there are, on what runs them, or on how often all of it was stopped
+and started again.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+
+from data_tools.conversion import case_statistics
+from data_tools.conversion.case_conversion import (
+    Recipe,
+    Task,
+    case_key,
+    stage_case,
+    stage_measures,
+    staged_measures,
+)
+from data_tools.conversion.case_statistics import CaseSummary
+from data_tools.conversion.conversion_checks import (
+    all_file_warnings,
+    all_preprocessing_warnings,
+    check_is_something,
+    crop_warnings,
+)
+from data_tools.conversion.fingerprint import fingerprint_of
+from data_tools.conversion.shared_images import (
+    cases_with_one_image,
+    cases_with_one_label,
+)
+from data_tools.conversion.staging import (
+    ShardTask,
+    assemble_shard,
+    staging_for,
+)
+from data_tools.conversion.tfds_metadata import write_tfds_metadata
+from data_tools.datasets.dataset_check import dataset_warnings, warning
+from data_tools.datasets.split_plan import SplitRule, with_splits
+from tf_diffseg.data.example_schema import (
+    IMAGE_DTYPES,
+    shard_file_name,
+    smallest_image_dtype,
+)
+from tf_diffseg.data.manifest import Manifest, Shard, Split
+from tf_diffseg.errors import CaseError, InputError
+from tf_diffseg.whole_files import writing
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a data set is written.
+
+    Attributes:
+        num_shards: files per split, never more than it has cases.
+        compression: of the shards, "GZIP" or "".
+        skip_bad_cases: whether to leave cases out that cannot be converted.
+        overwrite: whether to replace a converted data set.
+    """
+
+    num_shards: int = 4
+    compression: str = ""
+    skip_bad_cases: bool = False
+    overwrite: bool = False
+
+
+def convert(
+    dataset, output_dir, fractions, preprocessing, workers, options, skipped=None
+):
+    """Converts a data set; `output_dir` appears whole or not at all.
+
+    Args:
+        dataset: `dataset.Dataset`.
+        output_dir: folder to make.
+        fractions: dict from split name to fraction, from `splits.parse_split`; used
+            where the cases of the data set have no split yet, and for the order.
+        preprocessing: `preprocessing_choice.Choice`.
+        workers: what runs the tasks, such as a `worker_pool.WorkerPool`.
+        options: `Options`.
+        skipped: reason per case that was left out before, by uid.
+
+    Returns:
+        The `Manifest` that was written.
+
+    Raises:
+        InputError: if a file, a split or `output_dir` is not as it must be.
+    """
+    with contextlib.ExitStack() as stack:
+        staging = stack.enter_context(staging_for(output_dir, options.overwrite))
+        stack.enter_context(workers)
+        conversion = _Conversion(
+            dataset, fractions, staging, workers, options, dict(skipped or {})
+        )
+        manifest = conversion.run(preprocessing)
+        with writing(output_dir):
+            if not options.compression:
+                write_tfds_metadata(staging.shards, manifest)
+            manifest.write(staging.shards)
+    return manifest
+
+
+def _case_splits(dataset, fractions):
+    """Dict from split name to sorted uids, in the order of fractions if there are."""
+    splits = {}
+    for case in sorted(dataset.cases, key=lambda case: case.uid):
+        splits.setdefault(case.split, []).append(case.uid)
+    names = [name for name in fractions or () if name in splits]
+    return {name: splits[name] for name in names or sorted(splits)}
+
+
+class _Conversion:
+    """One run of `convert`, which has its arguments."""
+
+    def __init__(self, dataset, fractions, staging, workers, options, skipped):
+        if not dataset.has_splits:
+            dataset = with_splits(dataset, SplitRule(fractions))
+        self._dataset = dataset
+        self._uids_of = _case_splits(dataset, fractions)
+        cases = {case.uid: case for case in dataset.cases}
+        self._cases = [cases[uid] for uids in self._uids_of.values() for uid in uids]
+        self._staging = staging
+        self._workers = workers
+        self._options = options
+        self._skipped = skipped
+
+    def run(self, preprocessing):
+        preprocessor, image_dtype = self._chosen(preprocessing)
+        recipe = self._recipe(preprocessor.get_config(), image_dtype)
+        tasks = self._tasks(recipe)
+        self._convert(tasks)
+        summaries = {
+            uid: CaseSummary.from_json(self._staging.figures(task.key))
+            for uid, task in tasks.items()
+        }
+        warnings = self._shared_voxels(tasks, summaries)
+        measures = {uid: summary.measures for uid, summary in summaries.items()}
+        fingerprint = self._fingerprint(measures)
+        warnings += self._checked(tasks, summaries, recipe.preprocessing)
+        splits = self._write_shards(tasks, summaries)
+        warnings += crop_warnings(splits, recipe.preprocessing)
+        return Manifest(
+            dataset=self._dataset.name,
+            modality=self._dataset.modality,
+            license=self._dataset.license,
+            class_names=self._dataset.class_names,
+            label_values=self._dataset.label_values,
+            ignore_label=self._dataset.ignore_label,
+            channel_names=self._dataset.channel_names,
+            regions=[dataclasses.asdict(region) for region in self._dataset.regions],
+            preprocessing=recipe.preprocessing,
+            splits=splits,
+            image_dtype=image_dtype,
+            compression=self._options.compression,
+            fingerprint=fingerprint,
+            skipped=dict(sorted(self._skipped.items())),
+            warnings=[
+                {
+                    "case": problem.uid,
+                    "kind": problem.check,
+                    "text": problem.message,
+                    "counts": problem.counts,
+                }
+                for problem in sorted(warnings, key=lambda of: of.uid or "")
+            ],
+        )
+
+    def _checked(self, tasks, summaries, preprocessing):
+        """Warnings of all cases; raises InputError where there is nothing to learn."""
+        check_is_something(self._dataset, summaries, self._uids_of, preprocessing)
+        cases = [task.case for task in tasks.values()]
+        measures = {uid: summary.measures for uid, summary in summaries.items()}
+        return [
+            *dataset_warnings(self._dataset),
+            *all_file_warnings(self._dataset, cases, measures),
+            *all_preprocessing_warnings(self._dataset, cases, summaries, preprocessing),
+        ]
+
+    def _recipe(self, preprocessing, image_dtype):
+        return Recipe(
+            label_values=self._dataset.label_values,
+            ignore_label=self._dataset.ignore_label,
+            num_channels=len(self._dataset.channel_names),
+            preprocessing=preprocessing,
+            image_dtype=image_dtype,
+            compression=self._options.compression,
+        )
+
+    def _tasks(self, recipe):
+        """Dict from uid to `Task`, of the cases that are not left out."""
+        tasks = {}
+        for case in self._cases:
+            if case.uid in self._skipped:
+                continue
+            try:
+                key = case_key(case, recipe)
+            except CaseError as error:
+                self._leave_out(case.uid, str(error))
+            else:
+                tasks[case.uid] = Task(case, key, recipe, self._staging)
+        return tasks
+
+    def _leave_out(self, uid, reason):
+        if not self._options.skip_bad_cases:
+            raise CaseError(reason)
+        self._skipped[uid] = reason
+
+    def _run(self, function, tasks, is_done):
+        """Runs `function` on the tasks that are not done; the bad ones go."""
+        to_do = {uid: task for uid, task in tasks.items() if not is_done(task.key)}
+        results = self._workers.run(
+            function, list(to_do.values()), "case", len(tasks) - len(to_do)
+        )
+        for uid, problem in zip(to_do, results, strict=True):
+            if problem is not None:
+                self._leave_out(uid, problem)
+                del tasks[uid]
+
+    def _chosen(self, preprocessing):
+        """`(preprocessor, image_dtype)`, by what the cases are like if need be."""
+        if preprocessing.is_fixed:
+            preprocessor = preprocessing.preprocessor()
+            if not preprocessor.keeps_values:
+                return preprocessor, IMAGE_DTYPES[-1]
+        tasks = self._tasks(self._recipe({}, ""))
+        self._run(
+            stage_measures,
+            tasks,
+            lambda key: self._staging.measures_path(key).is_file(),
+        )
+        measures = {
+            uid: staged_measures(self._staging, task.key) for uid, task in tasks.items()
+        }
+        preprocessor = preprocessing.preprocessor(self._fingerprint(measures))
+        if not preprocessor.keeps_values:
+            return preprocessor, IMAGE_DTYPES[-1]
+        return preprocessor, _common_dtype(measures.values())
+
+    def _fingerprint(self, measures):
+        """Fingerprint of the training cases, or of all where there is no such split."""
+        split = "train" if "train" in self._uids_of else None
+        uids = self._uids_of[split] if split else [case.uid for case in self._cases]
+        of_split = [measures[uid] for uid in uids if uid in measures]
+        if not of_split:
+            raise InputError(
+                f"{self._dataset.path}: no case of the split {split} can be converted"
+                if split
+                else f"{self._dataset.path}: no case can be converted"
+            )
+        return fingerprint_of(of_split, split)
+
+    def _convert(self, tasks):
+        in_shards = self._staging.keys_in_shards()
+        self._run(
+            stage_case, tasks, lambda key: self._staging.is_staged(key, in_shards)
+        )
+
+    def _shared_voxels(self, tasks, summaries):
+        """Warnings of cases that are alike; takes out those in two splits."""
+        split_of = {uid: name for name, uids in self._uids_of.items() for uid in uids}
+        measures = {uid: of.measures for uid, of in summaries.items()}
+        cases = [task.case for task in tasks.values()]
+        messages = cases_with_one_image(cases, split_of, measures)
+        warnings = []
+        for uid, (message, is_in_two_splits) in messages.items():
+            if is_in_two_splits:
+                self._leave_out(uid, message)
+                del tasks[uid], summaries[uid]
+            else:
+                warnings.append(warning("duplicate", uid, message))
+        cases = [task.case for task in tasks.values()]
+        return warnings + [
+            warning("duplicate", uid, message)
+            for uid, message in cases_with_one_label(cases, measures).items()
+        ]
+
+    def _write_shards(self, tasks, summaries):
+        uids_of = {
+            name: [uid for uid in uids if uid in tasks]
+            for name, uids in self._uids_of.items()
+        }
+        empty = [name for name, uids in uids_of.items() if not uids]
+        if empty:
+            raise InputError(
+                f"{self._dataset.path}: no case of the split "
+                f"{', '.join(map(repr, empty))} can be converted"
+            )
+        shards_of = {name: self._shards(name, uids) for name, uids in uids_of.items()}
+        all_shards = list(itertools.chain.from_iterable(shards_of.values()))
+        self._assemble({name: [tasks[uid] for uid in u] for name, u in all_shards})
+        return {
+            split: Split(
+                uids_of[split],
+                [
+                    Shard(name, len(uids), self._staging.done(name)["sha256"])
+                    for name, uids in shards
+                ],
+                case_statistics.summarize([summaries[uid] for uid in uids_of[split]]),
+            )
+            for split, shards in shards_of.items()
+        }
+
+    def _shards(self, split, uids):
+        """Pairs of a file name and the uids of its cases."""
+        count = min(self._options.num_shards, len(uids))
+        bounds = [len(uids) * index // count for index in range(count + 1)]
+        return [
+            (
+                shard_file_name(self._dataset.name, split, index, count),
+                uids[start:stop],
+            )
+            for index, (start, stop) in enumerate(itertools.pairwise(bounds))
+        ]
+
+    def _assemble(self, tasks_of):
+        """Makes the shards that are not made; dict from file name to `Task`s."""
+        for path in self._staging.shards.iterdir():
+            if path.name not in tasks_of:
+                path.unlink()  # of a run with other splits or another --num_shards
+        to_do = {}
+        for name, tasks in tasks_of.items():
+            done = self._staging.done(name)
+            if done is None or done["keys"] != [task.key for task in tasks]:
+                to_do[name] = tasks
+        # Such a run may have taken records into shards that are no more.
+        again = {task.case.uid: task for tasks in to_do.values() for task in tasks}
+        self._run(stage_case, again, self._staging.is_staged)
+        shard_tasks = [
+            ShardTask(name, [task.key for task in tasks], self._staging)
+            for name, tasks in to_do.items()
+        ]
+        for _ in self._workers.run(assemble_shard, shard_tasks):
+            pass
+
+
+def _common_dtype(measures):
+    """The smallest type that holds the images of all cases exactly."""
+    measures = list(measures)
+    return smallest_image_dtype(
+        min(min(of.intensity["min"]) for of in measures),
+        max(max(of.intensity["max"]) for of in measures),
+        all(of.is_whole for of in measures),
+    )

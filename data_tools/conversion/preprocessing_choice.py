@@ -1,0 +1,164 @@
+"""How volumes are preprocessed: as flags say, or as fits the data set.
+
+Each rule is stated in docs/data.md; a change here is a change there.
+"""
+
+import dataclasses
+import math
+
+from tf_diffseg.errors import InputError
+
+AUTO = "auto"
+MEDIAN = "median"
+NATIVE = "native"
+
+# An axis so much coarser than the finest is resampled to its finer cases' spacing,
+# the 10th percentile, as nnU-Net does.
+ANISOTROPY = 3.0
+# Volumes of a common shape go through the network whole; larger ones keep theirs.
+MOST_VOXELS = 2**21
+SHAPE_MULTIPLE = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """How volumes are preprocessed.
+
+    Attributes:
+        spacing_mm: (x, y, z), None or `NATIVE` for each file's own, `MEDIAN` or
+            `AUTO`.
+        volume_shape: (x, y, z), None for each volume's own, or `AUTO`.
+        intensity: value of an `Intensity`, one per channel, or `AUTO`.
+        ct_window: (low, high) or None, or one per channel.
+        crop_to_foreground: see `VolumePreprocessor`.
+        channel_names: name per channel, by which `AUTO` scales it.
+    """
+
+    spacing_mm: tuple[float, ...] | str | None = None
+    volume_shape: tuple[int, ...] | str | None = None
+    intensity: str | tuple[str, ...] = "zscore"
+    ct_window: tuple | None = None
+    crop_to_foreground: bool = False
+    channel_names: tuple[str, ...] = ()
+
+    @property
+    def is_fixed(self):
+        """Whether it does not depend on what the cases are like."""
+        chosen = (self.spacing_mm, self.volume_shape, self.intensity)
+        return not any(value in (AUTO, MEDIAN) for value in chosen)
+
+    def preprocessor(self, fingerprint=None):
+        """The `VolumePreprocessor`.
+
+        Args:
+            fingerprint: of the data set, see `fingerprint`; not needed
+                where `is_fixed`.
+
+        Raises:
+            InputError: if a value is out of range.
+        """
+        from tf_diffseg.preprocessing import VolumePreprocessor
+
+        spacing_mm = self._spacing(fingerprint)
+        intensity, ct_window = self.intensity, self.ct_window
+        if intensity == AUTO:
+            intensity, ct_window = auto_intensity(self.channel_names, fingerprint)
+        volume_shape = self.volume_shape
+        if volume_shape == AUTO:
+            volume_shape = auto_volume_shape(fingerprint, spacing_mm)
+        try:
+            return VolumePreprocessor(
+                spacing_mm, volume_shape, intensity, ct_window, self.crop_to_foreground
+            )
+        except ValueError as error:
+            raise InputError(f"preprocessing flags: {error}") from error
+
+    def _spacing(self, fingerprint):
+        if self.spacing_mm == AUTO:
+            return auto_spacing(fingerprint)
+        if self.spacing_mm == MEDIAN:
+            return _rounded(fingerprint["spacing_mm"]["median"])
+        return None if self.spacing_mm == NATIVE else self.spacing_mm
+
+
+def _rounded(values):
+    """Without what an affine in float32 adds, 0.0001 mm and less."""
+    return tuple(max(round(value, 4), 1e-4) for value in values)
+
+
+def auto_spacing(fingerprint):
+    """The median spacing, and of a much coarser axis the 10th percentile.
+
+    That axis gets no finer than the coarser of the other two.
+
+    Args:
+        fingerprint: from `fingerprint_of`.
+
+    Returns:
+        (x, y, z) in mm.
+    """
+    spacing_mm = list(fingerprint["spacing_mm"]["median"])
+    axis = max(range(3), key=lambda index: spacing_mm[index])
+    others = [value for index, value in enumerate(spacing_mm) if index != axis]
+    if spacing_mm[axis] > ANISOTROPY * min(others):
+        finer = fingerprint["spacing_mm"]["percentile_10"][axis]
+        spacing_mm[axis] = max(finer, *others)
+    return _rounded(spacing_mm)
+
+
+def auto_volume_shape(fingerprint, spacing_mm):
+    """The smallest shape that holds every case, if that is not too large.
+
+    Args:
+        fingerprint: from `fingerprint_of`.
+        spacing_mm: that volumes are resampled to, or None for their own.
+
+    Returns:
+        (x, y, z), multiples of `SHAPE_MULTIPLE`, or None where that would be more
+        than `MOST_VOXELS`: volumes then keep their shapes.
+    """
+    largest = fingerprint["shape"]["max"]
+    if spacing_mm is not None:
+        extent_mm = fingerprint["extent_mm"]["max"]
+        largest = [round(mm / spacing_mm[axis]) for axis, mm in enumerate(extent_mm)]
+    shape = tuple(
+        max(math.ceil(size / SHAPE_MULTIPLE), 1) * SHAPE_MULTIPLE for size in largest
+    )
+    return shape if math.prod(shape) <= MOST_VOXELS else None
+
+
+def auto_intensity(channel_names, fingerprint):
+    """CT by its own scale, other images each by its own.
+
+    A channel named CT is clipped to the 0.5 and 99.5 percentiles of the labelled
+    voxels of the data set, one window for all cases; one named noNorm is left as it
+    is (both names are nnU-Net's); any other has its z-score taken.
+
+    Args:
+        channel_names: name per channel.
+        fingerprint: from `fingerprint_of`.
+
+    Returns:
+        `(intensity, ct_window)` as `VolumePreprocessor` takes them.
+    """
+    kinds = tuple(_AUTO_INTENSITY.get(name.lower(), "zscore") for name in channel_names)
+    window_of = fingerprint["foreground_intensity"]
+    if "ct_window" in kinds and window_of is None:
+        raise InputError("--intensity=auto: no case has a labelled voxel to go by")
+    windows = tuple(
+        _window(window_of, channel) if kind == "ct_window" else None
+        for channel, kind in enumerate(kinds)
+    )
+    if len(kinds) == 1:
+        return kinds[0], windows[0]
+    return kinds, windows
+
+
+_AUTO_INTENSITY = {"ct": "ct_window", "nonorm": "none"}
+
+
+def _window(foreground_intensity, channel):
+    low = foreground_intensity["percentile_00_5"][channel]
+    high = foreground_intensity["percentile_99_5"][channel]
+    # A constant foreground still wants a window of some width.
+    return (low, high) if low < high else (low - 1.0, high + 1.0)

@@ -1,0 +1,1 @@
+"""What a data set declares by its convention: MSD, nnU-Net, CSV; splits; checks."""

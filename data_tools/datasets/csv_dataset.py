@@ -1,0 +1,159 @@
+"""A table of cases: image, label, uid and split, one row per case.
+
+The first line names the columns. `label` and `image` are needed; several channels
+in several files take a column each, `image_NAME`. `uid` and `split` may be left out.
+File names start from the folder of the table, or are absolute.
+"""
+
+import csv
+import pathlib
+import re
+
+from data_tools.datasets.dataset import (
+    Case,
+    Dataset,
+    checked_names,
+    class_table,
+    file_name_part,
+    path_in,
+    repeated_of,
+)
+from data_tools.datasets.ignore_label import take_ignored
+from tf_diffseg.errors import InputError
+from tf_diffseg.text import one_line, shown
+from tf_diffseg.volumes.file_endings import uid_of_file
+
+CONVENTION = "a table of cases"
+ENDINGS = (".csv", ".tsv")
+_FIRST_LINE = "expected a first line such as image,label,uid,split"
+
+
+def parse_labels(text):
+    """Reads `0=background,1=organ`.
+
+    Args:
+        text: value of `--labels`.
+
+    Returns:
+        Dict from value to name.
+
+    Raises:
+        InputError: if a part is not value=name or a value comes twice.
+    """
+    names = {}
+    for part in text.split(","):
+        value, _, name = part.partition("=")
+        if not re.fullmatch(r"\s*[0-9]{1,18}\s*", value) or not name.strip():
+            raise InputError(f"--labels={text}: expected value=name, got {part!r}")
+        if int(value) in names:
+            raise InputError(f"--labels={text}: {int(value)} is there twice")
+        names[int(value)] = name.strip()
+    return names
+
+
+def csv_dataset(path, labels):
+    """Reads a table of cases.
+
+    Args:
+        path: a .csv or .tsv file; the first line tells what separates columns.
+        labels: dict from value to name, since a table does not say what the values
+            in its label files mean.
+
+    Returns:
+        A `Dataset`.
+
+    Raises:
+        InputError: if the table is not as above.
+    """
+    path = pathlib.Path(path)
+    columns, rows = _table(path)
+    image_columns = [name for name in columns if re.match(r"image(_.|$)", name)]
+    if not image_columns or "label" not in columns:
+        raise InputError(
+            f"{path} has the columns {shown(', '.join(columns))}, {_FIRST_LINE}"
+        )
+    labels, ignore_label = take_ignored("--labels", labels)
+    label_values, class_names = class_table("--labels", labels)
+    channel_names = [name.removeprefix("image_") for name in image_columns]
+    used = {*image_columns, "label", "uid", "split"}
+    unused = sorted(set(columns) - used)
+    return Dataset(
+        path=str(path),
+        convention=CONVENTION,
+        name=file_name_part(path, path.stem),
+        license="unknown",
+        class_names=class_names,
+        label_values=label_values,
+        channel_names=checked_names(path, "image", channel_names),
+        cases=sorted(
+            (_case(path, line, row, image_columns, unused) for line, row in rows),
+            key=lambda case: case.uid,
+        ),
+        notes=tuple(unused_column_note(path, name) for name in unused),
+        ignore_label=ignore_label,
+    )
+
+
+def unused_column_note(path, name):
+    """What is told of a column that nothing was asked of."""
+    return f"{path}: column {shown(name)} is not used"
+
+
+def _table(path):
+    """`(column names, [(line number, dict from column to value)])`."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            separator = max(",;\t", key=first.count)
+            lines = csv.reader(file, delimiter=separator, strict=True)
+            columns = next(csv.reader([first], delimiter=separator, strict=True), [])
+            columns = [name.strip().lower() for name in columns]
+            # `line_num` counts from the second line.
+            rows = [(lines.line_num + 1, row) for row in lines if any(row)]
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(
+            f"{path} cannot be read as a table: {one_line(error)}"
+        ) from error
+    repeated = repeated_of(columns)
+    if not columns or repeated:
+        raise InputError(
+            f"{path} has the columns {shown(', '.join(columns))}, {_FIRST_LINE}, each "
+            "name once"
+        )
+    if not rows:
+        raise InputError(f"{path} lists no case")
+    for line, row in rows:
+        if len(row) != len(columns):
+            raise InputError(
+                f"{path}: line {line} has {len(row)} values, the first line names "
+                f"{len(columns)} columns"
+            )
+    return columns, [
+        (line, dict(zip(columns, map(str.strip, row), strict=True)))
+        for line, row in rows
+    ]
+
+
+def _case(path, line, row, image_columns, other_columns):
+    # A column that is there is filled: an empty cell is a slip, not a default.
+    empty = [
+        name
+        for name in (*image_columns, "label", "uid", "split")
+        if not row.get(name, "given")
+    ]
+    if empty:
+        raise InputError(f"{path}: line {line} has no {' and no '.join(empty)}")
+    split = row.get("split")
+    if split is not None and not re.fullmatch(r"[A-Za-z]\w*", split, flags=re.ASCII):
+        raise InputError(
+            f"{path}: line {line} has the split {shown(split)}, expected a name of "
+            "letters and digits"
+        )
+    image_paths = tuple(path_in(path.parent, row[name]) for name in image_columns)
+    return Case(
+        uid=row.get("uid", uid_of_file(image_paths[0])),
+        image_paths=image_paths,
+        label_path=path_in(path.parent, row["label"]),
+        split=split,
+        columns=tuple((name, row[name]) for name in other_columns),
+    )

@@ -1,0 +1,242 @@
+"""How the cases of a data set are split: by names, groups, a file or its own word."""
+
+import collections
+import dataclasses
+import os
+import re
+
+from data_tools.datasets.csv_dataset import unused_column_note
+from data_tools.datasets.split_file import apply_split_file
+from data_tools.datasets.splits import divide
+from tf_diffseg.errors import InputError
+from tf_diffseg.text import shown
+
+_MOST_TOLD = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitRule:
+    """What decides which split a case is in, where the data set does not.
+
+    Attributes:
+        fractions: dict from split to fraction, from `splits.parse_split`.
+        split_file: path of a file, see `split_file`, in place of fractions; or None.
+        fold: of that file to validate on, or None.
+        group_by: column of the data set, or regular expression with one group, whose
+            text cases of one side share; or None.
+    """
+
+    fractions: dict[str, float] | None
+    split_file: str | None = None
+    fold: int | None = None
+    group_by: str | None = None
+
+
+def with_splits(dataset, rule):
+    """A data set of which every case has a split.
+
+    Args:
+        dataset: `dataset.Dataset`, one case at least.
+        rule: `SplitRule`.
+
+    Returns:
+        A `Dataset`, which tells in `split_notes` what is odd about the splits.
+
+    Raises:
+        InputError: if the rule does not fit the data set.
+    """
+    notes = _unused(dataset, rule)
+    if rule.split_file is not None:
+        dataset = apply_split_file(dataset, rule.split_file, rule.fold)
+    groups = _groups(dataset, rule.group_by)
+    if not dataset.has_splits:
+        group_of = groups or {case.uid: case.uid for case in dataset.cases}
+        division = divide(group_of.values(), rule.fractions)
+        dataset = dataclasses.replace(
+            dataset,
+            cases=[
+                dataclasses.replace(case, split=division.split_of[group_of[case.uid]])
+                for case in dataset.cases
+            ],
+        )
+        notes += _division_notes(division, "group" if groups else "case")
+        notes += [] if groups else _grouping_hint(dataset.cases)
+    elif groups:
+        _check_groups(dataset.cases, groups, rule)
+    unused = unused_column_note(dataset.path, str(rule.group_by).lower())
+    return dataclasses.replace(
+        dataset,
+        notes=tuple(note for note in dataset.notes if note != unused),
+        split_notes=(*dataset.split_notes, *notes),
+    )
+
+
+def _unused(dataset, rule):
+    """Notes on what says of splits and is not asked."""
+    if rule.split_file is not None or dataset.has_splits:
+        return []
+    notes = []
+    folder = os.path.dirname(os.path.abspath(dataset.path))
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        if re.fullmatch(r"(?i)\.?splits?(_.*|\d*)?\.(json|pkl)", name):
+            path = os.path.join(folder, name)
+            how = f"--split_file={path} uses it"
+            if not name.lower().endswith(".json"):
+                how = "only .json is read"
+            notes.append(f"{path} is not used for the splits; {how}")
+    folds = sum("fold" in dict(case.columns) for case in dataset.cases)
+    if folds and dataset.path.lower().endswith(".json"):
+        notes.append(
+            f"{dataset.path} gives {folds} case(s) a 'fold', which is not used; "
+            f"--split_file={dataset.path} --fold=0 validates on fold 0"
+        )
+    if dataset.other_cases:
+        notes.append(
+            f"{dataset.path} lists {len(dataset.other_cases)} case(s) with a label "
+            "beside those to train on, which are not used; "
+            f"--split_file={dataset.path} uses them"
+        )
+    return notes
+
+
+def _groups(dataset, group_by):
+    """Dict from uid to the name of its group, or None without `group_by`."""
+    if group_by is None:
+        return None
+    column = group_by.lower()
+    names = {name.lower() for case in dataset.cases for name, _ in case.columns}
+    if column in names:
+        find = _by_column(column)
+        what = f"has no {group_by!r}"
+    else:
+        find = _by_pattern(group_by, _pattern(group_by, names), dataset)
+        what = "is not matched, nor is the path of its image"
+    groups = {case.uid: find(case) for case in dataset.cases}
+    without = [uid for uid, name in groups.items() if not name]
+    if without:
+        told = ", ".join(map(shown, without[:_MOST_TOLD]))
+        raise InputError(
+            f"--group_by={group_by}: the name of {len(without)} of "
+            f"{len(dataset.cases)} cases {what}: {told}"
+        )
+    return groups
+
+
+def _by_column(column):
+    return lambda case: {name.lower(): text for name, text in case.columns}.get(column)
+
+
+def _pattern(group_by, columns):
+    try:
+        pattern = re.compile(group_by)
+    except re.error as error:
+        raise InputError(f"--group_by={group_by}: {error}") from error
+    if pattern.groups != 1:
+        known = f" or a column of {', '.join(sorted(columns))}" if columns else ""
+        raise InputError(
+            f"--group_by={group_by} has {pattern.groups} groups in parentheses, "
+            f"expected a regular expression with one, such as '^(.+)_[0-9]+$'{known}"
+        )
+    return pattern
+
+
+def _by_pattern(group_by, pattern, dataset):
+    root = os.path.dirname(dataset.path)
+
+    def find(case):
+        path = os.path.relpath(case.image_paths[0], root or ".")
+        match = pattern.search(case.uid) or pattern.search(path.replace(os.sep, "/"))
+        return match and match.group(1)
+
+    return find
+
+
+def _check_groups(cases, groups, rule):
+    """Raises InputError if a group is in two splits."""
+    first_of = {}
+    for case in cases:
+        first = first_of.setdefault(groups[case.uid], case)
+        if first.split != case.split:
+            source = "the data set"
+            if rule.split_file is not None:
+                source = f"--split_file={rule.split_file}"
+            raise InputError(
+                f"--group_by={rule.group_by}: {source} has the group "
+                f"{shown(groups[case.uid])} in two splits: case {shown(first.uid)} in "
+                f"{first.split}, case {shown(case.uid)} in {case.split}"
+            )
+
+
+def _division_notes(division, what):
+    notes = []
+    if division.moved:
+        moved = [f"{shown(of)} in {division.split_of[of]}" for of in division.moved]
+        more = len(moved) - _MOST_TOLD
+        told = ", ".join(moved[:_MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
+        notes.append(
+            f"few {what}s: so that no split is empty, {len(moved)} of "
+            f"{len(division.split_of)} {what}(s) are not where their names would have "
+            f"them: {told}"
+        )
+    if division.left_out:
+        notes.append(
+            f"{len(division.split_of)} {what}(s) are too few for all splits, so there "
+            f"is no {', '.join(division.left_out)}"
+        )
+    return notes
+
+
+# How names tell of a patient, as --group_by takes them.
+_PATIENT_NAMES = (
+    r"^(sub-[^_]+)_",
+    r"^([^_.-]*\d)[_.-]",
+    r"^(.*\d)[_.-][^_.-]+$",
+    r"^(.*\d)[_.-][^_.-]+[_.-][^_.-]+$",
+    r"^(.*\d)[a-zA-Z]$",
+    r"^(.*\d)\d\d$",
+    r"^(.*\d)\d$",
+)
+# Scans of one patient are few; more of one name are a series of patients.
+_MOST_SCANS = 10
+
+
+def _grouping_hint(cases):
+    """A note where names look like several scans of one patient in two splits."""
+    for pattern in _PATIENT_NAMES:
+        groups = _named_groups(pattern, cases)
+        if groups is None:
+            continue
+        divided = [of for of in groups if len({case.split for case in of}) > 1]
+        if divided:
+            first, second = (shown(case.uid) for case in divided[0][:2])
+            return [
+                f"names such as {first} and {second} look like scans of one patient, "
+                f"and {len(divided)} of {len(groups)} such groups are in two splits: "
+                f"--group_by='{pattern}' keeps a group in one, --group_by takes any "
+                "regular expression with one group, or a column"
+            ]
+        return []
+    return []
+
+
+def _named_groups(pattern, cases):
+    """Lists of cases that share what `pattern` finds, or None if that is no patient."""
+    groups, rests = collections.defaultdict(list), collections.defaultdict(list)
+    for case in cases:
+        match = re.search(pattern, case.uid)
+        if match is None:
+            return None
+        groups[match.group(1)].append(case)
+        rests[match.group(1)].append(case.uid[match.end(1) :])
+    sizes = [len(of) for of in groups.values()]
+    if len(groups) < 2 or max(sizes) < 2 or max(sizes) > _MOST_SCANS:
+        return None
+    # Names that are numbered through share their first digits too; the scans of a
+    # patient are counted from the start, patient by patient.
+    if all(rest.isdigit() for of in rests.values() for rest in of):
+        counted = [sorted(map(int, of)) for of in rests.values()]
+        if any(of != list(range(of[0], of[0] + len(of))) for of in counted):
+            return None
+        if any(of[0] > 1 for of in counted) or max(map(len, counted)) == _MOST_SCANS:
+            return None
+    return list(groups.values())

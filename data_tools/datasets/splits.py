@@ -1,0 +1,127 @@
+"""Which split a case belongs to: decided by its name, or by that of its group.
+
+The SHA-256 of the name is a number between 0 and 1, the same on every machine and
+whatever other cases there are, so a case never moves from train to test when a
+data set grows. The price is that split sizes only come near their fractions. Where
+few cases would leave a split empty, `divide` moves as few of them as it must.
+"""
+
+import dataclasses
+import hashlib
+import itertools
+import math
+import re
+
+from tf_diffseg.errors import InputError
+
+
+def parse_split(text):
+    """Reads `train=0.7,validation=0.15,test=0.15`.
+
+    Args:
+        text: value of `--split`.
+
+    Returns:
+        Dict from split name to fraction, in the order given.
+
+    Raises:
+        InputError: if a part is not name=fraction, a name comes twice, or the
+            fractions do not add up to 1.
+    """
+    flag = f"--split={text}"
+    fractions = {}
+    for part in text.split(","):
+        name, _, number = part.partition("=")
+        name = name.strip()
+        if not re.fullmatch(r"[A-Za-z]\w*", name, flags=re.ASCII):
+            raise InputError(f"{flag}: expected name=fraction, got {part!r}")
+        if name in fractions:
+            raise InputError(f"{flag}: {name!r} is there twice")
+        try:
+            fractions[name] = float(number)
+        except ValueError:
+            raise InputError(
+                f"{flag}: expected a fraction for {name!r}, got {number!r}"
+            ) from None
+        if not 0.0 < fractions[name] <= 1.0:
+            raise InputError(
+                f"{flag}: the fraction of {name!r} must be above 0 and at most 1"
+            )
+    total = math.fsum(fractions.values())
+    if not math.isclose(total, 1.0, abs_tol=1e-6):
+        raise InputError(f"{flag}: the fractions must add up to 1, got {total:g}")
+    return fractions
+
+
+def _position(name):
+    """A number in [0, 1) that hangs on the name alone."""
+    digest = hashlib.sha256(name.encode("utf-8")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def split_of(name, fractions):
+    """Name of the split that the case or group `name` belongs to by its name."""
+    position = _position(name)
+    upper = 0.0
+    for split, fraction in fractions.items():
+        upper += fraction
+        if position < upper:
+            return split
+    return split  # the fractions' sum rounded to just below 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Division:
+    """How groups are divided among splits.
+
+    Attributes:
+        split_of: dict from group to split.
+        moved: groups that are not where their names alone would have them, because a
+            split would be empty.
+        left_out: splits that there is no group for.
+    """
+
+    split_of: dict[str, str]
+    moved: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def divide(groups, fractions):
+    """Divides groups by their names, so that no split is empty.
+
+    * Fewer groups than splits: the splits with the largest fractions, of equal ones
+      the first, get one group each. The others are left out.
+    * An empty split then gets a group from a split that has several: the one whose
+      number between 0 and 1 lies nearest to the numbers of the empty split.
+
+    Args:
+        groups: names, a case alone being a group.
+        fractions: from `parse_split`.
+
+    Returns:
+        A `Division`.
+    """
+    groups = sorted(set(groups))
+    largest = sorted(fractions, key=lambda split: -fractions[split])[: len(groups)]
+    kept = {split: fractions[split] for split in fractions if split in largest}
+    total = sum(kept.values())
+    if len(kept) < len(fractions):
+        kept = {split: fraction / total for split, fraction in kept.items()}
+    sides = {group: split_of(group, kept) for group in groups}
+    ends = list(itertools.accumulate(kept.values(), initial=0.0))
+    for split, low, high in zip(kept, ends, ends[1:], strict=False):
+        members = list(sides.values())
+        if split in members:
+            continue
+        donors = [group for group in groups if members.count(sides[group]) > 1]
+        sides[min(donors, key=lambda of: (_distance(of, low, high), of))] = split
+    return Division(
+        split_of=sides,
+        moved=tuple(of for of in groups if sides[of] != split_of(of, fractions)),
+        left_out=tuple(split for split in fractions if split not in kept),
+    )
+
+
+def _distance(group, low, high):
+    position = _position(group)
+    return max(low - position, position - high, 0.0)

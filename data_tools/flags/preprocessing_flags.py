@@ -1,0 +1,134 @@
+"""The flags that say how volumes are preprocessed, each value checked at once."""
+
+import math
+
+from absl import flags
+
+from data_tools.conversion.case_size import check_volume_shape
+from data_tools.conversion.preprocessing_choice import (
+    AUTO,
+    MEDIAN,
+    NATIVE,
+    Choice,
+)
+from tf_diffseg import command_line
+from tf_diffseg.errors import InputError
+
+_SPACING_MM = flags.DEFINE_string(
+    "spacing_mm",
+    "native",
+    "x,y,z voxel size to resample to, or native, median or auto; see docs/data.md.",
+)
+_VOLUME_SHAPE = flags.DEFINE_string(
+    "volume_shape",
+    None,
+    "x,y,z voxels to crop or pad to, or auto; none keeps each shape.",
+)
+_INTENSITY = flags.DEFINE_list(
+    "intensity",
+    "zscore",
+    "zscore, percentile, ct_window or none, for all channels or one for each; or auto.",
+)
+_CT_WINDOW = flags.DEFINE_multi_string(
+    "ct_window",
+    None,
+    "low,high in Hounsfield units, for --intensity=ct_window; once, or once for each "
+    "such channel.",
+)
+_CROP_TO_FOREGROUND = flags.DEFINE_boolean(
+    "crop_to_foreground", False, "Crops to what is brighter than the darkest voxel."
+)
+# Spelt out: reading the Intensity enum would load TensorFlow for --help.
+INTENSITIES = ("zscore", "percentile", "ct_window", "none")
+
+
+def preprocessing_is_given():
+    """Whether the command line has one of these flags."""
+    own = (_SPACING_MM, _VOLUME_SHAPE, _INTENSITY, _CT_WINDOW, _CROP_TO_FOREGROUND)
+    return any(holder.present for holder in own)
+
+
+def choice_of_flags(channel_names):
+    """The `Choice` that the flags describe.
+
+    Args:
+        channel_names: of the data set's images.
+
+    Raises:
+        InputError: if a value is not as its flag wants it, or if volumes of
+            `--volume_shape` do not fit into memory or into a record.
+    """
+    intensity, ct_window = _intensity(len(channel_names))
+    choice = Choice(
+        spacing_mm=_positive_or("spacing_mm", (AUTO, MEDIAN, NATIVE), float),
+        volume_shape=_positive_or("volume_shape", (AUTO,), int),
+        intensity=intensity,
+        ct_window=ct_window,
+        crop_to_foreground=_CROP_TO_FOREGROUND.value,
+        channel_names=tuple(channel_names),
+    )
+    if choice.volume_shape not in (None, AUTO):
+        may_be_bytes = choice.spacing_mm == NATIVE and set(_INTENSITY.value) <= {
+            AUTO,
+            "none",
+        }
+        check_volume_shape(
+            choice.volume_shape, len(channel_names), 1 if may_be_bytes else 4
+        )
+    return choice
+
+
+def _positive_or(name, words, number):
+    """The flag's three positive numbers, one of some words, or None."""
+    value = flags.FLAGS[name].value
+    if value is None or value in words:
+        return value
+    try:
+        numbers = command_line.parse_numbers(name, value, 3, number)
+    except InputError as error:
+        raise InputError(f"{error}, or {' or '.join(words)}") from error
+    if not all(0 < number < math.inf for number in numbers):
+        raise InputError(f"--{name}={value}: expected positive numbers")
+    return numbers
+
+
+def _windows():
+    """The windows of --ct_window, in order."""
+    windows = []
+    for text in _CT_WINDOW.value or ():
+        low, high = command_line.parse_numbers("ct_window", text, 2)
+        if not -math.inf < low < high < math.inf:
+            raise InputError(f"--ct_window={text}: expected low,high with low < high")
+        windows.append((low, high))
+    return windows
+
+
+def _intensity(num_channels):
+    """`(intensity, ct_window)` as `VolumePreprocessor` takes them, or `AUTO`."""
+    kinds, windows = _INTENSITY.value, _windows()
+    flag = f"--intensity={','.join(kinds)}"
+    if kinds == [AUTO]:
+        if windows:
+            raise InputError(f"{flag} chooses a window itself, leave out --ct_window")
+        return AUTO, None
+    unknown = [kind for kind in kinds if kind not in INTENSITIES]
+    if unknown or len(kinds) not in (1, num_channels):
+        raise InputError(
+            f"{flag}: expected {', '.join(INTENSITIES)} or {AUTO}, once or once for "
+            f"each of {num_channels} channel(s)"
+        )
+    of_channels = kinds * num_channels if len(kinds) == 1 else kinds
+    num_windows = of_channels.count("ct_window")
+    if not num_windows and windows:
+        raise InputError(f"{flag} takes no window, leave out --ct_window")
+    if len(windows) not in (min(num_windows, 1), num_windows):
+        raise InputError(
+            f"{flag} needs --ct_window once or {num_windows} time(s), "
+            f"got {len(windows)}"
+        )
+    if len(kinds) == 1 and len(windows) <= 1:
+        return kinds[0], windows[0] if windows else None
+    remaining = iter(windows * num_windows if len(windows) == 1 else windows)
+    return tuple(of_channels), tuple(
+        next(remaining) if kind == "ct_window" else None for kind in of_channels
+    )

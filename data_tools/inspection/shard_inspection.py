@@ -1,0 +1,255 @@
+"""What lies in the shards of a converted data set, and whether it is what should."""
+
+import dataclasses
+import functools
+import operator
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from data_tools.inspection.class_volumes import ClassVolumes, volumes_table
+from tf_diffseg.data.example_schema import parse_example
+from tf_diffseg.data.manifest import FILE_NAME, file_sha256
+from tf_diffseg.errors import InputError
+from tf_diffseg.reports.overlay import save_overlay
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What was found.
+
+    Attributes:
+        num_cases: that could be read.
+        problems: one line each, naming the file.
+        source: `ClassVolumes` of those cases in their files, None without a case.
+        stored: the same in the shards.
+    """
+
+    num_cases: int
+    problems: list[str]
+    source: ClassVolumes | None = None
+    stored: ClassVolumes | None = None
+
+
+def verify(data_dir, manifest):
+    """Reads every byte and holds it against the manifest.
+
+    Args:
+        data_dir: folder of the manifest.
+        manifest: `Manifest`.
+
+    Returns:
+        `Inspection`.
+    """
+    folder = pathlib.Path(data_dir)
+    problems, num_cases = [], 0
+    source, stored = [], []
+    known = set()
+    for name, split in manifest.splits.items():
+        counted = sum(shard.num_examples for shard in split.shards)
+        if counted != len(split.uids):
+            problems.append(
+                f"{folder / FILE_NAME}: split {name} lists {len(split.uids)} cases, "
+                f"its shards {counted}"
+            )
+        for shard, uids in zip(split.shards, split.uids_by_shard(), strict=True):
+            known.add(shard.file_name)
+            found = _verify_shard(folder / shard.file_name, shard, uids, manifest)
+            num_cases += found.num_cases
+            problems += found.problems
+            source += [found.source] if found.source else []
+            stored += [found.stored] if found.stored else []
+    for path in sorted(folder.glob(f"{manifest.dataset}-*.tfrecord-*")):
+        if path.name not in known:
+            problems.append(f"{path} is not in {FILE_NAME}")
+    return Inspection(num_cases, problems, _total(source), _total(stored))
+
+
+def _total(volumes):
+    return functools.reduce(operator.add, volumes) if volumes else None
+
+
+def _volumes(example, num_classes):
+    """`ClassVolumes` of a case in its file and in the shard."""
+    axes = example["source_affine"].numpy()[:3, :3]
+    source_mm = np.linalg.norm(axes, axis=0)
+    return tuple(
+        ClassVolumes.of_label(example[key].numpy(), np.prod(mm) / 1000.0, num_classes)
+        for key, mm in (
+            ("source_label", source_mm),
+            ("label", example["spacing_mm"].numpy()),
+        )
+    )
+
+
+def _verify_shard(path, shard, uids, manifest):
+    if not path.is_file():
+        return Inspection(0, [f"{path} does not exist"])
+    problems = []
+    sha256 = file_sha256(path)
+    if sha256 != shard.sha256:
+        problems.append(
+            f"{path} has the SHA-256 {sha256[:12]}..., {FILE_NAME} says "
+            f"{shard.sha256[:12]}...: it was changed or damaged"
+        )
+    found, source, stored = [], [], []
+    try:
+        for example in examples(path, manifest):
+            where = f"{path}, record {len(found)}"
+            found.append(example["uid"].numpy().decode(errors="replace"))
+            wrong = [f"{where}: {what}" for what in _wrong(example, manifest)]
+            problems += wrong
+            # A class too many is told of, and cannot be added to the others.
+            if not wrong:
+                of_file, of_shard = _volumes(example, manifest.num_classes)
+                source.append(of_file)
+                stored.append(of_shard)
+    except tf.errors.OpError as error:
+        problems.append(f"{path}, record {len(found)} cannot be read: {_reason(error)}")
+    if len(found) != shard.num_examples:
+        problems.append(
+            f"{path} holds {len(found)} readable cases, {FILE_NAME} says "
+            f"{shard.num_examples}"
+        )
+    elif found != uids:
+        problems.append(f"{path} holds other cases than {FILE_NAME} says")
+    return Inspection(len(found), problems, _total(source), _total(stored))
+
+
+def _wrong(example, manifest):
+    """Yields what is wrong with one case."""
+    image = example["image"].numpy()
+    if not np.isfinite(image).all():
+        yield "image has voxels that are NaN or infinite"
+    if image.shape[-1] != manifest.num_channels:
+        yield f"image has {image.shape[-1]} channels, not {manifest.num_channels}"
+    if image.shape[:3] != example["label"].shape:
+        yield f"image {image.shape[:3]} and label {example['label'].shape} differ"
+    for key in ("label", "source_label"):
+        largest = example[key].numpy().max(initial=0)
+        if largest >= manifest.num_labels:
+            yield f"{key} holds class {largest}, there are {manifest.num_classes}"
+
+
+def examples(path, manifest):
+    """Parsed cases of a shard, in order."""
+    return map(
+        parse_example,
+        tf.data.TFRecordDataset(str(path), compression_type=manifest.compression),
+    )
+
+
+def _readable(path, manifest):
+    """As `examples`; raises InputError where the shard is damaged."""
+    try:
+        yield from examples(path, manifest)
+    except tf.errors.OpError as error:
+        raise InputError(
+            f"{path} is damaged: {_reason(error)}; --verify lists all that is"
+        ) from error
+
+
+def _reason(error):
+    message = error.message.splitlines()[0]
+    return message.rpartition("}} ")[2][:100]  # where in the graph is in front
+
+
+def describe(data_dir, manifest):
+    """What is inside, by the manifest alone, as lines of text.
+
+    Args:
+        data_dir: folder of the manifest.
+        manifest: `Manifest`.
+    """
+    classes = zip(manifest.label_values, manifest.class_names, strict=True)
+    settings = (f"{key}={value}" for key, value in manifest.preprocessing.items())
+    fields = {
+        "data set": manifest.dataset,
+        "license": manifest.license,
+        "channels": ", ".join(manifest.channel_names),
+        "classes": ", ".join(f"{value} {name}" for value, name in classes),
+        **_ignored(manifest),
+        "preprocessing": ", ".join(settings),
+        "stored as": f"{manifest.image_dtype} {manifest.compression}".strip(),
+        "left out": f"{len(manifest.skipped)} case(s)",
+    }
+    lines = [f"{name:<15}{value}" for name, value in fields.items()]
+    lines += [f"  {reason}" for reason in manifest.skipped.values()]
+    lines.append("")
+    width = max(
+        len(shard.file_name) for s in manifest.splits.values() for shard in s.shards
+    )
+    lines.append(f"{'shard':<{width}}{'cases':>7}{'MiB':>9}  SHA-256")
+    for split in manifest.splits.values():
+        for shard in split.shards:
+            path = pathlib.Path(data_dir) / shard.file_name
+            size = f"{os.path.getsize(path) / 2**20:.1f}" if path.is_file() else "gone"
+            lines.append(
+                f"{shard.file_name:<{width}}{shard.num_examples:>7}{size:>9}  "
+                f"{shard.sha256[:16]}"
+            )
+    return "\n".join(lines)
+
+
+def describe_volumes(manifest):
+    """What the manifest tells of how much there is of each class, as lines of text.
+
+    Args:
+        manifest: `Manifest`, which may be older than these figures.
+    """
+    source = ClassVolumes.of_manifest(manifest)
+    stored = ClassVolumes.of_manifest(manifest, "stored_")
+    if source is None or stored is None:
+        return (
+            "volumes of classes: an older version wrote manifest.json and did not keep "
+            "them, --verify counts them"
+        )
+    return volumes_table(source, stored, manifest.class_names)
+
+
+def _ignored(manifest):
+    """What there is of voxels without a class, where there may be some."""
+    if manifest.ignore_label is None:
+        return {}
+    statistics = [split.statistics for split in manifest.splits.values()]
+    voxels, cases = (
+        sum(of.get(f"ignored_{what}", 0) for of in statistics)
+        for what in ("voxels", "cases")
+    )
+    return {
+        "ignored": f"label value {manifest.ignore_label}, {voxels} voxels of the files "
+        f"of {cases} case(s)"
+    }
+
+
+def preview(data_dir, manifest, output_dir):
+    """Draws a picture of each case.
+
+    Args:
+        data_dir: folder of the manifest.
+        manifest: `Manifest`.
+        output_dir: folder, in which each split gets one.
+
+    Yields:
+        Path of each picture, once it is there.
+
+    Raises:
+        InputError: if a shard is gone or damaged.
+    """
+    for name in manifest.splits:
+        for path in manifest.shard_paths(data_dir, name):
+            for example in _readable(path, manifest):
+                uid = example["uid"].numpy().decode()
+                picture = pathlib.Path(output_dir) / name / f"{uid}.png"
+                save_overlay(
+                    picture,
+                    example["image"].numpy(),
+                    ground_truth=example["label"].numpy(),
+                    spacing_mm=example["spacing_mm"].numpy(),
+                    class_names=manifest.class_names,
+                    title=f"{uid} ({name})",
+                    ignored_id=manifest.ignored_id,
+                )
+                yield picture

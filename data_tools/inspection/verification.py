@@ -1,0 +1,278 @@
+"""Every problem of every case of a data set, not the first one only."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import functools
+import multiprocessing
+
+import numpy as np
+from tqdm import tqdm
+
+from data_tools.conversion.case_findings import (
+    absent_classes,
+    constant_channel,
+    ignored_voxels,
+    no_foreground,
+    no_foreground_at_all,
+)
+from data_tools.conversion.shared_images import (
+    shared_image_message,
+    shared_label_message,
+    voxel_digest,
+)
+from data_tools.conversion.worker import interrupts_held_back, start_reader
+from data_tools.datasets.dataset_check import (
+    Problem,
+    Severity,
+    case_problems,
+    dataset_warnings,
+)
+from data_tools.datasets.split_plan import SplitRule, with_splits
+from tf_diffseg.errors import InputError
+from tf_diffseg.text import one_line, shown
+from tf_diffseg.volumes.volume import grid_difference
+from tf_diffseg.volumes.volume_files import check_finite, read_volume, whole_numbers
+
+
+def verify(dataset, num_workers=1, fractions=None):
+    """Reads all files of a data set and looks for what is wrong with them.
+
+    Args:
+        dataset: `dataset.Dataset`.
+        num_workers: processes that read, each one case at a time; 1 reads in this
+            process.
+        fractions: dict from split name to fraction, by which cases are to be split
+            where the data set does not say; None leaves that open.
+
+    Returns:
+        List of `Problem`: those of the data set first, then case by case.
+
+    Raises:
+        InputError: if a process dies, most likely for want of memory.
+    """
+    if fractions is not None and dataset.cases and not dataset.has_splits:
+        dataset = with_splits(dataset, SplitRule(fractions))
+    problems = dataset_warnings(dataset)
+    if not dataset.cases:
+        message = f"{dataset.path} lists no case"
+        problems.append(Problem(Severity.ERROR, "dataset", None, message))
+    before = case_problems(dataset)
+    unreadable = {problem.uid for problem in before if problem.check == "file"}
+    readable = [case for case in dataset.cases if case.uid not in unreadable]
+    examine = functools.partial(
+        examine_case,
+        num_channels=len(dataset.channel_names),
+        label_values=dataset.label_values,
+        ignore_label=dataset.ignore_label,
+    )
+    examined = list(_map(examine, readable, num_workers))
+    problems += before
+    problems += [problem for case in examined for problem in case.problems]
+    problems += _duplicates(examined)
+    problems += ignored_voxels(dataset, [one.ignored_voxels for one in examined])
+    if not unreadable and all(one.label_values is not None for one in examined):
+        found = frozenset().union(*(one.label_values for one in examined))
+        problems += absent_classes(dataset, found)
+        if found <= {0, dataset.ignore_label}:
+            problems.append(no_foreground_at_all(dataset))
+    # Stable: of one case the problems stay in the order in which they were found.
+    return sorted(problems, key=lambda problem: problem.uid or "")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExaminedCase:
+    """What was found in the files of a case.
+
+    Attributes:
+        case: `dataset.Case`.
+        problems: list of `Problem`.
+        image_sha256: of the voxels, or None where the image cannot be read.
+        label_sha256: of the label map, or None where it cannot be read or is empty.
+        label_values: those that occur, or None where the label map cannot be read.
+        ignored_voxels: how many voxels the label map leaves without a class.
+    """
+
+    case: object
+    problems: list[Problem]
+    image_sha256: str | None
+    label_sha256: str | None
+    label_values: frozenset[int] | None
+    ignored_voxels: int = 0
+
+
+def examine_case(case, num_channels, label_values, ignore_label=None):
+    """Reads one case and looks for all that is wrong with it.
+
+    Args:
+        case: `dataset.Case` whose files exist.
+        num_channels: that the data set declares.
+        label_values: that the data set declares, per class id.
+        ignore_label: value of voxels without a class, or None.
+
+    Returns:
+        An `ExaminedCase`.
+    """
+    problems = []
+
+    def add(check, message, severity=Severity.ERROR):
+        text = f"case {shown(case.uid)}: {message}"
+        problems.append(Problem(severity, check, case.uid, text))
+
+    channels = [_read(path, add, np.float32) for path in case.image_paths]
+    label = _read(case.label_path, add)
+    first, *others = [volume for volume in channels if volume is not None] or [None]
+    for other in others:
+        _compare(first, other, "the first channel's file", add)
+    if first is not None and label is not None:
+        _compare(first, label, "its image", add)
+    if None not in channels:
+        _examine_channels(case, channels, num_channels, add)
+    found, label_sha256, num_ignored = None, None, 0
+    if label is not None:
+        found, label_sha256, num_ignored = _examine_label(
+            label, label_values, ignore_label, add
+        )
+    return ExaminedCase(
+        case=case,
+        problems=problems,
+        image_sha256=_image_sha256(channels),
+        label_sha256=label_sha256,
+        label_values=found,
+        ignored_voxels=num_ignored,
+    )
+
+
+def _image_sha256(channels):
+    if None in channels:
+        return None
+    return voxel_digest([volume.array for volume in channels], np.float32)
+
+
+def _read(path, add, dtype=None):
+    """A `Volume`, or None where that is a problem."""
+    try:
+        volume = read_volume(path, dtype)
+    except InputError as error:
+        add("file", error)
+    except Exception as error:  # among thousands, the name is what the user needs
+        add("file", f"{path} cannot be read: {type(error).__name__}: {one_line(error)}")
+    else:
+        for note in volume.notes:
+            add("header", note, Severity.WARNING)
+        return volume
+    return None
+
+
+def _compare(image, other, whose, add):
+    difference = grid_difference(image, other, whose)
+    if difference is not None:
+        severity = Severity.ERROR if difference.is_error else Severity.WARNING
+        add(difference.aspect, difference.message, severity)
+
+
+def _examine_channels(case, volumes, num_channels, add):
+    arrays = [
+        channel
+        for volume in volumes
+        for channel in np.moveaxis(volume.array.reshape(*volume.grid_shape, -1), -1, 0)
+    ]
+    if len(arrays) != num_channels:
+        add(
+            "channels",
+            f"{', '.join(case.image_paths)} has {len(arrays)} channel(s), the data set "
+            f"declares {num_channels}",
+        )
+    for volume in volumes:
+        try:
+            check_finite(volume.path, volume.array)
+        except InputError as error:
+            add("voxels", error)
+    for index, array in enumerate(arrays):
+        if array.min() == array.max() and np.isfinite(array.flat[0]):
+            message = constant_channel(index, array.flat[0])
+            add("voxels", message, Severity.WARNING)
+
+
+def _distinct(array):
+    """Values that occur in an array of int32 or a smaller type."""
+    low, high = int(array.min()), int(array.max())
+    if high - low >= 1 << 20:  # too many for a table
+        return np.unique(array).tolist()
+    counts = np.bincount((array - np.int32(low)).ravel())
+    return (low + np.flatnonzero(counts)).tolist()
+
+
+def _examine_label(label, label_values, ignore_label, add):
+    """`(values that occur, sha256 unless it is empty, voxels ignored)`."""
+    try:
+        array, notes = whole_numbers(label.path, label.array)
+    except InputError as error:
+        add("labels", error)
+        return None, None, 0
+    for note in notes:
+        add("labels", note, Severity.WARNING)
+    found = frozenset(_distinct(array))
+    undeclared = sorted(found - {*label_values, ignore_label})
+    if undeclared:
+        add(
+            "labels",
+            f"{label.path} holds the undeclared label value "
+            f"{shown(undeclared)[1:-1]}, declared are {shown(label_values)[1:-1]}",
+        )
+    num_ignored = 0
+    if ignore_label in found:
+        num_ignored = int(np.count_nonzero(array == ignore_label))
+    if found <= {0, ignore_label}:
+        add("foreground", no_foreground(label.path), Severity.WARNING)
+        return found, None, num_ignored
+    return found, voxel_digest([array], np.int32), num_ignored
+
+
+def _duplicates(examined):
+    """Cases that share voxels, an error where two splits have the same image."""
+    cases_of = collections.defaultdict(list)
+    for one in examined:
+        for what in ("image", "label"):
+            digest = getattr(one, f"{what}_sha256")
+            if digest is not None:
+                cases_of[what, digest].append(one.case)
+    problems = []
+    for (what, _), cases in cases_of.items():
+        first, *others = cases
+        for case in others:
+            if case.uid == first.uid:
+                continue  # told already: one uid, two cases
+            splits = case.split, first.split
+            severity = Severity.WARNING
+            if what == "image":
+                message = shared_image_message(case, splits[0], first, splits[1])
+                severity = Severity.ERROR if splits[0] != splits[1] else severity
+            else:
+                message = shared_label_message(case, first)
+            problems.append(Problem(severity, "duplicate", case.uid, message))
+    return problems
+
+
+def _map(function, items, num_workers):
+    """Results in the order of the items, with a progress bar."""
+    progress = functools.partial(tqdm, total=len(items), unit="case", disable=None)
+    if num_workers == 1 or len(items) < 2:
+        yield from progress(map(function, items))
+        return
+    pool = concurrent.futures.ProcessPoolExecutor(
+        min(num_workers, len(items)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=start_reader,
+    )
+    try:
+        with interrupts_held_back():
+            results = pool.map(function, items)
+        yield from progress(results)
+    except concurrent.futures.process.BrokenProcessPool as error:
+        raise InputError(
+            "a process that read cases died, most likely for want of memory: try fewer "
+            f"than --num_workers={num_workers}"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)

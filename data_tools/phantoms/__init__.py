@@ -1,0 +1,1 @@
+"""Made volumes to try everything on."""

@@ -1,0 +1,202 @@
+"""A folder appears whole or not at all, and nobody's files are lost."""
+
+import contextlib
+
+import pytest
+
+from data_tools.conversion.staging import staging_for
+from tf_diffseg.data.manifest import Manifest, Shard, Split
+from tf_diffseg.errors import InputError
+
+
+@contextlib.contextmanager
+def staged_folder(output_dir, overwrite=False):
+    """The folder that a conversion to `output_dir` fills."""
+    with staging_for(output_dir, overwrite) as staging:
+        yield staging.shards
+
+
+def _names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def _write_data_set(folder, **fields):
+    """A manifest and the one shard that it names."""
+    folder.mkdir(exist_ok=True)
+    shard = Shard("toy-all.tfrecord-00000-of-00001", 1, "0" * 64)
+    (folder / shard.file_name).touch()
+    (folder / "features.json").touch()
+    (folder / "dataset_info.json").touch()
+    fields = {
+        "dataset": "toy",
+        "modality": "MRI",
+        "license": "CC0",
+        "class_names": ["background", "organ"],
+        "label_values": [0, 1],
+        "channel_names": ["MRI"],
+        "preprocessing": {},
+        "splits": {"all": Split(["a"], [shard], {})},
+        **fields,
+    }
+    Manifest(**fields).write(folder)
+
+
+def test_appears_on_success_only(tmp_path):
+    output = tmp_path / "deep" / "out"
+    with staged_folder(output) as folder:
+        (folder / "a").touch()
+        assert not output.exists()
+    assert _names(output) == ["a"]
+    assert _names(output.parent) == ["out"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_failure_leaves_nothing(tmp_path, error):
+    with pytest.raises(error), staged_folder(tmp_path / "out") as folder:
+        (folder / "a").touch()
+        raise error
+    assert _names(tmp_path) == []
+
+
+def test_failure_leaves_what_was_there(tmp_path):
+    output = tmp_path / "out"
+    _write_data_set(output)
+    before = _names(output)
+    with pytest.raises(RuntimeError), staged_folder(output, overwrite=True):
+        raise RuntimeError
+    assert _names(output) == before
+
+
+def test_empty_folder_is_filled(tmp_path):
+    output = tmp_path / "out"
+    output.mkdir()
+    with staged_folder(output) as folder:
+        (folder / "a").touch()
+    assert _names(output) == ["a"]
+
+
+def test_overwrite_replaces_a_data_set(tmp_path):
+    output = tmp_path / "out"
+    _write_data_set(output)
+    with pytest.raises(
+        InputError, match="holds a converted data set; --overwrite replaces it"
+    ):
+        with staged_folder(output):
+            pass
+    with staged_folder(output, overwrite=True) as folder:
+        (folder / "new").touch()
+    assert _names(output) == ["new"]
+    assert _names(tmp_path) == ["out"]
+
+
+def test_overwrite_spares_other_folders(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(InputError, match="holds files but no manifest.json"):
+        with staged_folder(tmp_path, overwrite=True):
+            pass
+    assert _names(tmp_path) == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("entry", ["config.json", "checkpoints/", "toy-all.old"])
+def test_overwrite_spares_a_training_run(tmp_path, entry):
+    run = tmp_path / "run"
+    _write_data_set(run)
+    (run / entry).mkdir() if entry.endswith("/") else (run / entry).touch()
+    before = _names(run)
+    message = rf"run holds what no converted data set has \({entry.strip('/')}\)"
+    with pytest.raises(InputError, match=message), staged_folder(run, overwrite=True):
+        pass
+    assert _names(run) == before
+
+
+def test_overwrite_spares_a_folder_that_a_shard_is_named_after(tmp_path):
+    output = tmp_path / "out"
+    _write_data_set(output)
+    shard = output / "toy-all.tfrecord-00000-of-00001"
+    shard.unlink()
+    shard.mkdir()
+    with pytest.raises(InputError, match="holds what no converted data set has"):
+        with staged_folder(output, overwrite=True):
+            pass
+    assert shard.is_dir()
+
+
+def test_overwrite_spares_what_an_unknown_manifest_describes(tmp_path):
+    output = tmp_path / "out"
+    _write_data_set(output, format_version=99)
+    before = _names(output)
+    with pytest.raises(InputError, match="holds what no converted data set has"):
+        with staged_folder(output, overwrite=True):
+            pass
+    assert _names(output) == before
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_is_filled_where_it_leads(tmp_path, is_there):
+    target, link = tmp_path / "target", tmp_path / "link"
+    link.symlink_to(target)
+    if is_there:
+        _write_data_set(target)
+    with staged_folder(link, overwrite=True) as folder:
+        (folder / "new").touch()
+    assert link.is_symlink()
+    assert _names(link) == _names(target) == ["new"]
+    assert _names(tmp_path) == ["link", "target"]
+
+
+def test_a_loop_of_links_is_refused(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(InputError, match="a is a loop of links"):
+        with staged_folder(tmp_path / "a"):
+            pass
+    assert _names(tmp_path) == ["a", "b"]
+
+
+def test_a_mount_point_is_refused_at_once(tmp_path, monkeypatch):
+    output = tmp_path / "disk"
+    output.mkdir()
+    monkeypatch.setattr("os.path.ismount", lambda path: path == output)
+    with pytest.raises(InputError, match="disk is a mount point.*disk/shards"):
+        with staged_folder(output):
+            pass
+    with staged_folder(output / "shards") as folder:
+        (folder / "a").touch()
+    assert _names(output / "shards") == ["a"]
+
+
+def test_what_a_process_left_that_was_killed_at_the_end_is_removed(tmp_path):
+    output = tmp_path / "out"
+    _write_data_set(output)
+    for name in (".out.partial/cases", ".out.old"):
+        (tmp_path / name).mkdir(parents=True)
+    with pytest.raises(InputError, match="holds a converted data set; --overwrite"):
+        with staged_folder(output):
+            pass
+    assert _names(tmp_path) == ["out"]
+
+
+def test_what_is_not_yet_published_stays(tmp_path):
+    output = tmp_path / "out"
+    _write_data_set(output)
+    (tmp_path / ".out.partial" / "shards").mkdir(parents=True)
+    with pytest.raises(InputError, match="--overwrite replaces it"):
+        with staged_folder(output):
+            pass
+    assert _names(tmp_path) == [".out.partial", "out"]
+
+
+@pytest.mark.parametrize(
+    "place, message",
+    [
+        ("file", "file is a file, expected a folder"),
+        ("file/below", "below cannot be made: .*file is a file, expected a folder"),
+        ("file/a/b", "b cannot be made: .*file is a file, expected a folder"),
+        ("x" * 300, "File name too long"),
+    ],
+)
+def test_place_that_is_no_folder(tmp_path, place, message):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=message), staged_folder(tmp_path / place):
+        pass
+    assert _names(tmp_path) == ["file"]

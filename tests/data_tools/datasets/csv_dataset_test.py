@@ -1,0 +1,125 @@
+"""A table of cases, in the spellings that spreadsheets write."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from data_tools.datasets.csv_dataset import parse_labels
+from data_tools.datasets.open_dataset import open_dataset, read_dataset
+from tf_diffseg.errors import InputError
+
+LABELS = {0: "background", 1: "organ"}
+
+
+@pytest.fixture
+def table(tmp_path):
+    """`table(text)` writes it beside files a.nii, b.nii and l.nii."""
+    for name in ("a.nii", "b.nii", "l.nii"):
+        volume = nib.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.eye(4))
+        nib.save(volume, tmp_path / name)
+
+    def write(text, name="My Cases.csv", encoding="utf-8"):
+        path = tmp_path / name
+        path.write_text(text, encoding=encoding)
+        return path
+
+    return write
+
+
+def test_all_columns(table, tmp_path):
+    path = table("image,label,uid,split\na.nii,l.nii,z,train\nb.nii,l.nii,y,test\n")
+    dataset = open_dataset(path, LABELS)
+    assert "follows a table of cases: 2 cases" in dataset.describe()
+    assert dataset.name == "my_cases"
+    assert dataset.class_names == ["background", "organ"]
+    assert [(case.uid, case.split) for case in dataset.cases] == [
+        ("y", "test"),
+        ("z", "train"),
+    ]
+    assert dataset.cases[1].image_paths == (str(tmp_path / "a.nii"),)
+    assert dataset.has_splits
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_what_spreadsheets_write(table, separator, encoding):
+    text = 'Image , LABEL\r\n"a.nii", l.nii\r\n\r\nb.nii,l.nii\r\n'
+    path = table(text.replace(",", separator), encoding=encoding)
+    dataset = open_dataset(path, LABELS)
+    assert [case.uid for case in dataset.cases] == ["a", "b"]
+    assert not dataset.has_splits
+
+
+def test_one_column_per_channel(table):
+    path = table("uid,image_T1,image_T2,label\nu,b.nii,a.nii,l.nii\n", "c.tsv")
+    dataset = open_dataset(path, LABELS)
+    assert dataset.channel_names == ["t1", "t2"]
+    (case,) = dataset.cases
+    assert [name[-5:] for name in case.image_paths] == ["b.nii", "a.nii"]
+
+
+def test_paths_may_be_absolute(table, tmp_path):
+    path = table(f"image,label\n{tmp_path}/a.nii,../{tmp_path.name}/l.nii\n")
+    (case,) = open_dataset(path, LABELS).cases
+    assert case.label_path == str(tmp_path / "l.nii")
+
+
+def test_unused_column_is_noted(table):
+    dataset = open_dataset(table("image,label,age\na.nii,l.nii,44\n"), LABELS)
+    assert [note.split(": ")[1] for note in dataset.notes] == [
+        "column 'age' is not used"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "has the columns .*, expected a first line such as image,label,uid,split"),
+        ("image,lable\na.nii,l.nii\n", "has the columns 'image, lable', expected"),
+        ("image,image,label\na,b,c\n", "expected .*, each name once"),
+        ("image,label\n", "lists no case"),
+        ("image,label\na.nii\n", "line 2 has 1 values, the first line names 2 columns"),
+        ("image,label\n\na.nii,\n", "line 3 has no label"),
+        ("image,label,split\na.nii,l.nii,\n", "line 2 has no split"),
+        ("image,label,split\na.nii,l.nii,a/b\n", "line 2 has the split 'a/b'"),
+        ('image,label\n"a.nii,l.nii\n', "cannot be read as a table: "),
+        ("image,label\na.nii,\0\n", "My Cases.csv"),
+        ("image,label\nx.nii,l.nii\n", "case 'x': .*x.nii does not exist"),
+        ("image,label,uid\na.nii,l.nii,a/b\n", "has the uid 'a/b', expected a file"),
+        ("image,label\na.nii,a.nii\n", "a.nii' is both image and label"),
+        (
+            "image,label,uid,split\na.nii,l.nii,u,train\nb.nii,l.nii,u,test\n",
+            "case 'u' is in the splits test, train, expected one",
+        ),
+        ("image,label\na.nii,l.nii\na.nii,l.nii\n", "2 cases have the uid 'a'"),
+    ],
+)
+def test_wrong_tables_are_named(table, text, message):
+    with pytest.raises(InputError, match=message):
+        open_dataset(table(text), LABELS)
+
+
+def test_missing_table(tmp_path):
+    with pytest.raises(InputError, match="a.csv cannot be read as a table: .*No such"):
+        open_dataset(tmp_path / "a.csv", LABELS)
+
+
+def test_labels_belong_to_tables_alone(table, toy_folder):
+    path = table("image,label\na.nii,l.nii\n")
+    with pytest.raises(InputError, match="add --labels=0=background,1=organ"):
+        read_dataset(path)
+    with pytest.raises(InputError, match="declares its labels itself"):
+        read_dataset(toy_folder.folder, LABELS)
+
+
+def test_labels_as_a_flag():
+    assert parse_labels("0=background, 10=left kidney") == {
+        0: "background",
+        10: "left kidney",
+    }
+
+
+@pytest.mark.parametrize("text", ["", "organ", "1=", "=organ", "x=organ", "1=a,01=b"])
+def test_wrong_labels_are_named(text):
+    with pytest.raises(InputError, match=f"--labels={text}: "):
+        parse_labels(text)

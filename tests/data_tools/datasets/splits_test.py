@@ -1,0 +1,98 @@
+"""A case's split hangs on its name and the fractions, on nothing else."""
+
+import re
+
+import pytest
+
+from data_tools.datasets.splits import divide, parse_split, split_of
+from tf_diffseg.errors import InputError
+
+_FRACTIONS = {"train": 0.7, "validation": 0.15, "test": 0.15}
+
+
+def test_parse_keeps_the_order():
+    parsed = parse_split("train=0.7,validation=0.15,test=0.15")
+    assert list(parsed.items()) == list(_FRACTIONS.items())
+    assert parse_split("all=1") == {"all": 1.0}
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "expected name=fraction, got ''"),
+        ("train", "expected a fraction for 'train', got ''"),
+        ("train=0.5,=0.5", "expected name=fraction, got '=0.5'"),
+        ("train=half,test=0.5", "expected a fraction for 'train', got 'half'"),
+        ("train=0.5,train=0.5", "'train' is there twice"),
+        ("train=0.5,test=0.4", "the fractions must add up to 1, got 0.9"),
+        ("train=1.5,test=-0.5", "the fraction of 'train' must be above 0"),
+        ("train=1,test=0", "the fraction of 'test' must be above 0"),
+        ("train=nan", "the fraction of 'train' must be above 0"),
+        ("../train=1", "expected name=fraction, got '../train=1'"),
+    ],
+)
+def test_parse_names_what_is_wrong(text, message):
+    with pytest.raises(InputError, match=re.escape(f"--split={text}: {message}")):
+        parse_split(text)
+
+
+def test_sizes_come_near_the_fractions():
+    uids = [f"case_{index}" for index in range(4000)]
+    division = divide(uids, _FRACTIONS)
+    assert sorted(division.split_of) == sorted(uids)
+    sides = list(division.split_of.values())
+    for name, fraction in _FRACTIONS.items():
+        assert sides.count(name) / len(uids) == pytest.approx(fraction, abs=0.025)
+    assert (division.moved, division.left_out) == ((), ())
+    assert all(split_of(uid, _FRACTIONS) == division.split_of[uid] for uid in uids)
+
+
+def test_a_case_stays_when_others_come():
+    uids = [f"case_{index}" for index in range(60)]
+    before = divide(uids[:40], _FRACTIONS).split_of
+    after = divide(list(reversed(uids)), _FRACTIONS).split_of
+    assert after == divide(uids, _FRACTIONS).split_of
+    assert before.items() <= after.items()
+
+
+@pytest.mark.parametrize("border, split", [(0.5408, "high"), (0.5410, "low")])
+def test_known_answer(border, split):
+    # The first 8 bytes of SHA-256 of "phantom_001" are 0.54092 of 2^64.
+    assert split_of("phantom_001", {"low": border, "high": 1 - border}) == split
+
+
+@pytest.mark.parametrize("num_cases", range(1, 25))
+@pytest.mark.parametrize("name", ["scan", "p", "hippocampus"])
+@pytest.mark.parametrize(
+    "fractions", [_FRACTIONS, {"a": 0.5, "b": 0.5}, {"train": 1 - 1e-9, "rare": 1e-9}]
+)
+def test_few_cases_get_a_split_that_works(num_cases, name, fractions):
+    uids = [f"{name}_{index:03d}" for index in range(num_cases)]
+    division = divide(uids, fractions)
+    assert division == divide(reversed(uids), fractions)
+    sides = list(division.split_of.values())
+    # As many splits as there can be, the largest first.
+    expected = sorted(fractions, key=lambda split: -fractions[split])[:num_cases]
+    assert set(sides) == set(expected)
+    assert set(division.left_out) == set(fractions) - set(expected)
+    # No case is moved but to where there would be none.
+    own = {uid: split_of(uid, fractions) for uid in uids}
+    moved = {uid for uid in uids if own[uid] != division.split_of[uid]}
+    assert set(division.moved) == moved
+    if num_cases >= len(fractions):
+        for uid in moved:
+            assert sides.count(division.split_of[uid]) == 1
+        assert len(moved) == len(set(fractions) - set(own.values()))
+
+
+def test_one_case_is_trained_on_and_of_two_one_is_validated_on():
+    assert divide(["x"], _FRACTIONS).split_of == {"x": "train"}
+    assert sorted(divide("xy", _FRACTIONS).split_of.values()) == ["train", "validation"]
+
+
+def test_the_nearest_case_is_moved():
+    # "phantom_001" is at 0.54092; "a" is at 0.79, "b" at 0.24.
+    fractions = {"train": 0.85, "test": 0.15}
+    division = divide(["phantom_001", "a", "b"], fractions)
+    assert division.moved == ("a",)
+    assert division.split_of["a"] == "test"

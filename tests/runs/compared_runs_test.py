@@ -1,0 +1,137 @@
+"""What is compared: evaluations and models, checked before any is evaluated."""
+
+import dataclasses
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tests.data_tools.in_process import convert_here
+from tests.runs import toy_evaluation as toy
+from tests.runs.toy_run import WINDOW, toy_run
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.errors import InputError
+from tf_diffseg.evaluation.results_folder import read_values
+from tf_diffseg.reports import evaluation_report
+from tf_diffseg.runs import evaluation
+from tf_diffseg.runs.compared_runs import find_compared
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Shards of noise with two classes."""
+    root = tmp_path_factory.mktemp("data") / "Dataset001_Noise"
+    rng = np.random.default_rng(0)
+    for name in ("imagesTr", "labelsTr"):
+        (root / name).mkdir(parents=True)
+    for index in range(8):
+        arrays = {
+            f"imagesTr/case{index}_0000.nii.gz": rng.normal(size=WINDOW).astype("f4"),
+            f"labelsTr/case{index}.nii.gz": rng.integers(0, 3, WINDOW, np.uint8),
+        }
+        for name, array in arrays.items():
+            nib.save(nib.Nifti1Image(array, np.eye(4)), root / name)
+    fields = {
+        "channel_names": {"0": "T1"},
+        "labels": {"background": 0, "liver": 1, "spleen": 2},
+        "numTraining": 8,
+        "file_ending": ".nii.gz",
+    }
+    (root / "dataset.json").write_text(json.dumps(fields))
+    fractions = {"train": 0.4, "test": 0.3, "rest": 0.3}
+    convert_here(root, root.parent / "shards", fractions)
+    return root.parent / "shards"
+
+
+@pytest.fixture(scope="module")
+def run(data):
+    """A run of two epochs."""
+    return toy_run(
+        data.parent / "run", read_manifest(data), (1, 2), strategy="supervised"
+    )
+
+
+def _evaluated(folder, run, data, split="test"):
+    """A folder as of experiments.evaluate, of that run's own scores."""
+    manifest = read_manifest(data)
+    cases = evaluation.evaluate_run(run, data, split)
+    volumes = dict.fromkeys([case.uid for case in cases], toy.volumes())
+    evaluation_report.write(cases, volumes, manifest, split, folder)
+    return folder
+
+
+def test_a_run_is_evaluated_whatever_lies_in_it(data, run, tmp_path):
+    checkpoint = run / "checkpoints" / "epoch-00001.keras"
+    results = _evaluated(tmp_path / "results", run, data)
+    (run / "metrics.csv").write_bytes((results / "metrics.csv").read_bytes()[:-200])
+    (run / "metrics.json").write_text("{}")
+    compared = find_compared([run, checkpoint, results], "dice", data)
+    tables = [one.values() for one in compared]
+    (run / "metrics.csv").unlink()
+    for name, values in read_values(results, "dice").items():
+        assert tables[0][name] == pytest.approx(values, abs=1e-5)
+    assert tables[1]["liver"] != pytest.approx(tables[0]["liver"], abs=1e-5)
+    assert {tuple(one.data.items()) for one in compared} == {
+        (("dataset", read_manifest(data).dataset), ("split", "test"))
+    }
+
+
+def test_all_are_checked_before_any_is_evaluated(data, run, tmp_path, monkeypatch):
+    def fail(*_):
+        raise AssertionError("evaluated too early")
+
+    monkeypatch.setattr(evaluation, "evaluate_run", fail)
+    other = dataclasses.replace(
+        read_manifest(data), class_names=["background", "liver", "kidney"]
+    )
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    missing = run / "checkpoints" / "epoch-00009.keras"
+    not_trained = toy_run(tmp_path / "new", read_manifest(data), epochs=())
+    for path, message in {
+        tmp_path / "none": "none does not exist, expected a folder with the metr",
+        empty: "empty is none, expected .*, a training run or a checkpoint of one",
+        missing: "epoch-00009.keras does not exist, expected a checkpoint",
+        not_trained: "has no checkpoint yet",
+        toy_run(tmp_path / "other", other): "was trained on data with class_names",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            find_compared([run, path], "dice", data)
+    with pytest.raises(InputError, match="no split 'nope'"):
+        find_compared([run, run], "dice", data, "nope")
+    with pytest.raises(InputError, match="run is none, .*; --data_dir evaluates runs"):
+        find_compared([run, run], "dice")
+
+
+def test_an_evaluation_must_be_of_what_flags_ask_for(data, run, tmp_path):
+    results = _evaluated(tmp_path / "results", run, data)
+    rest = _evaluated(tmp_path / "rest", run, data, "rest")
+    assert len(find_compared([results, results], "dice", split="test")) == 2
+    with pytest.raises(InputError, match="results was evaluated on the split test, no"):
+        find_compared([run, results], "dice", data, "rest")
+    with pytest.raises(InputError, match="rest is of the split rest of .*, .*results"):
+        find_compared([results, rest], "dice")
+    (results / "metrics.json").unlink()
+    with pytest.raises(InputError, match="on the dataset one that its metrics.json do"):
+        find_compared([run, results], "dice", data)
+    (results / "metrics.json").write_text("[")
+    with pytest.raises(InputError, match="metrics.json is not of experiments.evaluate"):
+        find_compared([results, results], "dice")
+
+
+def _table(folder, rows):
+    folder.mkdir()
+    lines = ["uid,class_id,class_name,dice", *rows, "mean,,foreground,0.5"]
+    (folder / "metrics.csv").write_text("\n".join(lines))
+    return folder
+
+
+def test_other_cases_and_classes_are_refused(tmp_path):
+    first = _table(tmp_path / "a", ["case0,1,liver,0.5", "case1,1,liver,0.6"])
+    fewer = _table(tmp_path / "b", ["case0,1,liver,0.5"])
+    other = _table(tmp_path / "c", ["case0,1,spleen,0.5", "case1,1,spleen,0.6"])
+    with pytest.raises(InputError, match="b and .*a are of other cases; 1 .* as case1"):
+        find_compared([first, fewer], "dice")
+    with pytest.raises(InputError, match="c has the classes spleen, foreground, .*a h"):
+        find_compared([first, other], "dice")

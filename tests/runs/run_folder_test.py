@@ -1,0 +1,117 @@
+import dataclasses
+import zipfile
+
+import pytest
+
+from tests.runs.toy_run import toy_run
+from tf_diffseg.data.manifest import Manifest, Shard, Split
+from tf_diffseg.errors import InputError
+from tf_diffseg.runs.run_folder import RunFolder
+from tf_diffseg.runs.train_config import TrainConfig
+
+
+def _split(uids, sha256="0"):
+    return Split(uids=uids, shards=[Shard("s", len(uids), sha256)], statistics={})
+
+
+def _manifest(**splits):
+    return Manifest(
+        dataset="phantom",
+        modality="MRI",
+        license="CC0",
+        class_names=["background", "liver"],
+        label_values=[0, 1],
+        channel_names=["T1"],
+        preprocessing={},
+        splits=splits,
+    )
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.begin(
+        TrainConfig(), _manifest(train=_split(["a", "b"]), validation=_split(["c"]))
+    )
+    return folder
+
+
+def test_evaluation_refuses_cases_that_were_trained_on(run_folder):
+    moved = _manifest(train=_split(["a", "c"]), test=_split(["b", "d"]))
+    with pytest.raises(InputError, match=r"--split=test .* 1 case\(s\) .*: b\."):
+        run_folder.check_unseen(moved, "test")
+    run_folder.check_unseen(moved, "train")
+    run_folder.check_unseen(_manifest(test=_split(["d"])), "test")
+
+
+@pytest.mark.parametrize(
+    "name, splits",
+    [
+        ("train", {"train": _split(["a", "d"]), "validation": _split(["c"])}),
+        ("train", {"train": _split(["a", "b"], "1"), "validation": _split(["c"])}),
+        ("validation", {"train": _split(["a", "b"]), "validation": _split(["d"])}),
+        ("validation", {"train": _split(["a", "b"])}),
+    ],
+)
+def test_a_run_does_not_go_on_with_other_cases(run_folder, name, splits):
+    before = run_folder.manifest()
+    with pytest.raises(InputError, match=f"other data: the split {name}"):
+        run_folder.begin(TrainConfig(), _manifest(**splits))
+    assert run_folder.manifest() == before
+
+
+def test_a_run_keeps_its_manifest(run_folder):
+    before = run_folder.manifest()
+    more = {**before.splits, "test": _split(["e"])}
+    run_folder.begin(TrainConfig(epochs=20), dataclasses.replace(before, splits=more))
+    assert run_folder.manifest() == before
+    assert run_folder.config().epochs == 20
+
+
+def _write_checkpoint(run_folder, epoch):
+    path = run_folder.path / "checkpoints" / f"epoch-{epoch:05d}.keras"
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", bytes(range(256)))
+    return path
+
+
+def test_epochs_of_the_newest_checkpoint(run_folder):
+    assert run_folder.place() == (0, 0)
+    with pytest.raises(InputError, match="no checkpoint yet"):
+        run_folder.load_model()
+    _write_checkpoint(run_folder, 1)
+    _write_checkpoint(run_folder, 2)
+    assert run_folder.place() == (2, 0)
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "changed"])
+def test_a_damaged_checkpoint_is_named(run_folder, damage):
+    _write_checkpoint(run_folder, 1)
+    path = _write_checkpoint(run_folder, 2)
+    whole = path.read_bytes()
+    changed = whole.replace(bytes(range(100, 110)), bytes(10))
+    path.write_bytes(
+        {"empty": b"", "truncated": whole[:200], "changed": changed}[damage]
+    )
+    with pytest.raises(InputError, match=f"{path.name} is damaged; remove it"):
+        run_folder.load_model()
+    assert run_folder.place() == (1, 0)  # Training goes on from the one before.
+
+
+@pytest.mark.parametrize(
+    "changed", ['"num_channels": [4, 16]', '"num_chanels": [4, 8]']
+)
+def test_a_checkpoint_of_another_version_is_named(tmp_path, changed):
+    folder = RunFolder(toy_run(tmp_path / "run"))
+    path = folder.newest_checkpoint()
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = parts["config.json"].decode()
+    parts["config.json"] = config.replace('"num_channels": [4, 8]', changed)
+    assert parts["config.json"] != config
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError, match=f"{path.name} is whole, but does not fit"):
+        folder.load_model()

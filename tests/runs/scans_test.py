@@ -1,0 +1,333 @@
+"""Which scans a path names."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tests.volumes.made_dicom import write_stack
+from tf_diffseg.errors import InputError
+from tf_diffseg.runs.scans import (
+    Scan,
+    check_written,
+    crop_note,
+    find_scans,
+    intensity_notes,
+    is_several,
+    output_path,
+    read_scan,
+)
+from tf_diffseg.volumes.volume import Volume
+
+
+@pytest.fixture
+def folder(tmp_path):
+    names = ["b.nii", "a.nii.gz", "._a.nii.gz", "notes.txt", "C.NII.GZ"]
+    for name in names:
+        (tmp_path / name).touch()
+    (tmp_path / "d.nii").mkdir()
+    return tmp_path
+
+
+def _names(scans):
+    return [scan.name for scan in scans]
+
+
+def test_a_folder_has_its_nifti_files(folder):
+    scans = find_scans("input", str(folder), 1)
+    assert _names(scans) == ["C", "a", "b"]
+    assert scans[1].paths == (str(folder / "a.nii.gz"),)
+
+
+def test_a_pattern_has_what_it_matches(folder):
+    assert _names(find_scans("input", str(folder / "[ab].nii*"), 1)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("pattern", ["", "*"])
+def test_a_link_to_nothing_is_a_scan_that_cannot_be_read(folder, pattern):
+    (folder / "e.nii.gz").symlink_to("gone.nii.gz")
+    scans = find_scans("input", str(folder / pattern), 1)
+    assert _names(scans) == ["C", "a", "b", "e"]
+    check_written("output", [[output_path(scans[-1], folder / "out")]], scans[-1:])
+    with pytest.raises(InputError, match="not exist, it is a link to gone.nii.gz"):
+        read_scan(scans[-1])
+
+
+def test_a_folder_of_links_to_nothing_is_one_of_scans(tmp_path):
+    (tmp_path / "e.nii.gz").symlink_to("gone.nii.gz")
+    (tmp_path / "notes.txt").touch()
+    assert is_several(str(tmp_path))
+
+
+def test_a_file_stands_for_itself_even_if_it_is_not_there(folder):
+    for name in ("b.nii", "missing.nii", "notes.txt"):
+        (scan,) = find_scans("input", str(folder / name), 1)
+        assert scan.paths == (str(folder / name),)
+
+
+def test_channels_of_one_scan_are_separated_by_commas(folder):
+    paths = f"{folder}/a.nii.gz,{folder}/b.nii"
+    assert find_scans("input", paths, 2) == [Scan("a", tuple(paths.split(",")))]
+
+
+def test_channels_named_as_nnunet_has_them_are_one_scan(tmp_path):
+    for name in ("x_0000", "x_0001", "y_0000", "y_0001"):
+        (tmp_path / f"{name}.nii.gz").touch()
+    scans = find_scans("input", str(tmp_path), 2)
+    assert _names(scans) == ["x", "y"]
+    assert scans[0].paths == (f"{tmp_path}/x_0000.nii.gz", f"{tmp_path}/x_0001.nii.gz")
+    (tmp_path / "z_2026.nii.gz").touch()
+    assert _names(find_scans("input", str(tmp_path), 2)) == ["x", "y", "z_2026"]
+    (tmp_path / "z_2026.nii.gz").unlink()
+    # A model of one channel takes each file for a scan.
+    assert len(find_scans("input", str(tmp_path), 1)) == 4
+
+
+@pytest.mark.parametrize(
+    "files, names",
+    [
+        (["x_0000.nii.gz", "y_0000.nii.gz"], ["x", "y"]),
+        (["x_0000.nii.gz", "y.nii.gz", "z_2026.nii"], ["x", "y", "z_2026"]),
+        # Numbered scans of one channel keep their numbers.
+        (["x_0000.nii", "x_0001.nii", "x_0002.nii"], ["x_0000", "x_0001", "x_0002"]),
+        (["x_0001.nii"], ["x_0001"]),
+    ],
+)
+def test_a_model_of_one_channel_takes_the_first_one_named_by_nnunet(
+    tmp_path, files, names
+):
+    for name in files:
+        (tmp_path / name).touch()
+    scans = find_scans("input", str(tmp_path), 1)
+    assert _names(scans) == names
+    assert [scan.paths for scan in scans] == [(f"{tmp_path}/{f}",) for f in files]
+    assert all(scan.problem is None for scan in scans)
+    # Asked for one by one, they have the same names.
+    for file, name in zip(files, names, strict=True):
+        assert _names(find_scans("input", f"{tmp_path}/{file}", 1)) == [name]
+    outputs = [output_path(scan, tmp_path).name for scan in scans]
+    assert outputs == [f"{name}.nii.gz" for name in names]
+
+
+def test_channels_given_one_by_one_have_the_name_of_their_scan():
+    (scan,) = find_scans("input", "a/x_0000.nii,a/x_0001.nii", 2)
+    assert scan.name == "x"
+
+
+@pytest.mark.parametrize(
+    "names, problem",
+    [
+        (["x_0001.nii", "x_0002.nii"], "no file of channel _0000, there are .*x_0001"),
+        (["x_0000.nii", "x_0002.nii"], "no file of channel _0001, there are .*x_0000"),
+        (["x_0001.nii"], "no file of channel _0000, there are .*x_0001.nii"),
+        (["x_0000.nii", "x_0000.nii.gz"], "two files of channel _0000, there are .*"),
+    ],
+)
+def test_a_channel_that_is_missing_is_named_and_other_scans_are_found(
+    tmp_path, names, problem
+):
+    for name in (*names, "y_0000.nii", "y_0001.nii", "z.nii"):
+        (tmp_path / name).touch()
+    x, y, z = find_scans("input", str(tmp_path), 2)
+    assert (y.problem, z.problem) == (None, None)
+    with pytest.raises(InputError, match=problem):
+        read_scan(x)
+    # What is asked for file by file is taken as it is.
+    (scan,) = find_scans("input", ",".join(f"{tmp_path}/{name}" for name in names), 2)
+    assert scan.problem is None
+
+
+def test_two_scans_for_one_label_map_are_refused(tmp_path):
+    (tmp_path / "a.nii").touch()
+    (tmp_path / "a.nii.gz").touch()
+    with pytest.raises(InputError, match="a.nii and .*a.nii.gz would have one label"):
+        find_scans("input", str(tmp_path), 1)
+
+
+def test_a_folder_without_scans_is_refused(tmp_path):
+    with pytest.raises(InputError, match="--input=.*: no file there in .nii.gz, .nii"):
+        find_scans("input", str(tmp_path), 1)
+    with pytest.raises(InputError, match="no file there in .nii.gz, .nii"):
+        find_scans("input", str(tmp_path / "*.nii"), 1)
+
+
+def test_a_folder_of_slices_is_one_scan(tmp_path):
+    for name in ("IM0001", "IM0002.dcm"):
+        (tmp_path / name).touch()
+    scans = find_scans("input", f"{tmp_path}/", 1)
+    assert scans == [Scan(tmp_path.name, (f"{tmp_path}/",))]
+    assert not is_several(str(tmp_path))
+    (tmp_path / "scan.nii").touch()
+    assert is_several(str(tmp_path))
+
+
+STORED = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+
+
+def test_every_series_below_a_folder_is_a_scan(tmp_path):
+    pytest.importorskip("pydicom")
+    patients = tmp_path / "patients"
+    # Copies have the tags of what they are copies of: folders tell them apart.
+    for name in ("patientA", "patientB/1/ax", "patientB/1/cor"):
+        write_stack(patients / name, STORED)
+    (patients / "README").write_text("x")
+    scans = find_scans("input", str(patients), 1)
+    assert _names(scans) == ["patientA", "patientB_1_ax", "patientB_1_cor"]
+    assert is_several(str(patients))
+    for scan in scans:
+        np.testing.assert_array_equal(read_scan(scan).array[..., 0], STORED)
+    assert _names(find_scans("input", f"{patients}/p*", 1)) == [
+        "patientA",
+        "patientB_1_ax",
+        "patientB_1_cor",
+    ]
+    # One alone is one scan, wherever it lies.
+    assert not is_several(str(patients / "patientA"))
+    (scan,) = find_scans("input", str(patients / "patientA"), 1)
+    assert (scan.name, scan.paths) == ("patientA", (str(patients / "patientA"),))
+
+
+def test_every_series_of_one_folder_is_a_scan_by_its_number(tmp_path):
+    pytest.importorskip("pydicom")
+    for number in (3, 12):
+        folder = write_stack(
+            tmp_path / "p" / str(number),
+            STORED + number,
+            SeriesInstanceUID=f"1.{number}",
+            SeriesNumber=number,
+        )
+        for path in folder.iterdir():
+            path.rename(tmp_path / "p" / f"{number}_{path.name}")
+        folder.rmdir()
+    # A scout beside them is no scan.
+    write_stack(tmp_path / "s", STORED[:, :, :1], SeriesInstanceUID="1.1")
+    (tmp_path / "s" / "IM0000").rename(tmp_path / "p" / "scout")
+    scans = find_scans("input", str(tmp_path / "p"), 1)
+    assert is_several(str(tmp_path / "p"))
+    assert _names(scans) == ["p_3", "p_12"]
+    for scan, number in zip(scans, (3, 12), strict=True):
+        np.testing.assert_array_equal(read_scan(scan).array[..., 0], STORED + number)
+
+
+def test_a_damaged_series_does_not_hide_the_others(tmp_path):
+    pytest.importorskip("pydicom")
+    for name in "ab":
+        write_stack(tmp_path / name, STORED)
+    path = tmp_path / "a" / "IM0001"
+    path.write_bytes(path.read_bytes()[:300])
+    bad, good = find_scans("input", str(tmp_path), 1)
+    with pytest.raises(InputError, match="IM0001"):
+        read_scan(bad)
+    np.testing.assert_array_equal(read_scan(good).array[..., 0], STORED)
+
+
+def test_the_label_map_has_the_name_of_the_scan(tmp_path):
+    scan = Scan("a", ("x/a_0000.nii", "x/a_0001.nii"))
+    assert output_path(scan, tmp_path) == tmp_path / "a.nii.gz"
+
+
+# Voxel axes are z, x, y of 2, 1 and 3 mm.
+AFFINE = np.array(
+    [[0, 1, 0, 0], [0, 0, 3, 0], [2, 0, 0, 0], [0, 0, 0, 1]], dtype=np.float64
+)
+IMAGE = Volume("scan.nii", np.zeros((10, 40, 20, 1), np.float32), AFFINE)
+
+
+@pytest.mark.parametrize(
+    "preprocessing, kept",
+    [
+        ({"volume_shape": [30, 20, 10], "spacing_mm": None}, "30 x 60 x 20"),
+        ({"volume_shape": [30, 30, 30], "spacing_mm": [1.0, 1.5, 2.0]}, "30 x 45 x 20"),
+    ],
+)
+def test_a_scan_that_is_cropped(preprocessing, kept):
+    note = crop_note(IMAGE, preprocessing)
+    assert f"measures 40 x 60 x 20 mm (x, y, z); only the central {kept} mm" in note
+
+
+@pytest.mark.parametrize(
+    "preprocessing",
+    [
+        {},
+        {"volume_shape": None, "spacing_mm": None},
+        {"volume_shape": [40, 20, 10], "spacing_mm": None},
+        {"volume_shape": [40, 40, 10], "spacing_mm": [1.0, 1.5, 2.0]},
+    ],
+)
+def test_a_scan_that_fits(preprocessing):
+    assert crop_note(IMAGE, preprocessing) is None
+
+
+def test_a_scan_is_not_written_over_by_whatever_link(folder):
+    scan = Scan("a", (str(folder / "a.nii.gz"),))
+    link = folder / "link.nii.gz"
+    link.symlink_to(folder / "a.nii.gz")
+    hard_link = folder / "hard.nii.gz"
+    hard_link.hardlink_to(folder / "a.nii.gz")
+    for path in (folder / "a.nii.gz", link, hard_link):
+        with pytest.raises(InputError, match="--output: .* is the scan .*a.nii.gz"):
+            check_written("output", [[folder / "other.nii.gz", path]], [scan])
+    check_written("output", [[folder / "other.nii.gz", folder / "b.nii"]], [scan])
+
+
+def test_a_pattern_over_folders_does_not_write_over_its_scans(tmp_path):
+    for name in ("p1", "p2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.nii.gz").touch()
+    scans = find_scans("input", str(tmp_path / "*" / "*.nii.gz"), 1)
+    files = [[output_path(scan, tmp_path / "p1")] for scan in scans]
+    with pytest.raises(InputError, match="is the scan"):
+        check_written("output", files, scans)
+
+
+def test_no_file_is_that_of_two_scans(tmp_path):
+    scans = [Scan(name, (f"{name}.nii",)) for name in ("a", "a_entropy")]
+    files = [
+        [tmp_path / "a.nii.gz", tmp_path / "a_entropy.nii.gz"],
+        [tmp_path / "a_entropy.nii.gz"],
+    ]
+    with pytest.raises(InputError, match="a_entropy.nii.gz would be that of two"):
+        check_written("output", files, scans)
+
+
+def _of_values(*channels):
+    array = np.stack([np.float32(channel) for channel in channels], axis=-1)
+    return Volume("scan.nii", array, AFFINE)
+
+
+SPARSE = np.zeros((10, 10, 10))
+SPARSE[5, 5, 5] = 50.0
+FULL = np.arange(1000.0).reshape(10, 10, 10)
+
+
+@pytest.mark.parametrize(
+    "channels, preprocessing, words",
+    [
+        ([FULL], {"intensity": "percentile"}, None),
+        ([SPARSE], {"intensity": "zscore"}, None),
+        ([SPARSE], {"intensity": "percentile"}, "channel 0 .* equal 0.5 and 99.5"),
+        ([FULL * 0 + 3], {"intensity": "zscore"}, "channel 0 .* is 3 everywhere"),
+        ([FULL], {"intensity": "ct_window", "ct_window": [0, 80]}, None),
+        (
+            [FULL],
+            {"intensity": "ct_window", "ct_window": [1000, 2000]},
+            "from 0 to 999, all outside of the window 1000 to 2000",
+        ),
+        (
+            [FULL, SPARSE],
+            {"intensity": ["ct_window", "percentile"], "ct_window": [[0, 9], None]},
+            "channel 1 .* equal",
+        ),
+    ],
+)
+def test_a_scan_of_which_scaling_leaves_little_is_told(channels, preprocessing, words):
+    notes = intensity_notes(_of_values(*channels), preprocessing)
+    assert len(notes) == (words is not None)
+    assert words is None or re.search(words, notes[0])
+
+
+def test_the_percentiles_are_those_of_the_preprocessing():
+    from tf_diffseg.preprocessing import intensity
+    from tf_diffseg.runs.scans import PERCENTILES
+
+    assert PERCENTILES == intensity.PERCENTILES

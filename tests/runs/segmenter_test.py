@@ -1,0 +1,156 @@
+"""Segmentation of nibabel images in Python, and what it refuses."""
+
+import dataclasses
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tests.runs.toy_run import MANIFEST, WINDOW, toy_run
+from tests.serving.exported_toy import ExportedToy
+from tf_diffseg.errors import InputError
+from tf_diffseg.runs.inference_options import InferenceOptions
+from tf_diffseg.runs.scan_resampling import ScanResampling
+from tf_diffseg.runs.segmenter import VolumeSegmenter, load_segmenter
+
+
+@pytest.fixture(scope="module")
+def segmenter(tmp_path_factory):
+    manifest = dataclasses.replace(
+        MANIFEST, preprocessing=MANIFEST.preprocessing | {"spacing_mm": [1.0, 1.0, 2.0]}
+    )
+    folder = tmp_path_factory.mktemp("run") / "run"
+    return load_segmenter(toy_run(folder, manifest, strategy="supervised"))
+
+
+def _voxels(shape=WINDOW):
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def _with(value):
+    voxels = _voxels().astype(np.float64)
+    voxels[1, 2, 3] = value
+    return voxels
+
+
+def test_the_label_map_lies_on_the_image(segmenter, tmp_path):
+    affine = np.diag([1.5, 1.0, 1.0, 1.0])
+    image = nib.Nifti1Image(_voxels((7, 9, 5)), affine)
+    label = segmenter(image)
+    assert label.shape == image.shape
+    np.testing.assert_array_equal(label.affine, affine)
+    nib.save(image, tmp_path / "image.nii.gz")
+    loaded = segmenter(nib.load(tmp_path / "image.nii.gz"))
+    np.testing.assert_array_equal(loaded.dataobj, label.dataobj)
+
+
+@pytest.mark.parametrize(
+    "voxels, scale, message",
+    [
+        (_with(np.nan), 1.0, "the image has 1 voxel.* NaN or infinite"),
+        (_with(np.inf), 1.0, "the image has 1 voxel.* NaN or infinite"),
+        (_with(1e300), 1.0, "the image has .* NaN or infinite"),
+        (_voxels().astype(np.complex64), 1.0, "holds complex64 voxels, expected num"),
+        (_voxels((4, 0, 4)), 1.0, r"the image has no voxels \(4x0x4\)"),
+        (_voxels((4, 4)), 1.0, r"the image is 2D \(4x4\), expected a 3D volume"),
+        (_voxels((4, 4, 4, 2)), 1.0, "wants 1 channel.*, the image has 2"),
+        (_voxels(), 1e4, "the image has the spacing 10000 x 10000 x 10000 mm"),
+        (_voxels(), 1e-6, "the image has the spacing 1e-06 x 1e-06 x 1e-06 mm"),
+        (_voxels((60, 60, 60)), 1e3, "the image is too large for a spacing of 1 x 1 x"),
+        (_voxels(), 1e-3, "measures 0.008 x 0.008 x 0.006 mm, less than one voxel of"),
+    ],
+)
+def test_what_a_file_may_not_hold_is_refused_of_an_image_too(
+    segmenter, voxels, scale, message
+):
+    image = nib.Nifti1Image(voxels, np.diag([scale, scale, scale, 1.0]))
+    with pytest.raises(InputError, match=message):
+        segmenter(image)
+
+
+def test_an_image_is_named_by_its_file(segmenter, tmp_path):
+    path = tmp_path / "scan.nii.gz"
+    nib.save(nib.Nifti1Image(_with(np.nan), np.eye(4)), path)
+    with pytest.raises(InputError, match="scan.nii.gz has 1 voxel"):
+        segmenter(nib.load(path))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="scan.nii.gz is damaged"):
+        segmenter(nib.load(path))
+
+
+@pytest.mark.parametrize(
+    "image, message",
+    [
+        ("scan.nii.gz", "expected an image of nibabel with an affine, got a str"),
+        (nib.Nifti1Image(_voxels(), None), "the image has no affine"),
+        (
+            nib.Nifti1Image(_voxels().astype("c8"), np.eye(4), nib.Nifti1Header()),
+            "holds complex64 voxels",
+        ),
+    ],
+)
+def test_what_is_no_image_in_the_world_is_refused(segmenter, image, message):
+    with pytest.raises(InputError, match=message):
+        segmenter(image)
+
+
+def test_the_label_map_has_the_units_but_not_the_extension_of_the_image(segmenter):
+    image = nib.Nifti1Image(_voxels(), np.diag([1e-3, 1e-3, 1e-3, 1]))
+    expected = segmenter(nib.Nifti1Image(_voxels(), np.eye(4)))
+    image.header.set_xyzt_units("meter")
+    image.header.extensions.append(nib.nifti1.Nifti1Extension(6, b"Doe^Jane"))
+    label = segmenter(image)
+    np.testing.assert_array_equal(label.dataobj, expected.dataobj)
+    np.testing.assert_array_equal(label.affine, image.affine)
+    assert label.header.get_xyzt_units()[0] == "meter"
+    assert len(label.header.extensions) == 0
+    assert len(image.header.extensions) == 1
+
+
+class _OneVoxel:
+    """A model of a `VolumeSegmenter` that finds one voxel."""
+
+    class_names, label_values = ["background", "liver"], [0, 1]
+    num_channels, resampling = 1, ScanResampling({}, {})
+
+    def label(self, image, affine):
+        return np.pad(np.ones((1, 1, 1), np.int32), [(0, n - 1) for n in WINDOW])
+
+
+@pytest.mark.parametrize("min_volume_ml, stays", [(0.09, True), (0.11, False)])
+def test_components_are_as_large_as_their_sheared_voxels(min_volume_ml, stays):
+    # Of 5 x 5 x 5 mm along their axes, but of 0.1 ml.
+    affine = np.diag([5.0, 5.0, 4.0, 1.0])
+    affine[1, 2] = 3.0
+    options = InferenceOptions(min_volume_ml=min_volume_ml)
+    segmenter = VolumeSegmenter(_OneVoxel(), options)
+    label = segmenter(nib.Nifti1Image(_voxels(), affine))
+    assert np.any(label.dataobj) == stays
+
+
+def test_components_are_kept_by_the_names_of_the_model():
+    class TwoVoxels(_OneVoxel):
+        def label(self, image, affine):
+            label = super().label(image, affine)
+            label[4, 4, 3] = label[4, 4, 4] = 1
+            return label
+
+    image = nib.Nifti1Image(_voxels(), np.eye(4))
+    for options, expected in (
+        ({}, 3),
+        ({"keep_components": {"liver": 2}}, 3),
+        ({"keep_components": "liver:1"}, 2),
+        ({"largest_component": True}, 2),
+        ({"largest_component": True, "keep_components": ["1:2"]}, 3),
+    ):
+        segmenter = VolumeSegmenter(TwoVoxels(), InferenceOptions(**options))
+        assert np.count_nonzero(segmenter(image).dataobj) == expected
+    with pytest.raises(InputError, match="=lever:1 names no class .* one of liver"):
+        VolumeSegmenter(TwoVoxels(), InferenceOptions(keep_components=["lever:1"]))
+
+
+def test_what_an_export_refuses_is_one_line(tmp_path):
+    exported = ExportedToy(tmp_path, max_voxels=1000)
+    image = nib.Nifti1Image(_voxels((11, 10, 10)), np.eye(4))
+    with pytest.raises(InputError, match="refuses it: expected at most 1000 voxels"):
+        load_segmenter(exported.path)(image)

@@ -1,0 +1,162 @@
+import dataclasses
+import inspect
+
+import pytest
+
+from experiments.flags.config_file import CONFIGS_DIR, load_config
+from tf_diffseg.errors import InputError
+from tf_diffseg.runs.augmentation_config import AugmentationConfig
+from tf_diffseg.runs.train_config import CHOICES, TrainConfig
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS_DIR.glob("[!_]*.py")), ids=str)
+def test_every_config_builds_its_model(path):
+    from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+
+    config = load_config(path.stem)
+    DiffusionUNet3D(3, **config.model_arguments())
+
+
+def test_json_round_trip(tmp_path):
+    config = dataclasses.replace(TrainConfig(), num_blocks=(1, 2), learning_rate=0.5)
+    path = tmp_path / "config.json"
+    path.write_text(config.to_json())
+    assert TrainConfig.from_json(path) == config
+
+
+def test_choices_of_flags_are_those_of_the_library():
+    from tf_diffseg.data import Remainder
+    from tf_diffseg.diffusion import (
+        BetaSchedule,
+        MaskEncoding,
+        ModelOutput,
+        ModelVariance,
+        SamplerKind,
+        TimestepSampling,
+    )
+    from tf_diffseg.models.norms import NORMS
+    from tf_diffseg.models.unet_3d import SKIPS
+    from tf_diffseg.training.noisy_mask import TrainingStrategy
+    from tf_diffseg.training.optimizer import Schedule
+    from tf_diffseg.training.saving.frozen_layers import PARTS
+
+    enums = {
+        "strategy": TrainingStrategy,
+        "beta_schedule": BetaSchedule,
+        "model_output": ModelOutput,
+        "model_variance": ModelVariance,
+        "timestep_sampling": TimestepSampling,
+        "sampler": SamplerKind,
+        "remainder": Remainder,
+        "schedule": Schedule,
+    }
+    expected = {name: {e.value for e in enum} for name, enum in enums.items()}
+    expected["mask_encoding"] = {"auto"} | {e.value for e in MaskEncoding}
+    expected["skip"] = set(SKIPS)
+    expected["norm"] = set(NORMS)
+    expected["freeze"] = {"none", *PARTS}
+    # Keras's own, and what the command alone knows.
+    expected["precision"] = {"float32", "mixed_float16", "mixed_bfloat16"}
+    expected["jit"] = {"auto", "on", "off"}
+    assert {name: set(values) for name, values in CHOICES.items()} == expected
+
+
+def test_model_arguments_are_those_of_the_model():
+    from tf_diffseg.models.unet_3d import UNet3D
+    from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+
+    known = {
+        name
+        for model in (DiffusionUNet3D, UNet3D)
+        for name in inspect.signature(model.__init__).parameters
+    }
+    assert set(TrainConfig().model_arguments()) <= known
+
+
+def test_augmentation_has_the_values_of_the_library():
+    from tf_diffseg.data.augmentation import OPTIONS
+
+    defaults = {name: option.default for name, option in OPTIONS.items()}
+    assert AugmentationConfig().augmentation() == defaults
+    assert TrainConfig().augmentation() == defaults
+
+
+def test_pipeline_arguments_are_those_of_the_pipeline():
+    from tf_diffseg.data import training_dataset
+    from tf_diffseg.data.augmentation import OPTIONS
+
+    known = {*inspect.signature(training_dataset).parameters, *OPTIONS}
+    assert set(TrainConfig().pipeline_arguments()) <= known
+    assert "noise" in TrainConfig().pipeline_arguments()
+
+
+def test_lists_become_tuples():
+    config = TrainConfig(patch_shape=[8, 8, 8], num_blocks=[1, 2], learning_rate=1)
+    assert config.patch_shape == (8, 8, 8) and config.num_blocks == (1, 2)
+    assert config == TrainConfig(
+        patch_shape=(8, 8, 8), num_blocks=(1, 2), learning_rate=1.0
+    )
+
+
+WRONG_VALUES = [
+    ("epochs", "3", "a whole number"),
+    ("epochs", 3.5, "a whole number"),
+    ("epochs", True, "a whole number"),
+    ("epochs", 0, "at least 1"),
+    ("seed", 2**31, "at most 2147483647"),
+    ("learning_rate", float("nan"), "a finite number of 32 bits"),
+    ("learning_rate", float("inf"), "a finite number of 32 bits"),
+    ("learning_rate", 1e39, "a finite number of 32 bits"),
+    ("learning_rate", "0.1", "a finite number of 32 bits"),
+    ("patch_shape", (8, 8), "3 whole numbers"),
+    ("patch_shape", 8, "3 whole numbers"),
+    ("num_channels", (), "some whole numbers"),
+    ("num_channels", (8, "16"), "some whole numbers"),
+    ("num_channels", None, "some whole numbers"),
+    ("sampler", "foo", "one of ddim, ddpm"),
+    ("skip", None, "one of add, concat"),
+    ("flip_axes", "xw", "of xyz"),
+    ("flip_axes", "xx", "of xyz"),
+    ("noise_probability", 1.5, "at most 1.0"),
+    ("low_resolution", 0.5, "at least 1.0"),
+    ("balance_classes", 1, "true or false"),
+    ("remainder", "keep", "one of drop, pad"),
+    ("foreground_share", 1.1, "at most 1"),
+    ("flip_axes", 3, "text"),
+]
+
+
+@pytest.mark.parametrize("name, value, expected", WRONG_VALUES, ids=str)
+def test_a_wrong_value_is_named(name, value, expected):
+    with pytest.raises(InputError) as caught:
+        TrainConfig(**{name: value})
+    assert str(caught.value).startswith(f"{name} must be {expected}, got ")
+    assert str(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body, message",
+    [
+        ("return TrainConfig(epochs='3')", "epochs must be a whole number, got '3'"),
+        ("return TrainConfig(epoch=3)", "TrainConfig has no field epoch, expected one"),
+        ("return TrainConfig(", "syntax error in line 3: "),
+        ("return 1 / 0", "ZeroDivisionError: division by zero"),
+        ("return 3", "get_config() must return a TrainConfig, got int"),
+    ],
+)
+def test_a_wrong_config_file_is_named(tmp_path, body, message):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from tf_diffseg.runs.train_config import TrainConfig\n"
+        f"def get_config():\n    {body}\n"
+    )
+    with pytest.raises(InputError) as caught:
+        load_config(path)
+    assert str(caught.value).startswith(f"--config={path}: {message}")
+
+
+def test_a_config_file_that_cannot_be_run_is_named(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("import no_such_module\n")
+    with pytest.raises(InputError, match="mine.py: ModuleNotFoundError"):
+        load_config(str(path))

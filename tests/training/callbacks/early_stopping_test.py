@@ -1,0 +1,102 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffseg.training.callbacks.early_stopping import (
+    EarlyStopping,
+    Gain,
+    gain_so_far,
+)
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.fit import fit, has_stopped_early
+from tf_diffseg.training.saving import checkpoints
+from tf_diffseg.training.saving.checkpoints import Place
+
+
+def _batch(step):
+    label = tf.random.stateless_uniform([2, 4, 4, 4], [step, 0], 0, 2, tf.int32)
+    return {"image": tf.cast(label, tf.float32)[..., tf.newaxis], "label": label}
+
+
+def _fit(folder, epochs, early_stopping, validation_frequency=1):
+    """A run that never gets better: its learning rate is 0."""
+    keras.utils.set_random_seed(1)
+    model = DiffusionUNet3D(2, num_channels=(4,), num_heads=0)
+    model.compile(keras.optimizers.SGD(0.0))
+    return fit(
+        model,
+        lambda epoch, step, context: tf.data.Dataset.range(epoch, 99).map(_batch),
+        folder,
+        epochs,
+        1,
+        2,
+        validation_dataset=tf.data.Dataset.range(1).map(_batch),
+        validation_frequency=validation_frequency,
+        early_stopping=early_stopping,
+    )
+
+
+def test_the_count_goes_on_where_a_run_does(tmp_path, capsys):
+    assert _fit(tmp_path / "whole", 9, early_stopping=2) == 3
+    printed = capsys.readouterr().out
+    assert "stopped early, 2 validation(s) without a gain after epoch 3" in printed
+    assert "of epoch 1" in printed
+    best = tmp_path / "whole" / "checkpoints" / checkpoints.BEST
+    assert checkpoints.read_training_state(best)["epoch"] == 1
+    # Begun for two epochs, and gone on with.
+    assert _fit(tmp_path / "resumed", 2, early_stopping=2) == 2
+    assert _fit(tmp_path / "resumed", 9, early_stopping=2) == 1
+    logs = [(tmp_path / run / "metrics.jsonl").open() for run in ("whole", "resumed")]
+    assert logs[0].read() == logs[1].read()
+
+
+def test_a_run_that_was_stopped_early_stays_so_until_asked_for_more(tmp_path):
+    assert _fit(tmp_path, 9, early_stopping=1) == 2
+    assert _fit(tmp_path, 9, early_stopping=1) == 0
+    assert has_stopped_early(tmp_path, 1, Place(2))
+    assert not has_stopped_early(tmp_path, 0, Place(2))
+    assert _fit(tmp_path, 9, early_stopping=3) == 2
+    assert _fit(tmp_path, 6, early_stopping=0) == 2
+
+
+def test_epochs_without_a_validation_do_not_count(tmp_path):
+    assert _fit(tmp_path, 9, early_stopping=1, validation_frequency=2) == 4
+
+
+@pytest.mark.parametrize(
+    "scores, expected",
+    [
+        ([], Gain()),
+        ([0.5], Gain(0.5, 1, 1, 0)),
+        ([0.5, 0.4, 0.5], Gain(0.5, 1, 3, 2)),  # As good is not better.
+        ([0.5, 0.4, 0.6, None], Gain(0.6, 3, 3, 0)),
+        ([0.5, None, 0.4], Gain(0.5, 1, 3, 1)),
+    ],
+)
+def test_gain_by_the_metrics_log(tmp_path, scores, expected):
+    path = tmp_path / "metrics.jsonl"
+    lines = [
+        {"epoch": epoch} | ({} if score is None else {"val_dice": score})
+        for epoch, score in enumerate(scores, 1)
+    ]
+    lines.append({"epoch": 9, "val_dice": 1.0})  # Of an epoch that is done again.
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert gain_so_far(path, num_epochs=8) == expected
+
+
+def test_without_a_log_nothing_was_gained(tmp_path):
+    assert gain_so_far(tmp_path / "none") == Gain(-np.inf, 0, 0, 0)
+
+
+def test_refuses_a_patience_of_none(tmp_path):
+    with pytest.raises(ValueError, match="patience must be at least 1, got 0"):
+        EarlyStopping(0, tmp_path / "metrics.jsonl")
+
+
+def test_lines_that_are_no_epochs_are_passed_over(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('3\n[]\n{"val_dice": 0.9}\n{"epoch": 1, "val_dice": 0.5}\n{"ep')
+    assert gain_so_far(path) == Gain(0.5, 1, 1, 0)

@@ -1,0 +1,315 @@
+"""Each weight of another network goes where it belongs, bit for bit, or nowhere."""
+
+import keras
+import numpy as np
+import pytest
+
+from tf_diffseg.models import UNet3D
+from tf_diffseg.training import DiffusionUNet3D
+from tf_diffseg.training.saving.frozen_layers import freeze_layers, layers_of
+from tf_diffseg.training.saving.initial_weights import MisfitError, take_weights
+from tf_diffseg.training.saving.network_weights import read_weights, weights_of
+
+_SMALL = {"num_channels": (4, 8), "num_heads": 2}
+
+
+def _network(num_classes=3, image_channels=1, seed=0, **values):
+    """A network whose weights are all random, also those that start at 0 or 1."""
+    network = DiffusionUNet3D(num_classes, image_channels, **{**_SMALL, **values})
+    rng = np.random.default_rng(seed)
+    for layer in network.layers:
+        layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
+    return network
+
+
+def _values(network):
+    """Copies of all weights of the layers, by name."""
+    return {
+        w.path: np.asarray(w).copy() for layer in network.layers for w in layer.weights
+    }
+
+
+def _take(here, there):
+    """Takes weights; gives the report and the values here before and after, there."""
+    before = _values(here)
+    report = take_weights(here, weights_of(there), "there")
+    return report, before, _values(here), _values(there)
+
+
+def _afresh(report):
+    return {misfit.name for misfit in report.misfits if misfit.here is not None}
+
+
+def _left(report):
+    return {misfit.name for misfit in report.misfits if misfit.here is None}
+
+
+def _check_rest(report, before, after, there, but=("stem/kernel",)):
+    """Every weight is there's, or untouched and named; `but` is looked at elsewhere."""
+    for name in after.keys() - set(but):
+        expected = before if name in _afresh(report) else there
+        np.testing.assert_array_equal(after[name], expected[name], err_msg=name)
+
+
+def test_a_network_of_the_same_kind_takes_everything():
+    here, there = _network(seed=1), _network(seed=2)
+    report, _, after, values = _take(here, there)
+    assert report.misfits == ()
+    assert report.num_taken == report.num_all == sum(v.size for v in after.values())
+    assert after.keys() == values.keys()
+    for name, value in values.items():
+        np.testing.assert_array_equal(after[name], value, err_msg=name)
+
+
+def test_other_classes_keep_the_image_channels_of_the_stem():
+    here, there = _network(4, 2, seed=1), _network(3, 2, seed=2)
+    report, before, after, values = _take(here, there)
+    stem = "stem/kernel"
+    np.testing.assert_array_equal(after[stem][..., :2, :], values[stem][..., :2, :])
+    np.testing.assert_array_equal(after[stem][..., 2:, :], before[stem][..., 2:, :])
+    assert _afresh(report) == {
+        "stem/kernel, channels of x_t",
+        "head/kernel",
+        "head/bias",
+    }
+    _check_rest(report, before, after, values)
+    taken = [v.size for n, v in after.items() if not n.startswith(("stem", "head/"))]
+    assert report.num_taken == sum(taken) + values[stem][..., :2, :].size
+
+
+def test_other_image_channels_keep_the_mask_channels_of_the_stem():
+    here, there = _network(3, 4, seed=1), _network(3, 1, seed=2)
+    report, before, after, values = _take(here, there)
+    stem = "stem/kernel"
+    np.testing.assert_array_equal(after[stem][..., :4, :], before[stem][..., :4, :])
+    np.testing.assert_array_equal(after[stem][..., 4:, :], values[stem][..., 1:, :])
+    assert _afresh(report) == {"stem/kernel, channels of image"}
+    _check_rest(report, before, after, values)
+
+
+def test_a_stem_of_the_same_shape_is_not_taken_for_other_channels():
+    # 1 + 3 channels and 2 + 2 channels: nothing of the one is the other's.
+    here, there = _network(2, 2, seed=1), _network(3, 1, seed=2)
+    assert here.get_layer("stem").kernel.shape == there.get_layer("stem").kernel.shape
+    report, before, after, values = _take(here, there)
+    np.testing.assert_array_equal(after["stem/kernel"], before["stem/kernel"])
+    _check_rest(report, before, after, values)
+
+
+def test_supervised_weights_go_into_a_diffusion_network():
+    here = _network(3, 2, seed=1)
+    there = _network(3, 2, seed=2, strategy="supervised")
+    report, before, after, values = _take(here, there)
+    stem = "stem/kernel"
+    np.testing.assert_array_equal(after[stem][..., :2, :], values[stem])
+    np.testing.assert_array_equal(after[stem][..., 2:, :], before[stem][..., 2:, :])
+    afresh = _afresh(report)
+    assert "head/kernel" not in afresh and "encoder_0_0/norm/gamma" not in afresh
+    of_time = {n for n in before if "modulation" in n or n.startswith("time_embedding")}
+    assert afresh == of_time | {"stem/kernel, channels of x_t"}
+    _check_rest(report, before, after, values)
+
+
+def test_diffusion_weights_go_into_a_supervised_network():
+    here = _network(3, 2, seed=1, strategy="supervised")
+    there = _network(3, 2, seed=2)
+    report, before, after, values = _take(here, there)
+    np.testing.assert_array_equal(
+        after["stem/kernel"], values["stem/kernel"][..., :2, :]
+    )
+    assert _afresh(report) == set()
+    of_time = {n for n in values if "modulation" in n or n.startswith("time_embedding")}
+    assert _left(report) == of_time | {"stem/kernel, channels of x_t"}
+    _check_rest(report, before, after, values)
+
+
+@pytest.mark.parametrize("there_is_self_conditioned", [True, False])
+def test_self_conditioning_has_channels_of_its_own(there_is_self_conditioned):
+    strategies = ["recycling", "self_conditioning"]
+    if there_is_self_conditioned:
+        strategies.reverse()
+    there, here = (
+        _network(2, 1, seed=seed, strategy=strategy)
+        for seed, strategy in enumerate(strategies)
+    )
+    report, before, after, values = _take(here, there)
+    stem = "stem/kernel"
+    np.testing.assert_array_equal(after[stem][..., :3, :], values[stem][..., :3, :])
+    np.testing.assert_array_equal(after[stem][..., 3:, :], before[stem][..., 3:, :])
+    names = {misfit.name for misfit in report.misfits}
+    assert names == {"stem/kernel, channels of condition"}
+    _check_rest(report, before, after, values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"model_output": "noise", "strategy": "diffusion"},
+        {"num_classes": 3, "regions": [[1, 2], [1], [2]]},
+    ],
+)
+def test_a_head_of_the_same_shape_that_predicts_something_else_is_not_taken(values):
+    here, there = _network(seed=1, **values), _network(seed=2)
+    report, before, after, others = _take(here, there)
+    assert {"head/kernel", "head/bias"} <= _afresh(report)
+    np.testing.assert_array_equal(after["head/kernel"], before["head/kernel"])
+    np.testing.assert_array_equal(after["head/bias"], before["head/bias"])
+    masks_agree = "regions" not in values
+    expected = others if masks_agree else before
+    np.testing.assert_array_equal(
+        after["stem/kernel"][..., 1:, :], expected["stem/kernel"][..., 1:, :]
+    )
+    assert "stands for something else" in str(report)
+    _check_rest(report, before, after, others)
+
+
+def test_a_learned_variance_has_another_head():
+    # Two classes and their variances, against four classes: the same shape.
+    learned = {"model_variance": "learned", "variational_weight": 0.001}
+    here, there = _network(2, seed=1, **learned), _network(4, seed=2)
+    report, before, after, _ = _take(here, there)
+    assert {"head/kernel", "head/bias"} <= _afresh(report)
+    np.testing.assert_array_equal(after["head/bias"], before["head/bias"])
+
+
+@pytest.mark.parametrize(
+    "values, fits",
+    [
+        ({"num_channels": (4, 8, 16)}, {"encoder_0_0", "down_0", "up_0", "head"}),
+        ({"num_blocks": (2, 1)}, {"encoder_0_0", "down_0", "bottom_0", "head"}),
+        ({"num_channels": (4, 12)}, {"encoder_0_0", "decoder_0_0", "head"}),
+        ({"scale_factor": (2, 2, 1)}, {"encoder_0_0", "down_0", "bottom_1", "head"}),
+        ({"kernel_size": (3, 3, 1)}, {"up_0", "bottom_attention", "head"}),
+        ({"skip": "concat"}, {"encoder_0_0", "bottom_0", "up_0", "head"}),
+    ],
+)
+def test_other_shapes_take_what_has_their_name_and_shape(values, fits):
+    here, there = _network(seed=1, **values), _network(seed=2)
+    report, before, after, others = _take(here, there)
+    assert {name for name in fits if not report.is_whole(name)} == set()
+    assert report.misfits
+    _check_rest(report, before, after, others, but=())
+
+
+def test_a_layer_is_taken_whole_or_not_at_all():
+    # The head's bias has the shape, its kernel has not.
+    here, there = _network(seed=1, num_channels=(8, 8)), _network(seed=2)
+    report, before, after, _ = _take(here, there)
+    assert {"head/kernel", "head/bias"} <= _afresh(report)
+    np.testing.assert_array_equal(after["head/bias"], before["head/bias"])
+
+
+def test_networks_that_share_nothing_are_refused_and_left_alone():
+    here = _network(3, 1, seed=1, num_channels=(6, 12), kernel_size=(1, 1, 3))
+    there = _network(4, 2, seed=2, norm="channel")
+    before = _values(here)
+    with pytest.raises(MisfitError, match=r"shares no weight .* shape there 3x3x3x6x4"):
+        take_weights(here, weights_of(there), "there")
+    for name, value in _values(here).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_weights_that_are_no_numbers_are_refused_and_nothing_is_changed():
+    here, there = _network(seed=1), _network(seed=2)
+    before = _values(here)
+    bias = there.get_layer("head").bias
+    bias.assign([np.nan, 0.0, 0.0])
+    with pytest.raises(MisfitError, match="not finite, of head/bias"):
+        take_weights(here, weights_of(there), "there")
+    for name, value in _values(here).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"num_channels": (4, 8, 16)}, {"num_blocks": (1, 1)}, {"dropout": 0.1}],
+)
+def test_a_file_of_weights_is_read_by_the_names_of_layers(tmp_path, values):
+    # Keras numbers the layers in it by class, so in another network otherwise.
+    there = _network(seed=2)
+    path = tmp_path / "there.weights.h5"
+    there.save_weights(path)
+    found = read_weights(path)
+    expected = weights_of(there)
+    assert found.layers.keys() == expected.layers.keys()
+    for name, variables in expected.layers.items():
+        for value, variable in zip(found.layers[name], variables, strict=True):
+            np.testing.assert_array_equal(value, np.asarray(variable), err_msg=name)
+    here = _network(seed=1, **values)
+    of_model = _network(seed=1, **values)
+    by_file = take_weights(here, found, "there")
+    by_model = take_weights(of_model, expected, "there")
+    # Without a config nobody knows what a stem's channels are, unless all agree.
+    but = set() if _afresh(by_model) <= _afresh(by_file) else {"stem/kernel"}
+    assert not but
+    for name, value in _values(here).items():
+        np.testing.assert_array_equal(value, _values(of_model)[name], err_msg=name)
+
+
+def test_a_file_of_weights_of_other_ends_leaves_the_ends_afresh(tmp_path):
+    there = _network(3, 1, seed=2)
+    there.save_weights(tmp_path / "there.weights.h5")
+    here = _network(2, 2, seed=1)
+    before = _values(here)
+    report = take_weights(here, read_weights(tmp_path / "there.weights.h5"), "there")
+    assert not report.is_whole("stem") and not report.is_whole("head")
+    after = _values(here)
+    np.testing.assert_array_equal(after["stem/kernel"], before["stem/kernel"])
+    _check_rest(report, before, after, _values(there))
+
+
+def test_names_do_not_depend_on_a_scope_or_on_networks_built_before():
+    with keras.name_scope("study"):
+        here = _network(seed=1, name="mine")
+    report, _, _, _ = _take(here, _network(seed=2))
+    assert report.misfits == ()
+
+
+def test_the_network_alone_takes_the_weights_of_its_like():
+    arguments = {"out_channels": 3, "image_channels": 2, "mask_channels": 3}
+    here, there = UNet3D(**arguments, **_SMALL), UNet3D(**arguments, **_SMALL)
+    report, _, after, values = _take(here, there)
+    assert report.misfits == ()
+    np.testing.assert_array_equal(after["stem/kernel"], values["stem/kernel"])
+
+
+def test_the_table_names_weight_and_both_shapes():
+    report, *_ = _take(_network(4, seed=1), _network(3, seed=2))
+    lines = str(report).splitlines()
+    assert lines[0] == (
+        f"initial weights: {report.num_taken:,} of {report.num_all:,} parameters are "
+        "those of there"
+    )
+    rows = [line.split() for line in lines[3:]]
+    assert ["head/kernel", "1x1x1x3x4", "1x1x1x4x4"] in rows
+    assert ["head/bias", "3", "4"] in rows
+    assert ["stem/kernel,", "channels", "of", "x_t", "3x3x3x3x4", "3x3x3x4x4"] in rows
+
+
+def test_frozen_layers_do_not_move_and_others_do():
+    network = _network(seed=1)
+    names = layers_of(network, "encoder")
+    assert set(names) == {
+        "time_embedding",
+        "stem",
+        "encoder_0_0",
+        "down_0",
+        "bottom_0",
+        "bottom_attention",
+        "bottom_1",
+    }
+    freeze_layers(network, names)
+    network.compile(keras.optimizers.AdamW(0.01, weight_decay=0.1), jit_compile=False)
+    before = _values(network)
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(2, 8, 8, 8, 1)).astype(np.float32)
+    label = (image[..., 0] > 0).astype(np.int32)
+    network.fit(image, label, batch_size=2, epochs=2, verbose=0)
+    after = _values(network)
+    moved = {n.split("/")[0] for n in after if (after[n] != before[n]).any()}
+    assert moved == {"up_0", "decoder_0_0", "head_norm", "head"}
+
+
+def test_a_part_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="freeze must be one of encoder, got 'all'"):
+        layers_of(_network(), "all")

@@ -1,0 +1,67 @@
+"""Images of one channel and of several, label maps, and how they fit together."""
+
+import re
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tf_diffseg.errors import InputError
+from tf_diffseg.volumes.volume_files import read_image, read_label
+
+
+@pytest.fixture
+def save(tmp_path):
+    """`save(name, array, affine)` writes a NIfTI file and returns its path."""
+
+    def save_volume(name, array, affine=None):
+        path = tmp_path / name
+        nib.save(nib.Nifti1Image(array, np.eye(4) if affine is None else affine), path)
+        return path
+
+    return save_volume
+
+
+def test_channels_of_a_4d_file_come_last(save):
+    array = np.random.default_rng(0).normal(size=(4, 3, 2, 5)).astype(np.float32)
+    image = read_image(save("a.nii.gz", array))
+    np.testing.assert_array_equal(image.array, array)
+    assert image.grid_shape == (4, 3, 2)
+
+
+def test_channels_of_several_files_keep_their_order(save):
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(4, 3, 2)).astype(np.float32) for _ in range(3)]
+    paths = [save(f"a_{index}.nii", array) for index, array in enumerate(arrays)]
+    image = read_image(paths)
+    np.testing.assert_array_equal(image.array, np.stack(arrays, axis=-1))
+    assert image.path == str(paths[0])
+
+
+def test_channels_must_share_a_grid(save):
+    paths = [
+        save("a_0.nii", np.zeros((4, 3, 2), np.float32)),
+        save("a_1.nii", np.zeros((4, 3, 2), np.float32), np.diag([2.0, 1, 1, 1])),
+    ]
+    message = r"a_1.nii and the first channel's file .*a_0.nii have different affines"
+    with pytest.raises(InputError, match=message):
+        read_image(paths)
+
+
+def test_label_map_of_several_channels(save):
+    with pytest.raises(InputError, match=r"is 4D \(4x3x2x2\), a label map must be 3D"):
+        read_label(save("a.nii", np.zeros((4, 3, 2, 2), np.uint8)))
+
+
+@pytest.mark.parametrize("value", [2.0**31, -(2.0**32), 1e30])
+def test_label_beyond_int32(save, value):
+    path = save("a.nii", np.full((2, 2, 2), value, np.float64))
+    message = re.escape(f"holds the label value {value:g}, expected whole numbers up")
+    with pytest.raises(InputError, match=message):
+        read_label(path)
+
+
+def test_image_beyond_float32(save):
+    path = save("a.nii", np.full((2, 2, 2), 1e300))
+    with pytest.raises(InputError, match=r"8 voxel\(s\) that are NaN or infinite"):
+        read_image(path)

@@ -1,0 +1,99 @@
+"""What every command line module shares: how it runs, how it fails."""
+
+import os
+import signal
+import sys
+
+from absl import app, flags, logging
+
+from tf_diffseg.errors import InputError
+
+
+def parse_numbers(flag_name, text, count, number=float):
+    """Reads a flag such as `--spacing_mm=1.0,1.0,2.5`.
+
+    Args:
+        flag_name: name of the flag, for the message.
+        text: its value, or None where it was not given.
+        count: how many numbers must be there.
+        number: `float` or `int`.
+
+    Returns:
+        Tuple of `count` numbers, or None for None.
+
+    Raises:
+        InputError: if `text` is anything else.
+    """
+    if text is None:
+        return None
+    try:
+        values = tuple(number(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != count:
+        kind = "whole numbers" if number is int else "numbers"
+        expected = kind if count == 1 else f"{count} {kind}"
+        raise InputError(
+            f"--{flag_name}={text}: expected {expected} separated by commas"
+        )
+    return values
+
+
+class _Terminated(BaseException):
+    """SIGTERM: like an interrupt, it must pass every `except Exception`."""
+
+
+def _on_sigterm(number, _):
+    signal.signal(number, signal.SIG_IGN)  # once: what cleans up must finish
+    raise _Terminated
+
+
+def _log_warnings_only():
+    """Undoes that absl shows all information where --verbosity is not given."""
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)
+
+
+def _end_where_interrupted(kind, error, traceback):
+    """An interrupt before `run`, as modules load, is no error to be traced."""
+    if issubclass(kind, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr, flush=True)
+        os._exit(130)
+    sys.__excepthook__(kind, error, traceback)
+
+
+# Commands import this module first.
+sys.excepthook = _end_where_interrupted
+
+
+def run(main, takes_arguments=False):
+    """Runs `main(argv)` under absl and exits the process.
+
+    Args:
+        main: function of the list of arguments, the program's name first.
+        takes_arguments: whether there may be others than flags.
+
+    `InputError` becomes one line on stderr and exit code 1, an interrupt exit
+    code 130, SIGTERM exit code 143, each after every `finally` has run; every
+    other error keeps its traceback.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+    def main_without_traceback(argv):
+        if len(argv) > 1 and not takes_arguments:
+            raise app.UsageError(f"expected flags only, got {argv[1:]}")
+        _log_warnings_only()
+        try:
+            signal.signal(signal.SIGTERM, _on_sigterm)
+            return main(argv)
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
+        except _Terminated:
+            print("terminated", file=sys.stderr)
+            return 143
+
+    app.run(main_without_traceback)

@@ -1,0 +1,32 @@
+"""The dispatcher of a `tf.data` service."""
+
+import re
+import socket
+
+from tf_diffseg.errors import InputError
+
+_ADDRESS = re.compile(r"grpc://(?P<host>\[[^\]]+\]|[^:/\[\]]+):(?P<port>\d+)")
+_PATIENCE_S = 20.0
+
+
+def check_data_service(address):
+    """Raises InputError unless something listens at a dispatcher's address.
+
+    TensorFlow would wait for it without end, and without a word.
+
+    Args:
+        address: of `--data_service`, such as "grpc://localhost:5050".
+    """
+    match = _ADDRESS.fullmatch(address)
+    if match is None:
+        raise InputError(
+            f"--data_service={address}: expected an address such as "
+            "grpc://localhost:5050"
+        )
+    place = match["host"].strip("[]"), int(match["port"])
+    try:
+        socket.create_connection(place, timeout=_PATIENCE_S).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"--data_service={address}: no dispatcher answers there: {error}"
+        ) from error

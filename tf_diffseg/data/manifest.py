@@ -1,0 +1,210 @@
+"""`manifest.json`: what a folder of converted shards holds."""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import os
+import pathlib
+
+from tf_diffseg.errors import InputError
+
+FILE_NAME = "manifest.json"
+FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One TFRecord file.
+
+    Attributes:
+        file_name: inside the folder of the manifest.
+        num_examples: cases in it.
+        sha256: of the whole file, hexadecimal.
+    """
+
+    file_name: str
+    num_examples: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """One split, in the order in which its cases are stored.
+
+    Attributes:
+        uids: names of the cases.
+        shards: its files, in order.
+        statistics: see `data_tools.conversion.case_statistics.summarize`.
+    """
+
+    uids: list[str]
+    shards: list[Shard]
+    statistics: dict
+
+    def uids_by_shard(self):
+        """List of the names of the cases in each of `shards`."""
+        ends = list(itertools.accumulate(shard.num_examples for shard in self.shards))
+        return [
+            self.uids[end - shard.num_examples : end]
+            for shard, end in zip(self.shards, ends, strict=True)
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """A converted data set.
+
+    Attributes:
+        dataset: name as the shard files spell it.
+        modality: of the images, e.g. "MRI".
+        license: of the data.
+        class_names: name per class id, background first.
+        label_values: value in the source files per class id.
+        channel_names: name per image channel.
+        preprocessing: config of `tf_diffseg.preprocessing.VolumePreprocessor`.
+        splits: by name.
+        regions: unions of classes to segment as one, each with the fields of
+            `Region` of a data set; empty where each class stands for itself.
+        image_dtype: type that images are stored as.
+        compression: of the shards, "GZIP" or "".
+        fingerprint: what the cases are like, see `data_tools.conversion.fingerprint`.
+        skipped: reason per case that was left out, by uid.
+        warnings: what is odd without being wrong, each a dict with `case`, a uid or
+            None for the data set, `kind`, `text` and `counts`, figures by name.
+        ignore_label: value in the source files of voxels without a class, or None.
+        format_version: of this file and of the Examples.
+    """
+
+    dataset: str
+    modality: str
+    license: str
+    class_names: list[str]
+    label_values: list[int]
+    channel_names: list[str]
+    preprocessing: dict
+    splits: dict[str, Split]
+    regions: list[dict] = dataclasses.field(default_factory=list)
+    image_dtype: str = "float32"
+    compression: str = ""
+    fingerprint: dict = dataclasses.field(default_factory=dict)
+    skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+    warnings: list[dict] = dataclasses.field(default_factory=list)
+    ignore_label: int | None = None
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def num_classes(self):
+        """Number of classes, background included."""
+        return len(self.class_names)
+
+    @property
+    def ignored_id(self):
+        """What voxels without a class hold in the shards; None where each has one."""
+        return None if self.ignore_label is None else self.num_classes
+
+    @property
+    def num_labels(self):
+        """Number of ids that a label in the shards may hold, `ignored_id` included."""
+        return self.num_classes + (self.ignore_label is not None)
+
+    @property
+    def num_channels(self):
+        """Number of image channels."""
+        return len(self.channel_names)
+
+    def split(self, name):
+        """The split `name`; raises InputError if there is none."""
+        if name not in self.splits:
+            raise InputError(
+                f"data set {self.dataset} has no split {name!r}, "
+                f"it has {', '.join(self.splits)}"
+            )
+        return self.splits[name]
+
+    def shard_paths(self, data_dir, split):
+        """Paths of a split's shards, in order; raises InputError if one is gone."""
+        folder = pathlib.Path(data_dir)
+        paths = [str(folder / shard.file_name) for shard in self.split(split).shards]
+        missing = [path for path in paths if not os.path.isfile(path)]
+        if missing:
+            raise InputError(
+                f"{folder / FILE_NAME} names shards that do not exist: "
+                f"{', '.join(missing)}"
+            )
+        return paths
+
+    def write(self, data_dir):
+        """Writes `manifest.json` into `data_dir`, whole or not at all."""
+        path = pathlib.Path(data_dir) / FILE_NAME
+        temporary = path.with_name(f".{FILE_NAME}.{os.getpid()}")
+        temporary.write_text(
+            json.dumps(dataclasses.asdict(self), indent=1) + "\n", encoding="utf-8"
+        )
+        os.replace(temporary, path)
+
+
+def read_manifest(data_dir):
+    """Reads the manifest of a converted data set.
+
+    Args:
+        data_dir: folder that `data_tools.convert_nifti` wrote.
+
+    Returns:
+        The `Manifest`.
+
+    Raises:
+        InputError: if there is no such folder, or its `manifest.json` is
+            missing, unreadable, of another program or of a newer format.
+    """
+    folder = pathlib.Path(data_dir)
+    path = folder / FILE_NAME
+    if not folder.is_dir():
+        raise InputError(f"no folder {folder}; data_tools.convert_nifti makes one")
+    if not path.is_file():
+        raise InputError(
+            f"{folder} holds no {FILE_NAME}, so it is not a converted data set; "
+            "data_tools.convert_nifti makes one"
+        )
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {error}") from error
+    return _from_json(path, fields)
+
+
+def _from_json(path, fields):
+    version = fields.get("format_version") if isinstance(fields, dict) else None
+    if version is None:
+        raise InputError(f"{path} is not a manifest of data_tools.convert_nifti")
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f"{path} has format version {version}, this code reads "
+            f"{FORMAT_VERSION}; convert the data again"
+        )
+    try:
+        splits = {
+            name: Split(
+                uids=split["uids"],
+                shards=[Shard(**shard) for shard in split["shards"]],
+                statistics=split["statistics"],
+            )
+            for name, split in fields["splits"].items()
+        }
+        manifest = Manifest(**{**fields, "splits": splits})
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is not a manifest of data_tools.convert_nifti: {error!r}"
+        ) from error
+    if not splits or not all(split.shards for split in splits.values()):
+        raise InputError(f"{path} is damaged: it has no split, or one without a shard")
+    return manifest
+
+
+def file_sha256(path):
+    """SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

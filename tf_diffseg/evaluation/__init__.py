@@ -1,0 +1,1 @@
+"""Scores of trained models: of a case, of a run, of runs against each other."""

@@ -1,0 +1,129 @@
+"""The folder that experiments.evaluate wrote."""
+
+import csv
+import json
+import pathlib
+
+from tf_diffseg.errors import InputError
+from tf_diffseg.evaluation.means import foreground_mean
+
+# Of metrics.csv, before the metrics.
+_COLUMNS = ("uid", "class_id", "class_name")
+# In the place of a uid: what follows are means over the cases.
+_MEAN = "mean"
+# In the place of a class, see `foreground_mean`.
+FOREGROUND = "foreground"
+
+
+def data_of(manifest, split):
+    """What metrics.json tells of the data, under "data"."""
+    return {"dataset": manifest.dataset, "split": split}
+
+
+def read_data(folder):
+    """`data_of` an evaluation; empty where its metrics.json does not tell.
+
+    Raises:
+        InputError: that file cannot be read.
+    """
+    path = pathlib.Path(folder) / "metrics.json"
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")).get("data", {}))
+    except (AttributeError, OSError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not of experiments.evaluate: {error}") from error
+
+
+def read_values(folder, metric):
+    """One metric of an evaluation.
+
+    Args:
+        folder: that `experiments.evaluate` wrote.
+        metric: column of its metrics.csv.
+
+    Returns:
+        Dict from class name to dict from uid to value, NaN where it is not defined;
+        and under "foreground" the `foreground_mean`.
+
+    Raises:
+        InputError: there is no such table, or it is another one or not whole.
+    """
+    path = pathlib.Path(folder) / "metrics.csv"
+    if not path.is_file():
+        raise InputError(
+            f"{folder} holds no metrics.csv; experiments.evaluate makes it"
+        )
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            values = _values(path, csv.DictReader(file), metric)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a table: {error}") from error
+    return with_foreground(values)
+
+
+def with_foreground(values):
+    """Adds the `foreground_mean` of every case, as "foreground".
+
+    Args:
+        values: dict from class name to dict from uid to value.
+
+    Returns:
+        A new dict.
+    """
+    foreground = {}
+    for uid in next(iter(values.values())):
+        of_case = [of_class[uid] for of_class in values.values()]
+        foreground[uid] = float(foreground_mean(of_case))
+    return {**values, FOREGROUND: foreground}
+
+
+def _values(path, reader, metric):
+    """`read_values` of an open table, without "foreground"."""
+    columns = reader.fieldnames or []
+    for name in (*_COLUMNS, metric):
+        if name not in columns:
+            raise InputError(
+                f"{path}, line 1: expected a column {name}, got "
+                f"{', '.join(columns) or 'none'}"
+            )
+    found, has_means = {}, False
+    for row in reader:
+        has_means = row["uid"] == _MEAN
+        if has_means:
+            continue
+        place = f"{path}, line {reader.line_num}"
+        if None in row or None in row.values():
+            raise InputError(f"{place}: expected {len(columns)} values")
+        of_class = found.setdefault(row["class_name"], {})
+        if row["uid"] in of_class:
+            raise InputError(
+                f"{place}: {row['uid']} has a row of {row['class_name']} already"
+            )
+        of_class[row["uid"]] = _number(place, metric, row[metric])
+    if not has_means:
+        raise InputError(
+            f"{path} ends at line {reader.line_num} before the means of its cases: it "
+            "is not whole"
+        )
+    _check_cases(path, found)
+    return found
+
+
+def _number(place, column, text):
+    try:
+        return float(text or "nan")
+    except ValueError:
+        raise InputError(
+            f"{place}: expected a number as {column}, got {text!r}"
+        ) from None
+
+
+def _check_cases(path, found):
+    """Raises InputError unless every class is there of the same cases."""
+    if not found:
+        raise InputError(f"{path} holds no cases")
+    uids = set().union(*found.values())
+    for name, of_class in found.items():
+        for uid in sorted(uids - of_class.keys()):
+            raise InputError(f"{path}: {uid} has no row of {name}")

@@ -1,0 +1,75 @@
+"""What a network tells apart: the classes of the labels, or regions made of them."""
+
+import dataclasses
+import math
+
+from tf_diffseg.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Targets:
+    """The outputs of a network and what they mean to a label map.
+
+    Attributes:
+        names: "background", or whatever class 0 is called, and each target.
+        class_ids: of each target but background, the class ids that it is made of.
+        region_labels: where targets overlap, the class id that each is written as,
+            see `tf_diffseg.diffusion.probabilities_to_label`; None where they do not.
+    """
+
+    names: list[str]
+    class_ids: list[tuple[int, ...]]
+    region_labels: list[int] | None = None
+
+    @property
+    def num_outputs(self):
+        """Channels of the network's mask; without background where targets overlap."""
+        return len(self.names) - (self.region_labels is not None)
+
+    @property
+    def regions(self):
+        """The `regions` of `DiffusionUNet3D`."""
+        return None if self.region_labels is None else self.class_ids
+
+    @property
+    def largest_entropy(self):
+        """Of a voxel that is most uncertain, in nats."""
+        if self.region_labels is None:
+            return math.log(self.num_outputs)
+        return self.num_outputs * math.log(2.0)
+
+    def frequencies(self, class_frequencies):
+        """Share of the voxels that each output has, from that of each class."""
+        if self.region_labels is None:
+            return class_frequencies
+        return [sum(class_frequencies[i] for i in ids) for ids in self.class_ids]
+
+
+def targets_of(config, manifest):
+    """What a config makes of a data set.
+
+    Args:
+        config: `TrainConfig`.
+        manifest: `Manifest`.
+
+    Returns:
+        `Targets`.
+
+    Raises:
+        InputError: overlapping targets are asked for, and the data declare none.
+    """
+    if config.mask_encoding == "overlapping" and not manifest.regions:
+        raise InputError(
+            f"mask_encoding=overlapping: the data set {manifest.dataset} declares no "
+            "regions, expected such as nnU-Net's dataset.json has"
+        )
+    if config.mask_encoding == "exclusive" or not manifest.regions:
+        alone: list[tuple[int, ...]] = [(i,) for i in range(1, manifest.num_classes)]
+        return Targets(manifest.class_names, alone)
+    id_of = {value: index for index, value in enumerate(manifest.label_values)}
+    regions = manifest.regions
+    return Targets(
+        [manifest.class_names[0]] + [region["name"] for region in regions],
+        [tuple(id_of[value] for value in region["label_values"]) for region in regions],
+        [id_of[region["written_value"]] for region in regions],
+    )

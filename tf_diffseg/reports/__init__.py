@@ -1,0 +1,1 @@
+"""What people look at: overlays, report pages, plots, model cards."""

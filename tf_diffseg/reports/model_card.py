@@ -1,0 +1,88 @@
+"""What an exported model says of itself."""
+
+import dataclasses
+import json
+import pathlib
+
+from tf_diffseg.errors import InputError
+from tf_diffseg.reports.overlay import class_colour
+from tf_diffseg.version import __version__
+
+
+def model_card(trained, name, served, metrics=None, attribution=None):
+    """The model card of an export.
+
+    Args:
+        trained: `TrainedModels` of one run.
+        name: of the model.
+        served: dict of how it is served, as `num_samples`.
+        metrics: from `read_metrics`, or None where the run is not evaluated.
+        attribution: whom the training data is owed to, and by which license.
+
+    Returns:
+        JSON-able dict.
+    """
+    manifest, options = trained.manifest, trained.options
+    (model,), (folder,) = trained.models, trained.run_folders
+    sampler = model.sampler
+    return {
+        "name": name,
+        "version": __version__,
+        "dataset": manifest.dataset,
+        "modality": manifest.modality,
+        "license": manifest.license,
+        "attribution": attribution,
+        "class_names": manifest.class_names,
+        "label_values": manifest.label_values,
+        "ignore_label": manifest.ignore_label,
+        "class_colours": [None]
+        + [class_colour(class_id) for class_id in range(1, manifest.num_classes)],
+        "channel_names": manifest.channel_names,
+        "targets": dataclasses.asdict(trained.targets),
+        "preprocessing": manifest.preprocessing,
+        "sampling": {
+            "sampler": sampler and type(sampler).__name__,
+            "num_timesteps": sampler and sampler.diffusion.num_timesteps,
+            "overlap": options.overlap,
+            "flip_axes": options.flip_axes,
+        },
+        "served": served,
+        "checkpoint": trained.checkpoints[0].name,
+        "training": dataclasses.asdict(folder.config()),
+        "training_data": {
+            "num_cases": {
+                name: len(split.uids) for name, split in manifest.splits.items()
+            },
+            "sha256": {
+                shard.file_name: shard.sha256
+                for split in manifest.splits.values()
+                for shard in split.shards
+            },
+            "fingerprint": manifest.fingerprint,
+        },
+        "metrics": metrics,
+    }
+
+
+def read_metrics(results_dir):
+    """Reads what an evaluation found, for the model card.
+
+    Args:
+        results_dir: folder that experiments.evaluate wrote.
+
+    Returns:
+        JSON-able dict.
+
+    Raises:
+        InputError: there is no such evaluation.
+    """
+    path = pathlib.Path(results_dir) / "metrics.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"--results_dir={results_dir} holds no metrics.json; "
+            "experiments.evaluate --output_dir writes it"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {error}") from error

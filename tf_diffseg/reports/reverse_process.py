@@ -1,0 +1,119 @@
+"""The reverse process of one case, step by step, and its picture."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from tf_diffseg.data.input_pipeline import evaluation_dataset
+from tf_diffseg.diffusion import x_start_to_probabilities
+from tf_diffseg.reports.overlay import IGNORED_COLOUR, class_colour, foreground_centre
+
+
+class ReverseStep(NamedTuple):
+    """One reverse step of one case.
+
+    Attributes:
+        t_index: the step.
+        x_t: noisy mask that the network was given, [x, y, z, num_classes].
+        predicted: class ids that it predicted, [x, y, z].
+    """
+
+    t_index: int
+    x_t: np.ndarray
+    predicted: np.ndarray
+
+
+def load_case(shard_paths, index):
+    """A case by its place in the split: dict of `image`, `label`, `spacing_mm`."""
+    fields = ("image", "label", "spacing_mm")
+    (case,) = evaluation_dataset(shard_paths, fields).skip(index).take(1)
+    return {name: value.numpy() for name, value in case.items()}
+
+
+def sample_steps(model, image, seed):
+    """Samples one case and keeps what the network saw and said.
+
+    Args:
+        model: a `DiffusionUNet3D` that diffuses.
+        image: float32 [x, y, z, channels].
+        seed: int.
+
+    Returns:
+        List of `ReverseStep`, from noise to the segmentation.
+    """
+    image, seed = tf.constant(image[np.newaxis]), tf.constant([seed])
+    denoise = tf.function(model.denoise_fn(image))
+    seen = []
+
+    def denoise_and_note(x_t, t_index, *condition):
+        seen.append((int(t_index[0]), x_t[0].numpy()))
+        return denoise(x_t, t_index, *condition)
+
+    predictions = model.sampler.trajectory(  # Not traced, so that each step is noted.
+        denoise_and_note,
+        model.initial_noise(image, seed),
+        seed,
+        model.strategy.is_self_conditioned,
+    )
+    predicted = tf.argmax(x_start_to_probabilities(predictions[:, 0]), axis=-1).numpy()
+    return [
+        ReverseStep(t_index, x_t, class_ids)
+        for (t_index, x_t), class_ids in zip(seen, predicted, strict=True)
+    ]
+
+
+def draw(path, case, steps, ignored_id=None):
+    """Draws the axial slice through the middle of the ground truth.
+
+    Args:
+        path: of the PNG.
+        case: as from `load_case`.
+        steps: list of `ReverseStep`.
+        ignored_id: of the `Manifest`; such voxels are grey in the ground truth.
+    """
+    cut = foreground_centre(case["label"], ignored_id)[2]
+    spacing_x, spacing_y, _ = case["spacing_mm"]
+    shape = {"origin": "lower", "aspect": spacing_y / spacing_x}
+    image = case["image"][:, :, cut, 0].T
+    low, high = np.percentile(image, [1.0, 99.5])
+    figure = Figure(figsize=(1.9 * (len(steps) + 1), 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2, len(steps) + 1, squeeze=False)
+    axes[0, 0].imshow(image, cmap="gray", vmin=low, vmax=high, **shape)
+    axes[0, 0].set_title("image", fontsize=9)
+    axes[1, 0].imshow(_colours(case["label"][:, :, cut], ignored_id), **shape)
+    axes[1, 0].set_title("ground truth", fontsize=9)
+    for (above, below), step in zip(axes[:, 1:].T, steps, strict=True):
+        above.imshow(_mixed_colours(step.x_t[:, :, cut]), **shape)
+        above.set_title(f"$x_t$, t_index {step.t_index}", fontsize=9)
+        below.imshow(_colours(step.predicted[:, :, cut]), **shape)
+        below.set_title("predicted", fontsize=9)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    figure.savefig(path, dpi=110)
+
+
+def _palette(num_classes):
+    background = [(0.0, 0.0, 0.0)]
+    return np.array(
+        background + [to_rgb(class_colour(c)) for c in range(1, num_classes)]
+    )
+
+
+def _colours(label, ignored_id=None):
+    """RGB picture [y, x, 3] of class ids [x, y]."""
+    palette = _palette(int(label.max()) + 1)
+    if ignored_id is not None:
+        palette[ignored_id:] = to_rgb(IGNORED_COLOUR)
+    return palette[label].swapaxes(0, 1)
+
+
+def _mixed_colours(x_t):
+    """RGB picture of a noisy mask [x, y, classes]: its classes' colours, mixed."""
+    shares = np.clip((x_t + 1.0) / 2.0, 0.0, 1.0)
+    shares = shares / np.maximum(shares.sum(axis=-1, keepdims=True), 1e-6)
+    return (shares @ _palette(x_t.shape[-1])).swapaxes(0, 1)

@@ -1,0 +1,142 @@
+"""What a run would cost, and whether all of it works: two steps and an export."""
+
+import dataclasses
+import datetime
+import pathlib
+import tempfile
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_diffseg.errors import InputError
+from tf_diffseg.runs.inference_options import InferenceOptions
+from tf_diffseg.runs.initial_weights import set_initial_weights
+from tf_diffseg.runs.run_folder import RunFolder
+from tf_diffseg.runs.trained_models import TrainedModels
+from tf_diffseg.runs.training_run import build_model, fit_to_folder, prepare
+from tf_diffseg.serving import export_saved_model
+from tf_diffseg.training.distribution.multi_worker import is_multi_worker
+from tf_diffseg.training.flops import graph_flops
+from tf_diffseg.training.graph_memory import peak_bytes
+from tf_diffseg.training.saving.checkpoints import Place
+
+_STEPS = 2
+
+
+def dry_run(config, manifest, shard_paths, data_service=None, num_devices=None):
+    """Builds all, takes two steps on the data, checks an export, and says what it saw.
+
+    Writes to a temporary folder alone.
+
+    Args:
+        config: `TrainConfig`.
+        manifest: `Manifest` of the data.
+        shard_paths: as for `training_run.train`.
+        data_service: likewise.
+        num_devices: likewise.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        InputError: as `training_run.train`, or there are several workers.
+    """
+    strategy, steps_per_epoch = prepare(config, manifest, num_devices)
+    if is_multi_worker(strategy):
+        raise InputError("--dry_run is for one machine; run it without the others")
+    flops, activation_bytes = _cost_of_step(config, manifest, strategy)
+    model = build_model(config, manifest, steps_per_epoch, strategy)
+    set_initial_weights(model, config, None, Place())
+    total_steps = steps_per_epoch * config.epochs
+    print(f"parameters          {model.count_params():,}")
+    print(
+        f"activation memory   {activation_bytes / 2**30:.2f} GiB on each device, "
+        "estimated"
+    )
+    print(f"FLOPs per step      {flops / 1e9:.3g} GFLOP, of convolutions and products")
+    print(
+        f"steps               {config.epochs} epoch(s) of {steps_per_epoch}: "
+        f"{total_steps}",
+        flush=True,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        run_folder = RunFolder(pathlib.Path(folder) / "run")
+        run_folder.begin(config, manifest)
+        clock = _StepSeconds()
+        fit_to_folder(
+            dataclasses.replace(config, epochs=1),
+            manifest,
+            model,
+            {"train": shard_paths["train"]},
+            run_folder,
+            _STEPS,
+            data_service,
+            [clock],
+        )
+        seconds = datetime.timedelta(seconds=round(clock.seconds[-1] * total_steps))
+        print(
+            f"estimated time      {seconds} of training, by {clock.seconds[-1]:.2f} s "
+            "of the second step; validation comes on top"
+        )
+        shape = _exported_shape(config, run_folder)
+    print(f"export              segments a volume of {shape}")
+    print("dry run: all parts work, nothing was kept")
+    return 0
+
+
+class _StepSeconds(keras.callbacks.Callback):
+    """Keeps how long each step took."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+        self._began = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        float(logs["loss"])  # A GPU may still be at work.
+        self.seconds.append(time.perf_counter() - self._began)
+
+
+def _cost_of_step(config, manifest, strategy):
+    """(operations of a step, bytes of its activations on a device), by its graph."""
+    parts = strategy.num_replicas_in_sync * config.accumulation_steps
+    # A part of the batch: parts follow one another.
+    model = build_model(
+        dataclasses.replace(config, accumulation_steps=1), manifest, 1, strategy
+    )
+    shape = [-(-config.batch_size // parts), *config.patch_shape]
+    batch = {
+        "image": tf.TensorSpec([*shape, manifest.num_channels]),
+        "label": tf.TensorSpec(shape, tf.int32),
+    }
+
+    @tf.function
+    def step(batch):
+        return strategy.run(model.train_step, args=(batch,))
+
+    graph = step.get_concrete_function(batch).graph
+    # The graph holds the step of each replica, one after the other.
+    return graph_flops(graph) * config.accumulation_steps, peak_bytes(graph)
+
+
+def _exported_shape(config, run_folder):
+    """Exports the checkpoint, loads the export, and segments a volume with it."""
+    trained = TrainedModels([run_folder.path], InferenceOptions())
+    (model,) = trained.models
+    path = export_saved_model(
+        trained.segmenter(), model, run_folder.path / "export", {}
+    )
+    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    image = tf.zeros([1, *config.patch_shape, model.image_channels])
+    label = serve(image=image, seed=tf.constant([0]))["label"].numpy()
+    if label.shape != (1, *config.patch_shape) or not np.all(label >= 0):
+        raise InputError(
+            f"the export gave a label map of {label.shape[1:]} for a volume of "
+            f"{config.patch_shape}"
+        )
+    return "x".join(map(str, label.shape[1:]))

@@ -1,0 +1,101 @@
+"""What `--init_from` and `--freeze` do to a run: once, at its start.
+
+Beside its config a run that began from other weights has a file of what was taken, and
+of the layers that it leaves as they are.
+"""
+
+import dataclasses
+import json
+import os
+
+from tf_diffseg.errors import InputError
+from tf_diffseg.runs.shipped_models import model_names
+
+_FILE = "initial_weights.json"
+
+
+def config_of_start(config, run_folder):
+    """The config with its source of weights as the run's config has it.
+
+    Args:
+        config: `TrainConfig`.
+        run_folder: `RunFolder`, of a new run or of one that goes on. The latter needs
+            no `init_from` any more: without one it keeps its own.
+
+    Returns:
+        `TrainConfig`, whose `init_from` is a whole path or a name.
+    """
+    if run_folder.config_path.is_file() and not config.init_from:
+        before = run_folder.config()
+        return dataclasses.replace(
+            config, init_from=before.init_from, freeze=before.freeze
+        )
+    is_name = config.init_from in model_names()
+    if not config.init_from or is_name and not os.path.exists(config.init_from):
+        return config
+    return dataclasses.replace(config, init_from=os.path.abspath(config.init_from))
+
+
+def set_initial_weights(model, config, run_folder, place):
+    """Gives the model of a new run its first weights, and freezes what is to be frozen.
+
+    Args:
+        model: the `DiffusionUNet3D`.
+        config: `TrainConfig`.
+        run_folder: `RunFolder`.
+        place: `Place` that the run goes on at.
+
+    Returns:
+        The `InitialWeights`, to be handed to `remember`; None where the config wants
+        none, or the run goes on from its own.
+
+    Raises:
+        InputError: the source is no model, is damaged, or does not fit; or what a run
+            began with is not known any more.
+    """
+    if not config.init_from:
+        return None
+    from tf_diffseg.runs import InitError, init_from
+    from tf_diffseg.training import freeze_layers
+
+    if any(place):
+        print(
+            f"--init_from={config.init_from} was used when this run began; it goes on "
+            "from its own weights",
+            flush=True,
+        )
+        freeze_layers(model, _frozen(run_folder))
+        return None
+    freeze = None if config.freeze == "none" else config.freeze
+    try:
+        taken = init_from(model, config.init_from, freeze)
+    except InitError as error:
+        raise InputError(f"--init_from={error}") from error
+    print(taken, flush=True)
+    return taken
+
+
+def remember(taken, run_folder):
+    """Writes what a run began with into its folder.
+
+    Args:
+        taken: what `set_initial_weights` gave, or None.
+        run_folder: `RunFolder`.
+    """
+    if taken is not None:
+        text = json.dumps(dataclasses.asdict(taken), indent=2) + "\n"
+        partial = run_folder.path / f".{_FILE}"
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, run_folder.path / _FILE)
+
+
+def _frozen(run_folder):
+    """Names of the layers that the run was begun with frozen."""
+    path = run_folder.path / _FILE
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["frozen"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} says which layers of the run are frozen, and cannot be read: "
+            f"{error}"
+        ) from error

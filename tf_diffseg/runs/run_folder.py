@@ -1,0 +1,260 @@
+"""The folder of a training run: its config, its data set, its checkpoints."""
+
+import dataclasses
+import os
+import pathlib
+
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.errors import InputError
+from tf_diffseg.runs.train_config import TrainConfig
+
+_OF_LEARNING_RATE = ("learning_rate", "schedule", "warmup_steps")
+# Values that a run may be continued with though it began with others.
+_MAY_CHANGE = (
+    "epochs",
+    # From there on: the schedule is at the step that the run has come to.
+    *_OF_LEARNING_RATE,
+    "validation_frequency",
+    "keep_checkpoints",
+    "checkpoint_steps",
+    "early_stopping",
+    "validation_pictures",
+    # A matter of memory: the weights are the same up to rounding.
+    "remat",
+)
+
+
+class RunFolder:
+    """Paths and contents of a run folder.
+
+    Args:
+        model_dir: the folder.
+    """
+
+    def __init__(self, model_dir):
+        self.path = pathlib.Path(model_dir)
+
+    @property
+    def config_path(self):
+        """The resolved config, JSON."""
+        return self.path / "config.json"
+
+    def check(self, config, manifest):
+        """Checks that a run in the folder, if there is one, can go on with these.
+
+        Args:
+            config: the resolved `TrainConfig`.
+            manifest: `Manifest` of the training data.
+
+        Raises:
+            InputError: the folder holds a run with another config or other data.
+        """
+        if self.config_path.is_file():
+            self._check_config(TrainConfig.from_json(self.config_path), config)
+            self.check_data(manifest)
+            self._check_same_cases(manifest)
+
+    def begin(self, config, manifest):
+        """Writes the config, and the manifest of a new run; see `check`."""
+        self.check(config, manifest)
+        self.path.mkdir(parents=True, exist_ok=True)
+        # An existing run keeps its own: it says what was trained on.
+        if not self.config_path.is_file():
+            manifest.write(self.path)
+        partial = self.path / ".config.json"
+        partial.write_text(config.to_json(), encoding="utf-8")
+        os.replace(partial, self.config_path)
+
+    def changed_rate(self, config):
+        """What a config changes of the learning rate of the run in the folder.
+
+        Args:
+            config: the resolved `TrainConfig`.
+
+        Returns:
+            Text such as "learning_rate was 0.003, now 0.001"; empty where nothing
+            changes or there is no run.
+        """
+        if not self.config_path.is_file():
+            return ""
+        return "; ".join(_changes(self.config(), config, _OF_LEARNING_RATE))
+
+    def _check_config(self, before, now):
+        fields = [field.name for field in dataclasses.fields(TrainConfig)]
+        fixed = [name for name in fields if name not in _MAY_CHANGE]
+        changed = _changes(before, now, fixed)
+        if changed:
+            raise InputError(
+                f"--model_dir={self.path} holds a run with another config: "
+                f"{'; '.join(changed)}. Name another folder, or go on as it began"
+            )
+
+    def check_data(self, manifest):
+        """Raises InputError unless data has this run's classes and preprocessing."""
+        own = self.manifest()
+        for name in (
+            "class_names",
+            "label_values",
+            "regions",
+            "channel_names",
+            "preprocessing",
+        ):
+            if getattr(own, name) != getattr(manifest, name):
+                raise InputError(
+                    f"the run in {self.path} was trained on data with {name} "
+                    f"{getattr(own, name)}, --data_dir has {getattr(manifest, name)}"
+                )
+
+    def _check_same_cases(self, manifest):
+        before = self.manifest()
+        for name in ("train", "validation"):
+            if _cases(before, name) != _cases(manifest, name):
+                raise InputError(
+                    f"--model_dir={self.path} holds a run on other data: the split "
+                    f"{name} of --data_dir has {_count(manifest, name)}, that of the "
+                    f"run {_count(before, name)}, and they are not the same cases or "
+                    "files. Name another folder, or the data that it began with"
+                )
+
+    def check_unseen(self, manifest, split):
+        """Checks that a split holds none of the cases that were trained on.
+
+        Args:
+            manifest: `Manifest` of the data to evaluate on.
+            split: name of a split; "train" is asked for by name, so it may.
+
+        Raises:
+            InputError: it holds some.
+        """
+        trained_on = set(self.manifest().split("train").uids)
+        seen = [uid for uid in manifest.split(split).uids if uid in trained_on]
+        if seen and split != "train":
+            names = ", ".join(seen[:3]) + (", ..." if len(seen) > 3 else "")
+            raise InputError(
+                f"--split={split} of --data_dir holds {len(seen)} case(s) that the run "
+                f"in --model_dir={self.path} was trained on: {names}. Evaluate on "
+                "the data that it was trained with, or on --split=train"
+            )
+
+    def config(self):
+        """The `TrainConfig`; raises InputError where the folder holds no run."""
+        if not self.config_path.is_file():
+            raise InputError(
+                f"--model_dir={self.path} holds no config.json, so it is not the "
+                "folder of a run of experiments.train"
+            )
+        return TrainConfig.from_json(self.config_path)
+
+    def manifest(self):
+        """`Manifest` of the data that the run was trained on."""
+        return read_manifest(self.path)
+
+    def newest_checkpoint(self):
+        """Path of the newest checkpoint, or None without one.
+
+        Raises:
+            InputError: that file is damaged.
+        """
+        from tf_diffseg.training.saving.checkpoints import (
+            is_whole_checkpoint,
+            list_checkpoints,
+        )
+
+        checkpoints = list_checkpoints(self.path / "checkpoints")
+        if not checkpoints:
+            return None
+        if not is_whole_checkpoint(checkpoints[-1]):
+            raise InputError(
+                f"the checkpoint {checkpoints[-1]} is damaged; remove it, and the one "
+                "before it counts"
+            )
+        return checkpoints[-1]
+
+    def existing_checkpoint(self, path=None):
+        """Path of a checkpoint that is there and whole.
+
+        Args:
+            path: of a checkpoint; by default the newest.
+
+        Raises:
+            InputError: the run has none yet, or it is damaged.
+        """
+        if path is None:
+            path = self.newest_checkpoint()
+            if path is None:
+                raise InputError(
+                    f"the run in --model_dir={self.path} has no checkpoint yet"
+                )
+            return path
+        from tf_diffseg.training.saving.checkpoints import is_whole_checkpoint
+
+        if not is_whole_checkpoint(path):
+            raise InputError(f"the checkpoint {path} is damaged")
+        return path
+
+    def place(self):
+        """`Place` that training goes on at: that of the newest whole checkpoint."""
+        from tf_diffseg.training.saving.checkpoints import (
+            Place,
+            checkpoint_place,
+            newest_whole_checkpoint,
+        )
+
+        path, _ = newest_whole_checkpoint(self.path / "checkpoints")
+        return checkpoint_place(path) if path else Place()
+
+    def load_model(self, path=None):
+        """The model of a checkpoint, with averaged weights where it keeps averages.
+
+        Args:
+            path: of the checkpoint; by default the newest.
+
+        Raises:
+            InputError: as `existing_checkpoint`, the system does not let it be read,
+                or it is of another version of tf_diffseg.
+        """
+        from tf_diffseg.training.saving.checkpoints import (
+            CheckpointError,
+            load_trained_model,
+        )
+
+        path = self.existing_checkpoint(path)
+        try:
+            return load_trained_model(path)
+        except OSError as error:  # Keras unpacks it, into TMPDIR.
+            raise InputError(
+                f"the checkpoint {path} cannot be loaded: {error.strerror or error}"
+            ) from error
+        except CheckpointError as error:
+            raise InputError(str(error)) from error
+        except (ValueError, TypeError, KeyError) as error:  # Keras's, of its parts.
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"the checkpoint {path} is whole, but does not fit this version of "
+                f"tf_diffseg: {reason}"
+            ) from error
+
+
+def _changes(before, now, names):
+    """Which of these values differ, as a list of texts."""
+    pairs = [(name, getattr(before, name), getattr(now, name)) for name in names]
+    return [
+        f"{name} was {_shown(old)}, now {_shown(new)}"
+        for name, old, new in pairs
+        if old != new
+    ]
+
+
+def _shown(value):
+    return "nothing" if value == "" else value
+
+
+def _cases(manifest, name):
+    """What a split was made of, or None without one."""
+    split = manifest.splits.get(name)
+    return split and (split.uids, [shard.sha256 for shard in split.shards])
+
+
+def _count(manifest, name):
+    split = manifest.splits.get(name)
+    return f"{len(split.uids)} case(s)" if split else "no cases"

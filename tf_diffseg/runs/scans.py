@@ -1,0 +1,325 @@
+"""Which scans a path names, where their label maps go, and what is seen of them."""
+
+import collections
+import dataclasses
+import glob
+import os
+import pathlib
+import re
+
+import nibabel as nib
+import numpy as np
+
+from tf_diffseg.errors import InputError
+from tf_diffseg.volumes.dicom_series import series_paths
+from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
+from tf_diffseg.volumes.result_files import ending_of
+from tf_diffseg.volumes.volume_files import read_image
+
+# Of `tf_diffseg.preprocessing.intensity`, which loads TensorFlow.
+PERCENTILES = (0.5, 99.5)
+# The channel in nnU-Net's file names: case_0000.nii.gz, case_0001.nii.gz. No scan has
+# a hundred, and case_2026.nii.gz is of a year.
+_CHANNEL = re.compile(r"(.+)_(00\d\d)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """One scan.
+
+    Attributes:
+        name: of its files, without channel and suffix.
+        paths: of its files, one or one a channel.
+        problem: why these are not all its channels, or None.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    problem: str | None = None
+
+
+def read_scan(scan):
+    """The image of a `Scan`, as `read_image` gives it; raises InputError as that."""
+    if scan.problem:
+        raise InputError(scan.problem)
+    return read_image(scan.paths)
+
+
+def find_scans(flag_name, value, num_channels):
+    """The scans that a flag names.
+
+    Args:
+        flag_name: name of the flag, for the message.
+        value: a file; several, separated by commas, that are the channels of one
+            scan; a folder, of which all volumes are taken, or, where it has none,
+            all DICOM series in it and below it, each named by the folders that lead
+            to it; or a pattern with *, ? or [] of volumes and of folders of DICOM
+            series. In a folder and by a pattern, files of a model of several
+            channels are put together where they are named as nnU-Net has them,
+            with _0000 for the first. For a model of one channel, case_0000.nii.gz is
+            the scan `case`, unless files of other numbers lie beside it: these are
+            scans of their own, with their whole names.
+        num_channels: that the model wants.
+
+    Returns:
+        List of `Scan`, by name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if os.path.isdir(value):
+        entries = [str(path) for path in sorted(pathlib.Path(value).iterdir())]
+        paths = [path for path in entries if _is_volume(path)]
+        series = [] if paths else _series_below(value)
+        if not (paths or series or all(map(os.path.isdir, entries))):
+            return [Scan(_stem(os.path.normpath(value)), (value,))]
+    elif os.path.exists(value) or not glob.has_magic(value):
+        paths = value.split(",") if not os.path.exists(value) else [value]
+        return [Scan(_name_of_given(paths), tuple(paths))]
+    else:
+        found = sorted(glob.glob(value, recursive=True))
+        paths = [path for path in found if _is_volume(path)]
+        folders = [path for path in found if os.path.isdir(path)]
+        series = [
+            scan
+            for folder in folders
+            for scan in _series_below(folder, os.path.basename(os.path.abspath(folder)))
+        ]
+        series = list({scan.paths: scan for scan in reversed(series)}.values())[::-1]
+    if not (paths or series):
+        raise InputError(
+            f"--{flag_name}={value}: no file there in {', '.join(VOLUME_ENDINGS)}, and "
+            "no DICOM series"
+        )
+    return _with_own_names([*_together(paths, num_channels), *series])
+
+
+def is_several(value):
+    """Whether a flag's value may name several scans, as `find_scans` reads it."""
+    if os.path.isdir(value):
+        entries = list(pathlib.Path(value).iterdir())
+        if any(map(_is_volume, entries)):
+            return True
+        num_series = len(_series_below(value))
+        return num_series > 1 if num_series else all(map(os.path.isdir, entries))
+    return not os.path.exists(value) and glob.has_magic(value)
+
+
+def _series_below(folder, prefix=None):
+    """Scans of the DICOM series in a folder and below it.
+
+    Args:
+        folder: to look into.
+        prefix: of the names of those below it; they have the names of the folders
+            that lead to them.
+    """
+    scans = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if not files:
+            continue
+        below = os.path.relpath(place, folder)
+        if below == os.curdir:
+            name = os.path.basename(os.path.abspath(folder))
+        else:
+            name = "_".join([*([prefix] if prefix else []), *below.split(os.sep)])
+        try:
+            for path, number in series_paths(place).items():
+                of_series = f"{name}_{number}" if number else name
+                scans.append(Scan(of_series, (path,)))
+        except InputError as error:  # of one scan among others
+            scans.append(Scan(name, (place,), str(error)))
+    return scans
+
+
+def _is_volume(path):
+    name = os.path.basename(path)
+    # macOS leaves hidden files beside those it copies.
+    is_named = name.lower().endswith(VOLUME_ENDINGS) and not name.startswith(".")
+    # A link to nothing is one too: it fails when it is read, and so is told of.
+    return is_named and not os.path.isdir(path)
+
+
+def _name_of_given(paths):
+    """Name of a scan that is asked for file by file."""
+    name = _stem(os.path.normpath(paths[0]))
+    match = _CHANNEL.fullmatch(name)
+    if match is None or match[2] != "0000":
+        return name
+    folder = pathlib.Path(paths[0]).parent
+    beside = map(str, folder.iterdir()) if folder.is_dir() else ()
+    is_alone = match[1] in _lone_channels([paths[0], *filter(_is_volume, beside)])
+    return match[1] if len(paths) > 1 or is_alone else name
+
+
+def _lone_channels(paths):
+    """Names of which there is the file of channel _0000 and of no other."""
+    channels = collections.defaultdict(set)
+    for path in paths:
+        match = _CHANNEL.fullmatch(_stem(path))
+        if match:
+            channels[match[1]].add(match[2])
+    return {name for name, found in channels.items() if found == {"0000"}}
+
+
+def _together(paths, num_channels):
+    grouped = {}
+    lone = _lone_channels(paths)
+    for path in paths:
+        name = _stem(path)
+        match = _CHANNEL.fullmatch(name)
+        if num_channels == 1 and match and match[1] not in lone:
+            match = None
+        key = (os.path.dirname(path), match.group(1)) if match else path
+        name = match.group(1) if match else name
+        grouped.setdefault(key, (name, []))[1].append(path)
+    return [
+        Scan(name, tuple(files), _problem(files) if num_channels > 1 else None)
+        for name, files in grouped.values()
+    ]
+
+
+def _with_own_names(scans):
+    """Scans as they are; raises InputError if two of them share a name."""
+    names = [scan.name for scan in scans]
+    for scan in scans:
+        if names.count(scan.name) > 1:
+            same = [other.paths[0] for other in scans if other.name == scan.name]
+            raise InputError(f"{' and '.join(same)} would have one label map")
+    return scans
+
+
+def _problem(paths):
+    """What is wrong with the channels of files named as nnU-Net has them, or None."""
+    matches = [_CHANNEL.fullmatch(_stem(path)) for path in paths]
+    found = [int(match.group(2)) for match in matches if match]
+    for channel in range(max(found, default=-1) + 1):
+        if found.count(channel) != 1:
+            fault = "two files of" if channel in found else "no file of"
+            return f"{fault} channel _{channel:04d}, there are {', '.join(paths)}"
+    return None
+
+
+def output_path(scan, folder, ending=".nii.gz"):
+    """Where the label map of a scan goes in a folder.
+
+    Args:
+        scan: `Scan`.
+        folder: to write into.
+        ending: of the file; None for that of the scan's own first file, and .nii.gz
+            where nothing of that kind is written, as of DICOM.
+    """
+    ending = ending or ending_of(scan.paths[0]) or ".nii.gz"
+    return pathlib.Path(folder) / f"{scan.name}{ending}"
+
+
+def check_written(flag_name, files, scans):
+    """Checks that nothing is written over a scan, or over what is written.
+
+    Args:
+        flag_name: name of the flag that says where, for the message.
+        files: for each scan the paths that will be written for it.
+        scans: list of `Scan`.
+
+    Raises:
+        InputError: a file is a scan, by whatever link, or is that of two scans.
+    """
+    sources = {
+        _identity(path): path
+        for scan in scans
+        for path in scan.paths
+        if os.path.exists(path)
+    }
+    written = set()
+    for path in (path for of_scan in files for path in of_scan):
+        if path in written:
+            raise InputError(f"--{flag_name}: {path} would be that of two scans")
+        written.add(path)
+        if path.exists() and _identity(path) in sources:
+            raise InputError(
+                f"--{flag_name}: {path} is the scan {sources[_identity(path)]}, which "
+                "would be lost; name another place"
+            )
+
+
+def _identity(path):
+    """The same for all links to one file."""
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def _stem(path):
+    return os.path.basename(_without_suffix(path))
+
+
+def _without_suffix(path):
+    for suffix in VOLUME_ENDINGS:
+        if path.lower().endswith(suffix):
+            return path[: -len(suffix)]
+    return path
+
+
+def crop_note(image, preprocessing):
+    """What to tell about a scan of which the model sees a part only.
+
+    Args:
+        image: `tf_diffseg.volumes.volume.Volume`.
+        preprocessing: config of a `VolumePreprocessor`.
+
+    Returns:
+        A line of text, or None where the model sees all of the scan.
+    """
+    volume_shape = preprocessing.get("volume_shape")
+    if volume_shape is None:
+        return None
+    # Row i says which of x, y, z the i-th voxel axis is.
+    order = np.argsort(nib.io_orientation(image.affine)[:, 0])
+    own_spacing = image.spacing_mm[order]
+    extent_mm = np.array(image.grid_shape)[order] * own_spacing
+    spacing_mm = np.array(preprocessing.get("spacing_mm") or own_spacing)
+    kept_mm = np.array(volume_shape) * spacing_mm
+    if (np.rint(extent_mm / spacing_mm) <= volume_shape).all():
+        return None
+    kept, whole = (
+        " x ".join(f"{value:.0f}" for value in extent)
+        for extent in (np.minimum(extent_mm, kept_mm), extent_mm)
+    )
+    return (
+        f"note: the scan measures {whole} mm (x, y, z); only the central {kept} mm "
+        "are segmented, the rest becomes background"
+    )
+
+
+def intensity_notes(image, preprocessing):
+    """What to tell about a scan of which scaling leaves little or nothing.
+
+    Args:
+        image: `tf_diffseg.volumes.volume.Volume`.
+        preprocessing: config of a `VolumePreprocessor`.
+
+    Returns:
+        List of lines of text.
+    """
+    channels = np.moveaxis(image.array, -1, 0)
+    kinds, windows = preprocessing.get("intensity"), preprocessing.get("ct_window")
+    if not isinstance(kinds, (list, tuple)):
+        kinds, windows = [kinds] * len(channels), [windows] * len(channels)
+    notes = []
+    for index, (channel, kind, window) in enumerate(
+        zip(channels, kinds, windows or [None] * len(kinds), strict=False)
+    ):
+        low, high = float(channel.min()), float(channel.max())
+        where = f"note: channel {index} of the scan"
+        if low == high:
+            notes.append(f"{where} is {low:g} everywhere")
+        elif kind == "ct_window" and (high <= window[0] or low >= window[1]):
+            notes.append(
+                f"{where} has values from {low:g} to {high:g}, all outside of the "
+                f"window {window[0]:g} to {window[1]:g} that the model looks at"
+            )
+        elif kind == "percentile" and np.ptp(np.percentile(channel, PERCENTILES)) == 0:
+            notes.append(
+                f"{where} has equal 0.5 and 99.5 percentiles, so its whole range "
+                f"({low:g} to {high:g}) is scaled"
+            )
+    return notes

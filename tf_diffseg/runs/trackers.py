@@ -1,0 +1,89 @@
+"""Experiment trackers, each through its own Keras callback."""
+
+import contextlib
+import dataclasses
+import importlib.util
+import json
+import os
+import pathlib
+
+from tf_diffseg.errors import InputError
+
+TRACKERS = ("wandb", "mlflow")
+_PROJECT = "tf_diffseg"
+_RUN_ID = "tracker.json"
+
+
+def check_tracker(tracker):
+    """Raises InputError unless a tracker's package is installed.
+
+    Args:
+        tracker: one of `TRACKERS`, or None.
+    """
+    if tracker and importlib.util.find_spec(tracker) is None:
+        raise InputError(
+            f"--tracker={tracker} needs the package {tracker}, which is not "
+            f"installed: pip install 'tf_diffseg[{tracker}]'"
+        )
+
+
+@contextlib.contextmanager
+def tracking(tracker, model_dir, config):
+    """Opens a tracker's run, or goes on with that of the run folder.
+
+    Args:
+        tracker: one of `TRACKERS`, or None for none.
+        model_dir: folder of the run, which exists.
+        config: `TrainConfig`.
+
+    Yields:
+        List of Keras callbacks.
+    """
+    if not tracker:
+        yield []
+        return
+    folder = pathlib.Path(model_dir).resolve()
+    ids = folder / _RUN_ID
+    known = json.loads(ids.read_text(encoding="utf-8")) if ids.is_file() else {}
+    values = dataclasses.asdict(config)
+    with {"wandb": _wandb, "mlflow": _mlflow}[tracker](
+        folder, known.get(tracker), values
+    ) as (run_id, callback):
+        ids.write_text(json.dumps({**known, tracker: run_id}) + "\n")
+        yield [callback]
+
+
+@contextlib.contextmanager
+def _wandb(folder, run_id, values):
+    """Weights & Biases; WANDB_MODE=offline writes below the folder alone."""
+    import wandb
+    from wandb.integration.keras import WandbMetricsLogger
+
+    run = wandb.init(
+        project=os.environ.get("WANDB_PROJECT", _PROJECT),
+        name=folder.name,
+        dir=folder,
+        config=values,
+        id=run_id,
+        resume="allow",
+    )
+    with run:
+        yield run.id, WandbMetricsLogger()
+
+
+@contextlib.contextmanager
+def _mlflow(folder, run_id, values):
+    """MLflow; without MLFLOW_TRACKING_URI it writes below the folder."""
+    import mlflow
+    from mlflow.tensorflow import MlflowCallback
+
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+        if mlflow.get_experiment_by_name(_PROJECT) is None:
+            artifacts = (folder / "mlflow_artifacts").as_uri()
+            mlflow.create_experiment(_PROJECT, artifact_location=artifacts)
+    mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", _PROJECT))
+    with mlflow.start_run(run_id=run_id, run_name=folder.name) as run:
+        if run_id is None:  # They cannot be changed later, as epochs may.
+            mlflow.log_params(values)
+        yield run.info.run_id, MlflowCallback()

@@ -1,0 +1,54 @@
+"""Pictures of validation cases for TensorBoard, drawn as those of an evaluation."""
+
+import io
+
+import tensorflow as tf
+
+from tf_diffseg.data.input_pipeline import evaluation_dataset
+from tf_diffseg.diffusion import probabilities_to_label
+from tf_diffseg.reports.overlay import save_overlay
+from tf_diffseg.training.callbacks.segmentation_images import SegmentationImages
+
+_DPI = 60  # 720 pixels wide.
+
+
+def validation_pictures(
+    shard_paths, num_cases, class_names, region_labels, log_dir, ignored_id=None
+):
+    """The callback that draws the first cases of the validation split.
+
+    Args:
+        shard_paths: of that split.
+        num_cases: how many of them.
+        class_names: background first.
+        region_labels: of `Targets`.
+        log_dir: folder of TensorBoard's logs.
+        ignored_id: of the `Manifest`.
+
+    Returns:
+        `SegmentationImages`.
+    """
+    keys = ("uid", "image", "label", "spacing_mm")
+    examples = list(
+        evaluation_dataset(shard_paths, keys).take(num_cases).as_numpy_iterator()
+    )
+    by_uid = {example["uid"].decode(): example for example in examples}
+
+    def draw(uid, image, label, probabilities):
+        png = io.BytesIO()
+        save_overlay(
+            png,
+            image,
+            ground_truth=label,
+            predicted=probabilities_to_label(probabilities, region_labels).numpy(),
+            spacing_mm=by_uid[uid]["spacing_mm"],
+            class_names=class_names,
+            title=uid,
+            ignored_id=ignored_id,
+            dpi=_DPI,
+            format="png",
+        )
+        return tf.io.decode_png(png.getvalue(), channels=3).numpy()
+
+    cases = {uid: (case["image"], case["label"]) for uid, case in by_uid.items()}
+    return SegmentationImages(log_dir, cases, draw)

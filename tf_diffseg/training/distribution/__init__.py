@@ -1,0 +1,1 @@
+"""Devices and workers: one batch over all of them, as on one."""

@@ -1,0 +1,35 @@
+"""Validation by the moving averages of the weights."""
+
+import keras
+import numpy as np
+
+from tf_diffseg.training.saving.checkpoints import use_averaged_weights
+from tf_diffseg.training.saving.optimizer_state import trained_variables
+
+
+class AveragedWeights(keras.callbacks.Callback):
+    """Validates a model by its averaged weights, where its optimizer has `use_ema`.
+
+    Unlike `keras.callbacks.SwapEMAWeights`, which swaps by additions and rounds each
+    time, it gives the weights back bit for bit. To come before every callback that
+    saves the model.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._kept = None
+
+    def on_test_begin(self, logs=None):
+        """Puts the averages in place."""
+        del logs
+        variables = trained_variables(self.model.optimizer)
+        self._kept = [np.asarray(variable) for variable in variables]
+        use_averaged_weights(self.model)
+
+    def on_test_end(self, logs=None):
+        """Puts the weights back."""
+        del logs
+        variables = trained_variables(self.model.optimizer)
+        for variable, value in zip(variables, self._kept, strict=True):
+            variable.assign(value)
+        self._kept = None

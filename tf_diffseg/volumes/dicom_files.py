@@ -1,0 +1,400 @@
+"""One DICOM file: what its header tells, and its pixels, by pydicom.
+
+Pixels stay on the disk until they are asked for, so that a header costs the same
+whatever they are. Compressed ones are decompressed by GDCM.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import warnings
+
+import numpy as np
+
+from tf_diffseg.errors import InputError, reading_error
+from tf_diffseg.text import one_line, shown
+from tf_diffseg.volumes.simpleitk import reason_to_install
+
+_MAGIC = b"DICM"  # behind 128 bytes of anything
+# How files begin that lack the 128 bytes: with the group of the first tag.
+_BARE = (b"\x02\0", b"\x08\0")
+
+# That of Siemens' mosaics and of United Imaging's, where ImageType does not tell.
+_SIEMENS_CREATOR, _SIEMENS_NUMBER = (0x0019, 0x0010), (0x0019, 0x100A)
+_UNITED_IMAGING_FRAMES = (0x0065, 0x1050)
+_MOSAIC_TYPES = {"MOSAIC", "VFRAME"}
+
+# What tells images of one place apart, in the order in which it is told.
+_DISTINCTIONS = (
+    "TemporalPositionIdentifier",
+    "AcquisitionNumber",
+    "EchoTime",
+    "EchoNumbers",
+    "DiffusionBValue",
+    "FlipAngle",
+    "InversionTime",
+    "TriggerTime",
+    "NominalCardiacTriggerDelayTime",
+    "ImageType",
+    "AcquisitionTime",
+    "ContentTime",
+    "InstanceNumber",
+)
+
+# Numbers that a slice must have of each.
+_GEOMETRY = {
+    "ImagePositionPatient": 3,
+    "ImageOrientationPatient": 6,
+    "PixelSpacing": 2,
+}
+
+_TAGS = [
+    *_GEOMETRY,
+    *_DISTINCTIONS,
+    *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"),
+    *("SeriesNumber", "SeriesDescription", "Modality", "NumberOfFrames"),
+    *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation"),
+    *(_SIEMENS_CREATOR, _SIEMENS_NUMBER, _UNITED_IMAGING_FRAMES),
+]
+
+# Cosines of an orientation are given with a few digits.
+_COSINE_TOLERANCE = 1e-2
+
+_TO_VOLUME = "convert it to NIfTI, as with dcm2niix"
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What a DICOM file tells of itself, unchecked.
+
+    Attributes:
+        path: of the file.
+        kind: what it holds, by its SOP class: "CT Image", "RT Structure Set"; a
+            number where that is private, "" where there is none.
+        uid: of what it holds.
+        series: SeriesInstanceUID.
+        number: SeriesNumber, or "".
+        description: SeriesDescription, or "".
+        num_frames: pictures in it.
+        is_mosaic: whether its picture is of several slices side by side.
+        shape: columns and rows; zeros where it has no pixels.
+        components: of a pixel.
+        photometric: PhotometricInterpretation.
+        geometry: dict from the keyword of a tag to its list of numbers.
+        details: dict from the keyword of a tag to its value, of tags that tell apart
+            what was taken in one place.
+    """
+
+    path: str
+    kind: str
+    uid: str
+    series: str
+    number: str
+    description: str
+    num_frames: int
+    is_mosaic: bool
+    shape: tuple[int, int]
+    components: int
+    photometric: str
+    geometry: dict[str, list[float]]
+    details: dict[str, str]
+
+    @property
+    def is_image(self):
+        """Whether it is one or, by a class without a name, may be one."""
+        has_name = any(character.isalpha() for character in self.kind)
+        return self.kind.endswith("Image") or not has_name
+
+    @property
+    def is_picture(self):
+        """Whether it is one picture that is no part of a larger one."""
+        return self.num_frames == 1 and not self.is_mosaic
+
+
+@dataclasses.dataclass(frozen=True)
+class Slice:
+    """A picture of grey values with its place in the world.
+
+    Attributes:
+        path: of its file.
+        uid: of the picture itself.
+        shape: columns and rows.
+        spacing_mm: between columns and between rows.
+        origin: float64 (3,), centre of the first pixel in mm, in LPS+.
+        directions: float64 (3, 3): along a row, along a column, and their normal.
+        details: as of its `Header`.
+    """
+
+    path: str
+    uid: str
+    shape: tuple[int, int]
+    spacing_mm: tuple[float, float]
+    origin: np.ndarray
+    directions: np.ndarray
+    details: dict[str, str]
+
+
+def _pydicom(path):
+    try:
+        import pydicom
+    except ImportError as error:
+        raise InputError(reason_to_install(path, "pydicom", error)) from error
+    return pydicom
+
+
+def is_dicom(path):
+    """Whether a file says that it is DICOM; False where it cannot be opened."""
+    with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:
+        return file.read(132)[128:] == _MAGIC
+    return False
+
+
+@contextlib.contextmanager
+def _reading(path, what):
+    """Makes an `InputError` of whatever ends the reading of a file."""
+    # What pydicom finds odd is told where it matters here.
+    logger = logging.getLogger("pydicom")
+    before, logger.disabled = logger.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except InputError:
+        raise
+    except Exception as error:  # damage ends in errors of any kind
+        raise reading_error(f"{path} {what}: {one_line(error)[:300]}", error) from error
+    finally:
+        logger.disabled = before
+
+
+def read_header(path):
+    """Reads the header of a file.
+
+    Args:
+        path: of any file.
+
+    Returns:
+        `Header`, or None if it is no DICOM file.
+
+    Raises:
+        InputError: if it is one and damaged, or pydicom is not installed.
+    """
+    with _reading(path, "cannot be read as DICOM"):
+        with open(path, "rb") as file:
+            start = file.read(132)
+        is_named = start[128:] == _MAGIC
+        if not is_named and start[:2] not in _BARE:
+            return None
+        pydicom = _pydicom(path)
+        dataset = pydicom.dcmread(
+            path, force=True, stop_before_pixels=True, specific_tags=_TAGS
+        )
+        if not is_named and "SOPClassUID" not in dataset:
+            return None
+        header = _header(path, dataset)
+    if header.is_image and 0 in header.shape:
+        # Private classes need no pixels.
+        if header.kind.endswith("Image") or not header.kind:
+            raise InputError(f"{path} is damaged: it ends before its Rows and Columns")
+        return dataclasses.replace(header, kind=f"class {header.kind}")
+    return header
+
+
+def _header(path, dataset):
+    def text(name):
+        return "/".join(map(str, _values(dataset.get(name)))).strip("\0 ")
+
+    def number(name, default):
+        value = dataset.get(name)
+        return default if value is None else int(value)
+
+    meta = getattr(dataset, "file_meta", {})
+    sop_class = dataset.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID")
+    kind = str(getattr(sop_class, "name", sop_class or ""))
+    return Header(
+        path=path,
+        kind=kind.removesuffix(" Storage"),
+        uid=text("SOPInstanceUID") or path,
+        series=text("SeriesInstanceUID"),
+        number=text("SeriesNumber"),
+        description=text("SeriesDescription"),
+        num_frames=number("NumberOfFrames", 1),
+        is_mosaic=_is_mosaic(dataset),
+        shape=(number("Columns", 0), number("Rows", 0)),
+        components=number("SamplesPerPixel", 1),
+        photometric=text("PhotometricInterpretation") or "MONOCHROME2",
+        geometry={
+            name: list(map(float, _values(dataset.get(name)))) for name in _GEOMETRY
+        },
+        details={name: text(name) for name in _DISTINCTIONS},
+    )
+
+
+def _is_mosaic(dataset):
+    kinds = {str(kind).upper() for kind in _values(dataset.get("ImageType"))}
+    is_siemens = "SIEMENS" in str(_private(dataset, _SIEMENS_CREATOR)).upper()
+    tiles = _private(dataset, _SIEMENS_NUMBER) if is_siemens else None
+    return bool(
+        kinds & _MOSAIC_TYPES
+        or (tiles and _whole_number(tiles) > 1)
+        or _private(dataset, _UNITED_IMAGING_FRAMES)
+    )
+
+
+def _private(dataset, tag):
+    return dataset[tag].value if tag in dataset else None
+
+
+def _whole_number(value):
+    """A private value, of which files without types give the bytes."""
+    if isinstance(value, bytes):
+        return int.from_bytes(value[:2], "little")
+    return int(value)
+
+
+def _values(value):
+    """Values of a tag that may have none, one or several."""
+    if value is None or isinstance(value, str | bytes):
+        return [value] if value else []
+    return list(value) if hasattr(value, "__iter__") else [value]
+
+
+def slice_of(header):
+    """The slice that a file holds.
+
+    Args:
+        header: its `Header`.
+
+    Returns:
+        `Slice`.
+
+    Raises:
+        InputError: if it is more than a slice, of colours, or has no place in space.
+    """
+    path = header.path
+    if header.is_mosaic:
+        raise InputError(
+            f"{path} is a mosaic (ImageType {header.details['ImageType']}): the slices "
+            "of a volume side by side in one picture, expected one slice in a file; "
+            f"{_TO_VOLUME}"
+        )
+    if header.num_frames != 1:
+        raise InputError(
+            f"{path} is a multi-frame image ({header.kind or 'DICOM'}, "
+            f"{header.num_frames} "
+            f"frames), expected one slice in a file; {_TO_VOLUME}"
+        )
+    is_grey = header.photometric.upper().startswith("MONOCHROME")
+    if header.components != 1 or not is_grey:
+        raise InputError(
+            f"{path} holds pixels of {header.components} component(s) "
+            f"({shown(header.photometric)}), expected grey values"
+        )
+    origin, cosines, (rows_mm, columns_mm) = (
+        _geometry(header, name) for name in _GEOMETRY
+    )
+    cosines = cosines.reshape(2, 3)
+    if not np.allclose(cosines @ cosines.T, np.eye(2), atol=_COSINE_TOLERANCE):
+        raise InputError(
+            f"{path}: ImageOrientationPatient is {cosines.ravel().tolist()}, expected "
+            "two unit vectors at right angles"
+        )
+    cosines = cosines / np.linalg.norm(cosines, axis=1, keepdims=True)
+    return Slice(
+        path=path,
+        uid=header.uid,
+        shape=header.shape,
+        spacing_mm=(float(columns_mm), float(rows_mm)),
+        origin=origin,
+        directions=np.stack([*cosines, np.cross(*cosines)], axis=1),
+        details=header.details,
+    )
+
+
+def _geometry(header, name):
+    values, count = header.geometry[name], _GEOMETRY[name]
+    if len(values) != count:
+        raise InputError(
+            f"{header.path} does not tell where in space its slice lies: {name} has "
+            f"{len(values)} value(s), expected {count}"
+        )
+    if not np.isfinite(values).all():
+        raise InputError(f"{header.path}: {name} is {values}, expected finite numbers")
+    return np.array(values)
+
+
+def pixels(one):
+    """Reads the pixels of a slice.
+
+    Args:
+        one: `Slice`.
+
+    Returns:
+        float32 (column, row): the stored values times slope plus intercept, or by
+        the table of the modality, whatever the photometric interpretation.
+
+    Raises:
+        InputError: if they are damaged, or a tag that tells how to read them is.
+    """
+    pydicom = _pydicom(one.path)
+    with _reading(one.path, "is damaged"):
+        dataset = pydicom.dcmread(one.path, force=True)
+        array = _decoded(one.path, dataset)
+        if array.shape != one.shape[::-1]:
+            raise InputError(
+                f"{one.path} is damaged: its pixels are {array.shape}, expected "
+                f"{one.shape[::-1]}"
+            )
+        stored, high = dataset.get("BitsStored"), dataset.get("HighBit")
+        if None not in (stored, high) and high != stored - 1:
+            raise InputError(
+                f"{one.path}: HighBit is {high} and BitsStored {stored}, expected "
+                f"HighBit {stored - 1}"
+            )
+        if dataset.get("ModalityLUTSequence"):
+            from pydicom.pixels import apply_modality_lut
+
+            array = apply_modality_lut(array, dataset)
+        else:
+            slope = _scale(one.path, dataset, "RescaleSlope", 1.0)
+            intercept = _scale(one.path, dataset, "RescaleIntercept", 0.0)
+            array = array.astype(np.float64) * slope + intercept
+    with np.errstate(over="ignore"):  # infinite, which is for the caller to refuse
+        return array.T.astype(np.float32)
+
+
+def _decoded(path, dataset):
+    """Stored pixels (rows, columns); what decompresses them tells little of why not."""
+    from pydicom import uid
+    from pydicom.pixels import get_decoder
+
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if syntax is None:  # as old files, which do not tell what was found in them
+        is_implicit, is_little = dataset.original_encoding
+        explicit = uid.ExplicitVRLittleEndian if is_little else uid.ExplicitVRBigEndian
+        syntax = uid.ImplicitVRLittleEndian if is_implicit else explicit
+        dataset.file_meta.TransferSyntaxUID = syntax
+    if not syntax.is_compressed:
+        return dataset.pixel_array
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError:
+        decoder = None
+    if decoder is None or (syntax.is_encapsulated and not decoder.is_available):
+        raise InputError(
+            reason_to_install(path, "python-gdcm", f"pixels in {syntax.name}")
+        )
+    try:
+        return dataset.pixel_array
+    except RuntimeError as error:
+        raise InputError(
+            f"{path} is damaged: its pixels in {syntax.name} cannot be decompressed"
+        ) from error
+
+
+def _scale(path, dataset, name, default):
+    value = dataset.get(name)
+    value = default if value is None else float(value)
+    if not np.isfinite(value) or (name == "RescaleSlope" and value == 0.0):
+        raise InputError(f"{path}: {name} is {value:g}, expected a number to scale by")
+    return value

@@ -1,0 +1,238 @@
+"""Reading .nrrd and .mha volumes with SimpleITK."""
+
+import math
+import os
+import re
+
+import numpy as np
+from isal import isal_zlib
+
+from tf_diffseg.errors import InputError
+from tf_diffseg.text import shown
+from tf_diffseg.volumes import simpleitk
+from tf_diffseg.volumes.nibabel_volume import ISAL_ERROR, LARGEST_COMPRESSION
+from tf_diffseg.volumes.volume import (
+    MILLIMETRE,
+    LengthUnit,
+    Volume,
+    check_affine,
+    check_shape,
+    check_size,
+    check_spacing,
+)
+
+ENDINGS = (".nrrd", ".mha")
+
+# A header's end and a line by which it takes voxels from another file.
+_HEADER_ENDS = {".nrrd": rb"\r?\n\r?\n", ".mha": rb"(?m)^\s*ElementDataFile\s*=.*\n"}
+_OTHER_FILES = {
+    ".nrrd": rb"(?im)^data ?file\s*:",
+    ".mha": rb"(?m)^\s*ElementDataFile\s*=(?!\s*LOCAL\s*$)",
+}
+# SimpleITK 2.5 crashes on a .mha of more dimensions than ITK's arrays have.
+_DIMENSIONS = rb"(?m)^\s*NDims\s*=\s*[234]\s*$"
+# NRRD's bytes and lines before the voxels. Of compressed ones the lines come before
+# what is compressed, the bytes are compressed too.
+_LINE_SKIP = rb"(?im)^line ?skip:\s*(\d+)"
+_BYTE_SKIP = rb"(?im)^byte ?skip:\s*(-?\d+)"
+# As many bytes as there are may be passed over; this many are looked at.
+_LONGEST_SKIP = 1 << 26
+_BZIP2 = rb"(?im)^encoding:\s*bz"
+_COMPRESSED = rb"(?im)^(encoding:.*gz|\s*CompressedData\s*=\s*T)"
+_TEXT = rb"(?im)^(encoding:\s*(ascii|te?xt)|\s*BinaryData\s*=\s*F)"
+_IMAGE_IO = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}
+_LONGEST_HEADER = 1 << 20
+_ZLIB_OR_GZIP = 32 + 15  # of zlib's `wbits`: which of them, the stream tells
+
+
+def read(path, dtype=None):
+    """Reads a volume as it is stored.
+
+    Args:
+        path: a .nrrd or .mha file that holds its voxels itself.
+        dtype: of floating point numbers to compute in; None keeps the exact type.
+
+    Returns:
+        `Volume` of (i, j, k) or (i, j, k, channels), of any number type.
+
+    Raises:
+        InputError: if SimpleITK is not installed, or the file is damaged, of
+            another format or shape or without a usable spacing and affine.
+    """
+    path = str(path)
+    sitk = simpleitk.load_simpleitk(path)
+    ending = os.path.splitext(path)[1].lower()
+    header = _header_text(path, ending)
+    unit = _unit(path, header)
+    reader = simpleitk.header_of(sitk, path, _IMAGE_IO[ending])
+    shape = _shape(path, reader)
+    affine = _affine(path, reader, unit)
+    _check_content(path, header, shape, _itemsize(sitk, path, reader))
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise InputError(f"{path} is damaged: {simpleitk.reason_of(error)}") from error
+    # ITK's last axis comes first in memory, channels aside.
+    array = sitk.GetArrayFromImage(image)
+    spatial = reader.GetDimension()
+    array = array.transpose((*range(spatial)[::-1], *range(spatial, array.ndim)))
+    notes = () if unit == MILLIMETRE else (unit.note(path),)
+    return Volume(path, np.asarray(array.reshape(shape), dtype), affine, notes)
+
+
+def _shape(path, reader):
+    """(i, j, k) or (i, j, k, channels)."""
+    shape = (*reader.GetSize(), reader.GetNumberOfComponents())
+    shape = (*shape[:3], *(size for size in shape[3:] if size != 1))
+    if reader.GetDimension() < 3:
+        shape = reader.GetSize()
+    check_shape(path, shape)
+    return shape
+
+
+def _check_content(path, header, shape, itemsize):
+    """Raises InputError unless the file can hold the volume, as far as can be told."""
+    is_compressed = re.search(_COMPRESSED, header)
+    largest = os.path.getsize(path) - len(header)
+    if is_compressed:
+        largest *= LARGEST_COMPRESSION
+    elif re.search(_TEXT, header):
+        largest *= itemsize  # a digit can be a voxel
+    check_size(path, shape, itemsize, largest)
+    if is_compressed:
+        _check_stream(path, header, math.prod(shape) * itemsize)
+
+
+def _header_text(path, ending):
+    """A file's header; raises InputError if it has none or names other files."""
+    with open(path, "rb") as file:
+        start = file.read(_LONGEST_HEADER)
+    end = re.search(_HEADER_ENDS[ending], start)
+    if end is None:
+        raise InputError(f"{path} is damaged: no {ending} header was found in it")
+    header = start[: end.end()]
+    if re.search(_OTHER_FILES[ending], header):
+        raise InputError(
+            f"{path} takes its voxels from another file, expected them in this one"
+        )
+    if ending == ".nrrd" and re.search(_BZIP2, header):
+        raise InputError(
+            f"{path} has its voxels in bzip2, expected raw, gzip or text: save it with "
+            "encoding gzip"
+        )
+    if ending == ".mha" and header.count(b"NDims") != len(
+        re.findall(_DIMENSIONS, header)
+    ):
+        raise InputError(f"{path} is damaged: its NDims are not 2, 3 or 4")
+    return header
+
+
+# By the names that are found in files.
+_UNITS = {
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), MILLIMETRE),
+    **dict.fromkeys(("m", "meter", "metre"), LengthUnit("metre", 1e3)),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), LengthUnit("centimetre", 10.0)),
+    **dict.fromkeys(
+        ("um", "\u00b5m", "\u03bcm", "micron", "micrometer", "micrometre"),
+        LengthUnit("micrometre", 1e-3),
+    ),
+    **dict.fromkeys(("nm", "nanometer", "nanometre"), LengthUnit("nanometre", 1e-6)),
+}
+_NO_UNITS = ("", "?")
+# NRRD's come in quotes, one an axis of space or, in old files, an axis of the array.
+_UNIT_FIELDS = (
+    rb'(?im)^space units:\s*((?:"[^"\n]*"\s*)+)$',
+    rb'(?im)^units:\s*((?:"[^"\n]*"[^\S\n]*)+)\s*$',
+)
+_DISTANCE_UNITS = rb"(?m)^\s*DistanceUnits\s*=\s*(\S+)"
+
+
+def _unit(path, header):
+    """`LengthUnit` of a header; raises InputError if it is not known or not one."""
+    names = [m.decode("utf-8", "replace") for m in re.findall(_DISTANCE_UNITS, header)]
+    for pattern in _UNIT_FIELDS:
+        field = re.search(pattern, header)
+        if field and not names:
+            names = re.findall(r'"([^"]*)"', field[1].decode("utf-8", "replace"))
+    told = [name for name in map(_singular, names) if name not in _NO_UNITS]
+    known = [_UNITS[name] for name in told if name in _UNITS]
+    # A fourth axis, of time or channels, has a unit of its own.
+    is_known = len(known) == len(told) or len(names) > len(known) == 3
+    if len(set(known)) > 1 or not is_known:
+        raise InputError(
+            f"{path} has the units of length {', '.join(map(shown, names))}, expected "
+            "one that is known for all axes, as mm"
+        )
+    return known[0] if known else MILLIMETRE
+
+
+def _singular(name):
+    name = name.strip()
+    return name.lower().rstrip("s") if len(name) > 2 else name
+
+
+def _affine(path, reader, unit):
+    dimension = reader.GetDimension()
+    spacing_mm = [unit.mm * size for size in reader.GetSpacing()[:3]]
+    check_spacing(path, spacing_mm, unit)
+    directions = np.reshape(reader.GetDirection(), (dimension, dimension))[:3, :3]
+    origin_mm = [unit.mm * place for place in reader.GetOrigin()[:3]]
+    affine = simpleitk.affine_of(origin_mm, directions, spacing_mm)
+    check_affine(path, affine, unit)
+    return affine
+
+
+def _itemsize(sitk, path, reader):
+    """Bytes of one number; raises InputError on complex ones and the like."""
+    name = sitk.GetPixelIDValueAsString(reader.GetPixelID())
+    match = re.fullmatch(r"(?:vector of )?(\d+)-bit .*(?:integer|float)", name)
+    if match is None:
+        raise InputError(f"{path} holds voxels of {name}, expected numbers")
+    return int(match[1]) // 8
+
+
+def _check_stream(path, header, expected):
+    """Raises InputError unless the compressed part is whole.
+
+    SimpleITK takes what it could decompress of a damaged file for the volume.
+    """
+    lines = re.search(_LINE_SKIP, header)
+    skipped = re.search(_BYTE_SKIP, header)
+    skip = int(skipped[1]) if skipped else 0
+    # With -1 the voxels are at the end, whatever comes before.
+    most = expected + (_LONGEST_SKIP if skip < 0 else skip)
+    try:
+        with open(path, "rb") as file:
+            file.seek(len(header))
+            for _ in range(int(lines[1]) if lines else 0):
+                file.readline()
+            size = _decompressed_size(file, most)
+    except ISAL_ERROR as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+    if size is None:
+        raise InputError(f"{path} is damaged: it ends amid its compressed voxels")
+    is_whole = expected <= size <= most if skip < 0 else size == most
+    if not is_whole:
+        than = "more than " if size > most else ""
+        raise InputError(
+            f"{path} is damaged: its compressed voxels are {than}{min(size, most)} "
+            f"bytes, expected {most}"
+        )
+
+
+def _decompressed_size(file, most):
+    """Bytes that a zlib or gzip stream stands for, its checksum checked.
+
+    None where it is cut, and a number above `most` where it is longer than that.
+    """
+    stream, size = isal_zlib.decompressobj(_ZLIB_OR_GZIP), 0
+    while not stream.eof:
+        chunk = file.read(1 << 20)
+        if not chunk:
+            return None
+        while chunk and size <= most:
+            size += len(stream.decompress(chunk, 1 << 24))
+            chunk = stream.unconsumed_tail
+        if size > most:
+            break
+    return size
