@@ -87,7 +87,7 @@ def run(main, takes_arguments=False):
             signal.signal(signal.SIGTERM, _on_sigterm)
             return main(argv)
         except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {error.of_command()}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)

@@ -20,11 +20,24 @@ _OF_THE_FILE = frozenset(
 
 
 class InputError(ValueError):
-    """A file, folder or flag the user gave is not as it must be.
+    """A file, folder or argument the user gave is not as it must be.
 
-    The message is one line that names the file or flag, what was expected and
+    The message is one line that names the file or argument, what was expected and
     what came. Command lines print it without a traceback.
+
+    Args:
+        message: a line of text.
+        argument: the argument that the message starts with, if it starts with one:
+            command lines have a flag of that name, and put its dashes in front.
     """
+
+    def __init__(self, message, argument=None):
+        super().__init__(message)
+        self.argument = argument
+
+    def of_command(self):
+        """The message with the argument as a flag."""
+        return f"--{self}" if self.argument else str(self)
 
 
 class CaseError(InputError):
