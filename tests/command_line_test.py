@@ -13,7 +13,7 @@ from tf_diffseg.errors import InputError
 
 def _run_main(body, *argv):
     script = f"""
-    from data_tools import command_line
+    from tf_diffseg import command_line
     from tf_diffseg.errors import InputError
     def main(argv):
         {body}
@@ -33,7 +33,7 @@ def test_input_error_is_one_line_and_code_1():
 
 
 def test_an_interrupt_while_modules_load_is_one_line_and_code_130():
-    code = "from data_tools import command_line; raise KeyboardInterrupt"
+    code = "from tf_diffseg import command_line; raise KeyboardInterrupt"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, encoding="utf-8"
     )
@@ -54,7 +54,7 @@ def test_success_is_code_0():
 def test_sigterm_runs_finally_and_is_one_line_and_code_143():
     script = """
     import time
-    from data_tools import command_line
+    from tf_diffseg import command_line
     def main(argv):
         try:
             print("ready", flush=True)
