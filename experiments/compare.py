@@ -9,20 +9,16 @@ training run can be set by flags, as for experiments.train; but for the strategy
 are the same for all.
 """
 
-import dataclasses
-import pathlib
+import os
 
 from absl import flags
 
 from experiments.flags import config_flags
+from experiments.flags.training_exit import exit_code
 from tf_diffseg import command_line
-from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
-from tf_diffseg.output_path import output_folder
-from tf_diffseg.quiet import load_tensorflow
-from tf_diffseg.runs.run_folder import RunFolder
+from tf_diffseg.runs.strategy_comparison import compare_strategies
 from tf_diffseg.runs.train_config import CHOICES
-from tf_diffseg.runs.training_shards import training_shards
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote."
@@ -40,43 +36,24 @@ flags.adopt_module_key_flags(config_flags)  # So that --help lists them.
 
 
 def main(argv):
-    """Checks all that can be checked, then trains, scores and draws."""
+    """Checks the flags, then trains, scores and draws; returns the exit code."""
     del argv
     strategies = _checked_strategies()
     config = config_flags.chosen_config(_DATA_DIR.value)
-    manifest = read_manifest(_DATA_DIR.value)
-    output_dir = output_folder("output_dir", _OUTPUT_DIR.value)
-    if output_dir.resolve() == pathlib.Path(_DATA_DIR.value).resolve():
-        raise InputError(f"--output_dir={output_dir} is --data_dir, name another")
     if flags.FLAGS["strategy"].present:
         raise InputError("--strategy: name what to compare with --strategies")
-    shard_paths = training_shards(config, manifest, _DATA_DIR.value)
-    runs = {}
-    for strategy in strategies:
-        run_folder = RunFolder(output_dir / strategy)
-        of_strategy = dataclasses.replace(config, strategy=strategy)
-        run_folder.check(of_strategy, manifest)
-        runs[strategy] = of_strategy, run_folder
+    return exit_code(_compare, config, strategies)
 
-    load_tensorflow()
-    from tf_diffseg.runs import strategy_comparison
 
-    strategy_comparison.check({name: run[0] for name, run in runs.items()}, manifest)
-    rows = [
-        strategy_comparison.train_and_score(
-            strategy,
-            of_strategy,
-            run_folder,
-            manifest,
-            shard_paths,
-            _DATA_DIR.value,
-            _SPLIT.value,
-        )
-        for strategy, (of_strategy, run_folder) in runs.items()
-    ]
-    strategy_comparison.write(rows, output_dir)
-    print(strategy_comparison.table(rows))
-    print(f"comparison: {output_dir}, picture {output_dir / 'comparison.png'}")
+def _compare(config, strategies):
+    scores = compare_strategies(
+        config, strategies, _DATA_DIR.value, _OUTPUT_DIR.value, _SPLIT.value
+    )
+    from tf_diffseg.reports.strategy_report import table
+
+    print(table(scores))
+    folder = _OUTPUT_DIR.value
+    print(f"comparison: {folder}, picture {os.path.join(folder, 'comparison.png')}")
 
 
 def _checked_strategies():

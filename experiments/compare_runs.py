@@ -11,7 +11,6 @@ are paired: each run is held against the first with the two-sided Wilcoxon signe
 test, and p-values are corrected for their number (Holm 1979).
 """
 
-import json
 import pathlib
 
 from absl import flags
@@ -21,7 +20,6 @@ from tf_diffseg.errors import InputError
 from tf_diffseg.evaluation.metric_columns import METRICS
 from tf_diffseg.output_path import output_folder
 from tf_diffseg.runs.compared_runs import find_compared
-from tf_diffseg.whole_files import whole_files
 
 _METRIC = flags.DEFINE_string(
     "metric", "dice", "What to compare, a column of metrics.csv."
@@ -52,10 +50,11 @@ def main(argv):
     if metric not in keys:
         raise InputError(f"--metric={metric}: expected one of {', '.join(keys)}")
     compared = find_compared(paths, metric, _DATA_DIR.value, _SPLIT.value)
-    from tf_diffseg.evaluation import run_comparison
+    from tf_diffseg.evaluation.run_comparison import compare
+    from tf_diffseg.reports import run_comparison
 
     tables = [one.values() for one in compared]
-    rows = run_comparison.compare(tables)
+    rows = compare(tables)
     names = run_comparison.short_names(paths)
     print(run_comparison.table(rows, names, metric))
     if output_dir:
@@ -63,13 +62,8 @@ def main(argv):
             "metric": metric,
             "data": compared[0].data,
             "runs": list(map(str, paths)),
-            "rows": rows,
         }
-        with whole_files() as whole:
-            with whole(output_dir / "comparison.png") as path:
-                run_comparison.draw(path, tables, names, metric)
-            with whole(output_dir / "comparison.json") as path:
-                path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        run_comparison.write(output_dir, rows, tables, names, found)
         print(f"comparison: {output_dir}")
 
 

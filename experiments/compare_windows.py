@@ -37,13 +37,14 @@ def main(argv):
     trained.check_data(manifest, _SPLIT.value)
     uids = manifest.split(_SPLIT.value).uids
     load_tensorflow()
-    from tf_diffseg.evaluation.window_agreement import table, window_agreement
+    from tf_diffseg.evaluation.window_agreement import window_agreement
+    from tf_diffseg.reports.window_table import window_table
 
     shard_paths = manifest.shard_paths(_DATA_DIR.value, _SPLIT.value)
     found = window_agreement(trained, shard_paths, set(uids))
     cases = list(tqdm.tqdm(found, total=len(uids), desc="segment", unit="case"))
     print(f"{len(cases)} cases, Dice:")
-    print(table(cases, trained.targets.names))
+    print(window_table(cases, trained.targets.names))
 
 
 if __name__ == "__main__":

@@ -16,24 +16,13 @@ goes on with more --epochs than before hence goes on at a higher learning rate t
 it had ended with.
 """
 
-import os
-import pathlib
-import sys
-
 from absl import flags
 
 from experiments.flags import config_flags
+from experiments.flags.training_exit import exit_code
 from tf_diffseg import command_line
-from tf_diffseg.data.data_service import check_data_service
-from tf_diffseg.data.manifest import read_manifest
-from tf_diffseg.data.shard_counts import check_counts
-from tf_diffseg.errors import InputError
-from tf_diffseg.output_path import output_folder
-from tf_diffseg.quiet import load_tensorflow
-from tf_diffseg.runs.initial_weights import config_of_start
-from tf_diffseg.runs.run_folder import RunFolder
-from tf_diffseg.runs.trackers import TRACKERS, check_tracker
-from tf_diffseg.runs.training_shards import training_shards
+from tf_diffseg.runs import training
+from tf_diffseg.runs.trackers import TRACKERS
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote."
@@ -65,39 +54,15 @@ flags.adopt_module_key_flags(config_flags)  # So that --help lists them.
 
 
 def main(argv):
-    """Checks everything that can be checked, then trains; returns the exit code."""
+    """Trains, or tries what training would be; returns the exit code."""
     del argv
     config = config_flags.chosen_config(_DATA_DIR.value)
-    manifest = read_manifest(_DATA_DIR.value)
-    model_dir = output_folder("model_dir", _MODEL_DIR.value)
-    if model_dir.resolve() == pathlib.Path(_DATA_DIR.value).resolve():
-        raise InputError(
-            f"--model_dir={model_dir} is the folder of --data_dir, name another"
-        )
-    run_folder = RunFolder(model_dir)
-    config = config_of_start(config, run_folder)
-    run_folder.check(config, manifest)
-    shard_paths = training_shards(config, manifest, _DATA_DIR.value)
-    check_tracker(_TRACKER.value)
-    if _DATA_SERVICE.value is not None:
-        check_data_service(_DATA_SERVICE.value)
-    load_tensorflow()
-    check_counts(manifest, [path for paths in shard_paths.values() for path in paths])
-    from tf_diffseg.runs.training_run import WORKER_LOST, train
-
-    means = (_DATA_SERVICE.value, _NUM_DEVICES.value)
+    folders = (_DATA_DIR.value, _MODEL_DIR.value)
+    resources = (_DATA_SERVICE.value, _NUM_DEVICES.value)
     if _DRY_RUN.value:
-        from tf_diffseg.runs.dry_run import dry_run
-
-        return dry_run(config, manifest, shard_paths, *means)
-    code = train(
-        config, manifest, shard_paths, run_folder, *means, tracker=_TRACKER.value
-    )
-    if code == WORKER_LOST:
-        # An orderly end would wait for the worker that is gone.
-        sys.stdout.flush()
-        os._exit(code)
-    return code
+        training.dry_run(config, *folders, *resources)
+        return 0
+    return exit_code(training.train, config, *folders, *resources, _TRACKER.value)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ loads Keras.
 """
 
 import importlib
+import warnings
 
 
 def lazy_exports(package, modules):
@@ -37,3 +38,30 @@ def lazy_exports(package, modules):
         return sorted(modules)
 
     return getattr_, dir_, sorted(modules)
+
+
+def moved_names(module, package, names):
+    """Makes the `__getattr__` of a module whose names have moved to a package.
+
+    Args:
+        module: `__name__` of the module, which goes with the next release.
+        package: dotted name of the package that exports the names now.
+        names: the names.
+
+    Returns:
+        `__getattr__` to assign in the module: it gives a name with a
+        `DeprecationWarning` that tells where the name is now.
+    """
+
+    def getattr_(name):
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(
+            f"{module}.{name} is now {package}.{name}, and goes from here with the "
+            "next release",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(importlib.import_module(package), name)
+
+    return getattr_

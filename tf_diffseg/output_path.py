@@ -1,4 +1,4 @@
-"""Whether something can be written where a flag says, asked before any work."""
+"""Whether something can be written where an argument says, asked before any work."""
 
 import os
 import pathlib
@@ -6,11 +6,11 @@ import pathlib
 from tf_diffseg.errors import InputError
 
 
-def output_folder(flag_name, value):
+def output_folder(argument, value):
     """Checks the path of a folder to write into, which may not exist yet.
 
     Args:
-        flag_name: name of the flag, for the message.
+        argument: its name, for the message.
         value: its value.
 
     Returns:
@@ -21,16 +21,16 @@ def output_folder(flag_name, value):
     """
     path = pathlib.Path(value)
     if not value:
-        raise InputError(f"--{flag_name} is empty, expected a folder")
-    _check_folder(f"--{flag_name}={value}", path, path)
+        raise InputError(f"{argument} is empty, expected a folder", argument=argument)
+    _check_folder(argument, value, path)
     return path
 
 
-def output_file(flag_name, value):
+def output_file(argument, value):
     """Checks the path of a file to write; as `output_folder`.
 
     Args:
-        flag_name: name of the flag, for the message.
+        argument: its name, for the message.
         value: its value.
 
     Returns:
@@ -41,17 +41,24 @@ def output_file(flag_name, value):
     """
     path = pathlib.Path(value)
     if os.path.isdir(path):
-        raise InputError(f"--{flag_name}={value} is a folder, expected a file")
-    _check_folder(f"--{flag_name}={value}", path, path.parent)
+        raise InputError(
+            f"{argument}={value} is a folder, expected a file", argument=argument
+        )
+    _check_folder(argument, value, path.parent)
     return path
 
 
-def _check_folder(flag, path, folder):
+def _check_folder(argument, value, folder):
+    given = f"{argument}={value}"
     while not os.path.lexists(folder):
         folder = folder.parent
     if not os.path.isdir(folder):
-        if folder == path:
-            raise InputError(f"{flag} is a file, expected a folder")
-        raise InputError(f"{flag} lies below {folder}, which is not a folder")
+        if folder == pathlib.Path(value):
+            raise InputError(f"{given} is a file, expected a folder", argument=argument)
+        raise InputError(
+            f"{given} lies below {folder}, which is not a folder", argument=argument
+        )
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"{flag}: nothing may be written into {folder}")
+        raise InputError(
+            f"{given}: nothing may be written into {folder}", argument=argument
+        )

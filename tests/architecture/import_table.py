@@ -180,6 +180,7 @@ COMMON = (
     "tf_diffseg.output_path",
     "tf_diffseg.quiet",
     "tf_diffseg.text",
+    "tf_diffseg.text_table",
     "tf_diffseg.version",
     "tf_diffseg.whole_files",
 )

@@ -9,7 +9,8 @@ from scipy import stats
 
 from tests.commands import run_module
 from tf_diffseg.evaluation.results_folder import read_values
-from tf_diffseg.evaluation.run_comparison import compare, draw
+from tf_diffseg.evaluation.run_comparison import compare
+from tf_diffseg.reports.run_comparison import draw
 
 
 def _write(folder, dice):

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from tests.runs.toy_run import WINDOW, toy_run
 from tf_diffseg.data.example_schema import encode_example
-from tf_diffseg.evaluation.window_agreement import table, window_agreement
+from tf_diffseg.evaluation.window_agreement import window_agreement
+from tf_diffseg.reports.window_table import window_table
 from tf_diffseg.runs.inference_options import InferenceOptions
 from tf_diffseg.runs.trained_models import TrainedModels
 
@@ -50,7 +51,7 @@ def test_a_window_as_large_as_the_volume_is_the_volume(run, shard):
 def test_windows_of_a_random_network_show(run, shard):
     cases = _agreement(run, shard, WINDOW)
     assert all(np.nanmin(case.windows_whole) < 1.0 for case in cases)
-    rows = table(cases, ["background", "liver", "spleen"]).splitlines()
+    rows = window_table(cases, ["background", "liver", "spleen"]).splitlines()
     assert rows[0].split() == [
         "windows_whole", "seeds_whole", "windows_truth", "whole_truth"
     ]  # fmt: skip

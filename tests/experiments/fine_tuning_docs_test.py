@@ -1,6 +1,5 @@
 """The lines of "Fine-tuning" in docs/training.md run as they are written there."""
 
-import json
 import os
 import pathlib
 import re
@@ -8,12 +7,11 @@ import shlex
 import subprocess
 import sys
 
-import nibabel as nib
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.data_tools.in_process import convert_here
+from tests.data_tools.cube_shards import cube_shards
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.shipped_models import model_names
 from tf_diffseg.training import load_trained_model
@@ -47,25 +45,7 @@ def _commands():
 @pytest.fixture
 def shards(tmp_path):
     """Three small cubes, converted into the folder that the lines name."""
-    root = tmp_path / "Dataset001_Cube"
-    for name in ("imagesTr", "labelsTr"):
-        (root / name).mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    label = (np.abs(np.indices((8, 8, 8)) - 3.5).max(axis=0) < 2).astype(np.uint8)
-    for index in range(3):
-        image = (label + rng.normal(scale=0.1, size=label.shape)).astype(np.float32)
-        path = root / "imagesTr" / f"case{index}_0000.nii.gz"
-        nib.save(nib.Nifti1Image(image, np.eye(4)), path)
-        path = root / "labelsTr" / f"case{index}.nii.gz"
-        nib.save(nib.Nifti1Image(label, np.eye(4)), path)
-    fields = {
-        "channel_names": {"0": "T1"},
-        "labels": {"background": 0, "cube": 1},
-        "numTraining": 3,
-        "file_ending": ".nii.gz",
-    }
-    (root / "dataset.json").write_text(json.dumps(fields))
-    convert_here(root, tmp_path / "SHARDS", {"train": 1.0})
+    cube_shards(tmp_path, tmp_path / "SHARDS", {"train": 1.0}, num_cases=3)
 
 
 def _run(command, folder):

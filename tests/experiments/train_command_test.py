@@ -10,17 +10,18 @@ import subprocess
 import sys
 
 import keras
-import nibabel as nib
 import numpy as np
 import pytest
 
 from tests.commands import run_module
-from tests.data_tools.in_process import convert_here
+from tests.data_tools.cube_shards import cube_shards
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
-from tf_diffseg.runs.run_folder import RunFolder
+from tf_diffseg.runs.fitting import steps_per_epoch
+from tf_diffseg.runs.run_devices import strategy_of
 from tf_diffseg.runs.train_config import TrainConfig
-from tf_diffseg.runs.training_run import build_model, prepare, train
+from tf_diffseg.runs.training import train
+from tf_diffseg.runs.training_run import build_model
 from tf_diffseg.runs.training_shards import training_shards
 from tf_diffseg.training.saving.checkpoints import load_trained_model
 
@@ -49,34 +50,14 @@ _FLAGS = [
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
     """Eight small cubes: four or so to train on, the others to validate."""
-    root = tmp_path_factory.mktemp("data") / "Dataset001_Cube"
-    for name in ("imagesTr", "labelsTr"):
-        (root / name).mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    label = (np.abs(np.indices((8, 8, 8)) - 3.5).max(axis=0) < 2).astype(np.uint8)
-    for index in range(8):
-        image = (label + rng.normal(scale=0.1, size=label.shape)).astype(np.float32)
-        path = root / "imagesTr" / f"case{index}_0000.nii.gz"
-        nib.save(nib.Nifti1Image(image, np.eye(4)), path)
-        path = root / "labelsTr" / f"case{index}.nii.gz"
-        nib.save(nib.Nifti1Image(label, np.eye(4)), path)
-    fields = {
-        "channel_names": {"0": "T1"},
-        "labels": {"background": 0, "cube": 1},
-        "numTraining": 8,
-        "file_ending": ".nii.gz",
-    }
-    (root / "dataset.json").write_text(json.dumps(fields))
-    convert_here(root, root.parent / "shards", {"train": 0.5, "validation": 0.5})
-    return root.parent / "shards"
+    folder = tmp_path_factory.mktemp("data")
+    split = {"train": 0.5, "validation": 0.5}
+    return cube_shards(folder, folder / "shards", split, num_cases=8)
 
 
 def _train(shards, folder, **changes):
     """Trains as the command does; returns the model of the last checkpoint."""
-    config = dataclasses.replace(CONFIG, **changes)
-    manifest = read_manifest(shards)
-    paths = training_shards(config, manifest, shards)
-    assert train(config, manifest, paths, RunFolder(folder)) == 0
+    train(dataclasses.replace(CONFIG, **changes), shards, folder)
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
     assert np.isfinite([line["loss"] for line in lines]).all()
     assert 0.0 <= lines[-1]["val_dice"] <= 1.0
@@ -109,14 +90,10 @@ def test_another_learning_rate_is_taken_from_there_on(shards, tmp_path, capsys):
     config = dataclasses.replace(
         CONFIG, epochs=2, schedule="constant", learning_rate=0.0, weight_decay=0.0
     )
-    manifest = read_manifest(shards)
-    paths = training_shards(config, manifest, shards)
-    folder = RunFolder(tmp_path)
     with pytest.raises(InputError, match="another config: weight_decay was 0.0001"):
-        folder.check(config, manifest)
+        train(config, shards, tmp_path)
     config = dataclasses.replace(config, weight_decay=CONFIG.weight_decay)
-    folder.check(config, manifest)
-    assert train(config, manifest, paths, folder) == 0
+    folder = train(config, shards, tmp_path)
     told = "going on after epoch 1; learning_rate was 0.01, now 0.0, from here on"
     assert told in capsys.readouterr().out
     assert folder.config() == config
@@ -133,7 +110,7 @@ def test_another_learning_rate_is_taken_from_there_on(shards, tmp_path, capsys):
 @pytest.mark.slow
 def test_jit_is_as_asked_and_the_compiled_step_trains(shards, tmp_path):
     manifest = read_manifest(shards)
-    strategy, steps = prepare(CONFIG, manifest)
+    strategy, steps = strategy_of(CONFIG), steps_per_epoch(CONFIG, manifest)
     for jit, expected in {"on": True, "off": False}.items():
         config = dataclasses.replace(CONFIG, jit=jit)
         model = build_model(config, manifest, steps, strategy)
@@ -145,26 +122,24 @@ def test_early_stopping_without_a_validation_is_refused(shards):
     manifest = read_manifest(shards)
     alone = dataclasses.replace(manifest, splits={"train": manifest.splits["train"]})
     config = dataclasses.replace(CONFIG, early_stopping=2)
-    with pytest.raises(InputError, match="--early_stopping=2 needs a split validation"):
+    with pytest.raises(InputError, match="^early_stopping=2 needs a split validation"):
         training_shards(config, alone, shards)
     config = dataclasses.replace(config, epochs=2, validation_frequency=3)
-    with pytest.raises(InputError, match="--validation_frequency=3 is more than"):
+    with pytest.raises(InputError, match="validation_frequency=3 is more than"):
         training_shards(config, manifest, shards)
 
 
 def test_a_run_without_a_validation_says_so(shards, tmp_path, capsys):
     config = dataclasses.replace(CONFIG, validation_frequency=2)
-    manifest = read_manifest(shards)
-    paths = training_shards(config, manifest, shards)
-    assert train(config, manifest, paths, RunFolder(tmp_path)) == 0
-    message = "--validation_frequency=2 is more than --epochs=1; nothing is validated"
+    train(config, shards, tmp_path)
+    message = "validation_frequency=2 is more than epochs=1; nothing is validated"
     assert message in capsys.readouterr().out
 
 
-def test_xla_does_not_go_with_determinism(shards):
+def test_xla_does_not_go_with_determinism(shards, tmp_path):
     config = dataclasses.replace(CONFIG, jit="on", deterministic=True)
-    with pytest.raises(InputError, match="--jit=on does not go with --deterministic"):
-        prepare(config, read_manifest(shards))
+    with pytest.raises(InputError, match="^jit=on does not go with deterministic"):
+        train(config, shards, tmp_path)
 
 
 def _run(shards, folder, *flags):

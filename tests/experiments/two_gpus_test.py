@@ -7,11 +7,10 @@ import subprocess
 import sys
 
 import keras
-import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.data_tools.in_process import convert_here
+from tests.data_tools.cube_shards import cube_shards
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D  # noqa: F401
 from tf_diffseg.training.optimizer import KernelDecayAdamW  # noqa: F401
 
@@ -36,28 +35,10 @@ runpy.run_module("experiments.train", run_name="__main__")
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
     """Volumes of three shapes: three or so to train on, the others to validate."""
-    root = tmp_path_factory.mktemp("data") / "Dataset001_Cube"
-    for name in ("imagesTr", "labelsTr"):
-        (root / name).mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for index in range(7):
-        shape = (8 + index % 3, 8, 8)
-        label = np.zeros(shape, np.uint8)
-        label[2:6, 2:6, 2:6] = 1
-        image = (label + rng.normal(scale=0.1, size=shape)).astype(np.float32)
-        path = root / "imagesTr" / f"case{index}_0000.nii.gz"
-        nib.save(nib.Nifti1Image(image, np.eye(4)), path)
-        path = root / "labelsTr" / f"case{index}.nii.gz"
-        nib.save(nib.Nifti1Image(label, np.eye(4)), path)
-    fields = {
-        "channel_names": {"0": "T1"},
-        "labels": {"background": 0, "cube": 1},
-        "numTraining": 7,
-        "file_ending": ".nii.gz",
-    }
-    (root / "dataset.json").write_text(json.dumps(fields))
-    convert_here(root, root.parent / "shards", {"train": 0.5, "validation": 0.5})
-    return root.parent / "shards"
+    folder = tmp_path_factory.mktemp("data")
+    split = {"train": 0.5, "validation": 0.5}
+    shapes = [(width, 8, 8) for width in (8, 9, 10)]
+    return cube_shards(folder, folder / "shards", split, num_cases=7, shapes=shapes)
 
 
 def _train(num_devices, shards, model_dir, *flags):

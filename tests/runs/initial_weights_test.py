@@ -3,11 +3,10 @@
 import dataclasses
 import json
 
-import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.data_tools.in_process import convert_here
+from tests.data_tools.cube_shards import cube_shards
 from tests.runs.toy_run import toy_run
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
@@ -15,8 +14,7 @@ from tf_diffseg.runs import training_run
 from tf_diffseg.runs.initial_weights import config_of_start
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.train_config import TrainConfig
-from tf_diffseg.runs.training_run import train
-from tf_diffseg.runs.training_shards import training_shards
+from tf_diffseg.runs.training import train
 from tf_diffseg.training import load_trained_model
 
 # Two levels, so that there is an encoder; `toy_run` makes the same network.
@@ -36,27 +34,9 @@ CONFIG = TrainConfig(
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
     """Four small cubes of two channels, two classes, to train on."""
-    root = tmp_path_factory.mktemp("data") / "Dataset001_Cube"
-    for name in ("imagesTr", "labelsTr"):
-        (root / name).mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    label = (np.abs(np.indices((8, 8, 8)) - 3.5).max(axis=0) < 2).astype(np.uint8)
-    for index in range(4):
-        for channel in range(2):
-            image = (label + rng.normal(scale=0.1, size=label.shape)).astype(np.float32)
-            path = root / "imagesTr" / f"case{index}_{channel:04}.nii.gz"
-            nib.save(nib.Nifti1Image(image, np.eye(4)), path)
-        path = root / "labelsTr" / f"case{index}.nii.gz"
-        nib.save(nib.Nifti1Image(label, np.eye(4)), path)
-    fields = {
-        "channel_names": {"0": "T1", "1": "T2"},
-        "labels": {"background": 0, "cube": 1},
-        "numTraining": 4,
-        "file_ending": ".nii.gz",
-    }
-    (root / "dataset.json").write_text(json.dumps(fields))
-    convert_here(root, root.parent / "shards", {"train": 1.0})
-    return root.parent / "shards"
+    folder = tmp_path_factory.mktemp("data")
+    split = {"train": 1.0}
+    return cube_shards(folder, folder / "shards", split, num_cases=4, num_channels=2)
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +46,7 @@ def source(tmp_path_factory):
 
 
 def _train(shards, folder, **changes):
-    """Trains as the command does."""
-    manifest = read_manifest(shards)
-    run_folder = RunFolder(folder)
-    config = config_of_start(dataclasses.replace(CONFIG, **changes), run_folder)
-    run_folder.check(config, manifest)
-    paths = training_shards(config, manifest, shards)
-    assert train(config, manifest, paths, run_folder) == 0
+    train(dataclasses.replace(CONFIG, **changes), shards, folder)
 
 
 def _values(model):
@@ -89,8 +63,8 @@ def begun(monkeypatch):
     """A list of the models that runs begin to train, which is as far as they get."""
     models = []
 
-    def keep(config, manifest, model, *others):
-        del config, manifest, others
+    def keep(plan, model, *others):
+        del plan, others
         models.append(model)
 
     monkeypatch.setattr(training_run, "fit_to_folder", keep)
@@ -174,14 +148,8 @@ def test_a_run_that_does_not_know_what_was_frozen_does_not_go_on(
     run = tmp_path / "run"
     toy_run(run, read_manifest(shards), init_from=str(source), freeze="encoder")
     config = RunFolder(run).config()
-    paths = training_shards(config, read_manifest(shards), shards)
     with pytest.raises(InputError, match="initial_weights.json says which layers"):
-        train(
-            dataclasses.replace(config, epochs=2),
-            read_manifest(shards),
-            paths,
-            RunFolder(run),
-        )
+        train(dataclasses.replace(config, epochs=2), shards, run)
     assert begun == []
 
 

@@ -23,6 +23,11 @@ class Metric:
     digits: int
     better: str
 
+    @property
+    def title_with_unit(self):
+        """For the heads of tables."""
+        return f"{self.title} {self.unit}".rstrip()
+
 
 METRICS = (
     Metric("dice", "Dice", "", 3, "higher"),

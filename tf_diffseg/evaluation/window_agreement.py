@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from tf_diffseg.data.input_pipeline import evaluation_dataset
 from tf_diffseg.evaluation.case_scores import dice_of_targets
-from tf_diffseg.evaluation.means import nan_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,29 +64,6 @@ def window_agreement(trained, shard_paths, uids):
             windows_truth=dice_of_targets(truth, windows, class_ids, ignored_id),
             whole_truth=dice_of_targets(truth, whole, class_ids, ignored_id),
         )
-
-
-def table(cases, target_names):
-    """Means over cases, a row for each target but the background.
-
-    Args:
-        cases: list of `WindowAgreement`.
-        target_names: of the targets, background first.
-
-    Returns:
-        Text.
-    """
-    fields = dataclasses.fields(WindowAgreement)[1:]
-    width = max(map(len, target_names))
-    rows = ["  ".join([f"{'':{width}}", *(field.name for field in fields)])]
-    means = {
-        field.name: nan_mean([getattr(case, field.name) for case in cases], axis=0)
-        for field in fields
-    }
-    for target, name in list(enumerate(target_names))[1:]:
-        columns = (f"{means[f.name][target]:{len(f.name)}.3f}" for f in fields)
-        rows.append("  ".join([f"{name:{width}}", *columns]))
-    return "\n".join(rows)
 
 
 def _labels(segmenter, sample):

@@ -10,6 +10,7 @@ from tf_diffseg.evaluation.means import nan_mean
 from tf_diffseg.evaluation.metric_columns import METRICS, metric_values
 from tf_diffseg.evaluation.results_folder import FOREGROUND, data_of
 from tf_diffseg.reports.overlay import save_overlay
+from tf_diffseg.text_table import number_text, spread_text, text_table
 from tf_diffseg.whole_files import whole_files
 
 
@@ -84,32 +85,21 @@ def drawn_cases(cases):
 
 def table(summary):
     """The summary as lines of text."""
-    rows = [("class", "Dice", "HD95 mm", "Dice after each reverse step")]
+    rows = [["class", "Dice", "HD95 mm", "Dice after each reverse step"]]
     for name, values in summary["classes"].items():
         rows.append(
-            (
+            [
                 name,
-                f"{_text(values['dice'])} ± {_text(values['dice_std'])}",
-                _text(values["hd95_mm"], 2),
-                "  ".join(_text(value) for value in values["dice_per_step"]),
-            )
+                spread_text(values["dice"], values["dice_std"]),
+                number_text(values["hd95_mm"], 2),
+                "  ".join(map(number_text, values["dice_per_step"])),
+            ]
         )
-    rows.append(
-        (
-            "mean",
-            _text(summary["mean_foreground_dice"]),
-            "",
-            "  ".join(
-                _text(value) for value in summary["mean_foreground_dice_per_step"]
-            ),
-        )
-    )
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
-    return "\n".join([f"{summary['num_cases']} cases", *lines, *_ignored(summary)])
+    mean_dice = number_text(summary["mean_foreground_dice"])
+    per_step = map(number_text, summary["mean_foreground_dice_per_step"])
+    rows.append(["mean", mean_dice, "", "  ".join(per_step)])
+    lines = [f"{summary['num_cases']} cases", text_table(rows), *_ignored(summary)]
+    return "\n".join(lines)
 
 
 def _ignored(summary):
@@ -137,7 +127,7 @@ def _write_csv(path, cases, class_names, summary):
         for class_id, values in rows.items():
             means = nan_mean(values, axis=0)
             _write_row(writer, "mean", class_id, class_names, means)
-        foreground = _text(summary["mean_foreground_dice"], 6)
+        foreground = number_text(summary["mean_foreground_dice"], 6)
         writer.writerow(["mean", "", FOREGROUND, foreground])
 
 
@@ -158,7 +148,3 @@ def _draw(path, name, uid, cases, drawn, manifest):
         f"{name}: {uid}, mean Dice {mean_dice:.3f}",
         ignored_id=manifest.ignored_id,
     )
-
-
-def _text(value, digits=3):
-    return "-" if value is None or np.isnan(value) else f"{value:.{digits}f}"

@@ -1,14 +1,21 @@
-"""Trained models, wherever they lie: run folders, files, exports, names."""
+"""Runs: training, evaluation, and trained models wherever they lie."""
 
 from tf_diffseg._lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "InferenceOptions": "inference_options",
         "InitError": "pretrained",
+        "RunFolder": "run_folder",
+        "TrainConfig": "train_config",
+        "TrainedModels": "trained_models",
+        "evaluate_run": "evaluation",
         "find_model": "shipped_models",
         "init_from": "pretrained",
         "load_pretrained": "pretrained",
+        "load_segmenter": "segmenter",
         "model_names": "shipped_models",
+        "train": "training",
     },
 )

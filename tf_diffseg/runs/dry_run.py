@@ -11,11 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.runs.fitting import fit_to_folder, steps_per_epoch
 from tf_diffseg.runs.inference_options import InferenceOptions
 from tf_diffseg.runs.initial_weights import set_initial_weights
+from tf_diffseg.runs.run_devices import strategy_of
 from tf_diffseg.runs.run_folder import RunFolder
+from tf_diffseg.runs.run_plan import RunPlan
 from tf_diffseg.runs.trained_models import TrainedModels
-from tf_diffseg.runs.training_run import build_model, fit_to_folder, prepare
+from tf_diffseg.runs.training_run import build_model
 from tf_diffseg.serving import export_saved_model
 from tf_diffseg.training.distribution.multi_worker import is_multi_worker
 from tf_diffseg.training.flops import graph_flops
@@ -25,31 +28,30 @@ from tf_diffseg.training.saving.checkpoints import Place
 _STEPS = 2
 
 
-def dry_run(config, manifest, shard_paths, data_service=None, num_devices=None):
+def try_plan(plan, data_service=None, num_devices=None):
     """Builds all, takes two steps on the data, checks an export, and says what it saw.
 
     Writes to a temporary folder alone.
 
     Args:
-        config: `TrainConfig`.
-        manifest: `Manifest` of the data.
-        shard_paths: as for `training_run.train`.
-        data_service: likewise.
+        plan: `RunPlan`.
+        data_service: as for `training.train`.
         num_devices: likewise.
 
-    Returns:
-        Exit code 0.
-
     Raises:
-        InputError: as `training_run.train`, or there are several workers.
+        InputError: as `training.train`, or there are several workers.
     """
-    strategy, steps_per_epoch = prepare(config, manifest, num_devices)
+    config, manifest = plan.config, plan.manifest
+    strategy = strategy_of(config, num_devices)
     if is_multi_worker(strategy):
-        raise InputError("--dry_run is for one machine; run it without the others")
+        raise InputError(
+            "dry_run is for one machine; run it without the others", argument="dry_run"
+        )
     flops, activation_bytes = _cost_of_step(config, manifest, strategy)
-    model = build_model(config, manifest, steps_per_epoch, strategy)
+    num_steps = steps_per_epoch(config, manifest)
+    model = build_model(config, manifest, num_steps, strategy)
     set_initial_weights(model, config, None, Place())
-    total_steps = steps_per_epoch * config.epochs
+    total_steps = num_steps * config.epochs
     print(f"parameters          {model.count_params():,}")
     print(
         f"activation memory   {activation_bytes / 2**30:.2f} GiB on each device, "
@@ -57,24 +59,20 @@ def dry_run(config, manifest, shard_paths, data_service=None, num_devices=None):
     )
     print(f"FLOPs per step      {flops / 1e9:.3g} GFLOP, of convolutions and products")
     print(
-        f"steps               {config.epochs} epoch(s) of {steps_per_epoch}: "
-        f"{total_steps}",
+        f"steps               {config.epochs} epoch(s) of {num_steps}: {total_steps}",
         flush=True,
     )
     with tempfile.TemporaryDirectory() as folder:
         run_folder = RunFolder(pathlib.Path(folder) / "run")
         run_folder.begin(config, manifest)
-        clock = _StepSeconds()
-        fit_to_folder(
+        short = RunPlan(
             dataclasses.replace(config, epochs=1),
             manifest,
-            model,
-            {"train": shard_paths["train"]},
+            {"train": plan.shard_paths["train"]},
             run_folder,
-            _STEPS,
-            data_service,
-            [clock],
         )
+        clock = _StepSeconds()
+        fit_to_folder(short, model, _STEPS, data_service, [clock])
         seconds = datetime.timedelta(seconds=round(clock.seconds[-1] * total_steps))
         print(
             f"estimated time      {seconds} of training, by {clock.seconds[-1]:.2f} s "
@@ -83,7 +81,6 @@ def dry_run(config, manifest, shard_paths, data_service=None, num_devices=None):
         shape = _exported_shape(config, run_folder)
     print(f"export              segments a volume of {shape}")
     print("dry run: all parts work, nothing was kept")
-    return 0
 
 
 class _StepSeconds(keras.callbacks.Callback):

@@ -1,14 +1,19 @@
 """Scores of a trained run on the cases of a split."""
 
+import dataclasses
+
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.data.shard_counts import check_counts
-from tf_diffseg.evaluation.case_scores import CaseScorer
+from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.inference_options import InferenceOptions
 from tf_diffseg.runs.trained_models import TrainedModels, paths_with
 
 
 def evaluate_run(model_dir, data_dir, split="test", ensemble_with=(), **options):
     """Scores a run on a split.
+
+        cases = tf_diffseg.evaluate_run("RUN", "SHARDS", split="test")
+        print(cases[0].uid, cases[0].dice, cases[0].hd95_mm)
 
     Args:
         model_dir: folder of a training run, or a checkpoint in it.
@@ -33,12 +38,66 @@ def evaluate_run(model_dir, data_dir, split="test", ensemble_with=(), **options)
     return [scores for scores, _ in scorer.score(set(manifest.split(split).uids))]
 
 
+def evaluate_to_folder(trained, data_dir, split, output_dir, viewer_mb=60.0):
+    """Scores models on a split, and writes tables, pictures and a page.
+
+    Everything that can be checked is checked before TensorFlow is loaded.
+
+    Args:
+        trained: `TrainedModels`.
+        data_dir: folder of the shards and their manifest.
+        split: name of a split of which the models have seen nothing, or "train".
+        output_dir: `pathlib.Path` of the folder to write to.
+        viewer_mb: how much of report.html the volumes for its viewer may take.
+
+    Returns:
+        The summary, as metrics.json has it.
+
+    Raises:
+        InputError: as `evaluate_run`, or a file cannot be written.
+    """
+    manifest = read_manifest(data_dir)
+    trained.check_data(manifest, split)
+    shard_paths = manifest.shard_paths(data_dir, split)
+    load_tensorflow()
+    from tf_diffseg.reports import evaluation_report
+    from tf_diffseg.reports.report_page import ReportPage
+
+    scorer = scorer_of(trained, manifest, shard_paths)
+    page = ReportPage(manifest, trained.targets, split, viewer_mb * 1e6)
+    cases = []
+    for scores, volumes in scorer.score(set(manifest.split(split).uids)):
+        cases.append(scores)
+        page.add(scores, volumes)
+    inference = {
+        "checkpoints": [str(path) for path in trained.checkpoints],
+        **dataclasses.asdict(trained.options),
+        "saved_steps": trained.saved_steps,
+        "outside_trained_spacing": list(scorer.outside_uids),
+    }
+    # The few that are drawn are segmented again rather than all of them kept.
+    drawn = set(evaluation_report.drawn_cases(cases).values())
+    volumes = {scores.uid: volumes for scores, volumes in scorer.score(drawn, "draw")}
+    return evaluation_report.write(
+        cases,
+        volumes,
+        manifest,
+        split,
+        output_dir,
+        page,
+        inference,
+        trained.targets.names,
+    )
+
+
 def scorer_of(trained, manifest, shard_paths):
     """The `CaseScorer` of `TrainedModels` with their options.
 
     Raises:
         InputError: as `check_counts` of the shards.
     """
+    from tf_diffseg.evaluation.case_scores import CaseScorer
+
     check_counts(manifest, shard_paths)
     options = trained.options
     return CaseScorer(

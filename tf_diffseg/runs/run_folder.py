@@ -25,7 +25,7 @@ _MAY_CHANGE = (
 
 
 class RunFolder:
-    """Paths and contents of a run folder.
+    """Paths and contents of a run folder; itself a path, for `open` and others.
 
     Args:
         model_dir: the folder.
@@ -33,6 +33,9 @@ class RunFolder:
 
     def __init__(self, model_dir):
         self.path = pathlib.Path(model_dir)
+
+    def __fspath__(self):
+        return os.fspath(self.path)
 
     @property
     def config_path(self):

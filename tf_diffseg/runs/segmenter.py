@@ -1,9 +1,9 @@
 """Segmentation of images in Python, by a run or by an export.
 
 import nibabel
-from tf_diffseg.runs.segmenter import load_segmenter
+import tf_diffseg
 
-segmenter = load_segmenter("RUN")  # or "EXPORT/1"
+segmenter = tf_diffseg.load_segmenter("RUN")  # or "EXPORT/1"
 label = segmenter(nibabel.load("image.nii.gz"))
 nibabel.save(label, "label.nii.gz")
 """

@@ -23,19 +23,22 @@ def training_shards(config, manifest, data_dir):
     num_cases = len(manifest.split("train").uids)
     if config.remainder == "drop" and config.batch_size > num_cases:
         raise InputError(
-            f"--batch_size={config.batch_size} is more than the {num_cases} cases of "
-            f"the split train in {data_dir}"
+            f"batch_size={config.batch_size} is more than the {num_cases} cases of "
+            f"the split train in {data_dir}",
+            argument="batch_size",
         )
     if config.early_stopping and "validation" not in manifest.splits:
         raise InputError(
-            f"--early_stopping={config.early_stopping} needs a split validation, which "
-            f"the data in {data_dir} does not have"
+            f"early_stopping={config.early_stopping} needs a split validation, which "
+            f"the data in {data_dir} does not have",
+            argument="early_stopping",
         )
     if config.early_stopping and config.validation_frequency > config.epochs:
         raise InputError(
-            f"--early_stopping={config.early_stopping} needs a validation, but "
-            f"--validation_frequency={config.validation_frequency} is more than "
-            f"--epochs={config.epochs}"
+            f"early_stopping={config.early_stopping} needs a validation, but "
+            f"validation_frequency={config.validation_frequency} is more than "
+            f"epochs={config.epochs}",
+            argument="early_stopping",
         )
     # Workers of a tf.data service have working folders of their own.
     data_dir = os.path.abspath(data_dir)

@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.fit import fit
+from tf_diffseg.training.interruptions import TrainingStopped
 from tf_diffseg.training.optimizer import KernelDecayAdamW
 from tf_diffseg.training.saving import checkpoints
-from tf_diffseg.training.saving.checkpointing import TrainingStopped
 
 STEPS = 3
 

@@ -9,9 +9,7 @@ import functools
 
 import tensorflow as tf
 
-
-class WorkerLost(Exception):
-    """Another worker ended, or cannot be reached any more."""
+from tf_diffseg.training.interruptions import WorkerLost
 
 
 def is_multi_worker(strategy):

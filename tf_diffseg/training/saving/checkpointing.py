@@ -7,6 +7,7 @@ import numpy as np
 
 from tf_diffseg.training.callbacks.sigterm import SigtermFlag
 from tf_diffseg.training.distribution.multi_worker import is_chief, is_multi_worker
+from tf_diffseg.training.interruptions import TrainingStopped
 from tf_diffseg.training.saving.checkpoints import (
     BEST,
     CheckpointError,
@@ -21,18 +22,6 @@ from tf_diffseg.training.saving.checkpoints import (
     set_metric_state,
 )
 from tf_diffseg.training.saving.restoring import load_checkpoint
-
-
-class TrainingStopped(Exception):
-    """SIGTERM came; what was trained until then is saved.
-
-    Attributes:
-        place: `Place` that the run goes on at.
-    """
-
-    def __init__(self, place):
-        super().__init__(f"terminated; saved after {place}")
-        self.place = place
 
 
 def restore(model, checkpoint_dir, report=print):

@@ -1,0 +1,19 @@
+from tf_diffseg.text_table import markdown_table, number_text, spread_text, text_table
+
+
+def test_columns_are_as_wide_as_their_widest_cell():
+    assert text_table([["class", "Dice"], ["a long one", "0.9"], ["b"]]) == (
+        "class       Dice\na long one  0.9\nb"
+    )
+
+
+def test_a_markdown_table_has_its_line_of_dashes():
+    assert markdown_table([["class", "Dice"], ["a"]]) == (
+        "| class | Dice |\n| --- | --- |\n| a |  |"
+    )
+
+
+def test_what_is_not_defined_is_a_dash():
+    assert number_text(0.12345) == "0.123"
+    assert number_text(None) == number_text(float("nan")) == "-"
+    assert spread_text(1.0, None, 1) == "1.0 ± -"

@@ -1,0 +1,59 @@
+"""How a training strategy did on the cases of a split."""
+
+import dataclasses
+
+import numpy as np
+
+from tf_diffseg.evaluation.means import foreground_mean, nan_mean
+from tf_diffseg.evaluation.metric_columns import TOLERANCES_MM, metric_values
+
+METRICS = ("dice", "hd95_mm", f"surface_dice_{TOLERANCES_MM[0]:g}mm")
+
+
+@dataclasses.dataclass(frozen=True)
+class StrategyScores:
+    """How one strategy did.
+
+    Attributes:
+        strategy: its name.
+        training_minutes: wall time of this call's training, 0 if it was done before.
+        classes: name per foreground class.
+        values: dict from the keys `METRICS` to an array [cases, foreground classes],
+            NaN if a class is neither there nor predicted.
+        dice_per_step: [steps], mean over the cases of their `foreground_mean` after
+            each reverse step.
+    """
+
+    strategy: str
+    training_minutes: float
+    classes: list[str]
+    values: dict[str, np.ndarray]
+    dice_per_step: np.ndarray
+
+    def mean_and_std(self, metric):
+        """Mean and standard deviation over cases, two arrays [foreground classes]."""
+        values = self.values[metric]
+        return nan_mean(values, axis=0), np.nanstd(values, axis=0)
+
+
+def strategy_scores(strategy, training_minutes, classes, cases):
+    """Sums up the cases of a strategy.
+
+    Args:
+        strategy: its name.
+        training_minutes: as `StrategyScores` has them.
+        classes: likewise.
+        cases: list of `CaseScores`.
+
+    Returns:
+        `StrategyScores`.
+    """
+    metrics = [metric_values(case) for case in cases]
+    dice_per_step = np.stack([case.dice_per_step for case in cases])
+    return StrategyScores(
+        strategy,
+        training_minutes,
+        classes,
+        {name: np.stack([case[name][1:] for case in metrics]) for name in METRICS},
+        nan_mean(foreground_mean(dice_per_step[..., 1:]), axis=0),
+    )

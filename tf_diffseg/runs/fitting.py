@@ -1,0 +1,127 @@
+"""Fits a model to the shards of a run, and writes into its folder."""
+
+import math
+
+from tf_diffseg.data.epoch_order import steps_per_epoch as count_steps
+from tf_diffseg.data.input_pipeline import training_dataset, validation_dataset
+from tf_diffseg.data.shard_errors import named_shard_errors
+from tf_diffseg.errors import InputError
+from tf_diffseg.runs.run_devices import examples_of_device
+from tf_diffseg.training.batch_uids import batch_uids
+from tf_diffseg.training.fit import fit
+from tf_diffseg.training.saving.checkpoints import CheckpointError
+
+
+def steps_per_epoch(config, manifest):
+    """Steps of an epoch of a `TrainConfig` on the data of a `Manifest`."""
+    return count_steps(
+        _num_cases(manifest),
+        config.batch_size,
+        config.patches_per_volume,
+        config.remainder,
+    )
+
+
+def fit_to_folder(plan, model, num_steps, data_service=None, callbacks=()):
+    """`training.fit` as a config has it.
+
+    Args:
+        plan: `RunPlan`.
+        model: of `build_model`.
+        num_steps: steps of an epoch.
+        data_service: address of a `tf.data` service, or None.
+        callbacks: further Keras callbacks.
+
+    Raises:
+        InputError: a shard is damaged, a loss is not finite, or a checkpoint cannot
+            be written or is of another model.
+        TrainingStopped: as `training.fit`.
+        WorkerLost: likewise.
+    """
+    config, model_dir = plan.config, plan.run_folder.path
+    try:
+        with named_shard_errors():
+            fit(
+                model,
+                _dataset_maker(plan, data_service),
+                model_dir,
+                config.epochs,
+                num_steps,
+                config.batch_size,
+                _validation(plan, model),
+                config.validation_frequency,
+                config.keep_checkpoints,
+                config.checkpoint_steps,
+                _uids_of(plan),
+                config.early_stopping,
+                callbacks,
+            )
+    except (CheckpointError, FloatingPointError) as error:
+        raise InputError(
+            f"model_dir={model_dir}: {error}", argument="model_dir"
+        ) from error
+
+
+def _dataset_maker(plan, data_service):
+    """Function from a place in the run to the batches from there on."""
+    config = plan.config
+
+    def make_dataset(first_epoch, first_step, input_context):
+        return training_dataset(
+            plan.shard_paths["train"],
+            _num_cases(plan.manifest),
+            config.patch_shape,
+            config.batch_size,
+            config.seed,
+            first_epoch,
+            first_step,
+            input_context=input_context,
+            data_service=data_service,
+            ignored_id=plan.manifest.ignored_id,
+            **config.pipeline_arguments(),
+        )
+
+    return make_dataset
+
+
+def _validation(plan, model):
+    """Function to the batches of a replica; None without a split to validate on.
+
+    A batch has the voxels that a replica trains on at once: these fit into memory with
+    all that a gradient needs, so they do without it.
+    """
+    paths = plan.shard_paths.get("validation")
+    if paths is None:
+        return None
+    config, num_replicas = plan.config, model.distribute_strategy.num_replicas_in_sync
+    of_device = examples_of_device(config, num_replicas)
+    examples = -(-of_device // config.accumulation_steps)
+    batch_voxels = examples * math.prod(config.patch_shape)
+
+    def batches(input_context):
+        return validation_dataset(paths, batch_voxels, input_context)
+
+    return batches
+
+
+def _uids_of(plan):
+    """Function from a place in the run to the cases of its batch."""
+    config = plan.config
+
+    def uids_of(epoch, step):
+        return batch_uids(
+            plan.shard_paths["train"],
+            _num_cases(plan.manifest),
+            config.batch_size,
+            config.seed,
+            epoch,
+            step,
+            config.patches_per_volume,
+            config.remainder,
+        )
+
+    return uids_of
+
+
+def _num_cases(manifest):
+    return len(manifest.split("train").uids)

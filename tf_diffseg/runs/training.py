@@ -1,0 +1,81 @@
+"""Training by a config, as `experiments.train` does it."""
+
+from tf_diffseg.data.data_service import check_data_service
+from tf_diffseg.data.shard_counts import check_counts
+from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.runs.run_plan import plan_run
+from tf_diffseg.runs.trackers import check_tracker
+
+
+def train(
+    config, data_dir, model_dir, data_service=None, num_devices=None, tracker=None
+):
+    """Trains a network on converted shards, or goes on where the run stopped.
+
+        config = tf_diffseg.TrainConfig(patch_shape=(40, 56, 40), epochs=8)
+        run = tf_diffseg.train(config, "SHARDS", "RUN")
+        segmenter = tf_diffseg.load_segmenter(run)
+
+    Everything that can be checked is checked before TensorFlow is loaded and before
+    anything is written.
+
+    Args:
+        config: `TrainConfig`.
+        data_dir: folder of the shards and their manifest.
+        model_dir: folder of the run: config, checkpoints, logs, metrics. If it holds a
+            run already, that goes on up to `config.epochs`.
+        data_service: address of a `tf.data` service that loads the training cases, or
+            None.
+        num_devices: how many GPUs of this machine train; None for all.
+        tracker: "wandb" or "mlflow", where else to log; or None.
+
+    Returns:
+        `RunFolder`, a path that `load_segmenter`, `evaluate_run` and `load_pretrained`
+        take; `load_model()` gives the trained `DiffusionUNet3D`.
+
+    Raises:
+        InputError: a folder is not as it must be, values do not fit one another, the
+            data or the folder's run, or a shard or the weights to start from are
+            damaged.
+        tf_diffseg.training.TrainingStopped: SIGTERM came, and the run is saved; the
+            same call goes on.
+        tf_diffseg.training.WorkerLost: another worker ended; the same call in all of
+            them goes on from the last checkpoint.
+    """
+    plan = _checked(config, data_dir, model_dir, data_service, tracker)
+    from tf_diffseg.runs.training_run import train_plan
+
+    train_plan(plan, data_service, num_devices, tracker)
+    return plan.run_folder
+
+
+def dry_run(config, data_dir, model_dir, data_service=None, num_devices=None):
+    """Prints what `train` would cost, takes two steps and checks an export.
+
+    Args:
+        config: `TrainConfig`.
+        data_dir: as for `train`.
+        model_dir: likewise; nothing is written into it.
+        data_service: likewise.
+        num_devices: likewise.
+
+    Raises:
+        InputError: as `train`, or there are several workers.
+    """
+    plan = _checked(config, data_dir, model_dir, data_service)
+    from tf_diffseg.runs.dry_run import try_plan
+
+    try_plan(plan, data_service, num_devices)
+
+
+def _checked(config, data_dir, model_dir, data_service, tracker=None):
+    """The `RunPlan`, with TensorFlow loaded; raises InputError as `train`."""
+    plan = plan_run(config, data_dir, model_dir)
+    check_tracker(tracker)
+    if data_service is not None:
+        check_data_service(data_service)
+    load_tensorflow()
+    check_counts(
+        plan.manifest, [path for paths in plan.shard_paths.values() for path in paths]
+    )
+    return plan
