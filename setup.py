@@ -38,6 +38,20 @@ setup(
         ]
     ),
     package_data={"experiments": ["hub/**/*"], "tf_diffseg.reports": ["page/*"]},
+    entry_points={
+        "console_scripts": [
+            "tf-diffseg-benchmark = experiments.console_scripts:benchmark",
+            "tf-diffseg-compare = experiments.console_scripts:compare",
+            "tf-diffseg-convert = experiments.console_scripts:convert",
+            "tf-diffseg-evaluate = experiments.console_scripts:evaluate",
+            "tf-diffseg-export = experiments.console_scripts:export",
+            "tf-diffseg-inspect = experiments.console_scripts:inspect",
+            "tf-diffseg-phantom = experiments.console_scripts:phantom",
+            "tf-diffseg-segment = experiments.console_scripts:segment",
+            "tf-diffseg-train = experiments.console_scripts:train",
+            "tf-diffseg-verify = experiments.console_scripts:verify",
+        ],
+    },
     python_requires=">=3.10,<3.14",
     install_requires=[
         "absl-py>=2.0",

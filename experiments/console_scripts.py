@@ -1,0 +1,26 @@
+"""What a wheel installs: `tf-diffseg-train` is `python -m experiments.train`.
+
+setup.py lists them, each as a function of this module.
+"""
+
+import functools
+import runpy
+
+
+def _command(module):
+    """Function that runs a module as `python -m` does, so that --help is the same."""
+    return functools.partial(
+        runpy.run_module, module, run_name="__main__", alter_sys=True
+    )
+
+
+convert = _command("data_tools.convert_nifti")
+verify = _command("data_tools.verify_dataset")
+inspect = _command("data_tools.inspect_shards")
+phantom = _command("data_tools.make_phantom")
+train = _command("experiments.train")
+evaluate = _command("experiments.evaluate")
+segment = _command("experiments.segment")
+export = _command("experiments.export")
+compare = _command("experiments.compare")
+benchmark = _command("experiments.benchmark")
