@@ -16,7 +16,7 @@ def test_a_dispatcher_that_listens_is_accepted():
 def test_one_that_does_not_is_named():
     with socket.create_server(("localhost", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(InputError, match=f"--data_service=grpc://localhost:{port}: no"):
+    with pytest.raises(InputError, match=f"^data_service=grpc://localhost:{port}: no"):
         check_data_service(f"grpc://localhost:{port}")
 
 

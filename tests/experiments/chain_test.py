@@ -327,7 +327,7 @@ def test_samples_say_how_sure_they_are(chain, tmp_path):
 
 
 def test_the_python_interface_gives_what_the_command_gives(chain, tmp_path):
-    from tf_diffseg.runs.segmenter import load_segmenter
+    from tf_diffseg.runs.segmentation.segmenter import load_segmenter
 
     scan = sorted((chain / "phantom" / "imagesTr").iterdir())[0]
     segmenter = load_segmenter(chain / "export" / "1")

@@ -54,7 +54,7 @@ def _refusal(module, **flag_values):
         (
             "segment",
             {"model": "m", "input": "i.nii", "output": "o.mha", "output_format": "nii"},
-            "--output_format=nii is for folders, --output=o.mha says its format",
+            "--output_format=nii is for folders, output=o.mha says its format",
         ),
         ("benchmark", {"suite": "nope"}, "suite"),
         ("benchmark", {"data_dir": "x"}, "--data_dir does not apply to --suite=train"),

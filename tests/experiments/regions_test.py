@@ -16,7 +16,7 @@ from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.evaluation.targets import targets_of
 from tf_diffseg.runs.run_folder import RunFolder
-from tf_diffseg.runs.segmenter import load_segmenter
+from tf_diffseg.runs.segmentation.segmenter import load_segmenter
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.runs.training_run import build_network
 from tf_diffseg.training.saving.checkpoints import save_checkpoint

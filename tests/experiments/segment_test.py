@@ -16,7 +16,7 @@ from tests.commands import run_module
 from tests.runs.toy_run import toy_run
 from tf_diffseg.errors import InputError
 from tf_diffseg.inference.memory_errors import named_memory_errors
-from tf_diffseg.runs.segmenter import VolumeSegmenter, load_segmenter
+from tf_diffseg.runs.segmentation.segmenter import VolumeSegmenter, load_segmenter
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

@@ -100,7 +100,7 @@ def test_all_are_checked_before_any_is_evaluated(data, run, tmp_path, monkeypatc
             find_compared([run, path], "dice", data)
     with pytest.raises(InputError, match="no split 'nope'"):
         find_compared([run, run], "dice", data, "nope")
-    with pytest.raises(InputError, match="run is none, .*; --data_dir evaluates runs"):
+    with pytest.raises(InputError, match="run is none, .*; data_dir evaluates runs"):
         find_compared([run, run], "dice")
 
 

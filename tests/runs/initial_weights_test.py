@@ -114,7 +114,7 @@ def test_a_run_that_goes_on_keeps_its_weights_and_what_is_frozen(
     source.rename(source.with_name("moved"))
     _train(shards, run, epochs=2, **supervised)
     printed = capsys.readouterr().out
-    assert f"--init_from={source} was used when this run began" in printed
+    assert f"init_from={source} was used when this run began" in printed
     last = _weights(run)
     moved = {name for name in last if (last[name] != first[name]).any()}
     assert {name.split("/")[0] for name in moved} == {
@@ -170,7 +170,7 @@ def test_a_bad_source_is_refused_before_anything_is_written(
     with pytest.raises(InputError) as refusal:
         _train(shards, tmp_path / "run", init_from=str(there), **changes)
     message = str(refusal.value)
-    assert message.startswith(f"--init_from={there}: ")
+    assert message.startswith(f"init_from={there}: ")
     expected = {
         "missing": "there is no such file or folder",
         "no_model": "is damaged, or no .keras file",

@@ -38,7 +38,7 @@ def run_folder(tmp_path):
 
 def test_evaluation_refuses_cases_that_were_trained_on(run_folder):
     moved = _manifest(train=_split(["a", "c"]), test=_split(["b", "d"]))
-    with pytest.raises(InputError, match=r"--split=test .* 1 case\(s\) .*: b\."):
+    with pytest.raises(InputError, match=r"^split=test .* 1 case\(s\) .*: b\."):
         run_folder.check_unseen(moved, "test")
     run_folder.check_unseen(moved, "train")
     run_folder.check_unseen(_manifest(test=_split(["d"])), "test")

@@ -8,7 +8,7 @@ import pytest
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs import shipped_models
-from tf_diffseg.runs.segmenter import check_model, load_segmenter
+from tf_diffseg.runs.segmentation.segmenter import check_model, load_segmenter
 from tf_diffseg.runs.shipped_models import find_model, model_names
 
 _LARGEST_BYTES = 12e6
@@ -37,7 +37,7 @@ def test_what_is_there_goes_before_a_name(hub, tmp_path, monkeypatch):
 
 def test_other_names_are_refused_with_those_there_are(hub):
     assert find_model("none") == "none"
-    with pytest.raises(InputError, match="--model=liver: .* with tf_diffseg: heart"):
+    with pytest.raises(InputError, match="^model=liver: .* with tf_diffseg: heart"):
         check_model("liver")
 
 

@@ -111,5 +111,5 @@ def test_without_a_tracker_there_is_no_callback(tmp_path):
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"--tracker=wandb needs the package wandb"):
+    with pytest.raises(InputError, match=r"^tracker=wandb needs the package wandb"):
         check_tracker("wandb")

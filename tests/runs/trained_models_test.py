@@ -11,7 +11,7 @@ from tests.runs.toy_run import MANIFEST, WINDOW, toy_run
 from tf_diffseg.data.manifest import Split
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.inference_options import InferenceOptions
-from tf_diffseg.runs.segmenter import load_segmenter
+from tf_diffseg.runs.segmentation.segmenter import load_segmenter
 from tf_diffseg.runs.trained_models import TrainedModels
 from tf_diffseg.volumes.volume import Volume
 
@@ -87,13 +87,13 @@ def test_ddim_draws_noise_by_eta(runs):
 
 def test_ddpm_has_no_eta(runs):
     options = InferenceOptions(sampler="ddpm", eta=0.5)
-    with pytest.raises(InputError, match="--eta belongs to sampler=ddim"):
+    with pytest.raises(InputError, match="^eta belongs to sampler=ddim"):
         TrainedModels([runs["diffusion"]], options).segmenter()
 
 
 def test_a_number_of_steps_that_does_not_divide_is_named(runs):
     trained = TrainedModels([runs["diffusion"]], InferenceOptions(num_timesteps=4))
-    with pytest.raises(InputError, match="--num_timesteps=4 does not evenly divide"):
+    with pytest.raises(InputError, match="^num_timesteps=4 does not evenly divide"):
         trained.segmenter()
 
 
@@ -140,7 +140,7 @@ def test_a_supervised_run_refuses_what_is_of_sampling(runs):
         "num_samples": 2,
     }.items():
         options = InferenceOptions(**{name: value})
-        with pytest.raises(InputError, match=f"--{name} does not apply: the run in"):
+        with pytest.raises(InputError, match=f"^{name} does not apply: the run in"):
             TrainedModels([runs["supervised"]], options)
         assert TrainedModels([runs["supervised"], runs["diffusion"]], options)
 
@@ -164,7 +164,7 @@ def test_trained_cases_are_not_evaluated_on(runs):
     trained = TrainedModels([runs["diffusion"]], InferenceOptions())
     trained.check_data(MANIFEST, "test")
     seen = dataclasses.replace(MANIFEST, splits={"test": Split(["a"], [], {})})
-    with pytest.raises(InputError, match="--split=test .* was trained on: a"):
+    with pytest.raises(InputError, match="^split=test .* was trained on: a"):
         trained.check_data(seen, "test")
 
 

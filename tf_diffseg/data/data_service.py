@@ -15,18 +15,20 @@ def check_data_service(address):
     TensorFlow would wait for it without end, and without a word.
 
     Args:
-        address: of `--data_service`, such as "grpc://localhost:5050".
+        address: such as "grpc://localhost:5050".
     """
     match = _ADDRESS.fullmatch(address)
     if match is None:
         raise InputError(
-            f"--data_service={address}: expected an address such as "
-            "grpc://localhost:5050"
+            f"data_service={address}: expected an address such as "
+            "grpc://localhost:5050",
+            argument="data_service",
         )
     place = match["host"].strip("[]"), int(match["port"])
     try:
         socket.create_connection(place, timeout=_PATIENCE_S).close()
     except (OSError, OverflowError) as error:
         raise InputError(
-            f"--data_service={address}: no dispatcher answers there: {error}"
+            f"data_service={address}: no dispatcher answers there: {error}",
+            argument="data_service",
         ) from error

@@ -81,8 +81,9 @@ def read_metrics(results_dir):
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
-            f"--results_dir={results_dir} holds no metrics.json; "
-            "experiments.evaluate --output_dir writes it"
+            f"results_dir={results_dir} holds no metrics.json; "
+            "experiments.evaluate writes it into its output_dir",
+            argument="results_dir",
         ) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON: {error}") from error

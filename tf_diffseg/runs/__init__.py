@@ -14,7 +14,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "find_model": "shipped_models",
         "init_from": "pretrained",
         "load_pretrained": "pretrained",
-        "load_segmenter": "segmenter",
+        "load_segmenter": "segmentation.segmenter",
         "model_names": "shipped_models",
         "train": "training",
     },

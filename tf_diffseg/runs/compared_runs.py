@@ -141,7 +141,7 @@ def _check_evaluated(path, data_dir):
     if data_dir is not None:
         expected += ", a training run or a checkpoint of one"
     elif is_run(path):
-        expected += "; --data_dir evaluates runs and checkpoints"
+        expected += "; data_dir evaluates runs and checkpoints"
     problem = "is none" if path.exists() else "does not exist"
     raise InputError(f"{path} {problem}, expected {expected}")
 

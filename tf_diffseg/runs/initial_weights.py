@@ -1,4 +1,4 @@
-"""What `--init_from` and `--freeze` do to a run: once, at its start.
+"""What `init_from` and `freeze` do to a run: once, at its start.
 
 Beside its config a run that began from other weights has a file of what was taken, and
 of the layers that it leaves as they are.
@@ -60,7 +60,7 @@ def set_initial_weights(model, config, run_folder, place):
 
     if any(place):
         print(
-            f"--init_from={config.init_from} was used when this run began; it goes on "
+            f"init_from={config.init_from} was used when this run began; it goes on "
             "from its own weights",
             flush=True,
         )
@@ -70,7 +70,7 @@ def set_initial_weights(model, config, run_folder, place):
     try:
         taken = init_from(model, config.init_from, freeze)
     except InitError as error:
-        raise InputError(f"--init_from={error}") from error
+        raise InputError(f"init_from={error}", argument="init_from") from error
     print(taken, flush=True)
     return taken
 

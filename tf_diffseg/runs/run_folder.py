@@ -88,8 +88,9 @@ class RunFolder:
         changed = _changes(before, now, fixed)
         if changed:
             raise InputError(
-                f"--model_dir={self.path} holds a run with another config: "
-                f"{'; '.join(changed)}. Name another folder, or go on as it began"
+                f"model_dir={self.path} holds a run with another config: "
+                f"{'; '.join(changed)}. Name another folder, or go on as it began",
+                argument="model_dir",
             )
 
     def check_data(self, manifest):
@@ -105,7 +106,7 @@ class RunFolder:
             if getattr(own, name) != getattr(manifest, name):
                 raise InputError(
                     f"the run in {self.path} was trained on data with {name} "
-                    f"{getattr(own, name)}, --data_dir has {getattr(manifest, name)}"
+                    f"{getattr(own, name)}, data_dir has {getattr(manifest, name)}"
                 )
 
     def _check_same_cases(self, manifest):
@@ -113,10 +114,11 @@ class RunFolder:
         for name in ("train", "validation"):
             if _cases(before, name) != _cases(manifest, name):
                 raise InputError(
-                    f"--model_dir={self.path} holds a run on other data: the split "
-                    f"{name} of --data_dir has {_count(manifest, name)}, that of the "
+                    f"model_dir={self.path} holds a run on other data: the split "
+                    f"{name} of data_dir has {_count(manifest, name)}, that of the "
                     f"run {_count(before, name)}, and they are not the same cases or "
-                    "files. Name another folder, or the data that it began with"
+                    "files. Name another folder, or the data that it began with",
+                    argument="model_dir",
                 )
 
     def check_unseen(self, manifest, split):
@@ -134,17 +136,19 @@ class RunFolder:
         if seen and split != "train":
             names = ", ".join(seen[:3]) + (", ..." if len(seen) > 3 else "")
             raise InputError(
-                f"--split={split} of --data_dir holds {len(seen)} case(s) that the run "
-                f"in --model_dir={self.path} was trained on: {names}. Evaluate on "
-                "the data that it was trained with, or on --split=train"
+                f"split={split} of data_dir holds {len(seen)} case(s) that the run "
+                f"in model_dir={self.path} was trained on: {names}. Evaluate on "
+                "the data that it was trained with, or on split=train",
+                argument="split",
             )
 
     def config(self):
         """The `TrainConfig`; raises InputError where the folder holds no run."""
         if not self.config_path.is_file():
             raise InputError(
-                f"--model_dir={self.path} holds no config.json, so it is not the "
-                "folder of a run of experiments.train"
+                f"model_dir={self.path} holds no config.json, so it is not the "
+                "folder of a run of experiments.train",
+                argument="model_dir",
             )
         return TrainConfig.from_json(self.config_path)
 
@@ -186,7 +190,8 @@ class RunFolder:
             path = self.newest_checkpoint()
             if path is None:
                 raise InputError(
-                    f"the run in --model_dir={self.path} has no checkpoint yet"
+                    f"model_dir={self.path}: the run has no checkpoint yet",
+                    argument="model_dir",
                 )
             return path
         from tf_diffseg.training.saving.checkpoints import is_whole_checkpoint

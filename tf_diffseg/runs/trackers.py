@@ -22,8 +22,9 @@ def check_tracker(tracker):
     """
     if tracker and importlib.util.find_spec(tracker) is None:
         raise InputError(
-            f"--tracker={tracker} needs the package {tracker}, which is not "
-            f"installed: pip install 'tf_diffseg[{tracker}]'"
+            f"tracker={tracker} needs the package {tracker}, which is not "
+            f"installed: pip install 'tf_diffseg[{tracker}]'",
+            argument="tracker",
         )
 
 

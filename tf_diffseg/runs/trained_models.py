@@ -7,7 +7,7 @@ import pathlib
 from tf_diffseg.errors import InputError
 from tf_diffseg.evaluation.targets import targets_of
 from tf_diffseg.runs.run_folder import RunFolder
-from tf_diffseg.runs.scan_resampling import ScanResampling
+from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
 
 # Options that do nothing where no model samples.
 _OF_SAMPLING = ("sampler", "eta", "num_timesteps", "early_exit", "num_samples")
@@ -53,9 +53,10 @@ class TrainedModels:
             for name in options.given():
                 if name in _OF_SAMPLING:
                     raise InputError(
-                        f"--{name} does not apply: the run in "
-                        f"--model_dir={self.run_folders[0].path} is supervised, it "
-                        "does not sample"
+                        f"{name} does not apply: the run in "
+                        f"model_dir={self.run_folders[0].path} is supervised, it "
+                        "does not sample",
+                        argument=name,
                     )
 
     def _common_targets(self):
@@ -133,7 +134,7 @@ class TrainedModels:
 
     @property
     def saved_steps(self):
-        """Reverse steps that --early_exit saved a window, in the mean; or None."""
+        """Mean number of reverse steps saved per window, or None without early exit."""
         if self.options.early_exit is None:
             return None
         saved = [model.sampler.saved_steps for model in self.models if model.sampler]
@@ -167,7 +168,7 @@ class TrainedModels:
             try:
                 diffusion = diffusion.respaced(self.options.num_timesteps)
             except ValueError as error:
-                raise InputError(f"--{error}") from None
+                raise InputError(str(error), argument="num_timesteps") from None
         kind = SamplerKind(self.options.sampler or model.sampler_kind)
         eta = self.options.eta
         if eta is None:  # DDPM has none, whatever the run's own DDIM has.
@@ -175,7 +176,7 @@ class TrainedModels:
         try:
             model.sampler = kind.build(diffusion, eta)
         except ValueError as error:
-            raise InputError(f"--{error}") from None
+            raise InputError(str(error), argument="eta") from None
         if self.options.early_exit is not None:
             model.sampler = EarlyExitSampler(model.sampler, self.options.early_exit)
         return model

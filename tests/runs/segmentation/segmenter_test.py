@@ -10,8 +10,8 @@ from tests.runs.toy_run import MANIFEST, WINDOW, toy_run
 from tests.serving.exported_toy import ExportedToy
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.inference_options import InferenceOptions
-from tf_diffseg.runs.scan_resampling import ScanResampling
-from tf_diffseg.runs.segmenter import VolumeSegmenter, load_segmenter
+from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
+from tf_diffseg.runs.segmentation.segmenter import VolumeSegmenter, load_segmenter
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from tf_diffseg.errors import InputError
-from tf_diffseg.runs.scans import find_scans, read_scan
+from tf_diffseg.runs.segmentation.scans import find_scans, read_scan
 
 # Of half as many bits per weight: the Dice that a class must keep.
 _SMALLEST_DICE = 0.98
@@ -18,7 +18,7 @@ def check_export(version_dir, run_segmenter, scans, is_exact):
     Args:
         version_dir: folder of the export.
         run_segmenter: `VolumeSegmenter` of the run, with the options of the export.
-        scans: value of the flag --verify, see `find_scans`.
+        scans: as `find_scans` reads them.
         is_exact: whether the weights are those of the run; otherwise they are rounded,
             and so may label maps differ.
 
@@ -30,7 +30,7 @@ def check_export(version_dir, run_segmenter, scans, is_exact):
     """
     import tensorflow as tf
 
-    from tf_diffseg.runs.segmenter import load_segmenter
+    from tf_diffseg.runs.segmentation.segmenter import load_segmenter
 
     exported = load_segmenter(version_dir)
     loaded = tf.saved_model.load(str(version_dir))
@@ -56,15 +56,17 @@ def _check_label(scan, signature, label, expected, is_exact):
     differing = np.count_nonzero(label != expected)
     if is_exact and differing:
         raise InputError(
-            f"--verify: {signature} of {scan.name} differs from the run's label map in "
-            f"{differing} of {label.size} voxels"
+            f"verify: {signature} of {scan.name} differs from the run's label map in "
+            f"{differing} of {label.size} voxels",
+            argument="verify",
         )
     for value in np.unique(expected):
         one, other = label == value, expected == value
         dice = 2.0 * np.count_nonzero(one & other) / (one.sum() + other.sum())
         if dice < _SMALLEST_DICE:
             raise InputError(
-                f"--verify: {signature} of {scan.name} agrees with the run's label map "
+                f"verify: {signature} of {scan.name} agrees with the run's label map "
                 f"at Dice {dice:.3f} for the value {value}, expected {_SMALLEST_DICE} "
-                "at least; keep more bits per weight"
+                "at least; keep more bits per weight",
+                argument="verify",
             )

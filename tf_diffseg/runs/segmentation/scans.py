@@ -1,4 +1,4 @@
-"""Which scans a path names, where their label maps go, and what is seen of them."""
+"""Which scans a path names."""
 
 import collections
 import dataclasses
@@ -7,17 +7,11 @@ import os
 import pathlib
 import re
 
-import nibabel as nib
-import numpy as np
-
 from tf_diffseg.errors import InputError
 from tf_diffseg.volumes.dicom_series import series_paths
 from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
-from tf_diffseg.volumes.result_files import ending_of
 from tf_diffseg.volumes.volume_files import read_image
 
-# Of `tf_diffseg.preprocessing.intensity`, which loads TensorFlow.
-PERCENTILES = (0.5, 99.5)
 # The channel in nnU-Net's file names: case_0000.nii.gz, case_0001.nii.gz. No scan has
 # a hundred, and case_2026.nii.gz is of a year.
 _CHANNEL = re.compile(r"(.+)_(00\d\d)")
@@ -45,11 +39,11 @@ def read_scan(scan):
     return read_image(scan.paths)
 
 
-def find_scans(flag_name, value, num_channels):
-    """The scans that a flag names.
+def find_scans(argument, value, num_channels):
+    """The scans that an argument names.
 
     Args:
-        flag_name: name of the flag, for the message.
+        argument: its name, for the message.
         value: a file; several, separated by commas, that are the channels of one
             scan; a folder, of which all volumes are taken, or, where it has none,
             all DICOM series in it and below it, each named by the folders that lead
@@ -88,14 +82,15 @@ def find_scans(flag_name, value, num_channels):
         series = list({scan.paths: scan for scan in reversed(series)}.values())[::-1]
     if not (paths or series):
         raise InputError(
-            f"--{flag_name}={value}: no file there in {', '.join(VOLUME_ENDINGS)}, and "
-            "no DICOM series"
+            f"{argument}={value}: no file there in {', '.join(VOLUME_ENDINGS)}, and "
+            "no DICOM series",
+            argument=argument,
         )
     return _with_own_names([*_together(paths, num_channels), *series])
 
 
 def is_several(value):
-    """Whether a flag's value may name several scans, as `find_scans` reads it."""
+    """Whether an argument may name several scans, as `find_scans` reads it."""
     if os.path.isdir(value):
         entries = list(pathlib.Path(value).iterdir())
         if any(map(_is_volume, entries)):
@@ -200,54 +195,6 @@ def _problem(paths):
     return None
 
 
-def output_path(scan, folder, ending=".nii.gz"):
-    """Where the label map of a scan goes in a folder.
-
-    Args:
-        scan: `Scan`.
-        folder: to write into.
-        ending: of the file; None for that of the scan's own first file, and .nii.gz
-            where nothing of that kind is written, as of DICOM.
-    """
-    ending = ending or ending_of(scan.paths[0]) or ".nii.gz"
-    return pathlib.Path(folder) / f"{scan.name}{ending}"
-
-
-def check_written(flag_name, files, scans):
-    """Checks that nothing is written over a scan, or over what is written.
-
-    Args:
-        flag_name: name of the flag that says where, for the message.
-        files: for each scan the paths that will be written for it.
-        scans: list of `Scan`.
-
-    Raises:
-        InputError: a file is a scan, by whatever link, or is that of two scans.
-    """
-    sources = {
-        _identity(path): path
-        for scan in scans
-        for path in scan.paths
-        if os.path.exists(path)
-    }
-    written = set()
-    for path in (path for of_scan in files for path in of_scan):
-        if path in written:
-            raise InputError(f"--{flag_name}: {path} would be that of two scans")
-        written.add(path)
-        if path.exists() and _identity(path) in sources:
-            raise InputError(
-                f"--{flag_name}: {path} is the scan {sources[_identity(path)]}, which "
-                "would be lost; name another place"
-            )
-
-
-def _identity(path):
-    """The same for all links to one file."""
-    status = os.stat(path)
-    return status.st_dev, status.st_ino
-
-
 def _stem(path):
     return os.path.basename(_without_suffix(path))
 
@@ -257,69 +204,3 @@ def _without_suffix(path):
         if path.lower().endswith(suffix):
             return path[: -len(suffix)]
     return path
-
-
-def crop_note(image, preprocessing):
-    """What to tell about a scan of which the model sees a part only.
-
-    Args:
-        image: `tf_diffseg.volumes.volume.Volume`.
-        preprocessing: config of a `VolumePreprocessor`.
-
-    Returns:
-        A line of text, or None where the model sees all of the scan.
-    """
-    volume_shape = preprocessing.get("volume_shape")
-    if volume_shape is None:
-        return None
-    # Row i says which of x, y, z the i-th voxel axis is.
-    order = np.argsort(nib.io_orientation(image.affine)[:, 0])
-    own_spacing = image.spacing_mm[order]
-    extent_mm = np.array(image.grid_shape)[order] * own_spacing
-    spacing_mm = np.array(preprocessing.get("spacing_mm") or own_spacing)
-    kept_mm = np.array(volume_shape) * spacing_mm
-    if (np.rint(extent_mm / spacing_mm) <= volume_shape).all():
-        return None
-    kept, whole = (
-        " x ".join(f"{value:.0f}" for value in extent)
-        for extent in (np.minimum(extent_mm, kept_mm), extent_mm)
-    )
-    return (
-        f"note: the scan measures {whole} mm (x, y, z); only the central {kept} mm "
-        "are segmented, the rest becomes background"
-    )
-
-
-def intensity_notes(image, preprocessing):
-    """What to tell about a scan of which scaling leaves little or nothing.
-
-    Args:
-        image: `tf_diffseg.volumes.volume.Volume`.
-        preprocessing: config of a `VolumePreprocessor`.
-
-    Returns:
-        List of lines of text.
-    """
-    channels = np.moveaxis(image.array, -1, 0)
-    kinds, windows = preprocessing.get("intensity"), preprocessing.get("ct_window")
-    if not isinstance(kinds, (list, tuple)):
-        kinds, windows = [kinds] * len(channels), [windows] * len(channels)
-    notes = []
-    for index, (channel, kind, window) in enumerate(
-        zip(channels, kinds, windows or [None] * len(kinds), strict=False)
-    ):
-        low, high = float(channel.min()), float(channel.max())
-        where = f"note: channel {index} of the scan"
-        if low == high:
-            notes.append(f"{where} is {low:g} everywhere")
-        elif kind == "ct_window" and (high <= window[0] or low >= window[1]):
-            notes.append(
-                f"{where} has values from {low:g} to {high:g}, all outside of the "
-                f"window {window[0]:g} to {window[1]:g} that the model looks at"
-            )
-        elif kind == "percentile" and np.ptp(np.percentile(channel, PERCENTILES)) == 0:
-            notes.append(
-                f"{where} has equal 0.5 and 99.5 percentiles, so its whole range "
-                f"({low:g} to {high:g}) is scaled"
-            )
-    return notes

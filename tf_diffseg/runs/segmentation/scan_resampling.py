@@ -31,8 +31,9 @@ class ScanResampling:
         self._fixed_mm = preprocessing.get("spacing_mm")
         if self._fixed_mm is not None and resample == "never":
             raise InputError(
-                "--resample=never does not apply: the model brings every scan to "
-                f"{_by(self._fixed_mm)} mm, as it was trained"
+                "resample=never does not apply: the model brings every scan to "
+                f"{_by(self._fixed_mm)} mm, as it was trained",
+                argument="resample",
             )
 
     @functools.cached_property
@@ -95,7 +96,7 @@ class ScanResampling:
         )
         if self._resample == "never":
             return (
-                f"warning: {told}; with --resample=never it is segmented as it is, and "
+                f"warning: {told}; with resample=never it is segmented as it is, and "
                 "may well be segmented wrongly"
             )
         return (
@@ -119,7 +120,7 @@ class ScanResampling:
         shown = ", ".join(uids[:_MOST_SHOWN])
         more = f" and {len(uids) - _MOST_SHOWN} more" if len(uids) > _MOST_SHOWN else ""
         done = (
-            "warning: --resample=never left as they are"
+            "warning: resample=never left as they are"
             if self._resample == "never"
             else f"note: resampled to {_by(self._trained.median_mm)} mm and back were"
         )

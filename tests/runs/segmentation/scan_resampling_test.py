@@ -17,9 +17,9 @@ from tf_diffseg.errors import InputError
 from tf_diffseg.evaluation.case_scores import CaseScorer
 from tf_diffseg.evaluation.targets import Targets
 from tf_diffseg.inference import Segmenter
-from tf_diffseg.runs.scan_resampling import ScanResampling
-from tf_diffseg.runs.scans import crop_note
-from tf_diffseg.runs.segmenter import load_segmenter
+from tf_diffseg.runs.segmentation.scan_notes import crop_note
+from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
+from tf_diffseg.runs.segmentation.segmenter import load_segmenter
 from tf_diffseg.volumes.volume_files import image_of, read_image
 
 _OWN_VOXELS = {"spacing_mm": None, "volume_shape": (8, 12, 6), "intensity": "none"}

@@ -1,23 +1,17 @@
 """Which scans a path names."""
 
-import re
-
 import numpy as np
 import pytest
 
 from tests.volumes.made_dicom import write_stack
 from tf_diffseg.errors import InputError
-from tf_diffseg.runs.scans import (
+from tf_diffseg.runs.segmentation.scan_outputs import check_written, output_path
+from tf_diffseg.runs.segmentation.scans import (
     Scan,
-    check_written,
-    crop_note,
     find_scans,
-    intensity_notes,
     is_several,
-    output_path,
     read_scan,
 )
-from tf_diffseg.volumes.volume import Volume
 
 
 @pytest.fixture
@@ -145,7 +139,7 @@ def test_two_scans_for_one_label_map_are_refused(tmp_path):
 
 
 def test_a_folder_without_scans_is_refused(tmp_path):
-    with pytest.raises(InputError, match="--input=.*: no file there in .nii.gz, .nii"):
+    with pytest.raises(InputError, match="^input=.*: no file there in .nii.gz, .nii"):
         find_scans("input", str(tmp_path), 1)
     with pytest.raises(InputError, match="no file there in .nii.gz, .nii"):
         find_scans("input", str(tmp_path / "*.nii"), 1)
@@ -219,115 +213,3 @@ def test_a_damaged_series_does_not_hide_the_others(tmp_path):
     with pytest.raises(InputError, match="IM0001"):
         read_scan(bad)
     np.testing.assert_array_equal(read_scan(good).array[..., 0], STORED)
-
-
-def test_the_label_map_has_the_name_of_the_scan(tmp_path):
-    scan = Scan("a", ("x/a_0000.nii", "x/a_0001.nii"))
-    assert output_path(scan, tmp_path) == tmp_path / "a.nii.gz"
-
-
-# Voxel axes are z, x, y of 2, 1 and 3 mm.
-AFFINE = np.array(
-    [[0, 1, 0, 0], [0, 0, 3, 0], [2, 0, 0, 0], [0, 0, 0, 1]], dtype=np.float64
-)
-IMAGE = Volume("scan.nii", np.zeros((10, 40, 20, 1), np.float32), AFFINE)
-
-
-@pytest.mark.parametrize(
-    "preprocessing, kept",
-    [
-        ({"volume_shape": [30, 20, 10], "spacing_mm": None}, "30 x 60 x 20"),
-        ({"volume_shape": [30, 30, 30], "spacing_mm": [1.0, 1.5, 2.0]}, "30 x 45 x 20"),
-    ],
-)
-def test_a_scan_that_is_cropped(preprocessing, kept):
-    note = crop_note(IMAGE, preprocessing)
-    assert f"measures 40 x 60 x 20 mm (x, y, z); only the central {kept} mm" in note
-
-
-@pytest.mark.parametrize(
-    "preprocessing",
-    [
-        {},
-        {"volume_shape": None, "spacing_mm": None},
-        {"volume_shape": [40, 20, 10], "spacing_mm": None},
-        {"volume_shape": [40, 40, 10], "spacing_mm": [1.0, 1.5, 2.0]},
-    ],
-)
-def test_a_scan_that_fits(preprocessing):
-    assert crop_note(IMAGE, preprocessing) is None
-
-
-def test_a_scan_is_not_written_over_by_whatever_link(folder):
-    scan = Scan("a", (str(folder / "a.nii.gz"),))
-    link = folder / "link.nii.gz"
-    link.symlink_to(folder / "a.nii.gz")
-    hard_link = folder / "hard.nii.gz"
-    hard_link.hardlink_to(folder / "a.nii.gz")
-    for path in (folder / "a.nii.gz", link, hard_link):
-        with pytest.raises(InputError, match="--output: .* is the scan .*a.nii.gz"):
-            check_written("output", [[folder / "other.nii.gz", path]], [scan])
-    check_written("output", [[folder / "other.nii.gz", folder / "b.nii"]], [scan])
-
-
-def test_a_pattern_over_folders_does_not_write_over_its_scans(tmp_path):
-    for name in ("p1", "p2"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / f"{name}.nii.gz").touch()
-    scans = find_scans("input", str(tmp_path / "*" / "*.nii.gz"), 1)
-    files = [[output_path(scan, tmp_path / "p1")] for scan in scans]
-    with pytest.raises(InputError, match="is the scan"):
-        check_written("output", files, scans)
-
-
-def test_no_file_is_that_of_two_scans(tmp_path):
-    scans = [Scan(name, (f"{name}.nii",)) for name in ("a", "a_entropy")]
-    files = [
-        [tmp_path / "a.nii.gz", tmp_path / "a_entropy.nii.gz"],
-        [tmp_path / "a_entropy.nii.gz"],
-    ]
-    with pytest.raises(InputError, match="a_entropy.nii.gz would be that of two"):
-        check_written("output", files, scans)
-
-
-def _of_values(*channels):
-    array = np.stack([np.float32(channel) for channel in channels], axis=-1)
-    return Volume("scan.nii", array, AFFINE)
-
-
-SPARSE = np.zeros((10, 10, 10))
-SPARSE[5, 5, 5] = 50.0
-FULL = np.arange(1000.0).reshape(10, 10, 10)
-
-
-@pytest.mark.parametrize(
-    "channels, preprocessing, words",
-    [
-        ([FULL], {"intensity": "percentile"}, None),
-        ([SPARSE], {"intensity": "zscore"}, None),
-        ([SPARSE], {"intensity": "percentile"}, "channel 0 .* equal 0.5 and 99.5"),
-        ([FULL * 0 + 3], {"intensity": "zscore"}, "channel 0 .* is 3 everywhere"),
-        ([FULL], {"intensity": "ct_window", "ct_window": [0, 80]}, None),
-        (
-            [FULL],
-            {"intensity": "ct_window", "ct_window": [1000, 2000]},
-            "from 0 to 999, all outside of the window 1000 to 2000",
-        ),
-        (
-            [FULL, SPARSE],
-            {"intensity": ["ct_window", "percentile"], "ct_window": [[0, 9], None]},
-            "channel 1 .* equal",
-        ),
-    ],
-)
-def test_a_scan_of_which_scaling_leaves_little_is_told(channels, preprocessing, words):
-    notes = intensity_notes(_of_values(*channels), preprocessing)
-    assert len(notes) == (words is not None)
-    assert words is None or re.search(words, notes[0])
-
-
-def test_the_percentiles_are_those_of_the_preprocessing():
-    from tf_diffseg.preprocessing import intensity
-    from tf_diffseg.runs.scans import PERCENTILES
-
-    assert PERCENTILES == intensity.PERCENTILES

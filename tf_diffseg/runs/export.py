@@ -1,0 +1,157 @@
+"""Exports a run as `experiments.export` does: with model card, warm-up and check."""
+
+import dataclasses
+import pathlib
+
+from tf_diffseg.errors import InputError
+from tf_diffseg.output_path import output_folder
+from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.reports.model_card import model_card, read_metrics
+
+_NIFTI = (".nii", ".nii.gz")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """What an export is made of beside the model.
+
+    Attributes:
+        weights: type that weights are stored as, "float32", "float16" or "bfloat16".
+        request_batch: volumes of a request, fixed in the graph; None for any number.
+        max_voxels: voxels of all volumes of a request; more are refused.
+        results_dir: folder of an evaluation, for the model card; or None.
+        attribution: whom the training data is owed to, for the model card; or None.
+        warmup: a .nii or .nii.gz file to make warm-up requests of, or None.
+        verify: scans, as `find_scans` reads them, that the export must segment as the
+            run does; or None.
+        server_files: whether to write models.config and batching_parameters.txt.
+    """
+
+    weights: str = "float32"
+    request_batch: int | None = None
+    max_voxels: int = 2**27
+    results_dir: str | None = None
+    attribution: str | None = None
+    warmup: str | None = None
+    verify: str | None = None
+    server_files: bool = True
+
+
+def export_run(trained, export_dir, options):
+    """Exports a model into the next version of a folder.
+
+    Args:
+        trained: `TrainedModels` of one model.
+        export_dir: folder of the versions; its name is the model's.
+        options: `ExportOptions`.
+
+    Returns:
+        Path of the version.
+
+    Raises:
+        InputError: a path is not as it must be, the model cannot be exported, or the
+            export does not segment as the run does; then there is no version.
+    """
+    export_dir = output_folder("export_dir", export_dir)
+    metrics = options.results_dir and read_metrics(options.results_dir)
+    if options.warmup is not None:
+        _check_warmup(options.warmup)
+    load_tensorflow()
+    from tf_diffseg.serving import export_saved_model, write_server_files
+
+    (model,) = trained.models
+    served = {
+        "num_samples": trained.options.num_samples,
+        "weights": options.weights,
+        "request_batch": options.request_batch,
+        "max_voxels": options.max_voxels,
+    }
+    name = export_dir.absolute().name
+    in_graph = {**served, "resample": trained.options.resample}
+    card = model_card(trained, name, in_graph, metrics, options.attribution)
+
+    def finish(version_dir):
+        if options.warmup is not None:
+            _write_warmup(version_dir, trained, name, options)
+        if options.verify is not None:
+            _verify(version_dir, trained, options)
+
+    try:
+        path = export_saved_model(
+            trained.segmenter(),
+            model,
+            str(export_dir),
+            card,
+            batch_size=trained.options.batch_size,
+            finish=finish,
+            **served,
+        )
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    if options.server_files:
+        write_server_files(export_dir, options.request_batch or 1)
+    return path
+
+
+def _check_warmup(path):
+    from tf_diffseg.volumes.volume_files import read_image
+
+    try:
+        import tensorflow_serving  # noqa: F401
+    except ModuleNotFoundError:
+        raise InputError(
+            "warmup needs tensorflow-serving-api: pip install 'tf_diffseg[serving]'",
+            argument="warmup",
+        ) from None
+    if not path.lower().endswith(_NIFTI):
+        raise InputError(
+            f"warmup={path}: expected a .nii or .nii.gz file", argument="warmup"
+        )
+    read_image(path)
+
+
+def _write_warmup(version_dir, trained, name, options):
+    """Requests of one real volume to each signature."""
+    import numpy as np
+
+    from tf_diffseg.serving import write_warmup_requests
+    from tf_diffseg.volumes.volume_files import read_image
+
+    scan = read_image(options.warmup)
+    affine = scan.affine.astype(np.float32)
+    preprocessed, _ = trained.resampling.preprocessor(scan.array, affine)
+    batch = options.request_batch or 1
+    inputs = {
+        "serving_default": {"image": [preprocessed.numpy()]},
+        "segment_volume": {"image": [scan.array], "affine": [affine]},
+        "segment_nifti": {"contents": [pathlib.Path(options.warmup).read_bytes()]},
+    }
+    requests = [
+        (
+            signature,
+            {
+                **{name: _repeated(value, batch) for name, value in tensors.items()},
+                "seed": np.zeros(batch, np.int32),
+            },
+        )
+        for signature, tensors in inputs.items()
+    ]
+    write_warmup_requests(version_dir, requests, name)
+
+
+def _repeated(values, batch):
+    import numpy as np
+
+    return values * batch if isinstance(values[0], bytes) else np.stack(values * batch)
+
+
+def _verify(version_dir, trained, options):
+    from tf_diffseg.runs.segmentation.export_check import check_export
+    from tf_diffseg.runs.segmentation.segmenter import segmenter_of
+
+    is_exact = options.weights == "float32"
+    segmenter = segmenter_of(trained)
+    count = check_export(version_dir, segmenter, options.verify, is_exact)
+    print(f"verified: {count} scan(s) segmented as the run does")

@@ -1,0 +1,1 @@
+"""Segmentation of scans by a run or by an export."""

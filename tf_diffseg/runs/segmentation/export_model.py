@@ -1,0 +1,159 @@
+"""An export as the model of a `VolumeSegmenter`, without the training code."""
+
+import contextlib
+import functools
+import json
+import re
+
+import numpy as np
+import tensorflow as tf
+
+from tf_diffseg.errors import InputError
+from tf_diffseg.inference import Segmenter, flipped_mean
+from tf_diffseg.runs.segmentation.model_tensors import model_tensors
+from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
+
+# What an export cannot be told any more: it is in its graph.
+_NOT_OF_EXPORTS = (
+    "sampler",
+    "eta",
+    "num_timesteps",
+    "early_exit",
+    "overlap",
+    "window_shape",
+)
+
+
+class ExportModel:
+    """A `VolumeSegmenter`'s model, of a SavedModel: without the training code."""
+
+    saved_steps = None
+
+    def __init__(self, path, options):
+        for name in options.given():
+            if name in _NOT_OF_EXPORTS:
+                raise InputError(
+                    f"{name} does not apply: model={path} is an export, which "
+                    "samples as it was exported; give the run folder",
+                    argument=name,
+                )
+        card = _model_card(path)
+        self._path, self._options = path, options
+        self._has_card = bool(card)
+        self._region_labels = card.get("targets", {}).get("region_labels")
+        self.resampling = ScanResampling(
+            card.get("preprocessing", {}),
+            card.get("training_data", {}).get("fingerprint"),
+            options.resample,
+        )
+        # Exports made before could not: what they cannot is done around them.
+        self._graph_resamples = card.get("served", {}).get("resample") == "auto"
+        self._signatures = self._load()
+        spec = self._signatures["segment_volume"].structured_input_signature[1]
+        self.num_channels = spec["image"].shape[-1]
+        self._batch = spec["image"].shape[0]  # None where it is free.
+        outputs = self._signatures["serving_default"].structured_outputs
+        num_classes = outputs["probabilities"].shape[-1]
+        self.label_values = card.get("label_values", list(range(num_classes)))
+        self.class_names = card.get("class_names", [str(v) for v in self.label_values])
+
+    def _load(self):
+        # Its variables live as long as the object that was loaded.
+        self._loaded = tf.saved_model.load(str(self._path))
+        return self._loaded.signatures
+
+    def label(self, image, affine):
+        """Label values [i, j, k] of a volume."""
+        if self._options.flip_axes or self._differs_from_graph(affine):
+            class_ids = self.prediction(image, affine).class_ids.numpy()
+            return np.array(self.label_values, np.int32)[class_ids]
+        image, affine, seed = model_tensors(image, affine, self._options.seed)
+        with self._named_refusals():
+            result = self._run("segment_volume", image=image, affine=affine, seed=seed)
+        return result["label"].numpy()
+
+    def _differs_from_graph(self, affine):
+        """Whether the graph would resample a scan, and is not to, or the reverse."""
+        wanted = self._options.resample == "auto"
+        return wanted != self._graph_resamples and self.resampling.is_outside(affine)
+
+    def _run(self, signature, **inputs):
+        """Outputs of a signature for one volume, repeated where the batch is fixed."""
+        batch = self._batch or 1
+        inputs = {
+            name: tf.repeat(value[tf.newaxis], batch, axis=0)
+            for name, value in inputs.items()
+        }
+        outputs = self._signatures[signature](**inputs)
+        return {name: value[0] for name, value in outputs.items()}
+
+    def prediction(self, image, affine):
+        """`tf_diffseg.inference.Prediction` of a volume."""
+        with self._named_refusals():
+            return self._predict(*model_tensors(image, affine, self._options.seed))
+
+    @contextlib.contextmanager
+    def _named_refusals(self):
+        """Makes an InputError of what the graph says against a request."""
+        try:
+            yield
+        except tf.errors.InvalidArgumentError as error:
+            told = re.search(r"assertion failed: \[(.*)\]", error.message)
+            reason = told.group(1) if told else error.message.splitlines()[0]
+            raise InputError(
+                f"model={self._path} refuses it: {reason}", argument="model"
+            ) from error
+
+    @functools.cached_property
+    def _predict(self):
+        if not self._has_card:
+            raise InputError(
+                f"model={self._path} holds no assets/model_card.json, which "
+                "says how to preprocess for several samples or mirror images",
+                argument="model",
+            )
+
+        def sample(image, seed):
+            if self._batch is None:
+                serve = self._signatures["serving_default"]
+                return serve(image=image, seed=seed)["probabilities"]
+            return tf.map_fn(
+                lambda one: self._run("serving_default", image=one[0], seed=one[1])[
+                    "probabilities"
+                ],
+                (image, seed),
+                fn_output_signature=tf.float32,
+                parallel_iterations=1,
+            )
+
+        segmenter = Segmenter(
+            flipped_mean(sample, self._options.flipped_axes),
+            self.resampling.preprocessor,
+            self.label_values,
+            self._region_labels,
+        )
+        return tf.function(
+            functools.partial(
+                segmenter.predict,
+                num_samples=self._options.num_samples,
+                batch_size=self._options.batch_size,
+            ),
+            reduce_retracing=True,
+        )
+
+
+def _model_card(path):
+    """The model card of an export; empty without one."""
+    path = path / "assets" / "model_card.json"
+    if not path.is_file():
+        return {}
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        needed = ("preprocessing", "label_values", "class_names", "targets")
+        more = ("training_data", "served")  # Of `experiments.export` alone.
+        return {
+            **{name: card[name] for name in needed},
+            **{name: dict(card[name]) for name in more if name in card},
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a model card: {error!r}") from error

@@ -1,0 +1,52 @@
+"""A run, or several, as the model of a `VolumeSegmenter`."""
+
+import functools
+
+import tensorflow as tf
+
+from tf_diffseg.runs.segmentation.model_tensors import model_tensors
+
+
+class RunModel:
+    """A `VolumeSegmenter`'s model, of run folders."""
+
+    def __init__(self, trained):
+        manifest = trained.manifest
+        self.class_names = manifest.class_names
+        self.label_values = manifest.label_values
+        self.num_channels = manifest.num_channels
+        self.resampling = trained.resampling
+        self._trained = trained
+        self._options = trained.options
+        segmenter = trained.segmenter()
+        # Traced once for all shapes.
+        self._label = tf.function(segmenter, input_signature=_signature(manifest))
+        self._predict = tf.function(
+            functools.partial(
+                segmenter.predict,
+                num_samples=self._options.num_samples,
+                batch_size=self._options.batch_size,
+            ),
+            input_signature=_signature(manifest),
+        )
+
+    @property
+    def saved_steps(self):
+        """As `TrainedModels` has it."""
+        return self._trained.saved_steps
+
+    def label(self, image, affine):
+        """Label values [i, j, k] of a volume."""
+        return self._label(*model_tensors(image, affine, self._options.seed)).numpy()
+
+    def prediction(self, image, affine):
+        """`tf_diffseg.inference.Prediction` of a volume."""
+        return self._predict(*model_tensors(image, affine, self._options.seed))
+
+
+def _signature(manifest):
+    return [
+        tf.TensorSpec([None, None, None, manifest.num_channels]),
+        tf.TensorSpec([4, 4]),
+        tf.TensorSpec([], tf.int32),
+    ]

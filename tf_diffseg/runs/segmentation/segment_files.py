@@ -1,0 +1,94 @@
+"""Segments the scans that lie in files, and writes what it finds."""
+
+from tf_diffseg.errors import InputError
+from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.runs.segmentation.scan_outputs import find_outputs
+from tf_diffseg.runs.segmentation.scans import find_scans, read_scan
+from tf_diffseg.runs.segmentation.segmenter import check_model, load_segmenter
+from tf_diffseg.volumes.result_files import FormatError
+
+
+def segment_files(
+    model,
+    input,
+    output,
+    output_format=None,
+    uncertainty=False,
+    ensemble_with=(),
+    **options,
+):
+    """Segments one scan, or all of a folder or a pattern, and tells of each.
+
+    Args:
+        model: as for `load_segmenter`.
+        input: scans, as `find_scans` reads them.
+        output: path of the label map, or of a folder for those of several scans.
+        output_format: one of `scan_outputs.FORMATS` for a folder; None for .nii.gz.
+        uncertainty: whether to write entropy, variance and volumes of one sample too.
+        ensemble_with: as for `load_segmenter`.
+        **options: the fields of `InferenceOptions`.
+
+    Returns:
+        List of pairs of a `Scan` of several that could not be segmented, and why.
+
+    Raises:
+        InputError: an argument is not as it must be; or the one scan, or no scan,
+            can be segmented.
+    """
+    has_maps = uncertainty or options.get("num_samples", 1) > 1
+    outputs = find_outputs(input, output, output_format, has_maps)
+    check_model(model)
+    if outputs.is_file:
+        # What cannot be read need not wait for the model.
+        scans = find_scans("input", input, num_channels=1)
+        outputs.check(scans)
+        read_scan(scans[0])
+    load_tensorflow()
+    segmenter = load_segmenter(model, ensemble_with, **options)
+    if segmenter.resampling.unknown_note:
+        print(segmenter.resampling.unknown_note)
+    if outputs.is_file:
+        _segment(segmenter, scans[0], outputs)
+        print(f"segmented: {outputs.place}")
+        failures = []
+    else:
+        scans = find_scans("input", input, segmenter.num_channels)
+        outputs.check(scans)
+        failures = _segment_all(segmenter, scans, outputs)
+        num_done = len(scans) - len(failures)
+        print(f"segmented: {num_done} scan(s), into {outputs.place}")
+    if segmenter.saved_steps is not None:
+        print(f"early exit saved {segmenter.saved_steps:.2f} steps a window")
+    return failures
+
+
+def _segment_all(segmenter, scans, outputs):
+    """Segments scans; returns pairs of those that failed and why."""
+    import tensorflow as tf
+    import tqdm
+
+    failures = []
+    for scan in tqdm.tqdm(scans, "segment", unit="scan"):
+        try:
+            _segment(segmenter, scan, outputs)
+        except (InputError, OSError, tf.errors.OpError) as error:
+            failures.append((scan, " ".join(str(error).split())[:500]))
+    return failures
+
+
+def _segment(segmenter, scan, outputs):
+    """Segments one scan, and writes what there is to write."""
+    from tf_diffseg.inference.memory_errors import named_memory_errors
+
+    with named_memory_errors(", ".join(scan.paths)):
+        image = read_scan(scan)
+        segmenter.check_channels(image)
+        for text in (*image.notes, *segmenter.notes(image)):
+            print(f"{scan.name}: {text}", flush=True)
+        result = segmenter.segment(image, outputs.has_maps)
+        try:
+            outputs.write(scan, image, result, segmenter)
+        except FormatError as error:
+            raise InputError(
+                f"output={outputs.label_path(scan)}: {error}", argument="output"
+            ) from error
