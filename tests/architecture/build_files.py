@@ -137,6 +137,7 @@ _DATA_FILES = {
         "page/page.html",
         "page/page.js",
     ],
+    "tests.golden.written_before_test": ["expected.npz", "written.tar.xz"],
     "tests.serving.loader_test": ["loader.cc"],
 }
 # Folders of such files, which may be empty.

@@ -1,0 +1,178 @@
+"""Writes the files of this folder: what the code of one commit wrote, and what it says.
+
+    python -m tests.golden.make_golden
+
+They were made at commit 1a36ad7 and stay as they are: files that later code writes
+would show nothing about files that were written before. What a later version adds to
+the formats goes into files of its own, made by a script of its own.
+
+Every file is made by a command or a public name, from volumes that are drawn here,
+and is packed into `written.tar.xz` with `expected.json`: what the same code reads out
+of the files, exact values. Arrays of floats are in `expected.npz`.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+import keras
+import nibabel as nib
+import numpy as np
+
+from tests.golden import reading
+
+FOLDER = pathlib.Path(__file__).resolve().parent
+_ROOT = FOLDER.parents[1]
+_MOST_BYTES = 200_000
+
+_NUM_CASES = 6
+_SHAPE = (12, 12, 8)
+# Neither isotropic nor in the order and direction of the world's axes.
+_AFFINE = [[0, -1.5, 0, 9], [1.0, 0, 0, -4], [0, 0, 2.0, 3], [0, 0, 0, 1]]
+
+
+def command(module, *arguments, **flag_values):
+    """Runs `python -m module --flag=value ...`; raises where it fails."""
+    flags = [f"--{name}={value}" for name, value in flag_values.items()]
+    environment = os.environ | {"PYTHONPATH": str(_ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    subprocess.run(
+        [sys.executable, "-m", module, *flags, *map(str, arguments)],
+        env=environment,
+        check=True,
+    )
+
+
+def write_volumes(folder):
+    """A data set as the Medical Segmentation Decathlon has them, without noise."""
+    rng = np.random.default_rng(0)
+    for name in ("imagesTr", "labelsTr"):
+        (folder / name).mkdir(parents=True)
+    training = []
+    for index in range(_NUM_CASES):
+        centre = np.array(_SHAPE) / 2 + rng.uniform(-1, 1, 3)
+        places = np.indices(_SHAPE).T.T - centre[:, None, None, None]
+        distance = np.sqrt(np.square(places).sum(axis=0))
+        label = np.select([distance < 1.7, distance < 3.2], [2, 1]).astype(np.uint8)
+        # Few values, so that the shards compress.
+        image = (4 * label + rng.integers(0, 4, _SHAPE)).astype(np.int16)
+        names = {"image": "imagesTr", "label": "labelsTr"}
+        entry = {}
+        for (key, place), array in zip(names.items(), (image, label), strict=True):
+            volume = nib.Nifti1Image(array, np.array(_AFFINE, np.float64))
+            volume.header.set_xyzt_units("mm")
+            entry[key] = f"./{place}/case{index}.nii.gz"
+            nib.save(volume, folder / place / f"case{index}.nii.gz")
+        training.append(entry)
+    fields = {
+        "name": "Golden",
+        "licence": "CC0 1.0",
+        "modality": {"0": "MRI"},
+        "labels": {"0": "background", "1": "shell", "2": "core"},
+        "numTraining": _NUM_CASES,
+        "numTest": 0,
+        "training": training,
+        "test": [],
+    }
+    (folder / "dataset.json").write_text(json.dumps(fields))
+    names = [f"case{index}" for index in range(_NUM_CASES)]
+    splits = {"train": names[:3], "val": names[3:4], "test": names[4:]}
+    (folder / "splits.json").write_text(json.dumps(splits))
+
+
+def write_run(folder):
+    """Converts the volumes, trains a run on them, and exports it."""
+    command(
+        "data_tools.convert_nifti",
+        dataset_json=folder / "volumes" / "dataset.json",
+        split_file=folder / "volumes" / "splits.json",
+        output_dir=folder / "shards",
+        # The voxels' own, so that images keep few values; scans are resampled to it.
+        spacing_mm="1.5,1,2",
+        num_shards=2,
+        num_workers=1,
+    )
+    _train(folder, "run", epochs=2)
+    shutil.copytree(folder / "run", folder / "resumed")
+    _train(folder, "resumed", epochs=3)
+    command(
+        "experiments.export",
+        model_dir=folder / "run",
+        export_dir=folder / "export",
+        server_files=False,
+    )
+
+
+def _train(folder, name, epochs):
+    folders = {"data_dir": folder / "shards", "model_dir": folder / name}
+    command("experiments.train", **folders, **reading.TRAINING, epochs=epochs)
+
+
+def write_models(folder):
+    """Writes `.keras` files, and the weights of one model alone."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in reading.MODELS:
+        keras.utils.set_random_seed(0)
+        model = reading.model(name)
+        for weight in model.trainable_variables:
+            # Of few bits, so that the files compress.
+            values = rng.normal(scale=0.5, size=weight.shape)
+            weight.assign(np.round(16 * values) / 16)
+        model.compile(keras.optimizers.AdamW(0.001))
+        model.save(folder / f"{name}.keras")
+        if name == "recycling":
+            model.save_weights(folder / f"{name}.weights.h5")
+
+
+def what_is_read(folder):
+    """Returns what `reading` finds: a dict of arrays and a JSON-able one."""
+    scan = folder / "volumes" / "imagesTr" / "case5.nii.gz"
+    arrays, exact = {}, {"cases": reading.cases(folder / "shards"), "weights": {}}
+    exact["losses"] = {}
+    exact["resumed"] = reading.last_metrics(folder / "resumed")
+    for path in sorted(folder.glob("models/*.keras")):
+        model = reading.load_model(path)
+        exact["weights"][path.name] = reading.weights(model)
+        exact["losses"][path.name] = reading.losses(model)
+        arrays[f"probabilities/{path.name}"] = reading.probabilities(model)
+    exact["weights"]["run"] = reading.weights(reading.load_network(folder / "run"))
+    arrays["run/label"] = reading.label_map(folder / "run", scan)
+    arrays["run/entropy"] = reading.entropy(folder / "run", scan)
+    arrays["export/label"] = reading.label_map(folder / "export" / "1", scan)
+    arrays["export/probabilities"] = reading.served_probabilities(
+        folder / "export" / "1"
+    )
+    return arrays, exact
+
+
+def main():
+    """Makes everything in a temporary folder and packs it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        write_volumes(folder / "volumes")
+        write_run(folder)
+        write_models(folder / "models")
+        arrays, exact = what_is_read(folder)
+        np.savez_compressed(FOLDER / "expected.npz", **arrays)
+        text = json.dumps(exact, indent=1, sort_keys=True, default=float) + "\n"
+        (folder / "expected.json").write_text(text, encoding="utf-8")
+        shutil.rmtree(folder / "resumed")
+        shutil.rmtree(folder / "run" / "logs")
+        for path in (folder / "volumes").rglob("*.nii.gz"):
+            if path.parent.name != "imagesTr" or path.name != "case5.nii.gz":
+                path.unlink()
+        with tarfile.open(FOLDER / "written.tar.xz", "w:xz", preset=9) as archive:
+            archive.add(folder, ".")
+    total = sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file())
+    print(f"{total} bytes in {FOLDER}")
+    if total > _MOST_BYTES:
+        raise SystemExit(f"more than {_MOST_BYTES} bytes")
+
+
+if __name__ == "__main__":
+    main()
