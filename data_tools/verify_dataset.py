@@ -9,19 +9,18 @@ such as `--spacing_mm=3,3,3`, it also tells what that takes away.
 
 import collections
 import dataclasses
-import json
 import os
-import pathlib
 
 from absl import flags
 
-from data_tools.datasets.dataset_check import Problem, Severity
-from data_tools.datasets.problem_table import print_problems
+from data_tools.datasets.problems import Problem, Severity, print_problems
 from data_tools.flags.dataset_flags import dataset_of_flags, split_by_flags
 from data_tools.flags.preprocessing_flags import choice_of_flags, preprocessing_is_given
 from tf_diffseg import command_line
-from tf_diffseg.errors import InputError
+from tf_diffseg.errors import InputError, as_flags
+from tf_diffseg.output_path import output_file
 from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.whole_files import write_json
 
 _REPORT_JSON = flags.DEFINE_string("report_json", None, "File to write the report to.")
 _NUM_WORKERS = flags.DEFINE_integer(
@@ -32,19 +31,20 @@ _NUM_WORKERS = flags.DEFINE_integer(
 def _problems():
     """`(dataset or None, its problems)`."""
     try:
-        dataset = dataset_of_flags()
-        dataset, _ = split_by_flags(dataset)
+        dataset = split_by_flags(dataset_of_flags())
     except InputError as error:
-        return None, [Problem(Severity.ERROR, "dataset", None, str(error))]
+        return None, [Problem(Severity.ERROR, "dataset", None, error.of_command())]
     print(dataset.describe(), flush=True)
+    from data_tools.conversion.worker_pool import InProcess, WorkerPool, start_reader
     from data_tools.inspection.verification import verify
 
     choice = choice_of_flags(dataset.channel_names)
-    problems = verify(dataset, _NUM_WORKERS.value)
+    num_readers = min(_NUM_WORKERS.value, len(dataset.cases))
+    readers = WorkerPool(num_readers, start_reader) if num_readers > 1 else InProcess()
+    problems = verify(dataset, readers)
     has_error = any(problem.severity is Severity.ERROR for problem in problems)
     if preprocessing_is_given() and not has_error:
         load_tensorflow()
-        from data_tools.conversion.worker_pool import WorkerPool
         from data_tools.inspection.preprocessing_trial import preprocessing_problems
 
         workers = WorkerPool(_NUM_WORKERS.value)
@@ -52,41 +52,28 @@ def _problems():
     return dataset, problems
 
 
-def _check_report():
-    """Raises InputError at once where the report could not be written at last."""
-    if _REPORT_JSON.value is None:
-        return
-    path = pathlib.Path(_REPORT_JSON.value)
-    if path.is_dir() or not path.parent.is_dir():
-        what = "is a folder" if path.is_dir() else f"{path.parent} is no folder"
-        raise InputError(f"--report_json={path}: {what}")
-
-
-def _write_report(dataset, problems, count):
-    report = {
+def _report(dataset, problems, count):
+    return {
         "dataset": None if dataset is None else dataset.path,
         "convention": None if dataset is None else dataset.convention,
         "num_cases": 0 if dataset is None else len(dataset.cases),
         "num_errors": count[Severity.ERROR],
         "num_warnings": count[Severity.WARNING],
         "problems": [
-            {**dataclasses.asdict(problem), "severity": problem.severity.value}
+            {
+                **dataclasses.asdict(problem),
+                "severity": problem.severity.value,
+                "message": as_flags(problem.message),
+            }
             for problem in problems
         ],
     }
-    try:
-        pathlib.Path(_REPORT_JSON.value).write_text(
-            json.dumps(report, indent=1) + "\n", encoding="utf-8"
-        )
-    except OSError as error:
-        raise InputError(
-            f"--report_json={_REPORT_JSON.value}: {error.strerror}"
-        ) from error
 
 
 def main(_):
     """Verifies the data set that the flags name; returns the exit code."""
-    _check_report()
+    if _REPORT_JSON.value is not None:
+        output_file("report_json", _REPORT_JSON.value)
     dataset, problems = _problems()
     count = collections.Counter(problem.severity for problem in problems)
     print_problems(problems)
@@ -96,7 +83,7 @@ def main(_):
         f"{count[Severity.WARNING]} warning(s)"
     )
     if _REPORT_JSON.value is not None:
-        _write_report(dataset, problems, count)
+        write_json(_REPORT_JSON.value, _report(dataset, problems, count), indent=1)
     return 1 if count[Severity.ERROR] else 0
 
 

@@ -27,6 +27,16 @@ def test_a_path_below_a_file_is_refused(check, tmp_path):
         check("a", path)
 
 
+def test_a_loop_of_links_and_a_name_that_is_too_long_are_refused(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(InputError, match="a is a loop of links") as raised:
+        output_folder("a", tmp_path / "a")
+    assert raised.value.of_command() == f"--a={tmp_path / 'a'} is a loop of links"
+    with pytest.raises(InputError, match="File name too long"):
+        output_folder("a", tmp_path / ("x" * 300))
+
+
 def test_a_file_for_a_folder_and_a_folder_for_a_file_are_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="^a=.* is a file, expected a folder"):

@@ -1,6 +1,7 @@
 """The error of a user's input."""
 
 import errno
+import re
 
 # What the system says of one file, and Python, without a number, of its content.
 _OF_THE_FILE = frozenset(
@@ -19,11 +20,20 @@ _OF_THE_FILE = frozenset(
 )
 
 
+_MARKED_ARGUMENT = re.compile(r"`([a-z]\w*(?:=[^`]*)?)`")
+
+
+def as_flags(text):
+    """A message for the command line: `` `name=value` `` in it becomes --name=value."""
+    return _MARKED_ARGUMENT.sub(r"--\1", text)
+
+
 class InputError(ValueError):
     """A file, folder or argument the user gave is not as it must be.
 
     The message is one line that names the file or argument, what was expected and
-    what came. Command lines print it without a traceback.
+    what came. Command lines print it without a traceback. Arguments further on in the
+    message stand in backquotes, `` `name` `` or `` `name=value` ``.
 
     Args:
         message: a line of text.
@@ -36,8 +46,8 @@ class InputError(ValueError):
         self.argument = argument
 
     def of_command(self):
-        """The message with the argument as a flag."""
-        return f"--{self}" if self.argument else str(self)
+        """The message with its arguments as flags."""
+        return as_flags(f"--{self}" if self.argument else str(self))
 
 
 class CaseError(InputError):

@@ -6,11 +6,16 @@ import pathlib
 from tf_diffseg.errors import InputError
 
 
+def real_path(path):
+    """The place itself where `path` is a link to it, there or not."""
+    return pathlib.Path(os.path.realpath(path))
+
+
 def output_folder(argument, value):
     """Checks the path of a folder to write into, which may not exist yet.
 
     Args:
-        argument: its name, for the message.
+        argument: name of the argument, for the message.
         value: its value.
 
     Returns:
@@ -19,18 +24,17 @@ def output_folder(argument, value):
     Raises:
         InputError: no folder can be there.
     """
-    path = pathlib.Path(value)
     if not value:
-        raise InputError(f"{argument} is empty, expected a folder", argument=argument)
-    _check_folder(argument, value, path)
-    return path
+        raise InputError(f"{argument} is empty, expected a folder", argument)
+    _check_folder(argument, value, real_path(value))
+    return pathlib.Path(value)
 
 
 def output_file(argument, value):
     """Checks the path of a file to write; as `output_folder`.
 
     Args:
-        argument: its name, for the message.
+        argument: name of the argument, for the message.
         value: its value.
 
     Returns:
@@ -39,26 +43,25 @@ def output_file(argument, value):
     Raises:
         InputError: a folder is there, or its own folder cannot be.
     """
-    path = pathlib.Path(value)
-    if os.path.isdir(path):
-        raise InputError(
-            f"{argument}={value} is a folder, expected a file", argument=argument
-        )
-    _check_folder(argument, value, path.parent)
-    return path
+    if os.path.isdir(value):
+        raise InputError(f"{argument}={value} is a folder, expected a file", argument)
+    _check_folder(argument, value, real_path(value).parent)
+    return pathlib.Path(value)
 
 
 def _check_folder(argument, value, folder):
-    given = f"{argument}={value}"
-    while not os.path.lexists(folder):
-        folder = folder.parent
-    if not os.path.isdir(folder):
-        if folder == pathlib.Path(value):
-            raise InputError(f"{given} is a file, expected a folder", argument=argument)
-        raise InputError(
-            f"{given} lies below {folder}, which is not a folder", argument=argument
-        )
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(
-            f"{given}: nothing may be written into {folder}", argument=argument
-        )
+    def refusal(what):
+        return InputError(f"{argument}={value}{what}", argument)
+
+    try:
+        if folder.is_symlink():
+            raise refusal(" is a loop of links")
+        place = next(path for path in (folder, *folder.parents) if path.exists())
+    except OSError as error:  # such as a name that is too long
+        raise refusal(f": {error.strerror}") from error
+    if not place.is_dir():
+        if place == real_path(value):
+            raise refusal(" is a file, expected a folder")
+        raise refusal(f" lies below {place}, which is not a folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise refusal(f": nothing may be written into {place}")

@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, whatever ends the writing."""
 
 import contextlib
+import json
 import os
 import pathlib
 
@@ -61,6 +62,13 @@ def whole_file(path):
     """Gives a temporary path that becomes `path` on success; see `whole_files`."""
     with whole_files() as whole, whole(path) as temporary:
         yield temporary
+
+
+def write_json(path, value, indent=None):
+    """Writes a JSON file, whole or not at all; raises InputError if it cannot."""
+    with whole_file(path) as temporary:
+        text = json.dumps(value, indent=indent) + "\n"
+        temporary.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager

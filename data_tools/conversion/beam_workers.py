@@ -12,10 +12,10 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners import create_runner
 
-from data_tools.conversion.staging import read_json, write_json
-from data_tools.conversion.worker import use_one_thread
+from data_tools.conversion.worker_pool import use_one_thread
 from tf_diffseg.errors import InputError
-from tf_diffseg.text import one_line
+from tf_diffseg.text import one_line, read_json
+from tf_diffseg.whole_files import write_json
 
 
 class _Run(beam.DoFn):
@@ -46,7 +46,6 @@ def _checked(options):
     options of their own. The DirectRunner has none: such an option is mistyped, as
     may be the one that was to name another runner.
     """
-    flag = f"--beam_options={' '.join(options)}"
     stderr = io.StringIO()
     try:
         with contextlib.redirect_stderr(stderr):  # argparse prints how to use it
@@ -56,16 +55,22 @@ def _checked(options):
             create_runner(runner)
     except SystemExit as error:
         reason = stderr.getvalue().strip().rpartition("error: ")[2]
-        raise InputError(f"{flag}: {one_line(reason)}") from error
+        raise _refusal(options, one_line(reason)) from error
     except (AttributeError, ImportError, ValueError) as error:
-        raise InputError(f"{flag}: {one_line(error)}") from error
+        raise _refusal(options, one_line(error)) from error
     unknown = sorted(set(given) - set(PipelineOptions([]).get_all_options()))
     stray = [option for option in options[:1] if not option.startswith("-")]
     if stray or (unknown and "direct" in runner.lower()):
-        raise InputError(
-            f"{flag}: Beam has no option {', '.join(stray or unknown)} for the {runner}"
+        raise _refusal(
+            options,
+            f"Beam has no option {', '.join(stray or unknown)} for the {runner}",
         )
     return parsed
+
+
+def _refusal(options, what):
+    given = f"beam_options={' '.join(options)}"
+    return InputError(f"{given}: {what}", argument="beam_options")
 
 
 class BeamWorkers:

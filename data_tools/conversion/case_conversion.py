@@ -2,50 +2,25 @@
 
 import dataclasses
 import functools
-import hashlib
-import json
-import os
-import pathlib
 
 import numpy as np
 import tensorflow as tf
 
-from data_tools.conversion.case_size import check_record_size
+from data_tools.conversion.case_preprocessing import CasePreprocessing
 from data_tools.conversion.case_statistics import (
     CaseMeasures,
     CaseSummary,
-    count_values,
     measure_case,
     voxels_per_class,
 )
-from data_tools.conversion.staging import (
-    Staging,
-    read_json,
-    write_example,
-    write_json,
-)
-from data_tools.datasets.dataset import Case
-from tf_diffseg.data.example_schema import example_bytes, example_parts, label_dtype
-from tf_diffseg.errors import (
-    CaseError,
-    InputError,
-    MachineError,
-    is_of_machine,
-    reading_error,
-)
-from tf_diffseg.preprocessing import VolumePreprocessor
+from data_tools.conversion.class_ids import to_class_ids
+from data_tools.conversion.tfrecord import write_example
+from tf_diffseg.data.example_schema import example_bytes, example_parts
+from tf_diffseg.data.example_wire import LARGEST_EXAMPLE_BYTES
+from tf_diffseg.errors import CaseError, InputError, MachineError, reading_error
 from tf_diffseg.text import one_line, shown
-from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
-from tf_diffseg.volumes.volume import check_extent, check_resampled_size
 from tf_diffseg.volumes.volume_files import read_case
-
-# Whose code decides what becomes of a case.
-_PACKAGES = (
-    "data_tools/conversion",
-    "tf_diffseg/data",
-    "tf_diffseg/preprocessing",
-    "tf_diffseg/volumes",
-)
+from tf_diffseg.volumes.volume_limits import check_extent, check_resampled_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +43,18 @@ class Recipe:
     compression: str
     ignore_label: int | None = None
 
+    @classmethod
+    def of(cls, dataset, preprocessing, image_dtype, compression=""):
+        """The recipe for the cases of a `dataset.Dataset`."""
+        return cls(
+            label_values=dataset.label_values,
+            num_channels=len(dataset.channel_names),
+            preprocessing=preprocessing,
+            image_dtype=image_dtype,
+            compression=compression,
+            ignore_label=dataset.ignore_label,
+        )
+
     @property
     def num_labels(self):
         """Class ids that a stored label may hold, that of ignored voxels included."""
@@ -82,13 +69,13 @@ class Task:
         case: `dataset.Case`.
         key: its name in the staging folder.
         recipe: `Recipe`.
-        staging: `Staging`.
+        staging: `staging.Staging`.
     """
 
-    case: Case
+    case: object
     key: str
     recipe: Recipe
-    staging: Staging
+    staging: object
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,103 +98,7 @@ class ConvertedCase:
         return b"".join(self.parts)
 
 
-def case_key(case, recipe):
-    """Name for what comes of a case: another whenever that could be another.
-
-    Args:
-        case: `dataset.Case`, whose files' sizes and times count, not their content.
-        recipe: `Recipe`, or what else decides.
-
-    Returns:
-        A hexadecimal digest.
-
-    Raises:
-        CaseError: if a file cannot be looked up.
-        MachineError: if that is not the file's fault.
-    """
-    files = (*case.image_paths, case.label_path)
-    try:
-        states = [_file_states(path) for path in files]
-    except OSError as error:
-        kind = MachineError if is_of_machine(error) else CaseError
-        raise kind(
-            f"{_name(case)}: {error.filename} cannot be read: {error.strerror}"
-        ) from error
-    # Which split it is in decides where it goes, not what comes of it.
-    named = case.uid, case.image_paths, case.label_path
-    parts = [named, states, dataclasses.asdict(recipe), _code()]
-    text = json.dumps(parts, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _file_states(path):
-    """Size and time of a file, or of each file in the folder of a DICOM series."""
-    if not path.lower().endswith(VOLUME_ENDINGS) and os.path.isfile(path):
-        path = os.path.dirname(path) or "."  # a file that stands for its series
-    names = sorted(os.listdir(path)) if os.path.isdir(path) else None
-    files = [path] if names is None else [os.path.join(path, name) for name in names]
-    return [(file, os.stat(file).st_size, os.stat(file).st_mtime_ns) for file in files]
-
-
-@functools.cache
-def _code():
-    """Digest of the code that converts: what another version began is not mixed in."""
-    root = pathlib.Path(__file__).parents[2]
-    digest = hashlib.sha256(f"{tf.__version__} {np.__version__}".encode())
-    for package in _PACKAGES:
-        for path in sorted((root / package).glob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def to_class_ids(label, label_values, ignore_label=None):
-    """Replaces the values of a label file by class ids.
-
-    Args:
-        label: `volume.Volume` of integers (i, j, k).
-        label_values: declared value per class id, ascending.
-        ignore_label: value of voxels without a class, or None.
-
-    Returns:
-        Class ids (i, j, k) of the smallest type that holds them; the one after the
-        last stands for voxels without a class.
-
-    Raises:
-        InputError: if the file holds a value that is not declared.
-    """
-    num_classes = len(label_values)
-    is_ignored = [] if ignore_label is None else [ignore_label]
-    # Their place, were they all to stand in a row.
-    values = [*label_values, *is_ignored]
-    dtype = label_dtype(len(values))
-    low, high = int(label.array.min()), int(label.array.max())
-    if low >= 0 and high < len(values) and values == list(range(len(values))):
-        return label.array.astype(dtype, copy=False)  # the values are the class ids
-    if high - low >= 1 << 20:  # too many for a table
-        present = np.unique(label.array)
-        class_ids = np.searchsorted(label_values, label.array).astype(dtype)
-        class_ids[np.isin(label.array, is_ignored)] = num_classes
-    else:
-        shifted = label.array - np.int32(low)
-        present = low + np.flatnonzero(count_values(shifted, high - low + 1))
-        table = np.searchsorted(label_values, np.arange(low, high + 1))
-        table[np.isin(np.arange(low, high + 1), is_ignored)] = num_classes
-        class_ids = table.astype(dtype)[shifted]
-    undeclared = sorted(set(present.tolist()) - set(values))
-    if undeclared:
-        raise InputError(
-            f"{label.path} holds the label value {', '.join(map(str, undeclared))}, "
-            f"the data set declares {', '.join(map(str, label_values))}"
-            f"{''.join(f' and ignores {value}' for value in is_ignored)}"
-        )
-    return class_ids
-
-
-def _name(case):
-    return f"case {shown(case.uid)}"
-
-
-def _of_case(function):
+def _with_case_named(function):
     """Makes every error one line with the case's name.
 
     Among thousands, the name is what the user needs. Only what its files are to blame
@@ -216,13 +107,13 @@ def _of_case(function):
     """
 
     @functools.wraps(function)
-    def named(case, *arguments):
+    def named(case, recipe):
         try:
-            return function(case, *arguments)
+            return function(case, recipe)
         except InputError as error:
-            message = str(error)
-            if not message.startswith(_name(case)):
-                message = f"{_name(case)}: {message}"
+            message, name = str(error), f"case {shown(case.uid)}"
+            if not message.startswith(name):
+                message = f"{name}: {message}"
             kind = MachineError if isinstance(error, MachineError) else CaseError
             raise kind(message) from error
         except Exception as error:
@@ -234,7 +125,7 @@ def _of_case(function):
 def _unforeseen(case, what, error):
     files = ", ".join((*case.image_paths, case.label_path))
     reason = f"{type(error).__name__}: {one_line(error)}"
-    return f"{_name(case)} ({files}) cannot be {what}: {reason}"
+    return f"case {shown(case.uid)} ({files}) cannot be {what}: {reason}"
 
 
 def _read(case, num_channels):
@@ -246,118 +137,35 @@ def _read(case, num_channels):
         raise reading_error(_unforeseen(case, "read", error), error) from error
 
 
-def _measured(case, label_values, num_channels, ignore_label):
+def _measured(case, recipe):
     """`(image, class ids, CaseMeasures)`."""
-    image, label = _read(case, num_channels)
-    class_ids = to_class_ids(label, label_values, ignore_label)
-    measures = measure_case(image, class_ids, len(label_values))
+    image, label = _read(case, recipe.num_channels)
+    class_ids = to_class_ids(label, recipe.label_values, recipe.ignore_label)
+    measures = measure_case(image, class_ids, len(recipe.label_values))
     remarks = [["header", note] for note in (*image.notes, *label.notes)]
     remarks += map(list, (*image.remarks, *label.remarks))
     return image, class_ids, dataclasses.replace(measures, remarks=remarks)
 
 
-def _not_copied(tensor):
-    return np.asarray(memoryview(tensor))
-
-
-class _Preprocessing:
-    """A `VolumePreprocessor` as graphs, which hold fewer volumes at a time."""
-
-    def __init__(self, config, num_channels, num_labels):
-        label_type = label_dtype(num_labels)
-        preprocessor = VolumePreprocessor(**config)
-        self.spacing_mm = preprocessor.spacing_mm
-        volume = [None, None, None]
-        image = tf.TensorSpec([*volume, num_channels])
-        affine = tf.TensorSpec([4, 4])
-        # Autograph would write a temporary file, on a disk that may be full.
-        graph = functools.partial(tf.function, autograph=False)
-        self._shape = preprocessor.processed_shape
-        self._crop_box = graph(preprocessor.crop_box, [image, affine])
-        self._image = graph(preprocessor.processed, [image, affine])
-
-        def prepare_label(label, affine, crop_box):
-            uncropped = preprocessor.uncropped_label(label, affine, crop_box)
-            label = preprocessor.crop_label(uncropped)
-            counts = tf.zeros([0], tf.int32)
-            if preprocessor.volume_shape is not None:
-                counts = tf.math.bincount(
-                    tf.cast(tf.reshape(uncropped, [-1]), tf.int32)
-                )
-            return tf.cast(label, label_type), counts
-
-        label_spec = tf.TensorSpec(volume, label_type)
-        box = tf.TensorSpec([2, 3], tf.int32)
-        self._label = graph(prepare_label, [label_spec, affine, box])
-
-    @classmethod
-    def of(cls, recipe):
-        """That of a `Recipe`, traced once in a process."""
-        return cls._cached(
-            json.dumps(recipe.preprocessing),
-            recipe.num_channels,
-            recipe.num_labels,
-        )
-
-    @staticmethod
-    @functools.cache
-    def _cached(config, *numbers):
-        return _Preprocessing(json.loads(config), *numbers)
-
-    def crop_box(self, image, affine):
-        """As `VolumePreprocessor.crop_box` of a tensor, an array."""
-        return self._crop_box(image, affine.astype(np.float32)).numpy()
-
-    def shape(self, source_shape, affine, crop_box):
-        """As `VolumePreprocessor.processed_shape`, a tuple."""
-        affine = affine.astype(np.float32)
-        return tuple(self._shape(source_shape, affine, crop_box).numpy().tolist())
-
-    def image(self, image, affine):
-        """As `VolumePreprocessor.processed` of a tensor, arrays."""
-        image, affine, is_flat = self._image(image, affine.astype(np.float32))
-        return _not_copied(image), affine.numpy(), is_flat.numpy()
-
-    def label(self, class_ids, affine, crop_box, num_classes):
-        """Class ids on the processed grid, and voxels per class before and after.
-
-        Before is before the crop to `volume_shape`.
-        """
-        label, counts = self._label(class_ids, affine.astype(np.float32), crop_box)
-        label = _not_copied(label)
-        stored = voxels_per_class(label, num_classes)
-        if not counts.shape[0]:
-            return label, stored, stored
-        # Up to the largest id that is there, that of ignored voxels included.
-        counts = [*counts.numpy().tolist(), *[0] * num_classes][:num_classes]
-        return label, counts, stored
-
-
-@_of_case
-def measured_case(case, label_values, num_channels, ignore_label=None):
+@_with_case_named
+def measured_case(case, recipe):
     """Reads, checks and measures one case.
 
     Args:
         case: `dataset.Case`.
-        label_values: value in the label file per class id.
-        num_channels: that the data set declares.
-        ignore_label: value of voxels without a class, or None.
+        recipe: `Recipe`, of which what decides how files are read counts.
 
     Returns:
         `CaseMeasures`.
 
     Raises:
         CaseError: as `convert_case`.
+        MachineError: as `convert_case`.
     """
-    return _measured(case, label_values, num_channels, ignore_label)[-1]
+    return _measured(case, recipe)[-1]
 
 
-def _constant_channels(image):
-    low, high = image.min(axis=(0, 1, 2)), image.max(axis=(0, 1, 2))
-    return np.flatnonzero(low == high).tolist()
-
-
-@_of_case
+@_with_case_named
 def convert_case(case, recipe):
     """Reads, checks and preprocesses one case.
 
@@ -372,29 +180,15 @@ def convert_case(case, recipe):
         CaseError: if a file is not as it must be.
         MachineError: if anything else goes wrong with this case.
     """
-    image, class_ids, measures = _measured(
-        case, recipe.label_values, recipe.num_channels, recipe.ignore_label
+    image, class_ids, measures = _measured(case, recipe)
+    preprocess = CasePreprocessing.of(
+        recipe.preprocessing, recipe.num_channels, recipe.num_labels
     )
-    num_classes = len(recipe.label_values)
-    preprocess = _Preprocessing.of(recipe)
     # A tensor is a copy: one for all that follows, and the array goes.
     image = dataclasses.replace(image, array=tf.constant(image.array))
     crop_box = preprocess.crop_box(image.array, image.affine)
-    size = crop_box[1]
-    cropped_shape = image.grid_shape if (size < 0).any() else size
-    check_extent(image, preprocess.spacing_mm)
-    check_resampled_size(image, cropped_shape, preprocess.spacing_mm)
-    shape = preprocess.shape(image.grid_shape, image.affine, crop_box)
-    record_bytes = example_bytes(
-        (*shape, recipe.num_channels),
-        class_ids.shape,
-        recipe.num_labels,
-        recipe.image_dtype,
-    )
-    check_record_size(image.path, shape, record_bytes)
-    label, uncropped_voxels, stored_voxels = preprocess.label(
-        class_ids, image.affine, crop_box, num_classes
-    )
+    _check_size(image, class_ids, crop_box, preprocess, recipe)
+    label, uncropped_voxels = preprocess.label(class_ids, image.affine, crop_box)
     processed, affine, is_flat = preprocess.image(image.array, image.affine)
     spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
     source_affine = image.affine
@@ -410,11 +204,13 @@ def convert_case(case, recipe):
         crop_box=crop_box,
         image_dtype=recipe.image_dtype,
     )
+    num_classes = len(recipe.label_values)
+    stored_voxels = voxels_per_class(label, num_classes)
     summary = CaseSummary(
         measures=measures,
         shape=list(label.shape),
         spacing_mm=spacing_mm.tolist(),
-        uncropped_voxels=uncropped_voxels,
+        uncropped_voxels=(uncropped_voxels or stored_voxels)[:num_classes],
         stored_voxels=stored_voxels,
         constant_channels=_constant_channels(processed),
         flat_channels=np.flatnonzero(is_flat).tolist(),
@@ -422,52 +218,79 @@ def convert_case(case, recipe):
     return ConvertedCase(case.uid, parts, summary)
 
 
-def _told(function):
+def _check_size(image, class_ids, crop_box, preprocess, recipe):
+    """Raises InputError if the memory or a record cannot hold the processed case."""
+    size = crop_box[1]
+    cropped_shape = image.grid_shape if (size < 0).any() else size
+    check_extent(image, preprocess.spacing_mm)
+    check_resampled_size(image, cropped_shape, preprocess.spacing_mm)
+    shape = preprocess.shape(image.grid_shape, image.affine, crop_box)
+    num_bytes = example_bytes(
+        (*shape, recipe.num_channels),
+        class_ids.shape,
+        recipe.num_labels,
+        recipe.image_dtype,
+    )
+    if num_bytes > LARGEST_EXAMPLE_BYTES:
+        raise InputError(
+            f"{image.path} is too large: its {'x'.join(map(str, shape))} processed "
+            f"voxels make a record of {num_bytes / 2**30:.1f} GiB, it cannot take more "
+            f"than {LARGEST_EXAMPLE_BYTES / 2**30:.0f} GiB: give a smaller "
+            "`volume_shape` or a coarser `spacing_mm`, or `intensity=none` where whole "
+            "numbers can stay as they are"
+        )
+
+
+def _constant_channels(image):
+    low, high = image.min(axis=(0, 1, 2)), image.max(axis=(0, 1, 2))
+    return np.flatnonzero(low == high).tolist()
+
+
+def _giving_case_errors(function):
     """Makes a task give what is wrong with its case, in place of raising it."""
 
     @functools.wraps(function)
-    def told(task):
+    def giving(task):
         try:
             function(task)
         except CaseError as error:
             return str(error)
         return None
 
-    return told
+    return giving
 
 
-@_told
+@_giving_case_errors
 def stage_measures(task):
     """Measures the case of a `Task` into its staging folder.
 
     Returns:
         None, or what is wrong with the case.
     """
-    recipe = task.recipe
-    measures = measured_case(
-        task.case, recipe.label_values, recipe.num_channels, recipe.ignore_label
-    )
-    path = task.staging.measures_path(task.key)
-    write_json(path, dataclasses.asdict(measures))
+    measures = measured_case(task.case, task.recipe)
+    task.staging.keep_measures(task.key, dataclasses.asdict(measures))
 
 
 def staged_measures(staging, key):
-    """What `stage_measures` wrote, or None."""
-    fields = read_json(staging.measures_path(key))
+    """What `stage_measures` kept, or None."""
+    fields = staging.measures(key)
     return fields and CaseMeasures(**fields)
 
 
-@_told
+@_giving_case_errors
 def stage_case(task):
     """Converts the case of a `Task` into its staging folder.
 
     Returns:
         None, or what is wrong with the case.
     """
-    staging = task.staging
     converted = convert_case(task.case, task.recipe)
-    record_path = staging.record_path(task.key)
+    record_path = task.staging.record_path(task.key)
     write_example(record_path, converted.parts, task.recipe.compression)
     # Last: a case with figures has its record.
-    figures = dataclasses.asdict(converted.summary)
-    write_json(staging.figures_path(task.key), figures)
+    task.staging.keep_figures(task.key, dataclasses.asdict(converted.summary))
+
+
+def staged_summary(staging, key):
+    """`CaseSummary` of what `stage_case` kept."""
+    return CaseSummary.from_json(staging.figures(key))

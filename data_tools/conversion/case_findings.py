@@ -4,7 +4,7 @@
 into shards: what both find is told here, once, so that both tell the same.
 """
 
-from data_tools.datasets.dataset_check import Problem, Severity, warning
+from data_tools.datasets.problems import Problem, Severity, warning
 from tf_diffseg.text import shown
 
 # A class that keeps a smaller share of its volume is told of.
@@ -63,6 +63,26 @@ def absent_classes(dataset, found):
         for name, value in zip(dataset.class_names, dataset.label_values, strict=True)
         if value not in found
     ]
+
+
+def shared_image(case, first):
+    """The `Problem` of a case with the image of another, an error in two splits."""
+    message = (
+        f"case {shown(case.uid)}: its image has the voxels of case {shown(first.uid)}"
+    )
+    if case.split == first.split:
+        return warning("duplicate", case.uid, message)
+    message += f", but is in the split {case.split}, that one in {first.split}"
+    return Problem(Severity.ERROR, "duplicate", case.uid, message)
+
+
+def shared_label(case, first):
+    """The `Problem` of a case with the label map of another."""
+    return warning(
+        "duplicate",
+        case.uid,
+        f"case {shown(case.uid)}: its label has the voxels of case {shown(first.uid)}",
+    )
 
 
 def file_warnings(case, measures):
@@ -172,34 +192,78 @@ def _label_losses(summary, class_names, preprocessing):
             )
 
 
+def lost_classes(dataset, before, after, preprocessing):
+    """Problems of classes that some cases lose, of voxel counts (cases, classes)."""
+    problems = []
+    for class_id, name in enumerate(dataset.class_names):
+        has_class = before[:, class_id] > 0
+        is_lost = has_class & (after[:, class_id] == 0)
+        if not class_id or not is_lost.any():
+            continue
+        voxels = int(before[is_lost, class_id].sum())
+        problems.append(
+            warning(
+                "class lost",
+                None,
+                f"{shown(name)}, label value {dataset.label_values[class_id]}, is lost "
+                f"by preprocessing ({grid_settings(preprocessing)}) in {is_lost.sum()} "
+                f"of {has_class.sum()} cases that have it, {voxels} voxels in their "
+                "files",
+                **{
+                    "class": name,
+                    "lost_cases": int(is_lost.sum()),
+                    "cases": int(has_class.sum()),
+                    "source_voxels": voxels,
+                },
+            )
+        )
+    return problems
+
+
+def crop_warning(name, split, preprocessing):
+    """The `Problem` of a `manifest.Split` from which the crop took labelled voxels."""
+    shape = _argument_value(preprocessing["volume_shape"])
+    voxels, cases = (split.statistics[f"cropped_{of}"] for of in ("voxels", "cases"))
+    return warning(
+        "crop",
+        None,
+        f"`volume_shape={shape}` cropped {voxels} labelled voxels away in {cases} of "
+        f"{len(split.uids)} {name} cases",
+        cropped_voxels=voxels,
+        cropped_cases=cases,
+    )
+
+
 def _how(uncropped, preprocessing):
     """What took all voxels away, of which `uncropped` were left before the crop."""
     if uncropped:
-        shape = _flag_value(preprocessing["volume_shape"])
-        return f"by the crop to --volume_shape={shape}"
+        shape = _argument_value(preprocessing["volume_shape"])
+        return f"by the crop to `volume_shape={shape}`"
     return f"by preprocessing ({grid_settings(preprocessing)})"
 
 
 def grid_settings(preprocessing):
-    """The settings that decide what is kept of a label map, as flags."""
-    return _flags(preprocessing, ("crop_to_foreground", "spacing_mm", "volume_shape"))
+    """The settings that decide what is kept of a label map, as arguments."""
+    return _arguments(
+        preprocessing, ("crop_to_foreground", "spacing_mm", "volume_shape")
+    )
 
 
 def image_settings(preprocessing):
-    """The settings that decide what is kept of an image, as flags."""
-    intensity = _flags(preprocessing, ("intensity", "ct_window"))
+    """The settings that decide what is kept of an image, as arguments."""
+    intensity = _arguments(preprocessing, ("intensity", "ct_window"))
     return f"{grid_settings(preprocessing)} {intensity}".strip()
 
 
-def _flags(preprocessing, names):
+def _arguments(preprocessing, names):
     return " ".join(
-        f"--{name}={_flag_value(preprocessing[name])}"
+        f"`{name}={_argument_value(preprocessing[name])}`"
         for name in names
         if preprocessing.get(name)
     )
 
 
-def _flag_value(value):
+def _argument_value(value):
     if isinstance(value, (list, tuple)):
-        return ",".join(map(_flag_value, value))
+        return ",".join(map(_argument_value, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

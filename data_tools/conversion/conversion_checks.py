@@ -8,16 +8,16 @@ import numpy as np
 
 from data_tools.conversion.case_findings import (
     absent_classes,
+    crop_warning,
     file_warnings,
     grid_settings,
     ignored_voxels,
     image_settings,
+    lost_classes,
     no_foreground_at_all,
     preprocessing_warnings,
 )
-from data_tools.datasets.dataset_check import Severity, warning
 from tf_diffseg.errors import InputError
-from tf_diffseg.text import shown
 
 
 def check_is_something(dataset, summaries, uids_of, preprocessing):
@@ -89,7 +89,7 @@ def all_file_warnings(dataset, cases, measures):
     counts = zip(dataset.label_values, voxels, strict=True)
     found = {value for value, count in counts if count}
     ignored = ignored_voxels(dataset, [of.ignored_voxels for of in measures])
-    problems += [of for of in ignored if of.severity is Severity.WARNING]
+    problems += [of for of in ignored if of.is_warning]
     return absent_classes(dataset, found) + problems
 
 
@@ -113,35 +113,7 @@ def all_preprocessing_warnings(dataset, cases, summaries, preprocessing):
     summaries = [summaries[case.uid] for case in cases]
     before = np.array([of.measures.voxels_per_class for of in summaries])
     after = np.array([of.stored_voxels for of in summaries])
-    return _lost_classes(dataset, before, after, preprocessing) + problems
-
-
-def _lost_classes(dataset, before, after, preprocessing):
-    """Problems of classes that some cases lose, of voxel counts (cases, classes)."""
-    problems = []
-    for class_id, name in enumerate(dataset.class_names):
-        has_class = before[:, class_id] > 0
-        is_lost = has_class & (after[:, class_id] == 0)
-        if not class_id or not is_lost.any():
-            continue
-        voxels = int(before[is_lost, class_id].sum())
-        problems.append(
-            warning(
-                "class lost",
-                None,
-                f"{shown(name)}, label value {dataset.label_values[class_id]}, is lost "
-                f"by preprocessing ({grid_settings(preprocessing)}) in {is_lost.sum()} "
-                f"of {has_class.sum()} cases that have it, {voxels} voxels in their "
-                "files",
-                **{
-                    "class": name,
-                    "lost_cases": int(is_lost.sum()),
-                    "cases": int(has_class.sum()),
-                    "source_voxels": voxels,
-                },
-            )
-        )
-    return problems
+    return lost_classes(dataset, before, after, preprocessing) + problems
 
 
 def crop_warnings(splits, preprocessing):
@@ -154,17 +126,8 @@ def crop_warnings(splits, preprocessing):
     Returns:
         List of `Problem`, one for each split at most.
     """
-    shape = ",".join(map(str, preprocessing["volume_shape"] or ()))
     return [
-        warning(
-            "crop",
-            None,
-            f"--volume_shape={shape} cropped {split.statistics['cropped_voxels']} "
-            f"labelled voxels away in {split.statistics['cropped_cases']} of "
-            f"{len(split.uids)} {name} cases",
-            cropped_voxels=split.statistics["cropped_voxels"],
-            cropped_cases=split.statistics["cropped_cases"],
-        )
+        crop_warning(name, split, preprocessing)
         for name, split in splits.items()
         if split.statistics["cropped_cases"]
     ]

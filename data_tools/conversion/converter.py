@@ -10,40 +10,31 @@ import contextlib
 import dataclasses
 import itertools
 
-from data_tools.conversion import case_statistics
 from data_tools.conversion.case_conversion import (
     Recipe,
     Task,
-    case_key,
     stage_case,
     stage_measures,
     staged_measures,
+    staged_summary,
 )
-from data_tools.conversion.case_statistics import CaseSummary
+from data_tools.conversion.case_key import case_key
 from data_tools.conversion.conversion_checks import (
     all_file_warnings,
     all_preprocessing_warnings,
     check_is_something,
     crop_warnings,
 )
-from data_tools.conversion.fingerprint import fingerprint_of
+from data_tools.conversion.fingerprint import fingerprint_of, summarize
+from data_tools.conversion.shards import ShardTask, assemble_shard, shards_of
 from data_tools.conversion.shared_images import (
     cases_with_one_image,
     cases_with_one_label,
 )
-from data_tools.conversion.staging import (
-    ShardTask,
-    assemble_shard,
-    staging_for,
-)
+from data_tools.conversion.staging import staging_for
 from data_tools.conversion.tfds_metadata import write_tfds_metadata
-from data_tools.datasets.dataset_check import dataset_warnings, warning
-from data_tools.datasets.split_plan import SplitRule, with_splits
-from tf_diffseg.data.example_schema import (
-    IMAGE_DTYPES,
-    shard_file_name,
-    smallest_image_dtype,
-)
+from data_tools.datasets.dataset_check import dataset_warnings
+from tf_diffseg.data.example_schema import IMAGE_DTYPES, smallest_image_dtype
 from tf_diffseg.data.manifest import Manifest, Shard, Split
 from tf_diffseg.errors import CaseError, InputError
 from tf_diffseg.whole_files import writing
@@ -66,16 +57,13 @@ class Options:
     overwrite: bool = False
 
 
-def convert(
-    dataset, output_dir, fractions, preprocessing, workers, options, skipped=None
-):
+def convert(dataset, output_dir, preprocessing, workers, options, skipped=None):
     """Converts a data set; `output_dir` appears whole or not at all.
 
     Args:
-        dataset: `dataset.Dataset`.
+        dataset: `dataset.Dataset` of which every case has a split, as
+            `split_plan.with_splits` gives it.
         output_dir: folder to make.
-        fractions: dict from split name to fraction, from `splits.parse_split`; used
-            where the cases of the data set have no split yet, and for the order.
         preprocessing: `preprocessing_choice.Choice`.
         workers: what runs the tasks, such as a `worker_pool.WorkerPool`.
         options: `Options`.
@@ -90,9 +78,7 @@ def convert(
     with contextlib.ExitStack() as stack:
         staging = stack.enter_context(staging_for(output_dir, options.overwrite))
         stack.enter_context(workers)
-        conversion = _Conversion(
-            dataset, fractions, staging, workers, options, dict(skipped or {})
-        )
+        conversion = _Conversion(dataset, staging, workers, options, skipped or {})
         manifest = conversion.run(preprocessing)
         with writing(output_dir):
             if not options.compression:
@@ -101,29 +87,27 @@ def convert(
     return manifest
 
 
-def _case_splits(dataset, fractions):
-    """Dict from split name to sorted uids, in the order of fractions if there are."""
+def _case_splits(dataset):
+    """Dict from split name to sorted uids, in the data set's order of splits."""
     splits = {}
     for case in sorted(dataset.cases, key=lambda case: case.uid):
         splits.setdefault(case.split, []).append(case.uid)
-    names = [name for name in fractions or () if name in splits]
+    names = [name for name in dataset.split_order if name in splits]
     return {name: splits[name] for name in names or sorted(splits)}
 
 
 class _Conversion:
     """One run of `convert`, which has its arguments."""
 
-    def __init__(self, dataset, fractions, staging, workers, options, skipped):
-        if not dataset.has_splits:
-            dataset = with_splits(dataset, SplitRule(fractions))
+    def __init__(self, dataset, staging, workers, options, skipped):
         self._dataset = dataset
-        self._uids_of = _case_splits(dataset, fractions)
+        self._uids_of = _case_splits(dataset)
         cases = {case.uid: case for case in dataset.cases}
         self._cases = [cases[uid] for uids in self._uids_of.values() for uid in uids]
         self._staging = staging
         self._workers = workers
         self._options = options
-        self._skipped = skipped
+        self._skipped = dict(skipped)
 
     def run(self, preprocessing):
         preprocessor, image_dtype = self._chosen(preprocessing)
@@ -131,8 +115,7 @@ class _Conversion:
         tasks = self._tasks(recipe)
         self._convert(tasks)
         summaries = {
-            uid: CaseSummary.from_json(self._staging.figures(task.key))
-            for uid, task in tasks.items()
+            uid: staged_summary(self._staging, task.key) for uid, task in tasks.items()
         }
         warnings = self._shared_voxels(tasks, summaries)
         measures = {uid: summary.measures for uid, summary in summaries.items()}
@@ -140,19 +123,23 @@ class _Conversion:
         warnings += self._checked(tasks, summaries, recipe.preprocessing)
         splits = self._write_shards(tasks, summaries)
         warnings += crop_warnings(splits, recipe.preprocessing)
+        return self._manifest(recipe, splits, fingerprint, warnings)
+
+    def _manifest(self, recipe, splits, fingerprint, warnings):
+        dataset = self._dataset
         return Manifest(
-            dataset=self._dataset.name,
-            modality=self._dataset.modality,
-            license=self._dataset.license,
-            class_names=self._dataset.class_names,
-            label_values=self._dataset.label_values,
-            ignore_label=self._dataset.ignore_label,
-            channel_names=self._dataset.channel_names,
-            regions=[dataclasses.asdict(region) for region in self._dataset.regions],
+            dataset=dataset.name,
+            modality=dataset.modality,
+            license=dataset.license,
+            class_names=dataset.class_names,
+            label_values=dataset.label_values,
+            ignore_label=dataset.ignore_label,
+            channel_names=dataset.channel_names,
+            regions=[dataclasses.asdict(region) for region in dataset.regions],
             preprocessing=recipe.preprocessing,
             splits=splits,
-            image_dtype=image_dtype,
-            compression=self._options.compression,
+            image_dtype=recipe.image_dtype,
+            compression=recipe.compression,
             fingerprint=fingerprint,
             skipped=dict(sorted(self._skipped.items())),
             warnings=[
@@ -178,14 +165,8 @@ class _Conversion:
         ]
 
     def _recipe(self, preprocessing, image_dtype):
-        return Recipe(
-            label_values=self._dataset.label_values,
-            ignore_label=self._dataset.ignore_label,
-            num_channels=len(self._dataset.channel_names),
-            preprocessing=preprocessing,
-            image_dtype=image_dtype,
-            compression=self._options.compression,
-        )
+        compression = self._options.compression
+        return Recipe.of(self._dataset, preprocessing, image_dtype, compression)
 
     def _tasks(self, recipe):
         """Dict from uid to `Task`, of the cases that are not left out."""
@@ -224,11 +205,7 @@ class _Conversion:
             if not preprocessor.keeps_values:
                 return preprocessor, IMAGE_DTYPES[-1]
         tasks = self._tasks(self._recipe({}, ""))
-        self._run(
-            stage_measures,
-            tasks,
-            lambda key: self._staging.measures_path(key).is_file(),
-        )
+        self._run(stage_measures, tasks, self._staging.is_measured)
         measures = {
             uid: staged_measures(self._staging, task.key) for uid, task in tasks.items()
         }
@@ -258,22 +235,14 @@ class _Conversion:
 
     def _shared_voxels(self, tasks, summaries):
         """Warnings of cases that are alike; takes out those in two splits."""
-        split_of = {uid: name for name, uids in self._uids_of.items() for uid in uids}
         measures = {uid: of.measures for uid, of in summaries.items()}
         cases = [task.case for task in tasks.values()]
-        messages = cases_with_one_image(cases, split_of, measures)
-        warnings = []
-        for uid, (message, is_in_two_splits) in messages.items():
-            if is_in_two_splits:
-                self._leave_out(uid, message)
-                del tasks[uid], summaries[uid]
-            else:
-                warnings.append(warning("duplicate", uid, message))
+        warnings, errors = cases_with_one_image(cases, measures)
+        for problem in errors:
+            self._leave_out(problem.uid, problem.message)
+            del tasks[problem.uid], summaries[problem.uid]
         cases = [task.case for task in tasks.values()]
-        return warnings + [
-            warning("duplicate", uid, message)
-            for uid, message in cases_with_one_label(cases, measures).items()
-        ]
+        return warnings + cases_with_one_label(cases, measures)
 
     def _write_shards(self, tasks, summaries):
         uids_of = {
@@ -286,38 +255,33 @@ class _Conversion:
                 f"{self._dataset.path}: no case of the split "
                 f"{', '.join(map(repr, empty))} can be converted"
             )
-        shards_of = {name: self._shards(name, uids) for name, uids in uids_of.items()}
-        all_shards = list(itertools.chain.from_iterable(shards_of.values()))
-        self._assemble({name: [tasks[uid] for uid in u] for name, u in all_shards})
+        shards = {
+            name: shards_of(self._dataset.name, name, uids, self._options.num_shards)
+            for name, uids in uids_of.items()
+        }
+        self._assemble(
+            {
+                name: [tasks[uid] for uid in uids]
+                for name, uids in itertools.chain.from_iterable(shards.values())
+            }
+        )
         return {
             split: Split(
                 uids_of[split],
                 [
                     Shard(name, len(uids), self._staging.done(name)["sha256"])
-                    for name, uids in shards
+                    for name, uids in of_split
                 ],
-                case_statistics.summarize([summaries[uid] for uid in uids_of[split]]),
+                summarize([summaries[uid] for uid in uids_of[split]]),
             )
-            for split, shards in shards_of.items()
+            for split, of_split in shards.items()
         }
-
-    def _shards(self, split, uids):
-        """Pairs of a file name and the uids of its cases."""
-        count = min(self._options.num_shards, len(uids))
-        bounds = [len(uids) * index // count for index in range(count + 1)]
-        return [
-            (
-                shard_file_name(self._dataset.name, split, index, count),
-                uids[start:stop],
-            )
-            for index, (start, stop) in enumerate(itertools.pairwise(bounds))
-        ]
 
     def _assemble(self, tasks_of):
         """Makes the shards that are not made; dict from file name to `Task`s."""
         for path in self._staging.shards.iterdir():
             if path.name not in tasks_of:
-                path.unlink()  # of a run with other splits or another --num_shards
+                path.unlink()  # of a run with other splits or another `num_shards`
         to_do = {}
         for name, tasks in tasks_of.items():
             done = self._staging.done(name)

@@ -1,12 +1,10 @@
-"""What the cases of a data set are like: the numbers that settings are chosen by.
+"""What the cases of a data set are like, and those of each split.
 
-The idea is that of nnU-Net's data set fingerprint (Isensee et al., Nature Methods
+Settings are chosen by the fingerprint, after nnU-Net's (Isensee et al., Nature Methods
 2021): shapes, spacings, intensities of what is labelled, and how large each class is.
 """
 
 import numpy as np
-
-from data_tools.conversion.case_statistics import spread
 
 
 def fingerprint_of(measures, split=None):
@@ -88,51 +86,56 @@ def _percentile(values, weights, percentile):
     return float(values[order[rank]])
 
 
-def fingerprint_table(fingerprint, class_names, channel_names):
-    """The fingerprint as lines of text, for people.
+def spread(values):
+    """Smallest, median and largest over cases (n, ...) of each component."""
+    values = np.asarray(values)
+    return {
+        "min": values.min(axis=0).tolist(),
+        "median": np.median(values, axis=0).tolist(),
+        "max": values.max(axis=0).tolist(),
+    }
+
+
+def _class_totals(prefix, voxels, voxel_ml):
+    return {
+        f"{prefix}voxels_per_class": voxels.sum(axis=0).tolist(),
+        f"{prefix}ml_per_class": (voxels * np.array(voxel_ml)[:, None])
+        .sum(axis=0)
+        .tolist(),
+        f"{prefix}cases_per_class": (voxels > 0).sum(axis=0).tolist(),
+    }
+
+
+def summarize(summaries):
+    """Statistics of a split, JSON-able.
 
     Args:
-        fingerprint: from `fingerprint_of`.
-        class_names: name per class id.
-        channel_names: name per image channel.
+        summaries: its `CaseSummary`s, one at least.
+
+    Returns:
+        Dict: `source_shape`, `source_spacing_mm` and `shape`, each with min,
+        median and max over cases; `intensity`, the same for each statistic per
+        channel; `voxels_per_class`, `ml_per_class` and `cases_per_class` in the
+        files, and the same with `stored_` in front on the processed grids;
+        `cropped_cases` and `cropped_voxels`, labelled ones that `volume_shape`
+        cropped away; `ignored_cases` and `ignored_voxels`, those without a class.
     """
-    cases = fingerprint["num_cases"]
-    of_split = f" of split {fingerprint['split']}" if fingerprint["split"] else ""
-    lines = [f"{f'{cases} cases{of_split}':<30}{'min':>20}{'median':>20}{'max':>20}"]
-    for name, title in (
-        ("shape", "voxels, x y z"),
-        ("spacing_mm", "spacing in mm, x y z"),
-        ("extent_mm", "extent in mm, x y z"),
-        ("foreground_mm", "foreground in mm, x y z"),
-    ):
-        lines.append(_row(title, fingerprint[name]))
-    for name, volume, count in zip(
-        class_names,
-        fingerprint["class_ml"],
-        fingerprint["cases_per_class"],
-        strict=True,
-    ):
-        lines.append(_row(f"{name} in ml, {count} cases", volume))
-    if fingerprint.get("ignored_cases"):
-        title = f"ignored in ml, {fingerprint['ignored_cases']} cases"
-        lines.append(_row(title, fingerprint["ignored_ml"]))
-    intensity = fingerprint["foreground_intensity"]
-    for channel, name in enumerate(channel_names if intensity else ()):
-        values = {
-            "min": intensity["percentile_00_5"][channel],
-            "median": intensity["median"][channel],
-            "max": intensity["percentile_99_5"][channel],
-        }
-        lines.append(_row(f"{name} in foreground, 0.5-99.5 %", values))
-    return "\n".join(lines)
-
-
-def _row(title, values):
-    if values is None:
-        return f"{title:<30}{'-':>20}{'-':>20}{'-':>20}"
-    cells = [_cell(values[key]) for key in ("min", "median", "max")]
-    return f"{title:<30}" + "".join(f"{cell:>20}" for cell in cells)
-
-
-def _cell(value):
-    return " ".join(f"{number:.4g}" for number in np.atleast_1d(value))
+    measures = [summary.measures for summary in summaries]
+    voxels = np.array([of.voxels_per_class for of in measures])
+    stored = np.array([of.stored_voxels for of in summaries])
+    cropped = np.array([summary.cropped_voxels for summary in summaries])
+    return {
+        "source_shape": spread([of.source_shape for of in measures]),
+        "source_spacing_mm": spread([of.source_spacing_mm for of in measures]),
+        "shape": spread([summary.shape for summary in summaries]),
+        "intensity": {
+            name: spread([of.intensity[name] for of in measures])
+            for name in measures[0].intensity
+        },
+        **_class_totals("", voxels, [of.voxel_ml for of in measures]),
+        **_class_totals("stored_", stored, [of.voxel_ml for of in summaries]),
+        "cropped_cases": int((cropped > 0).sum()),
+        "cropped_voxels": int(cropped.sum()),
+        "ignored_cases": sum(of.ignored_voxels > 0 for of in measures),
+        "ignored_voxels": sum(of.ignored_voxels for of in measures),
+    }

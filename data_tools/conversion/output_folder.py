@@ -1,46 +1,19 @@
 """Where a data set may be written, and how it appears there at once."""
 
 import os
-import pathlib
 import shutil
 
 from tf_diffseg.data import manifest
 from tf_diffseg.errors import InputError
+from tf_diffseg.output_path import output_folder, real_path
 
 # What `data_tools.conversion.converter` writes beside the shards.
 _METADATA = frozenset({manifest.FILE_NAME, "features.json", "dataset_info.json"})
 
 
-def folder_of(output_dir):
-    """The folder itself where `output_dir` is a link to it, there or not."""
-    return pathlib.Path(os.path.realpath(output_dir))
-
-
-def check_place(output_dir, flag="output_dir"):
-    """Raises InputError unless `output_dir` is a folder or can be made one.
-
-    Args:
-        output_dir: value of `flag`.
-        flag: for messages.
-    """
-    given = f"--{flag}={output_dir}"
-    folder = folder_of(output_dir)
-    try:
-        if folder.is_symlink():
-            raise InputError(f"{given} is a loop of links")
-        place = next(path for path in (folder, *folder.parents) if path.exists())
-    except OSError as error:  # such as a name that is too long
-        raise InputError(f"{given}: {error.strerror}") from error
-    if not place.is_dir():
-        where = "is" if place == folder else f"cannot be made: {place} is"
-        raise InputError(f"{given} {where} a file, expected a folder")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise InputError(f"{given} cannot be made: {place} is not writable")
-
-
 def is_data_set(output_dir):
     """Whether `output_dir` holds a converted data set, or the manifest of one."""
-    return os.path.isfile(folder_of(output_dir) / manifest.FILE_NAME)
+    return os.path.isfile(real_path(output_dir) / manifest.FILE_NAME)
 
 
 def check_output_dir(output_dir, overwrite):
@@ -50,32 +23,39 @@ def check_output_dir(output_dir, overwrite):
     converted data set and nothing else: a mistyped path must cost nobody a home
     folder or a training run, which has a manifest too.
     """
-    check_place(output_dir)
-    folder = folder_of(output_dir)
+    output_folder("output_dir", output_dir)
+    folder = real_path(output_dir)
     if os.path.ismount(folder):
-        raise InputError(
-            f"--output_dir={output_dir} is a mount point, which cannot be replaced by "
-            f"a finished folder: give a folder in it, such as {folder / 'shards'}"
+        raise _refusal(
+            output_dir,
+            f" is a mount point, which cannot be replaced by "
+            f"a finished folder: give a folder in it, such as {folder / 'shards'}",
         )
     if not folder.exists() or not any(folder.iterdir()):
         return
     if not overwrite:
         is_done = is_data_set(output_dir)
         what = "holds a converted data set" if is_done else "is not empty"
-        raise InputError(f"--output_dir={output_dir} {what}; --overwrite replaces it")
+        raise _refusal(output_dir, f" {what}; `overwrite` replaces it")
     if not is_data_set(output_dir):
-        raise InputError(
-            f"--output_dir={output_dir} holds files but no {manifest.FILE_NAME}, so "
-            "--overwrite does not replace it; remove it yourself"
+        raise _refusal(
+            output_dir,
+            f" holds files but no {manifest.FILE_NAME}, so "
+            "`overwrite` does not replace it; remove it yourself",
         )
     foreign = _foreign_entries(folder)
     if foreign:
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
-        raise InputError(
-            f"--output_dir={output_dir} holds what no converted data set has "
-            f"({', '.join(foreign[:3])}{more}), so --overwrite does not replace it; "
-            "remove it yourself"
+        raise _refusal(
+            output_dir,
+            f" holds what no converted data set has "
+            f"({', '.join(foreign[:3])}{more}), so `overwrite` does not replace it; "
+            "remove it yourself",
         )
+
+
+def _refusal(output_dir, what):
+    return InputError(f"output_dir={output_dir}{what}", argument="output_dir")
 
 
 def _foreign_entries(folder):
@@ -95,7 +75,7 @@ def _foreign_entries(folder):
 
 def sibling(output_dir, suffix):
     """Path of `.OUT.suffix` beside `output_dir`: one rename makes one the other."""
-    folder = folder_of(output_dir)
+    folder = real_path(output_dir)
     return folder.with_name(f".{folder.name}.{suffix}")
 
 
@@ -109,7 +89,7 @@ def publish(new, output_dir):
     Raises:
         OSError: if it cannot be renamed.
     """
-    folder = folder_of(output_dir)
+    folder = real_path(output_dir)
     if folder.exists():
         remove_old(output_dir)  # of a process that was killed
         os.rename(folder, sibling(output_dir, "old"))

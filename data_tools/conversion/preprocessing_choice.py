@@ -6,7 +6,9 @@ Each rule is stated in docs/data.md; a change here is a change there.
 import dataclasses
 import math
 
+from tf_diffseg.data.example_wire import LARGEST_EXAMPLE_BYTES
 from tf_diffseg.errors import InputError
+from tf_diffseg.volumes import volume_limits
 
 AUTO = "auto"
 MEDIAN = "median"
@@ -47,6 +49,32 @@ class Choice:
         chosen = (self.spacing_mm, self.volume_shape, self.intensity)
         return not any(value in (AUTO, MEDIAN) for value in chosen)
 
+    def check_size(self):
+        """Raises InputError if no volume of `volume_shape` can be made or written."""
+        if self.volume_shape in (None, AUTO):
+            return
+        num_channels = len(self.channel_names)
+        voxels = math.prod(self.volume_shape)
+        # Image and label of 4 bytes each are the least that there will be at once.
+        needed = voxels * 4 * (num_channels + 1)
+        if needed > volume_limits.memory_bytes():
+            raise self._too_large(
+                f"a volume would take {_gib(needed)}, this machine has "
+                f"{_gib(volume_limits.memory_bytes())}"
+            )
+        kinds = {self.intensity} if isinstance(self.intensity, str) else self.intensity
+        may_be_bytes = self.spacing_mm == NATIVE and set(kinds) <= {AUTO, "none"}
+        record = voxels * (num_channels * (1 if may_be_bytes else 4) + 1)
+        if record > LARGEST_EXAMPLE_BYTES:
+            raise self._too_large(
+                f"the record of a case would take {_gib(record)}, it cannot take more "
+                f"than {LARGEST_EXAMPLE_BYTES / 2**30:.0f} GiB"
+            )
+
+    def _too_large(self, what):
+        shape = ",".join(map(str, self.volume_shape))
+        return InputError(f"volume_shape={shape}: {what}", argument="volume_shape")
+
     def preprocessor(self, fingerprint=None):
         """The `VolumePreprocessor`.
 
@@ -79,6 +107,10 @@ class Choice:
         if self.spacing_mm == MEDIAN:
             return _rounded(fingerprint["spacing_mm"]["median"])
         return None if self.spacing_mm == NATIVE else self.spacing_mm
+
+
+def _gib(num_bytes):
+    return f"{num_bytes / 2**30:.1f} GiB"
 
 
 def _rounded(values):
@@ -144,7 +176,7 @@ def auto_intensity(channel_names, fingerprint):
     kinds = tuple(_AUTO_INTENSITY.get(name.lower(), "zscore") for name in channel_names)
     window_of = fingerprint["foreground_intensity"]
     if "ct_window" in kinds and window_of is None:
-        raise InputError("--intensity=auto: no case has a labelled voxel to go by")
+        raise InputError("`intensity=auto`: no case has a labelled voxel to go by")
     windows = tuple(
         _window(window_of, channel) if kind == "ct_window" else None
         for channel, kind in enumerate(kinds)

@@ -13,12 +13,9 @@ under another name and then renamed: it is there whole or not at all, even if th
 process is killed.
 """
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
-import json
 import os
 import pathlib
 import shutil
@@ -30,12 +27,9 @@ from data_tools.conversion.output_folder import (
     remove_old,
     sibling,
 )
-from data_tools.conversion.tfrecord import write_record
-from tf_diffseg.data.gzip_member import write_member
 from tf_diffseg.errors import InputError
-from tf_diffseg.whole_files import whole_file, writing
-
-_CHUNK_BYTES = 1 << 17
+from tf_diffseg.text import read_json_value
+from tf_diffseg.whole_files import write_json, writing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,35 +57,43 @@ class Staging:
         for name in ("measured", "cases", "shards", "done", "results"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
 
-    def measures_path(self, key):
-        """JSON file of what a case was measured to be before it was converted."""
-        return self.folder / "measured" / f"{key}.json"
-
-    def figures_path(self, key):
-        """JSON file of a case's figures."""
-        return self.folder / "cases" / f"{key}.json"
-
     def record_path(self, key):
-        """TFRecord file of that case alone."""
+        """TFRecord file of a case alone."""
         return self.folder / "cases" / f"{key}.tfrecord"
 
-    def done_path(self, shard):
-        """JSON file that says what a finished shard holds."""
-        return self.folder / "done" / f"{shard}.json"
+    def keep_measures(self, key, measures):
+        """Keeps what a case was measured to be before it was converted, JSON-able."""
+        write_json(self._measures_path(key), measures)
+
+    def measures(self, key):
+        """What `keep_measures` kept of a case, or None."""
+        return _read(self._measures_path(key))
+
+    def keep_figures(self, key, figures):
+        """Keeps the figures, JSON-able, of a case whose record is whole."""
+        write_json(self._figures_path(key), figures)
 
     def figures(self, key):
-        """Figures of a case as `write_json` got them, or None."""
-        return read_json(self.figures_path(key))
+        """What `keep_figures` kept of a case, or None."""
+        return _read(self._figures_path(key))
+
+    def keep_done(self, shard, done):
+        """Keeps `{"keys": [...], "sha256": ...}` of a shard that is whole."""
+        write_json(self.folder / "done" / f"{shard}.json", done)
 
     def done(self, shard):
-        """`{"keys": [...], "sha256": ...}` of a shard that is whole, or None."""
+        """What `keep_done` kept of a shard, or None where that is gone."""
         has_shard = (self.shards / shard).is_file()
-        return read_json(self.done_path(shard)) if has_shard else None
+        return _read(self.folder / "done" / f"{shard}.json") if has_shard else None
+
+    def is_measured(self, key):
+        """Whether a case is measured."""
+        return self._measures_path(key).is_file()
 
     def is_staged(self, key, keys_in_shards=frozenset()):
         """Whether a case is converted, to a record or already into a shard."""
         has_record = self.record_path(key).is_file() or key in keys_in_shards
-        return has_record and self.figures_path(key).is_file()
+        return has_record and self._figures_path(key).is_file()
 
     def keys_in_shards(self):
         """Keys of all cases that finished shards hold."""
@@ -99,6 +101,16 @@ class Staging:
         return {
             key for name in names for key in (self.done(name) or {"keys": []})["keys"]
         }
+
+    def _measures_path(self, key):
+        return self.folder / "measured" / f"{key}.json"
+
+    def _figures_path(self, key):
+        return self.folder / "cases" / f"{key}.json"
+
+
+def _read(path):
+    return read_json_value(path) if path.is_file() else None
 
 
 class InUseError(InputError):
@@ -117,6 +129,12 @@ def check_start(output_dir, overwrite):
                 shutil.rmtree(staging.folder, ignore_errors=True)
                 remove_old(output_dir)
     check_output_dir(output_dir, overwrite)
+
+
+def kept_in(output_dir):
+    """Folder of an unfinished conversion to `output_dir`, or None."""
+    folder = sibling(output_dir, "partial")
+    return folder if folder.is_dir() else None
 
 
 def _is_published(staging, output_dir):
@@ -172,7 +190,8 @@ def _locked(output_dir, folder):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise InUseError(
-                    f"--output_dir={output_dir} is being written by another process"
+                    f"output_dir={output_dir} is being written by another process",
+                    argument="output_dir",
                 ) from error
             # The one before may have removed the file between open and lock.
             if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
@@ -186,105 +205,4 @@ def _has_begun(staging):
 
 def _remove_temporary(folder):
     for path in folder.glob("*/.*"):
-        path.unlink(missing_ok=True)
-
-
-def write_json(path, value):
-    """Writes JSON, whole or not at all; raises InputError if it cannot."""
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(value), encoding="utf-8")
-
-
-def read_json(path):
-    """What `write_json` wrote, or None without such a file."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-
-
-def _compress(path):
-    """Replaces a file by a gzip member with its content."""
-    with (
-        whole_file(path) as compressed,
-        open(path, "rb") as source,
-        open(compressed, "wb") as target,
-    ):
-        write_member(source, target)
-
-
-def write_example(path, parts, compression):
-    """Writes a TFRecord file of one Example, whole or not at all.
-
-    Args:
-        path: to write.
-        parts: of the serialized Example, from `example_schema.example_parts`.
-        compression: "GZIP" or "".
-
-    Raises:
-        InputError: if it cannot be written.
-    """
-    with whole_file(path) as temporary:
-        write_record(temporary, parts)
-        if compression:
-            _compress(temporary)
-
-
-@dataclasses.dataclass(frozen=True)
-class ShardTask:
-    """A shard to make.
-
-    Attributes:
-        file_name: of the shard.
-        keys: of its cases, in order.
-        staging: `Staging`.
-    """
-
-    file_name: str
-    keys: list[str]
-    staging: Staging
-
-
-def _chunks(paths):
-    """What files hold, one after the other, in pieces that are valid until the next."""
-    buffer = memoryview(bytearray(_CHUNK_BYTES))
-    for path in paths:
-        with open(path, "rb", buffering=0) as file:
-            while num_bytes := file.readinto(buffer):
-                yield buffer[:num_bytes]
-
-
-def _sha256(paths):
-    digest = hashlib.sha256()
-    for chunk in _chunks(paths):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def assemble_shard(task):
-    """Joins the records of cases to one shard, and removes them.
-
-    TFRecord files, gzipped ones too, are joined by writing one after the other.
-
-    Args:
-        task: `ShardTask`.
-
-    Raises:
-        InputError: if it cannot be written.
-    """
-    staging, shard, keys = task.staging, task.file_name, task.keys
-    paths = [staging.record_path(key) for key in keys]
-    # Both take as long, and neither holds Python's lock.
-    with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        digest = thread.submit(_sha256, paths)
-        with (
-            whole_file(staging.shards / shard) as temporary,
-            open(temporary, "wb") as joined,
-        ):
-            for chunk in _chunks(paths):
-                joined.write(chunk)
-    # Before the records go: a shard that is not known to be whole is made again.
-    done = {"keys": keys, "sha256": digest.result()}
-    write_json(staging.done_path(shard), done)
-    for path in paths:
         path.unlink(missing_ok=True)

@@ -5,10 +5,10 @@ https://www.tensorflow.org/datasets/external_tfrecord. They are written by hand,
 TensorFlow Datasets is not needed.
 """
 
-import json
 import pathlib
 
 from tf_diffseg.data.example_schema import label_dtype
+from tf_diffseg.whole_files import write_json
 
 _FEATURES = "tensorflow_datasets.core.features"
 
@@ -68,5 +68,4 @@ def write_tfds_metadata(folder, manifest):
         },
     }
     for name, content in (("dataset_info", dataset_info), ("features", features)):
-        path = pathlib.Path(folder) / f"{name}.json"
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(pathlib.Path(folder) / f"{name}.json", content, indent=1)

@@ -10,7 +10,9 @@ import struct
 
 import google_crc32c
 
+from tf_diffseg.data.gzip_member import write_member
 from tf_diffseg.data.record_checksum import masked_bytes
+from tf_diffseg.whole_files import whole_file
 
 _CHUNK_BYTES = 1 << 16
 
@@ -36,3 +38,30 @@ def write_record(path, parts):
                 checksum = google_crc32c.extend(checksum, chunk)
                 file.write(chunk)
         file.write(masked_bytes(checksum))
+
+
+def write_example(path, parts, compression):
+    """Writes a TFRecord file of one Example, whole or not at all.
+
+    Args:
+        path: to write.
+        parts: of the serialized Example, from `example_schema.example_parts`.
+        compression: "GZIP" or "".
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    with whole_file(path) as temporary:
+        write_record(temporary, parts)
+        if compression:
+            _compress(temporary)
+
+
+def _compress(path):
+    """Replaces a file by a gzip member with its content."""
+    with (
+        whole_file(path) as compressed,
+        open(path, "rb") as source,
+        open(compressed, "wb") as target,
+    ):
+        write_member(source, target)

@@ -17,8 +17,8 @@ from data_tools.datasets.dataset import (
     file_name_part,
     path_in,
     repeated_of,
+    take_ignored,
 )
-from data_tools.datasets.ignore_label import take_ignored
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import one_line, shown
 from tf_diffseg.volumes.file_endings import uid_of_file
@@ -26,29 +26,6 @@ from tf_diffseg.volumes.file_endings import uid_of_file
 CONVENTION = "a table of cases"
 ENDINGS = (".csv", ".tsv")
 _FIRST_LINE = "expected a first line such as image,label,uid,split"
-
-
-def parse_labels(text):
-    """Reads `0=background,1=organ`.
-
-    Args:
-        text: value of `--labels`.
-
-    Returns:
-        Dict from value to name.
-
-    Raises:
-        InputError: if a part is not value=name or a value comes twice.
-    """
-    names = {}
-    for part in text.split(","):
-        value, _, name = part.partition("=")
-        if not re.fullmatch(r"\s*[0-9]{1,18}\s*", value) or not name.strip():
-            raise InputError(f"--labels={text}: expected value=name, got {part!r}")
-        if int(value) in names:
-            raise InputError(f"--labels={text}: {int(value)} is there twice")
-        names[int(value)] = name.strip()
-    return names
 
 
 def csv_dataset(path, labels):
@@ -72,8 +49,8 @@ def csv_dataset(path, labels):
         raise InputError(
             f"{path} has the columns {shown(', '.join(columns))}, {_FIRST_LINE}"
         )
-    labels, ignore_label = take_ignored("--labels", labels)
-    label_values, class_names = class_table("--labels", labels)
+    labels, ignore_label = take_ignored("`labels`", labels)
+    label_values, class_names = class_table("`labels`", labels)
     channel_names = [name.removeprefix("image_") for name in image_columns]
     used = {*image_columns, "label", "uid", "split"}
     unused = sorted(set(columns) - used)
@@ -89,14 +66,9 @@ def csv_dataset(path, labels):
             (_case(path, line, row, image_columns, unused) for line, row in rows),
             key=lambda case: case.uid,
         ),
-        notes=tuple(unused_column_note(path, name) for name in unused),
+        unused_columns=tuple(unused),
         ignore_label=ignore_label,
     )
-
-
-def unused_column_note(path, name):
-    """What is told of a column that nothing was asked of."""
-    return f"{path}: column {shown(name)} is not used"
 
 
 def _table(path):

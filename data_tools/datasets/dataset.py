@@ -15,6 +15,8 @@ from tf_diffseg.text import shown
 # A label map is int32.
 LARGEST_LABEL_VALUE = 2**31 - 1
 
+# The class that is none: a value of label files that says that nothing is known there.
+IGNORED_NAME = "ignore"
 
 # The name is part of file names, which may have 255 bytes.
 _LONGEST_NAME = 100
@@ -78,7 +80,10 @@ class Dataset:
         other_files: that the declaration names, or that were used, but that are of no
             case here.
         ignore_label: value in the label files of voxels whose class is not known, see
-            `ignore_label`; None where each has a class.
+            `take_ignored`; None where each has a class.
+        unused_columns: names of what a table says of its cases and nobody asked for.
+        split_order: names of splits in the order in which they are told, or none
+            where the alphabet decides.
     """
 
     path: str
@@ -96,6 +101,8 @@ class Dataset:
     other_cases: tuple[Case, ...] = ()
     other_files: tuple[str, ...] = ()
     ignore_label: int | None = None
+    unused_columns: tuple[str, ...] = ()
+    split_order: tuple[str, ...] = ()
 
     @property
     def modality(self):
@@ -106,6 +113,24 @@ class Dataset:
     def has_splits(self):
         """Whether the data set itself says which split each case is in."""
         return any(case.split is not None for case in self.cases)
+
+    def with_ignore_label(self, value):
+        """A data set of which a value is ignored, None being none.
+
+        Raises:
+            InputError: if it is the value of a class, or the data set ignores another.
+        """
+        if value is None or value == self.ignore_label:
+            return self
+        if self.ignore_label is not None:
+            raise InputError(
+                f"ignore_label={value}: {self.path} declares the ignore label "
+                f"{self.ignore_label}",
+                argument="ignore_label",
+            )
+        classes = dict(zip(self.label_values, self.class_names, strict=True))
+        _check_ignored("`ignore_label`", value, classes, self.path)
+        return dataclasses.replace(self, ignore_label=value)
 
     def describe(self):
         """One line that tells what was found."""
@@ -210,3 +235,53 @@ def class_table(path, names):
 def repeated_of(names):
     """Sorted names that come more than once."""
     return sorted(n for n, count in collections.Counter(names).items() if count > 1)
+
+
+def take_ignored(path, names, fields=None):
+    """Takes the ignore label out of the classes that a data set declares.
+
+    nnU-Net v2 has it as the class "ignore" of `labels`; so does this project in each
+    convention. A `dataset.json` may also have it as `"ignore_label": 255`. In shards
+    such voxels hold the class id after the last, whatever the value in the files is.
+
+    Args:
+        path: of the file that declares them, for messages.
+        names: dict from value to name.
+        fields: the JSON object that the file holds, if it is one.
+
+    Returns:
+        (dict from value to name of the classes that are left, ignore label or None).
+
+    Raises:
+        InputError: if there are several, or it is the value of a class as well.
+    """
+    ignored = [
+        v for v, name in names.items() if str(name).strip().lower() == IGNORED_NAME
+    ]
+    classes = {value: name for value, name in names.items() if value not in ignored}
+    given = (fields or {}).get("ignore_label")
+    if given is not None:
+        ignored.append(given)
+    if not ignored:
+        return classes, None
+    if len(set(map(repr, ignored))) > 1:
+        raise InputError(
+            f"{path} declares several ignore labels, {', '.join(map(shown, ignored))}, "
+            "expected one"
+        )
+    _check_ignored(f"{path}: the ignore label", ignored[0], classes)
+    return classes, ignored[0]
+
+
+def _check_ignored(what, value, classes, where="it"):
+    """Raises InputError unless a value can be ignored, `classes` by value."""
+    if type(value) is not int or abs(value) > LARGEST_LABEL_VALUE:
+        raise InputError(
+            f"{what} must be a whole number of 32 bits, got {shown(value)}"
+        )
+    if value in classes:
+        raise InputError(
+            f"{what} is {value}, which {where} declares as the class "
+            f'{shown(classes[value])}: name that "{IGNORED_NAME}" there, or ignore '
+            "another"
+        )

@@ -2,10 +2,10 @@
 
 import collections
 import dataclasses
-import enum
 import os
 import stat
 
+from data_tools.datasets.problems import Problem, Severity, warning
 from data_tools.datasets.unused_files import unused_volumes
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import shown
@@ -17,38 +17,6 @@ _MOST_TOLD = 5
 
 # Files may have 255 bytes in their name, endings and what is put before it included.
 _LONGEST_UID = 200
-
-
-class Severity(enum.Enum):
-    """How bad a problem is: an error keeps a case from being used, a note is none."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
-
-
-@dataclasses.dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong.
-
-    Attributes:
-        severity: see `Severity`.
-        check: what was looked at, in a word or two.
-        uid: of the case, or None for the data set.
-        message: one line that names the file.
-        counts: figures of the message by name, JSON-able.
-    """
-
-    severity: Severity
-    check: str
-    uid: str | None
-    message: str
-    counts: dict = dataclasses.field(default_factory=dict)
-
-
-def warning(check, uid, message, **counts):
-    """A `Problem` that keeps no case from being used."""
-    return Problem(Severity.WARNING, check, uid, message, counts)
 
 
 def check_cases(dataset):
@@ -67,6 +35,41 @@ def check_cases(dataset):
     raise InputError(f"{dataset.path}: {told}")
 
 
+def usable_cases(dataset, skip_bad_cases=False):
+    """The cases that can be used, as far as can be told before a file is read.
+
+    Args:
+        dataset: `dataset.Dataset`.
+        skip_bad_cases: whether to leave out those that cannot.
+
+    Returns:
+        `(dataset, skipped)`: what is left, and the reason per uid that is left out.
+
+    Raises:
+        InputError: if a case cannot be used, or with `skip_bad_cases` if none can.
+    """
+    if not skip_bad_cases:
+        check_cases(dataset)
+        return dataset, {}
+    problems = case_problems(dataset)
+    of_all = [problem.message for problem in problems if problem.uid is None]
+    if of_all:
+        raise InputError(f"{dataset.path}: {'; '.join(of_all)}")
+    skipped = {problem.uid: problem.message for problem in reversed(problems)}
+    cases = [case for case in dataset.cases if case.uid not in skipped]
+    if not cases:
+        raise InputError(f"{dataset.path}: no case can be used: {problems[0].message}")
+    # They lie beside the others and are told of already.
+    files = [
+        path
+        for case in dataset.cases
+        if case.uid in skipped
+        for path in (*case.image_paths, case.label_path)
+    ]
+    other_files = (*dataset.other_files, *files)
+    return dataclasses.replace(dataset, cases=cases, other_files=other_files), skipped
+
+
 def dataset_warnings(dataset):
     """What is odd about a data set as a whole, before a file of it is read.
 
@@ -76,7 +79,11 @@ def dataset_warnings(dataset):
     Returns:
         List of `Problem`, warnings all.
     """
-    notes = [warning("dataset", None, note) for note in dataset.notes]
+    unused = [
+        f"{dataset.path}: column {shown(name)} is not used"
+        for name in dataset.unused_columns
+    ]
+    notes = [warning("dataset", None, note) for note in (*dataset.notes, *unused)]
     notes += [warning("splits", None, note) for note in dataset.split_notes]
     return notes + files_left_out(dataset)
 

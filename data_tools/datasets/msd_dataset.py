@@ -11,8 +11,8 @@ from data_tools.datasets.dataset import (
     file_name_part,
     indexed_names,
     path_in,
+    take_ignored,
 )
-from data_tools.datasets.ignore_label import take_ignored
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import shown
 from tf_diffseg.volumes.file_endings import uid_of_file

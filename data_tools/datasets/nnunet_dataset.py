@@ -12,6 +12,7 @@ import pathlib
 import re
 
 from data_tools.datasets.dataset import (
+    IGNORED_NAME,
     Case,
     Dataset,
     Region,
@@ -19,8 +20,8 @@ from data_tools.datasets.dataset import (
     file_name_part,
     indexed_names,
     path_in,
+    take_ignored,
 )
-from data_tools.datasets.ignore_label import NAME, take_ignored
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import shown
 from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
@@ -96,13 +97,13 @@ def _labels(path, labels):
 
 def _without_ignored(path, labels, fields):
     """`(labels that are classes or regions, ignore label or None)`."""
-    values = labels.get(NAME, ())
+    values = labels.get(IGNORED_NAME, ())
     if len(values) > 1:
         raise InputError(
-            f"{path}: 'labels' gives {NAME!r} the values {shown(list(values))}, "
-            "expected one"
+            f"{path}: 'labels' gives {IGNORED_NAME!r} the values "
+            f"{shown(list(values))}, expected one"
         )
-    classes = {name: of for name, of in labels.items() if name != NAME}
+    classes = {name: of for name, of in labels.items() if name != IGNORED_NAME}
     names = _class_names(classes)
     if values and values[0] in names:
         raise InputError(
@@ -110,7 +111,7 @@ def _without_ignored(path, labels, fields):
             f"{shown(names[values[0]])} as well"
         )
     _, ignore_label = take_ignored(
-        path, {**names, **dict.fromkeys(values, NAME)}, fields
+        path, {**names, **dict.fromkeys(values, IGNORED_NAME)}, fields
     )
     return classes, ignore_label
 

@@ -55,23 +55,25 @@ def apply_split_file(dataset, path, fold):
             unknown.append(name)
         else:
             splits_of[uid].add(split)
-    flag = f"--split_file={path}"
     if unknown:
-        raise InputError(
-            f"{flag} names {len(unknown)} case(s) that {dataset.path} does not have: "
-            f"{_list(unknown)}"
+        raise _refusal(
+            path,
+            f" names {len(unknown)} case(s) that {dataset.path} does not have: "
+            f"{_list(unknown)}",
         )
     for uid, splits in sorted(splits_of.items()):
         if len(splits) != 1:
-            raise InputError(
-                f"{flag}: case {shown(uid)} is in the splits "
-                f"{', '.join(sorted(splits))}, expected one"
+            raise _refusal(
+                path,
+                f": case {shown(uid)} is in the splits "
+                f"{', '.join(sorted(splits))}, expected one",
             )
     missing = sorted({case.uid for case in dataset.cases} - set(splits_of))
     if missing:
-        raise InputError(
-            f"{flag} leaves out {len(missing)} of the {len(dataset.cases)} cases of "
-            f"{dataset.path}: {_list(missing)}; expected every case in one split"
+        raise _refusal(
+            path,
+            f" leaves out {len(missing)} of the {len(dataset.cases)} cases of "
+            f"{dataset.path}: {_list(missing)}; expected every case in one split",
         )
     # Of two cases with one name both are kept: that is told of when cases are checked.
     placed = [
@@ -82,6 +84,10 @@ def apply_split_file(dataset, path, fold):
     return dataclasses.replace(
         dataset, cases=sorted(placed, key=lambda case: case.uid), other_cases=()
     )
+
+
+def _refusal(path, what):
+    return InputError(f"split_file={path}{what}", argument="split_file")
 
 
 def _list(names):
@@ -110,7 +116,7 @@ def _entries(path, fold, is_own):
         entries = _lists(path, content)
         entries = _folds_of_entries(path, entries, fold)
     else:
-        raise InputError(f"--split_file={path} is no list and no object, {_EXPECTED}")
+        raise _refusal(path, f" is no list and no object, {_EXPECTED}")
     named = []
     for split, entry in entries:
         is_unlabelled = "label" not in entry if isinstance(entry, dict) else is_own
@@ -119,7 +125,7 @@ def _entries(path, fold, is_own):
         named.append((split, _name(path, entry)))
     empty = {split for split, _ in entries} - {split for split, _ in named} - {"test"}
     if empty or not named:
-        raise InputError(f"--split_file={path} names no case, {_EXPECTED}")
+        raise _refusal(path, f" names no case, {_EXPECTED}")
     return named
 
 
@@ -130,17 +136,18 @@ _EXPECTED = (
 
 
 def _fold_of_list(path, folds, fold):
-    flag = f"--split_file={path}"
     if not folds or not all(isinstance(of, dict) for of in folds):
-        raise InputError(f"{flag} holds a list without folds, {_EXPECTED}")
+        raise _refusal(path, f" holds a list without folds, {_EXPECTED}")
     if fold is None and len(folds) > 1:
-        raise InputError(
-            f"{flag} has {len(folds)} folds: choose one with --fold=0 to "
-            f"--fold={len(folds) - 1}"
+        raise _refusal(
+            path,
+            f" has {len(folds)} folds: choose one with `fold=0` to "
+            f"`fold={len(folds) - 1}`",
         )
     if fold is not None and fold >= len(folds):
         raise InputError(
-            f"--fold={fold}: {path} has {len(folds)} fold(s), counted from 0"
+            f"fold={fold}: {path} has {len(folds)} fold(s), counted from 0",
+            argument="fold",
         )
     return folds[fold or 0]
 
@@ -152,10 +159,10 @@ def _lists(path, fields):
         split = _SPLIT_NAMES.get(str(key).lower())
         if split is not None and isinstance(listed, list):
             if not listed and split != "test":
-                raise InputError(f"--split_file={path}: {key!r} lists no case")
+                raise _refusal(path, f": {key!r} lists no case")
             entries += [(split, entry) for entry in listed]
     if not any(split == "train" for split, _ in entries):
-        raise InputError(f"--split_file={path} has no training cases, {_EXPECTED}")
+        raise _refusal(path, f" has no training cases, {_EXPECTED}")
     return entries
 
 
@@ -171,15 +178,17 @@ def _folds_of_entries(path, entries, fold):
     has_validation = any(split == "validation" for split, _ in entries)
     if fold is None:
         if found and not has_validation:
-            raise InputError(
-                f"--split_file={path} has the folds {_list(found)}: choose the one to "
-                "validate on with --fold"
+            raise _refusal(
+                path,
+                f" has the folds {_list(found)}: choose the one to "
+                "validate on with `fold`",
             )
         return entries
     if str(fold) not in found:
         raise InputError(
-            f"--fold={fold}: {path} has "
-            + (f"the folds {_list(found)}" if found else "no entry with a 'fold'")
+            f"fold={fold}: {path} has "
+            + (f"the folds {_list(found)}" if found else "no entry with a 'fold'"),
+            argument="fold",
         )
     placed = []
     for split, entry in entries:
@@ -198,8 +207,9 @@ def _name(path, entry):
         name = entry.get("image")
         name = name[0] if isinstance(name, list) and name else name
     if not isinstance(name, str):
-        raise InputError(
-            f"--split_file={path} has the entry {shown(entry)}, expected the name of a "
-            "case or an object with an image"
+        raise _refusal(
+            path,
+            f" has the entry {shown(entry)}, expected the name of a "
+            "case or an object with an image",
         )
     return name

@@ -5,7 +5,6 @@ import dataclasses
 import os
 import re
 
-from data_tools.datasets.csv_dataset import unused_column_note
 from data_tools.datasets.split_file import apply_split_file
 from data_tools.datasets.splits import divide
 from tf_diffseg.errors import InputError
@@ -19,7 +18,7 @@ class SplitRule:
     """What decides which split a case is in, where the data set does not.
 
     Attributes:
-        fractions: dict from split to fraction, from `splits.parse_split`.
+        fractions: dict from split to fraction; they add up to 1.
         split_file: path of a file, see `split_file`, in place of fractions; or None.
         fold: of that file to validate on, or None.
         group_by: column of the data set, or regular expression with one group, whose
@@ -58,15 +57,16 @@ def with_splits(dataset, rule):
                 dataclasses.replace(case, split=division.split_of[group_of[case.uid]])
                 for case in dataset.cases
             ],
+            split_order=tuple(rule.fractions),
         )
         notes += _division_notes(division, "group" if groups else "case")
         notes += [] if groups else _grouping_hint(dataset.cases)
     elif groups:
         _check_groups(dataset.cases, groups, rule)
-    unused = unused_column_note(dataset.path, str(rule.group_by).lower())
+    column = str(rule.group_by).lower()
     return dataclasses.replace(
         dataset,
-        notes=tuple(note for note in dataset.notes if note != unused),
+        unused_columns=tuple(of for of in dataset.unused_columns if of != column),
         split_notes=(*dataset.split_notes, *notes),
     )
 
@@ -80,7 +80,7 @@ def _unused(dataset, rule):
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
         if re.fullmatch(r"(?i)\.?splits?(_.*|\d*)?\.(json|pkl)", name):
             path = os.path.join(folder, name)
-            how = f"--split_file={path} uses it"
+            how = f"`split_file={path}` uses it"
             if not name.lower().endswith(".json"):
                 how = "only .json is read"
             notes.append(f"{path} is not used for the splits; {how}")
@@ -88,13 +88,13 @@ def _unused(dataset, rule):
     if folds and dataset.path.lower().endswith(".json"):
         notes.append(
             f"{dataset.path} gives {folds} case(s) a 'fold', which is not used; "
-            f"--split_file={dataset.path} --fold=0 validates on fold 0"
+            f"`split_file={dataset.path}` `fold=0` validates on fold 0"
         )
     if dataset.other_cases:
         notes.append(
             f"{dataset.path} lists {len(dataset.other_cases)} case(s) with a label "
             "beside those to train on, which are not used; "
-            f"--split_file={dataset.path} uses them"
+            f"`split_file={dataset.path}` uses them"
         )
     return notes
 
@@ -116,8 +116,9 @@ def _groups(dataset, group_by):
     if without:
         told = ", ".join(map(shown, without[:_MOST_TOLD]))
         raise InputError(
-            f"--group_by={group_by}: the name of {len(without)} of "
-            f"{len(dataset.cases)} cases {what}: {told}"
+            f"group_by={group_by}: the name of {len(without)} of "
+            f"{len(dataset.cases)} cases {what}: {told}",
+            argument="group_by",
         )
     return groups
 
@@ -130,12 +131,15 @@ def _pattern(group_by, columns):
     try:
         pattern = re.compile(group_by)
     except re.error as error:
-        raise InputError(f"--group_by={group_by}: {error}") from error
+        raise InputError(
+            f"group_by={group_by}: {error}", argument="group_by"
+        ) from error
     if pattern.groups != 1:
         known = f" or a column of {', '.join(sorted(columns))}" if columns else ""
         raise InputError(
-            f"--group_by={group_by} has {pattern.groups} groups in parentheses, "
-            f"expected a regular expression with one, such as '^(.+)_[0-9]+$'{known}"
+            f"group_by={group_by} has {pattern.groups} groups in parentheses, "
+            f"expected a regular expression with one, such as '^(.+)_[0-9]+$'{known}",
+            argument="group_by",
         )
     return pattern
 
@@ -159,11 +163,12 @@ def _check_groups(cases, groups, rule):
         if first.split != case.split:
             source = "the data set"
             if rule.split_file is not None:
-                source = f"--split_file={rule.split_file}"
+                source = f"`split_file={rule.split_file}`"
             raise InputError(
-                f"--group_by={rule.group_by}: {source} has the group "
+                f"group_by={rule.group_by}: {source} has the group "
                 f"{shown(groups[case.uid])} in two splits: case {shown(first.uid)} in "
-                f"{first.split}, case {shown(case.uid)} in {case.split}"
+                f"{first.split}, case {shown(case.uid)} in {case.split}",
+                argument="group_by",
             )
 
 
@@ -186,7 +191,7 @@ def _division_notes(division, what):
     return notes
 
 
-# How names tell of a patient, as --group_by takes them.
+# How names tell of a patient, as `group_by` takes them.
 _PATIENT_NAMES = (
     r"^(sub-[^_]+)_",
     r"^([^_.-]*\d)[_.-]",
@@ -212,7 +217,7 @@ def _grouping_hint(cases):
             return [
                 f"names such as {first} and {second} look like scans of one patient, "
                 f"and {len(divided)} of {len(groups)} such groups are in two splits: "
-                f"--group_by='{pattern}' keeps a group in one, --group_by takes any "
+                f"`group_by='{pattern}'` keeps a group in one, `group_by` takes any "
                 "regular expression with one group, or a column"
             ]
         return []

@@ -9,48 +9,6 @@ few cases would leave a split empty, `divide` moves as few of them as it must.
 import dataclasses
 import hashlib
 import itertools
-import math
-import re
-
-from tf_diffseg.errors import InputError
-
-
-def parse_split(text):
-    """Reads `train=0.7,validation=0.15,test=0.15`.
-
-    Args:
-        text: value of `--split`.
-
-    Returns:
-        Dict from split name to fraction, in the order given.
-
-    Raises:
-        InputError: if a part is not name=fraction, a name comes twice, or the
-            fractions do not add up to 1.
-    """
-    flag = f"--split={text}"
-    fractions = {}
-    for part in text.split(","):
-        name, _, number = part.partition("=")
-        name = name.strip()
-        if not re.fullmatch(r"[A-Za-z]\w*", name, flags=re.ASCII):
-            raise InputError(f"{flag}: expected name=fraction, got {part!r}")
-        if name in fractions:
-            raise InputError(f"{flag}: {name!r} is there twice")
-        try:
-            fractions[name] = float(number)
-        except ValueError:
-            raise InputError(
-                f"{flag}: expected a fraction for {name!r}, got {number!r}"
-            ) from None
-        if not 0.0 < fractions[name] <= 1.0:
-            raise InputError(
-                f"{flag}: the fraction of {name!r} must be above 0 and at most 1"
-            )
-    total = math.fsum(fractions.values())
-    if not math.isclose(total, 1.0, abs_tol=1e-6):
-        raise InputError(f"{flag}: the fractions must add up to 1, got {total:g}")
-    return fractions
 
 
 def _position(name):
@@ -96,7 +54,7 @@ def divide(groups, fractions):
 
     Args:
         groups: names, a case alone being a group.
-        fractions: from `parse_split`.
+        fractions: dict from split name to fraction; they add up to 1.
 
     Returns:
         A `Division`.

@@ -1,12 +1,12 @@
 """The flags by which every command is told which data set to read."""
 
+import math
+import re
+
 from absl import flags
 
-from data_tools.datasets import csv_dataset
-from data_tools.datasets.ignore_label import with_ignore_label
-from data_tools.datasets.open_dataset import read_dataset
+from data_tools.datasets.open_dataset import read_dataset, read_table
 from data_tools.datasets.split_plan import SplitRule, with_splits
-from data_tools.datasets.splits import parse_split
 from tf_diffseg.errors import InputError
 
 _DATASET_JSON = flags.DEFINE_string(
@@ -55,30 +55,21 @@ def dataset_of_flags():
     """Reads the `Dataset` that the flags name, not yet its cases' files.
 
     Raises:
-        InputError: as `open_dataset.read_dataset` and `with_ignore_label`.
+        InputError: as `open_dataset.read_dataset` and `Dataset.with_ignore_label`.
     """
-    return with_ignore_label(_declared_dataset(), _IGNORE_LABEL.value)
-
-
-def _declared_dataset():
-    labels = None
-    if _LABELS.value is not None:
-        labels = csv_dataset.parse_labels(_LABELS.value)
-    path = _DATASET_CSV.value
-    if path is None:
-        return read_dataset(_DATASET_JSON.value, labels)
-    if not path.lower().endswith(csv_dataset.ENDINGS):
-        expected = " or ".join(csv_dataset.ENDINGS)
-        raise InputError(f"--dataset_csv={path}: expected a name in {expected}")
-    return read_dataset(path, labels)
+    labels = None if _LABELS.value is None else parse_labels(_LABELS.value)
+    if _DATASET_CSV.value is not None:
+        dataset = read_table(_DATASET_CSV.value, labels)
+    else:
+        dataset = read_dataset(_DATASET_JSON.value, labels)
+    return dataset.with_ignore_label(_IGNORE_LABEL.value)
 
 
 def split_by_flags(dataset):
     """Puts every case of a `Dataset` into a split.
 
     Returns:
-        `(dataset, fractions)`: the `Dataset`, and the dict of `splits.parse_split`, or
-        None where it is not by `--split` that the cases are divided.
+        A `Dataset`.
 
     Raises:
         InputError: as `split_plan.with_splits`, if flags do not go together, or if the
@@ -101,5 +92,65 @@ def split_by_flags(dataset):
         )
     fractions = parse_split(_SPLIT.value)
     rule = SplitRule(fractions, _SPLIT_FILE.value, _FOLD.value, _GROUP_BY.value)
-    has_fractions = not dataset.has_splits and _SPLIT_FILE.value is None
-    return with_splits(dataset, rule), fractions if has_fractions else None
+    return with_splits(dataset, rule)
+
+
+def parse_labels(text):
+    """Reads `0=background,1=organ`.
+
+    Args:
+        text: value of `--labels`.
+
+    Returns:
+        Dict from value to name.
+
+    Raises:
+        InputError: if a part is not value=name or a value comes twice.
+    """
+    names = {}
+    for part in text.split(","):
+        value, _, name = part.partition("=")
+        if not re.fullmatch(r"\s*[0-9]{1,18}\s*", value) or not name.strip():
+            raise InputError(f"--labels={text}: expected value=name, got {part!r}")
+        if int(value) in names:
+            raise InputError(f"--labels={text}: {int(value)} is there twice")
+        names[int(value)] = name.strip()
+    return names
+
+
+def parse_split(text):
+    """Reads `train=0.7,validation=0.15,test=0.15`.
+
+    Args:
+        text: value of `--split`.
+
+    Returns:
+        Dict from split name to fraction, in the order given.
+
+    Raises:
+        InputError: if a part is not name=fraction, a name comes twice, or the
+            fractions do not add up to 1.
+    """
+    flag = f"--split={text}"
+    fractions = {}
+    for part in text.split(","):
+        name, _, number = part.partition("=")
+        name = name.strip()
+        if not re.fullmatch(r"[A-Za-z]\w*", name, flags=re.ASCII):
+            raise InputError(f"{flag}: expected name=fraction, got {part!r}")
+        if name in fractions:
+            raise InputError(f"{flag}: {name!r} is there twice")
+        try:
+            fractions[name] = float(number)
+        except ValueError:
+            raise InputError(
+                f"{flag}: expected a fraction for {name!r}, got {number!r}"
+            ) from None
+        if not 0.0 < fractions[name] <= 1.0:
+            raise InputError(
+                f"{flag}: the fraction of {name!r} must be above 0 and at most 1"
+            )
+    total = math.fsum(fractions.values())
+    if not math.isclose(total, 1.0, abs_tol=1e-6):
+        raise InputError(f"{flag}: the fractions must add up to 1, got {total:g}")
+    return fractions

@@ -4,7 +4,6 @@ import math
 
 from absl import flags
 
-from data_tools.conversion.case_size import check_volume_shape
 from data_tools.conversion.preprocessing_choice import (
     AUTO,
     MEDIAN,
@@ -67,14 +66,7 @@ def choice_of_flags(channel_names):
         crop_to_foreground=_CROP_TO_FOREGROUND.value,
         channel_names=tuple(channel_names),
     )
-    if choice.volume_shape not in (None, AUTO):
-        may_be_bytes = choice.spacing_mm == NATIVE and set(_INTENSITY.value) <= {
-            AUTO,
-            "none",
-        }
-        check_volume_shape(
-            choice.volume_shape, len(channel_names), 1 if may_be_bytes else 4
-        )
+    choice.check_size()
     return choice
 
 

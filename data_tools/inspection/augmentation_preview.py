@@ -48,8 +48,9 @@ def _read_case(manifest, data_dir, split, uid):
     uids = manifest.split(split).uids
     if uid is not None and uid not in uids:
         raise InputError(
-            f"--uid={uid} is no case of the split {split} of {data_dir}, which has "
-            f"{len(uids)}, such as {uids[0]}"
+            f"uid={uid} is no case of the split {split} of {data_dir}, which has "
+            f"{len(uids)}, such as {uids[0]}",
+            argument="uid",
         )
     uid = uids[0] if uid is None else uid
     place = f"the shards in {data_dir}"

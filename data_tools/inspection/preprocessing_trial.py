@@ -1,6 +1,7 @@
 """Preprocesses the cases of a data set without a trace, to tell what it takes away."""
 
 import dataclasses
+import functools
 
 from data_tools.conversion.case_conversion import (
     Recipe,
@@ -12,35 +13,9 @@ from data_tools.conversion.conversion_checks import (
     check_is_something,
 )
 from data_tools.conversion.fingerprint import fingerprint_of
-from data_tools.datasets.dataset import Case
-from data_tools.datasets.dataset_check import Problem, Severity
+from data_tools.datasets.problems import Problem, Severity
 from tf_diffseg.data.example_schema import IMAGE_DTYPES
 from tf_diffseg.errors import CaseError, InputError
-
-
-@dataclasses.dataclass(frozen=True)
-class _Task:
-    case: Case
-    recipe: Recipe
-
-
-def _measures(task):
-    """`CaseMeasures`, or what is wrong with the case."""
-    of = task.recipe
-    try:
-        return measured_case(
-            task.case, of.label_values, of.num_channels, of.ignore_label
-        )
-    except CaseError as error:
-        return str(error)
-
-
-def _summary(task):
-    """`CaseSummary`, or what is wrong with the case."""
-    try:
-        return convert_case(task.case, task.recipe).summary
-    except CaseError as error:
-        return str(error)
 
 
 def preprocessing_problems(dataset, choice, workers):
@@ -54,18 +29,11 @@ def preprocessing_problems(dataset, choice, workers):
     Returns:
         List of `Problem`, as the converter would tell them.
     """
-    recipe = Recipe(
-        label_values=dataset.label_values,
-        num_channels=len(dataset.channel_names),
-        preprocessing={},
-        image_dtype=IMAGE_DTYPES[-1],
-        compression="",
-        ignore_label=dataset.ignore_label,
-    )
+    recipe = Recipe.of(dataset, {}, IMAGE_DTYPES[-1])
     with workers:
         try:
             recipe = _chosen(dataset, choice, recipe, workers)
-            summaries, problems = _run(_summary, dataset.cases, recipe, workers)
+            summaries, problems = _run(_summary_of, dataset.cases, recipe, workers)
             if problems:
                 return problems
             uids_of: dict[str, list[str]] = {}
@@ -85,7 +53,9 @@ def _chosen(dataset, choice, recipe, workers):
     if not choice.is_fixed:
         train = [case for case in dataset.cases if case.split == "train"]
         split = "train" if train else None
-        measures, problems = _run(_measures, train or dataset.cases, recipe, workers)
+        measures, problems = _run(
+            measured_case, train or dataset.cases, recipe, workers
+        )
         if problems:
             raise InputError(problems[0].message)
         fingerprint = fingerprint_of(list(measures.values()), split)
@@ -94,13 +64,25 @@ def _chosen(dataset, choice, recipe, workers):
 
 
 def _run(function, cases, recipe, workers):
-    """`(dict from uid to figures, problems)`."""
-    tasks = [_Task(case, recipe) for case in cases]
+    """`(dict from uid to figures, problems)`, of a function of case and recipe."""
+    task = functools.partial(_figures_or_error, function, recipe)
     found, problems = {}, []
-    for case, result in zip(cases, workers.run(function, tasks, "case"), strict=True):
+    for case, result in zip(cases, workers.run(task, cases, "case"), strict=True):
         if isinstance(result, str):
             problem = Problem(Severity.ERROR, "preprocessing", case.uid, result)
             problems.append(problem)
         else:
             found[case.uid] = result
     return found, problems
+
+
+def _figures_or_error(function, recipe, case):
+    """What `function` gives of a case, or what is wrong with the case."""
+    try:
+        return function(case, recipe)
+    except CaseError as error:
+        return str(error)
+
+
+def _summary_of(case, recipe):
+    return convert_case(case, recipe).summary

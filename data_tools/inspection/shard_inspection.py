@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import operator
-import os
 import pathlib
 
 import numpy as np
@@ -65,6 +64,27 @@ def verify(data_dir, manifest):
         if path.name not in known:
             problems.append(f"{path} is not in {FILE_NAME}")
     return Inspection(num_cases, problems, _total(source), _total(stored))
+
+
+def print_verification(data_dir, manifest):
+    """Prints what `verify` finds.
+
+    Args:
+        data_dir: folder of the manifest.
+        manifest: `Manifest`.
+
+    Raises:
+        InputError: there are problems, which are printed.
+    """
+    found = verify(data_dir, manifest)
+    if found.source is not None:
+        print("\n" + volumes_table(found.source, found.stored, manifest.class_names))
+    if found.problems:
+        print("\n" + "\n".join(f"error: {problem}" for problem in found.problems))
+        raise InputError(
+            f"{len(found.problems)} problem(s) in {data_dir}, listed above"
+        )
+    print(f"\nverified: all checksums, counts and {found.num_cases} cases are right")
 
 
 def _total(volumes):
@@ -147,81 +167,13 @@ def _readable(path, manifest):
         yield from examples(path, manifest)
     except tf.errors.OpError as error:
         raise InputError(
-            f"{path} is damaged: {_reason(error)}; --verify lists all that is"
+            f"{path} is damaged: {_reason(error)}; `verify` lists all that is"
         ) from error
 
 
 def _reason(error):
     message = error.message.splitlines()[0]
     return message.rpartition("}} ")[2][:100]  # where in the graph is in front
-
-
-def describe(data_dir, manifest):
-    """What is inside, by the manifest alone, as lines of text.
-
-    Args:
-        data_dir: folder of the manifest.
-        manifest: `Manifest`.
-    """
-    classes = zip(manifest.label_values, manifest.class_names, strict=True)
-    settings = (f"{key}={value}" for key, value in manifest.preprocessing.items())
-    fields = {
-        "data set": manifest.dataset,
-        "license": manifest.license,
-        "channels": ", ".join(manifest.channel_names),
-        "classes": ", ".join(f"{value} {name}" for value, name in classes),
-        **_ignored(manifest),
-        "preprocessing": ", ".join(settings),
-        "stored as": f"{manifest.image_dtype} {manifest.compression}".strip(),
-        "left out": f"{len(manifest.skipped)} case(s)",
-    }
-    lines = [f"{name:<15}{value}" for name, value in fields.items()]
-    lines += [f"  {reason}" for reason in manifest.skipped.values()]
-    lines.append("")
-    width = max(
-        len(shard.file_name) for s in manifest.splits.values() for shard in s.shards
-    )
-    lines.append(f"{'shard':<{width}}{'cases':>7}{'MiB':>9}  SHA-256")
-    for split in manifest.splits.values():
-        for shard in split.shards:
-            path = pathlib.Path(data_dir) / shard.file_name
-            size = f"{os.path.getsize(path) / 2**20:.1f}" if path.is_file() else "gone"
-            lines.append(
-                f"{shard.file_name:<{width}}{shard.num_examples:>7}{size:>9}  "
-                f"{shard.sha256[:16]}"
-            )
-    return "\n".join(lines)
-
-
-def describe_volumes(manifest):
-    """What the manifest tells of how much there is of each class, as lines of text.
-
-    Args:
-        manifest: `Manifest`, which may be older than these figures.
-    """
-    source = ClassVolumes.of_manifest(manifest)
-    stored = ClassVolumes.of_manifest(manifest, "stored_")
-    if source is None or stored is None:
-        return (
-            "volumes of classes: an older version wrote manifest.json and did not keep "
-            "them, --verify counts them"
-        )
-    return volumes_table(source, stored, manifest.class_names)
-
-
-def _ignored(manifest):
-    """What there is of voxels without a class, where there may be some."""
-    if manifest.ignore_label is None:
-        return {}
-    statistics = [split.statistics for split in manifest.splits.values()]
-    voxels, cases = (
-        sum(of.get(f"ignored_{what}", 0) for of in statistics)
-        for what in ("voxels", "cases")
-    )
-    return {
-        "ignored": f"label value {manifest.ignore_label}, {voxels} voxels of the files "
-        f"of {cases} case(s)"
-    }
 
 
 def preview(data_dir, manifest, output_dir):

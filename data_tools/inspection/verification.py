@@ -1,13 +1,10 @@
 """Every problem of every case of a data set, not the first one only."""
 
 import collections
-import concurrent.futures
 import dataclasses
 import functools
-import multiprocessing
 
 import numpy as np
-from tqdm import tqdm
 
 from data_tools.conversion.case_findings import (
     absent_classes,
@@ -15,35 +12,25 @@ from data_tools.conversion.case_findings import (
     ignored_voxels,
     no_foreground,
     no_foreground_at_all,
+    shared_image,
+    shared_label,
 )
-from data_tools.conversion.shared_images import (
-    shared_image_message,
-    shared_label_message,
-    voxel_digest,
-)
-from data_tools.conversion.worker import interrupts_held_back, start_reader
-from data_tools.datasets.dataset_check import (
-    Problem,
-    Severity,
-    case_problems,
-    dataset_warnings,
-)
-from data_tools.datasets.split_plan import SplitRule, with_splits
+from data_tools.datasets.dataset_check import case_problems, dataset_warnings
+from data_tools.datasets.problems import Problem, Severity
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import one_line, shown
-from tf_diffseg.volumes.volume import grid_difference
+from tf_diffseg.volumes.grids import grid_difference
 from tf_diffseg.volumes.volume_files import check_finite, read_volume, whole_numbers
+from tf_diffseg.volumes.voxels import distinct_values, voxel_digest
 
 
-def verify(dataset, num_workers=1, fractions=None):
+def verify(dataset, workers=None):
     """Reads all files of a data set and looks for what is wrong with them.
 
     Args:
         dataset: `dataset.Dataset`.
-        num_workers: processes that read, each one case at a time; 1 reads in this
-            process.
-        fractions: dict from split name to fraction, by which cases are to be split
-            where the data set does not say; None leaves that open.
+        workers: what runs the work, such as a `worker_pool.WorkerPool`; None reads in
+            this process.
 
     Returns:
         List of `Problem`: those of the data set first, then case by case.
@@ -51,8 +38,6 @@ def verify(dataset, num_workers=1, fractions=None):
     Raises:
         InputError: if a process dies, most likely for want of memory.
     """
-    if fractions is not None and dataset.cases and not dataset.has_splits:
-        dataset = with_splits(dataset, SplitRule(fractions))
     problems = dataset_warnings(dataset)
     if not dataset.cases:
         message = f"{dataset.path} lists no case"
@@ -66,7 +51,11 @@ def verify(dataset, num_workers=1, fractions=None):
         label_values=dataset.label_values,
         ignore_label=dataset.ignore_label,
     )
-    examined = list(_map(examine, readable, num_workers))
+    if workers is None:
+        examined = list(map(examine, readable))
+    else:
+        with workers:
+            examined = list(workers.run(examine, readable, "case"))
     problems += before
     problems += [problem for case in examined for problem in case.problems]
     problems += _duplicates(examined)
@@ -194,15 +183,6 @@ def _examine_channels(case, volumes, num_channels, add):
             add("voxels", message, Severity.WARNING)
 
 
-def _distinct(array):
-    """Values that occur in an array of int32 or a smaller type."""
-    low, high = int(array.min()), int(array.max())
-    if high - low >= 1 << 20:  # too many for a table
-        return np.unique(array).tolist()
-    counts = np.bincount((array - np.int32(low)).ravel())
-    return (low + np.flatnonzero(counts)).tolist()
-
-
 def _examine_label(label, label_values, ignore_label, add):
     """`(values that occur, sha256 unless it is empty, voxels ignored)`."""
     try:
@@ -212,7 +192,7 @@ def _examine_label(label, label_values, ignore_label, add):
         return None, None, 0
     for note in notes:
         add("labels", note, Severity.WARNING)
-    found = frozenset(_distinct(array))
+    found = frozenset(distinct_values(array))
     undeclared = sorted(found - {*label_values, ignore_label})
     if undeclared:
         add(
@@ -243,36 +223,6 @@ def _duplicates(examined):
         for case in others:
             if case.uid == first.uid:
                 continue  # told already: one uid, two cases
-            splits = case.split, first.split
-            severity = Severity.WARNING
-            if what == "image":
-                message = shared_image_message(case, splits[0], first, splits[1])
-                severity = Severity.ERROR if splits[0] != splits[1] else severity
-            else:
-                message = shared_label_message(case, first)
-            problems.append(Problem(severity, "duplicate", case.uid, message))
+            told = shared_image if what == "image" else shared_label
+            problems.append(told(case, first))
     return problems
-
-
-def _map(function, items, num_workers):
-    """Results in the order of the items, with a progress bar."""
-    progress = functools.partial(tqdm, total=len(items), unit="case", disable=None)
-    if num_workers == 1 or len(items) < 2:
-        yield from progress(map(function, items))
-        return
-    pool = concurrent.futures.ProcessPoolExecutor(
-        min(num_workers, len(items)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=start_reader,
-    )
-    try:
-        with interrupts_held_back():
-            results = pool.map(function, items)
-        yield from progress(results)
-    except concurrent.futures.process.BrokenProcessPool as error:
-        raise InputError(
-            "a process that read cases died, most likely for want of memory: try fewer "
-            f"than --num_workers={num_workers}"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)

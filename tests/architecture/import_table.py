@@ -118,7 +118,7 @@ TABLE = {
         third_party=ANY,
     ),
     "data_tools.datasets": Row(first_party=("tf_diffseg.volumes",)),
-    "data_tools.phantoms": Row(third_party=("numpy", "scipy")),
+    "data_tools.phantoms": Row(third_party=("numpy", "nibabel", "tqdm")),
     "data_tools.conversion": Row(
         first_party=(
             "data_tools.datasets",

@@ -27,7 +27,7 @@ from tests.commands import run_module
 from tests.data_tools.in_process import convert_here
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
-from tf_diffseg.volumes import volume
+from tf_diffseg.volumes import volume_limits
 from tf_diffseg.volumes.volume_files import read_case
 
 _DOCS = pathlib.Path(__file__).parents[2] / "docs" / "bad_input.md"
@@ -119,7 +119,7 @@ def _without_allocating():
 
 def test_more_voxels_than_memory(folder):
     """A file that is as large as it says, with holes for the disk's sake."""
-    depth = 1 + int(1.1 * volume.memory_bytes() / (4 * 16000 * 16000))
+    depth = 1 + int(1.1 * volume_limits.memory_bytes() / (4 * 16000 * 16000))
     path = folder.folder / "imagesTr" / "bad.nii"
     nib.save(nib.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.eye(4)), path)
     with open(path, "r+b") as file:

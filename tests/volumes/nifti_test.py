@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from tf_diffseg.errors import InputError
-from tf_diffseg.volumes import nifti, volume
-from tf_diffseg.volumes.volume import Volume, check_same_grid, grid_difference
+from tf_diffseg.volumes import nifti, volume_limits
+from tf_diffseg.volumes.grids import check_same_grid, grid_difference
+from tf_diffseg.volumes.volume import Volume
 from tf_diffseg.volumes.volume_files import (
     image_of,
     read_image,
@@ -149,10 +150,10 @@ def test_header_of_more_voxels_than_the_file_holds(tmp_path, name, read):
 
 def test_more_voxels_than_memory(path, monkeypatch):
     _save(path, np.zeros((8, 8, 8), np.float32))
-    monkeypatch.setattr(volume, "memory_bytes", lambda: 2047)
+    monkeypatch.setattr(volume_limits, "memory_bytes", lambda: 2047)
     with pytest.raises(InputError, match="volume.nii.gz is too large: 8x8x8 voxels"):
         read_image(path)
-    monkeypatch.setattr(volume, "memory_bytes", lambda: 2048)
+    monkeypatch.setattr(volume_limits, "memory_bytes", lambda: 2048)
     read_image(path)
 
 

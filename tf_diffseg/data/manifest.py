@@ -8,6 +8,7 @@ import os
 import pathlib
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.whole_files import write_json
 
 FILE_NAME = "manifest.json"
 FORMAT_VERSION = 1
@@ -35,7 +36,7 @@ class Split:
     Attributes:
         uids: names of the cases.
         shards: its files, in order.
-        statistics: see `data_tools.conversion.case_statistics.summarize`.
+        statistics: see `data_tools.conversion.fingerprint.summarize`.
     """
 
     uids: list[str]
@@ -137,11 +138,7 @@ class Manifest:
     def write(self, data_dir):
         """Writes `manifest.json` into `data_dir`, whole or not at all."""
         path = pathlib.Path(data_dir) / FILE_NAME
-        temporary = path.with_name(f".{FILE_NAME}.{os.getpid()}")
-        temporary.write_text(
-            json.dumps(dataclasses.asdict(self), indent=1) + "\n", encoding="utf-8"
-        )
-        os.replace(temporary, path)
+        write_json(path, dataclasses.asdict(self), indent=1)
 
 
 def read_manifest(data_dir):

@@ -366,7 +366,7 @@ def _checked_shape(dim, num_channels, max_voxels):
 def _affine(fields, shape):
     """Affine float64 [4, 4] in mm: sform over qform over the spacing alone."""
     unit_mm = tf.gather(tf.constant(_MM_PER_UNIT, tf.float64), fields["units"] % 8)
-    # As `tf_diffseg.volumes.volume.LengthUnit`: metres that are meant as millimetres.
+    # As `tf_diffseg.volumes.headers.LengthUnit`: metres that are meant as millimetres.
     largest_mm = tf.where(unit_mm > 1, LARGEST_SPACING_OF_METRES_MM, LARGEST_SPACING_MM)
     name = "pixdim in the header of the NIfTI file, in its unit of length"
     spacing_mm = check_spacing(fields["pixdim"][1:4] * unit_mm, name, largest_mm)

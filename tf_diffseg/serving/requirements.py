@@ -85,7 +85,7 @@ def check_spacing(spacing_mm, name, largest_mm=LARGEST_SPACING_MM):
 def check_affine(affine, largest_mm=LARGEST_SPACING_MM):
     """Passes an affine [4, 4] on that is finite and can be inverted.
 
-    The limits are those of the training data's files, `tf_diffseg.volumes.volume`.
+    The limits are those of the training data's files, `tf_diffseg.volumes.headers`.
 
     Args:
         affine: float32 or float64 [4, 4].

@@ -1,7 +1,6 @@
-"""One DICOM file: what its header tells, and its pixels, by pydicom.
+"""One DICOM file: what its header tells, by pydicom.
 
-Pixels stay on the disk until they are asked for, so that a header costs the same
-whatever they are. Compressed ones are decompressed by GDCM.
+Pixels stay on the disk, so that a header costs the same whatever they are.
 """
 
 import contextlib
@@ -9,10 +8,8 @@ import dataclasses
 import logging
 import warnings
 
-import numpy as np
-
 from tf_diffseg.errors import InputError, reading_error
-from tf_diffseg.text import one_line, shown
+from tf_diffseg.text import one_line
 from tf_diffseg.volumes.simpleitk import reason_to_install
 
 _MAGIC = b"DICM"  # behind 128 bytes of anything
@@ -42,25 +39,20 @@ _DISTINCTIONS = (
 )
 
 # Numbers that a slice must have of each.
-_GEOMETRY = {
+GEOMETRY = {
     "ImagePositionPatient": 3,
     "ImageOrientationPatient": 6,
     "PixelSpacing": 2,
 }
 
 _TAGS = [
-    *_GEOMETRY,
+    *GEOMETRY,
     *_DISTINCTIONS,
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"),
     *("SeriesNumber", "SeriesDescription", "Modality", "NumberOfFrames"),
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation"),
     *(_SIEMENS_CREATOR, _SIEMENS_NUMBER, _UNITED_IMAGING_FRAMES),
 ]
-
-# Cosines of an orientation are given with a few digits.
-_COSINE_TOLERANCE = 1e-2
-
-_TO_VOLUME = "convert it to NIfTI, as with dcm2niix"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,30 +103,8 @@ class Header:
         return self.num_frames == 1 and not self.is_mosaic
 
 
-@dataclasses.dataclass(frozen=True)
-class Slice:
-    """A picture of grey values with its place in the world.
-
-    Attributes:
-        path: of its file.
-        uid: of the picture itself.
-        shape: columns and rows.
-        spacing_mm: between columns and between rows.
-        origin: float64 (3,), centre of the first pixel in mm, in LPS+.
-        directions: float64 (3, 3): along a row, along a column, and their normal.
-        details: as of its `Header`.
-    """
-
-    path: str
-    uid: str
-    shape: tuple[int, int]
-    spacing_mm: tuple[float, float]
-    origin: np.ndarray
-    directions: np.ndarray
-    details: dict[str, str]
-
-
-def _pydicom(path):
+def load_pydicom(path):
+    """Imports pydicom, which the file `path` needs; raises InputError without it."""
     try:
         import pydicom
     except ImportError as error:
@@ -150,7 +120,7 @@ def is_dicom(path):
 
 
 @contextlib.contextmanager
-def _reading(path, what):
+def reading(path, what):
     """Makes an `InputError` of whatever ends the reading of a file."""
     # What pydicom finds odd is told where it matters here.
     logger = logging.getLogger("pydicom")
@@ -179,13 +149,13 @@ def read_header(path):
     Raises:
         InputError: if it is one and damaged, or pydicom is not installed.
     """
-    with _reading(path, "cannot be read as DICOM"):
+    with reading(path, "cannot be read as DICOM"):
         with open(path, "rb") as file:
             start = file.read(132)
         is_named = start[128:] == _MAGIC
         if not is_named and start[:2] not in _BARE:
             return None
-        pydicom = _pydicom(path)
+        pydicom = load_pydicom(path)
         dataset = pydicom.dcmread(
             path, force=True, stop_before_pixels=True, specific_tags=_TAGS
         )
@@ -224,7 +194,7 @@ def _header(path, dataset):
         components=number("SamplesPerPixel", 1),
         photometric=text("PhotometricInterpretation") or "MONOCHROME2",
         geometry={
-            name: list(map(float, _values(dataset.get(name)))) for name in _GEOMETRY
+            name: list(map(float, _values(dataset.get(name)))) for name in GEOMETRY
         },
         details={name: text(name) for name in _DISTINCTIONS},
     )
@@ -257,144 +227,3 @@ def _values(value):
     if value is None or isinstance(value, str | bytes):
         return [value] if value else []
     return list(value) if hasattr(value, "__iter__") else [value]
-
-
-def slice_of(header):
-    """The slice that a file holds.
-
-    Args:
-        header: its `Header`.
-
-    Returns:
-        `Slice`.
-
-    Raises:
-        InputError: if it is more than a slice, of colours, or has no place in space.
-    """
-    path = header.path
-    if header.is_mosaic:
-        raise InputError(
-            f"{path} is a mosaic (ImageType {header.details['ImageType']}): the slices "
-            "of a volume side by side in one picture, expected one slice in a file; "
-            f"{_TO_VOLUME}"
-        )
-    if header.num_frames != 1:
-        raise InputError(
-            f"{path} is a multi-frame image ({header.kind or 'DICOM'}, "
-            f"{header.num_frames} "
-            f"frames), expected one slice in a file; {_TO_VOLUME}"
-        )
-    is_grey = header.photometric.upper().startswith("MONOCHROME")
-    if header.components != 1 or not is_grey:
-        raise InputError(
-            f"{path} holds pixels of {header.components} component(s) "
-            f"({shown(header.photometric)}), expected grey values"
-        )
-    origin, cosines, (rows_mm, columns_mm) = (
-        _geometry(header, name) for name in _GEOMETRY
-    )
-    cosines = cosines.reshape(2, 3)
-    if not np.allclose(cosines @ cosines.T, np.eye(2), atol=_COSINE_TOLERANCE):
-        raise InputError(
-            f"{path}: ImageOrientationPatient is {cosines.ravel().tolist()}, expected "
-            "two unit vectors at right angles"
-        )
-    cosines = cosines / np.linalg.norm(cosines, axis=1, keepdims=True)
-    return Slice(
-        path=path,
-        uid=header.uid,
-        shape=header.shape,
-        spacing_mm=(float(columns_mm), float(rows_mm)),
-        origin=origin,
-        directions=np.stack([*cosines, np.cross(*cosines)], axis=1),
-        details=header.details,
-    )
-
-
-def _geometry(header, name):
-    values, count = header.geometry[name], _GEOMETRY[name]
-    if len(values) != count:
-        raise InputError(
-            f"{header.path} does not tell where in space its slice lies: {name} has "
-            f"{len(values)} value(s), expected {count}"
-        )
-    if not np.isfinite(values).all():
-        raise InputError(f"{header.path}: {name} is {values}, expected finite numbers")
-    return np.array(values)
-
-
-def pixels(one):
-    """Reads the pixels of a slice.
-
-    Args:
-        one: `Slice`.
-
-    Returns:
-        float32 (column, row): the stored values times slope plus intercept, or by
-        the table of the modality, whatever the photometric interpretation.
-
-    Raises:
-        InputError: if they are damaged, or a tag that tells how to read them is.
-    """
-    pydicom = _pydicom(one.path)
-    with _reading(one.path, "is damaged"):
-        dataset = pydicom.dcmread(one.path, force=True)
-        array = _decoded(one.path, dataset)
-        if array.shape != one.shape[::-1]:
-            raise InputError(
-                f"{one.path} is damaged: its pixels are {array.shape}, expected "
-                f"{one.shape[::-1]}"
-            )
-        stored, high = dataset.get("BitsStored"), dataset.get("HighBit")
-        if None not in (stored, high) and high != stored - 1:
-            raise InputError(
-                f"{one.path}: HighBit is {high} and BitsStored {stored}, expected "
-                f"HighBit {stored - 1}"
-            )
-        if dataset.get("ModalityLUTSequence"):
-            from pydicom.pixels import apply_modality_lut
-
-            array = apply_modality_lut(array, dataset)
-        else:
-            slope = _scale(one.path, dataset, "RescaleSlope", 1.0)
-            intercept = _scale(one.path, dataset, "RescaleIntercept", 0.0)
-            array = array.astype(np.float64) * slope + intercept
-    with np.errstate(over="ignore"):  # infinite, which is for the caller to refuse
-        return array.T.astype(np.float32)
-
-
-def _decoded(path, dataset):
-    """Stored pixels (rows, columns); what decompresses them tells little of why not."""
-    from pydicom import uid
-    from pydicom.pixels import get_decoder
-
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
-    if syntax is None:  # as old files, which do not tell what was found in them
-        is_implicit, is_little = dataset.original_encoding
-        explicit = uid.ExplicitVRLittleEndian if is_little else uid.ExplicitVRBigEndian
-        syntax = uid.ImplicitVRLittleEndian if is_implicit else explicit
-        dataset.file_meta.TransferSyntaxUID = syntax
-    if not syntax.is_compressed:
-        return dataset.pixel_array
-    try:
-        decoder = get_decoder(syntax)
-    except NotImplementedError:
-        decoder = None
-    if decoder is None or (syntax.is_encapsulated and not decoder.is_available):
-        raise InputError(
-            reason_to_install(path, "python-gdcm", f"pixels in {syntax.name}")
-        )
-    try:
-        return dataset.pixel_array
-    except RuntimeError as error:
-        raise InputError(
-            f"{path} is damaged: its pixels in {syntax.name} cannot be decompressed"
-        ) from error
-
-
-def _scale(path, dataset, name, default):
-    value = dataset.get(name)
-    value = default if value is None else float(value)
-    if not np.isfinite(value) or (name == "RescaleSlope" and value == 0.0):
-        raise InputError(f"{path}: {name} is {value:g}, expected a number to scale by")
-    return value

@@ -11,9 +11,10 @@ import os
 import numpy as np
 
 from tf_diffseg.errors import InputError
-from tf_diffseg.volumes import dicom_files
+from tf_diffseg.volumes import dicom_files, dicom_slices
 from tf_diffseg.volumes.dicom_stack import stack_affine
-from tf_diffseg.volumes.volume import Volume, check_size
+from tf_diffseg.volumes.volume import Volume
+from tf_diffseg.volumes.volume_limits import check_size
 
 # How many of a list are told, the rest counted.
 _TOLD = 5
@@ -99,13 +100,13 @@ def read(path, dtype=None):
     """
     path = str(path)
     series, passed_over = _chosen(path)
-    slices = list(map(dicom_files.slice_of, series.headers))
+    slices = list(map(dicom_slices.slice_of, series.headers))
     slices, affine = stack_affine(path, slices)
     shape = (*slices[0].shape, len(slices))
     check_size(path, shape, 4, float("inf"))
     array = np.empty(shape, np.float32)
     for index, one in enumerate(slices):
-        array[:, :, index] = dicom_files.pixels(one)
+        array[:, :, index] = dicom_slices.pixels(one)
     notes = (f"{path}: passed over {_some(passed_over)}",) if passed_over else ()
     return Volume(path, array.astype(dtype or np.float32, copy=False), affine, notes)
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.volumes import simpleitk
-from tf_diffseg.volumes.volume import check_affine, check_spacing
+from tf_diffseg.volumes.headers import check_affine, check_spacing
 
 # Directions are cosines with up to 6 digits.
 _ANGLE_TOLERANCE = 1e-3
@@ -28,7 +28,7 @@ def stack_affine(path, slices):
 
     Args:
         path: of their folder, for messages.
-        slices: list of `dicom_files.Slice` in any order.
+        slices: list of `dicom_slices.Slice` in any order.
 
     Returns:
         `(slices, affine)`: from first to last along their normal, and float64 (4, 4)

@@ -10,16 +10,16 @@ from isal import isal_zlib
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import shown
 from tf_diffseg.volumes import simpleitk
-from tf_diffseg.volumes.nibabel_volume import ISAL_ERROR, LARGEST_COMPRESSION
-from tf_diffseg.volumes.volume import (
+from tf_diffseg.volumes.headers import (
     MILLIMETRE,
     LengthUnit,
-    Volume,
     check_affine,
     check_shape,
-    check_size,
     check_spacing,
 )
+from tf_diffseg.volumes.nibabel_volume import ISAL_ERROR, LARGEST_COMPRESSION
+from tf_diffseg.volumes.volume import Volume
+from tf_diffseg.volumes.volume_limits import check_size
 
 ENDINGS = (".nrrd", ".mha")
 

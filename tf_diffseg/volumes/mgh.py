@@ -3,7 +3,7 @@
 import nibabel as nib
 
 from tf_diffseg.volumes import nibabel_volume
-from tf_diffseg.volumes.volume import check_spacing
+from tf_diffseg.volumes.headers import check_spacing
 
 ENDINGS = (".mgz", ".mgh")
 

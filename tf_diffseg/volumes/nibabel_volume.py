@@ -12,15 +12,15 @@ from isal import igzip, isal_zlib
 
 from tf_diffseg.errors import InputError, is_of_machine, reading_error
 from tf_diffseg.text import one_line
-from tf_diffseg.volumes.volume import (
+from tf_diffseg.volumes.headers import (
     MILLIMETRE,
     LengthUnit,
-    Volume,
     check_affine,
     check_shape,
-    check_size,
     in_millimetres,
 )
+from tf_diffseg.volumes.volume import Volume
+from tf_diffseg.volumes.volume_limits import check_size
 
 # Its stub has an instance where there is the class.
 ISAL_ERROR = typing.cast(type[Exception], isal_zlib.error)

@@ -11,13 +11,8 @@ import numpy as np
 from tf_diffseg.errors import InputError, reading_error
 from tf_diffseg.text import one_line
 from tf_diffseg.volumes import nibabel_volume
-from tf_diffseg.volumes.volume import (
-    GRID_TOLERANCE,
-    MILLIMETRE,
-    check_spacing,
-    corner_distance,
-    in_millimetres,
-)
+from tf_diffseg.volumes.grids import GRID_TOLERANCE, corner_distance
+from tf_diffseg.volumes.headers import MILLIMETRE, check_spacing, in_millimetres
 
 ENDINGS = (".nii", ".nii.gz")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.volumes import image_like, nifti, nifti_like, nifti_of, simpleitk
-from tf_diffseg.volumes.volume import GRID_TOLERANCE, corner_distance
+from tf_diffseg.volumes.grids import GRID_TOLERANCE, corner_distance
 
 _MGH = (".mgz", ".mgh")
 _ITK = (".nrrd", ".mha", ".mhd")

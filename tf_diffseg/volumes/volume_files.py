@@ -18,8 +18,8 @@ from tf_diffseg.volumes import (
 )
 from tf_diffseg.volumes.dicom_files import is_dicom
 from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
+from tf_diffseg.volumes.grids import check_same_grid
 from tf_diffseg.volumes.result_files import write_result
-from tf_diffseg.volumes.volume import check_same_grid
 from tf_diffseg.whole_files import whole_files
 
 # Float label files hold 0.9999 for 1: some tools resample and scale labels.

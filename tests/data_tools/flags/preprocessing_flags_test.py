@@ -6,7 +6,7 @@ from absl.testing import flagsaver
 
 from data_tools.flags.preprocessing_flags import choice_of_flags
 from tf_diffseg.errors import InputError
-from tf_diffseg.volumes import volume
+from tf_diffseg.volumes import volume_limits
 
 
 def _choice(num_channels=1, **values):
@@ -47,14 +47,14 @@ def test_a_window_is_that_of_each_channel_that_wants_one():
 
 
 def test_volumes_that_do_not_fit_into_memory(monkeypatch):
-    monkeypatch.setattr(volume, "memory_bytes", lambda: 2**30)
+    monkeypatch.setattr(volume_limits, "memory_bytes", lambda: 2**30)
     assert _choice(volume_shape="512,512,512").volume_shape == (512, 512, 512)
     with pytest.raises(InputError, match="--volume_shape=513,512,512: .* take 1.0 GiB"):
         _choice(volume_shape="513,512,512")
 
 
 def test_volumes_that_do_not_fit_into_a_record(monkeypatch):
-    monkeypatch.setattr(volume, "memory_bytes", lambda: 2**40)
+    monkeypatch.setattr(volume_limits, "memory_bytes", lambda: 2**40)
     assert _choice(volume_shape="800,800,800", intensity=["none"])
     with pytest.raises(InputError, match="--volume_shape=800,800,800: the record"):
         _choice(volume_shape="800,800,800")

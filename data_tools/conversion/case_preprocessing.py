@@ -1,0 +1,90 @@
+"""The preprocessing of cases as graphs, which hold fewer volumes at a time."""
+
+import functools
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from tf_diffseg.data.example_schema import label_dtype
+from tf_diffseg.preprocessing import VolumePreprocessor
+
+
+class CasePreprocessing:
+    """A `VolumePreprocessor` as graphs, which hold fewer volumes at a time."""
+
+    def __init__(self, config, num_channels, num_labels):
+        self._num_labels = num_labels
+        label_type = label_dtype(num_labels)
+        preprocessor = VolumePreprocessor(**config)
+        self.spacing_mm = preprocessor.spacing_mm
+        volume = [None, None, None]
+        image = tf.TensorSpec([*volume, num_channels])
+        affine = tf.TensorSpec([4, 4])
+        # Autograph would write a temporary file, on a disk that may be full.
+        graph = functools.partial(tf.function, autograph=False)
+        self._shape = preprocessor.processed_shape
+        self._crop_box = graph(preprocessor.crop_box, [image, affine])
+        self._image = graph(preprocessor.processed, [image, affine])
+
+        def prepare_label(label, affine, crop_box):
+            uncropped = preprocessor.uncropped_label(label, affine, crop_box)
+            label = preprocessor.crop_label(uncropped)
+            counts = tf.zeros([0], tf.int32)
+            if preprocessor.volume_shape is not None:
+                counts = tf.math.bincount(
+                    tf.cast(tf.reshape(uncropped, [-1]), tf.int32)
+                )
+            return tf.cast(label, label_type), counts
+
+        label_spec = tf.TensorSpec(volume, label_type)
+        box = tf.TensorSpec([2, 3], tf.int32)
+        self._label = graph(prepare_label, [label_spec, affine, box])
+
+    @classmethod
+    def of(cls, config, num_channels, num_labels):
+        """That of a config, traced once in a process."""
+        return _cached(json.dumps(config), num_channels, num_labels)
+
+    def crop_box(self, image, affine):
+        """As `VolumePreprocessor.crop_box` of a tensor, an array."""
+        return self._crop_box(image, affine.astype(np.float32)).numpy()
+
+    def shape(self, source_shape, affine, crop_box):
+        """As `VolumePreprocessor.processed_shape`, a tuple."""
+        affine = affine.astype(np.float32)
+        return tuple(self._shape(source_shape, affine, crop_box).numpy().tolist())
+
+    def image(self, image, affine):
+        """As `VolumePreprocessor.processed` of a tensor, arrays."""
+        image, affine, is_flat = self._image(image, affine.astype(np.float32))
+        return _not_copied(image), affine.numpy(), is_flat.numpy()
+
+    def label(self, class_ids, affine, crop_box):
+        """The label on the processed grid, and what the crop to `volume_shape` had.
+
+        Args:
+            class_ids: integers (i, j, k).
+            affine: (4, 4), voxel to world.
+            crop_box: from `crop_box`.
+
+        Returns:
+            `(class ids, voxels)`: voxels per class id before the crop, or None.
+        """
+        label, counts = self._label(class_ids, affine.astype(np.float32), crop_box)
+        label = _not_copied(label)
+        if not counts.shape[0]:
+            return label, None
+        # They go up to the largest id that is there.
+        return label, (counts.numpy().tolist() + [0] * self._num_labels)[
+            : self._num_labels
+        ]
+
+
+@functools.cache
+def _cached(config, *numbers):
+    return CasePreprocessing(json.loads(config), *numbers)
+
+
+def _not_copied(tensor):
+    return np.asarray(memoryview(tensor))

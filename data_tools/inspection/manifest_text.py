@@ -1,0 +1,165 @@
+"""What a manifest tells of converted shards, as text for people."""
+
+import os
+import pathlib
+
+import numpy as np
+
+from data_tools.datasets.problems import print_warnings_of
+from data_tools.inspection.class_volumes import ClassVolumes, volumes_table
+from tf_diffseg.errors import as_flags
+
+
+def print_conversion(manifest, output_dir):
+    """Prints what a conversion has made.
+
+    Args:
+        manifest: `Manifest`.
+        output_dir: folder that it is in.
+    """
+    print(fingerprint_table(manifest))
+    chosen = {key: value for key, value in manifest.preprocessing.items() if value}
+    print("preprocessing: " + ", ".join(f"{k}={v}" for k, v in chosen.items()))
+    print(f"{'split':<14}{'cases':>7}{'shards':>8}")
+    for name, split in manifest.splits.items():
+        print(f"{name:<14}{len(split.uids):>7}{len(split.shards):>8}")
+    if manifest.warnings:
+        print(f"{len(manifest.warnings)} warning(s), which manifest.json keeps:")
+        print_warnings_of(manifest)
+    for reason in manifest.skipped.values():
+        print(f"left out: {as_flags(reason)}")
+    print(f"data set {manifest.dataset} in {output_dir}")
+
+
+def print_description(data_dir, manifest, with_volumes=True):
+    """Prints what is inside a converted data set, by the manifest alone.
+
+    Args:
+        data_dir: folder of the manifest.
+        manifest: `Manifest`.
+        with_volumes: whether to tell how much there is of each class.
+    """
+    print(describe(data_dir, manifest))
+    if manifest.fingerprint:
+        print("\n" + fingerprint_table(manifest))
+    if with_volumes:
+        print("\n" + as_flags(describe_volumes(manifest)))
+    if manifest.warnings:
+        print(f"\n{len(manifest.warnings)} warning(s) of the conversion:")
+        print_warnings_of(manifest)
+
+
+def describe(data_dir, manifest):
+    """What is inside, by the manifest alone, as lines of text.
+
+    Args:
+        data_dir: folder of the manifest.
+        manifest: `Manifest`.
+    """
+    classes = zip(manifest.label_values, manifest.class_names, strict=True)
+    settings = (f"{key}={value}" for key, value in manifest.preprocessing.items())
+    fields = {
+        "data set": manifest.dataset,
+        "license": manifest.license,
+        "channels": ", ".join(manifest.channel_names),
+        "classes": ", ".join(f"{value} {name}" for value, name in classes),
+        **_ignored(manifest),
+        "preprocessing": ", ".join(settings),
+        "stored as": f"{manifest.image_dtype} {manifest.compression}".strip(),
+        "left out": f"{len(manifest.skipped)} case(s)",
+    }
+    lines = [f"{name:<15}{value}" for name, value in fields.items()]
+    lines += [f"  {as_flags(reason)}" for reason in manifest.skipped.values()]
+    lines += ["", *_shard_rows(data_dir, manifest)]
+    return "\n".join(lines)
+
+
+def _shard_rows(data_dir, manifest):
+    width = max(
+        len(shard.file_name) for s in manifest.splits.values() for shard in s.shards
+    )
+    yield f"{'shard':<{width}}{'cases':>7}{'MiB':>9}  SHA-256"
+    for split in manifest.splits.values():
+        for shard in split.shards:
+            path = pathlib.Path(data_dir) / shard.file_name
+            size = f"{os.path.getsize(path) / 2**20:.1f}" if path.is_file() else "gone"
+            yield (
+                f"{shard.file_name:<{width}}{shard.num_examples:>7}{size:>9}  "
+                f"{shard.sha256[:16]}"
+            )
+
+
+def _ignored(manifest):
+    """What there is of voxels without a class, where there may be some."""
+    if manifest.ignore_label is None:
+        return {}
+    statistics = [split.statistics for split in manifest.splits.values()]
+    voxels, cases = (
+        sum(of.get(f"ignored_{what}", 0) for of in statistics)
+        for what in ("voxels", "cases")
+    )
+    return {
+        "ignored": f"label value {manifest.ignore_label}, {voxels} voxels of the files "
+        f"of {cases} case(s)"
+    }
+
+
+def describe_volumes(manifest):
+    """What the manifest tells of how much there is of each class, as lines of text.
+
+    Args:
+        manifest: `Manifest`, which may be older than these figures.
+    """
+    source = ClassVolumes.of_manifest(manifest)
+    stored = ClassVolumes.of_manifest(manifest, "stored_")
+    if source is None or stored is None:
+        return (
+            "volumes of classes: an older version wrote manifest.json and did not keep "
+            "them, `verify` counts them"
+        )
+    return volumes_table(source, stored, manifest.class_names)
+
+
+def fingerprint_table(manifest):
+    """The fingerprint that a `Manifest` keeps as lines of text."""
+    fingerprint = manifest.fingerprint
+    cases = fingerprint["num_cases"]
+    of_split = f" of split {fingerprint['split']}" if fingerprint["split"] else ""
+    lines = [f"{f'{cases} cases{of_split}':<30}{'min':>20}{'median':>20}{'max':>20}"]
+    for name, title in (
+        ("shape", "voxels, x y z"),
+        ("spacing_mm", "spacing in mm, x y z"),
+        ("extent_mm", "extent in mm, x y z"),
+        ("foreground_mm", "foreground in mm, x y z"),
+    ):
+        lines.append(_row(title, fingerprint[name]))
+    for name, volume, count in zip(
+        manifest.class_names,
+        fingerprint["class_ml"],
+        fingerprint["cases_per_class"],
+        strict=True,
+    ):
+        lines.append(_row(f"{name} in ml, {count} cases", volume))
+    if fingerprint.get("ignored_cases"):
+        title = f"ignored in ml, {fingerprint['ignored_cases']} cases"
+        lines.append(_row(title, fingerprint["ignored_ml"]))
+    intensity = fingerprint["foreground_intensity"]
+    for channel, name in enumerate(manifest.channel_names if intensity else ()):
+        values = {
+            "min": intensity["percentile_00_5"][channel],
+            "median": intensity["median"][channel],
+            "max": intensity["percentile_99_5"][channel],
+        }
+        lines.append(_row(f"{name} in foreground, 0.5-99.5 %", values))
+    return "\n".join(lines)
+
+
+def _row(title, values):
+    if values is None:
+        return f"{title:<30}{'-':>20}{'-':>20}{'-':>20}"
+    cells = [_cell(values[key]) for key in ("min", "median", "max")]
+    return f"{title:<30}" + "".join(f"{cell:>20}" for cell in cells)
+
+
+def _cell(value):
+    return " ".join(f"{number:.4g}" for number in np.atleast_1d(value))
