@@ -35,6 +35,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "read_volume": "volumes.volume_files",
         "train": "runs.training",
         "training_dataset": "data.input_pipeline",
-        "write_label": "volumes.volume_files",
+        "write_label": "volumes.result_files",
     },
 )

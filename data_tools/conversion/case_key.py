@@ -16,19 +16,26 @@ from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
 
 # The code that decides what comes of a case: all that `case_conversion` imports but
 # what is common to all packages. A test holds that.
-DECIDING_CODE = (
-    "data_tools/conversion/case_conversion.py",
-    "data_tools/conversion/case_preprocessing.py",
-    "data_tools/conversion/case_statistics.py",
-    "data_tools/conversion/class_ids.py",
-    "data_tools/conversion/intensity_statistics.py",
-    "data_tools/conversion/tfrecord.py",
-    "tf_diffseg/data/example_schema.py",
-    "tf_diffseg/data/example_wire.py",
-    "tf_diffseg/data/gzip_member.py",
-    "tf_diffseg/data/record_checksum.py",
-    "tf_diffseg/preprocessing/**/*.py",
-    "tf_diffseg/volumes/**/*.py",
+_DECIDING_MODULES = {
+    "data_tools/conversion": (
+        "case_conversion case_preprocessing case_statistics class_ids "
+        "intensity_statistics tfrecord"
+    ),
+    "tf_diffseg/data": "example_schema example_wire gzip_member record_checksum",
+    "tf_diffseg/preprocessing": (
+        "crop_pad foreground intensity limits orientation resampling "
+        "volume_preprocessor"
+    ),
+    "tf_diffseg/volumes": (
+        "dicom_files dicom_series dicom_slices dicom_stack file_endings grids headers "
+        "itk_files mgh nibabel_volume nifti simpleitk volume volume_files "
+        "volume_limits voxels"
+    ),
+}
+DECIDING_FILES = tuple(
+    f"{package}/{module}.py"
+    for package, modules in _DECIDING_MODULES.items()
+    for module in modules.split()
 )
 
 
@@ -75,12 +82,7 @@ def _code():
     """Digest of the code that converts: what another version began is not mixed in."""
     digest = hashlib.sha256(f"{tf.__version__} {np.__version__}".encode())
     root = pathlib.Path(__file__).parents[2]
-    for path in deciding_files(root):
-        digest.update(path.relative_to(root).as_posix().encode())
-        digest.update(path.read_bytes())
+    for file in DECIDING_FILES:
+        digest.update(file.encode())
+        digest.update((root / file).read_bytes())
     return digest.hexdigest()
-
-
-def deciding_files(root):
-    """The files below `root`, a `pathlib.Path`, that `DECIDING_CODE` names, sorted."""
-    return sorted(path for of in DECIDING_CODE for path in root.glob(of))

@@ -11,7 +11,8 @@ from data_tools.conversion import case_conversion
 from data_tools.datasets.dataset import Case
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.preprocessing import VolumePreprocessor
-from tf_diffseg.volumes.volume_files import read_label, write_label
+from tf_diffseg.volumes.result_files import write_label
+from tf_diffseg.volumes.volume_files import read_label
 
 _ORIENTATIONS = [
     (permutation, signs)

@@ -5,7 +5,8 @@ import pytest
 
 from tests.volumes.made_dicom import write_dicom, write_stack
 from tf_diffseg.errors import InputError
-from tf_diffseg.volumes.volume_files import read_image, write_label
+from tf_diffseg.volumes.result_files import write_label
+from tf_diffseg.volumes.volume_files import read_image
 
 sitk = pytest.importorskip("SimpleITK")
 

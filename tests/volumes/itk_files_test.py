@@ -10,7 +10,8 @@ import pytest
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.volumes import simpleitk
-from tf_diffseg.volumes.volume_files import read_image, read_label, write_label
+from tf_diffseg.volumes.result_files import write_label
+from tf_diffseg.volumes.volume_files import read_image, read_label
 
 sitk = pytest.importorskip("SimpleITK")
 

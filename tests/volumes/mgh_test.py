@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tf_diffseg.errors import InputError
-from tf_diffseg.volumes.volume_files import read_image, read_label, write_label
+from tf_diffseg.volumes.result_files import write_label
+from tf_diffseg.volumes.volume_files import read_image, read_label
 
 AFFINE = np.array(
     [[0, -2, 0.5, 9], [1, 0, 0, -4], [0, 0.5, 3, 5], [0, 0, 0, 1]], np.float32

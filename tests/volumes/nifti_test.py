@@ -13,13 +13,9 @@ import pytest
 from tf_diffseg.errors import InputError
 from tf_diffseg.volumes import nifti, volume_limits
 from tf_diffseg.volumes.grids import check_same_grid, grid_difference
+from tf_diffseg.volumes.result_files import write_label
 from tf_diffseg.volumes.volume import Volume
-from tf_diffseg.volumes.volume_files import (
-    image_of,
-    read_image,
-    read_label,
-    write_label,
-)
+from tf_diffseg.volumes.volume_files import image_of, read_image, read_label
 
 
 def _save(path, array, affine=None, **header):

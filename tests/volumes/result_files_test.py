@@ -5,9 +5,14 @@ import numpy as np
 import pytest
 
 from tf_diffseg.errors import InputError
-from tf_diffseg.volumes.result_files import ENDINGS, FormatError, write_result
+from tf_diffseg.volumes.result_files import (
+    ENDINGS,
+    FormatError,
+    write_label,
+    write_result,
+)
 from tf_diffseg.volumes.volume import Volume
-from tf_diffseg.volumes.volume_files import read_label, write_label
+from tf_diffseg.volumes.volume_files import read_label
 from tf_diffseg.whole_files import whole_files
 
 _SHAPE = (4, 3, 5)

@@ -8,8 +8,16 @@ import nibabel as nib
 import numpy as np
 
 from tf_diffseg.errors import InputError
-from tf_diffseg.volumes import image_like, nifti, nifti_like, nifti_of, simpleitk
+from tf_diffseg.volumes import nifti, simpleitk
 from tf_diffseg.volumes.grids import GRID_TOLERANCE, corner_distance
+from tf_diffseg.volumes.result_image import (
+    image_like,
+    nifti_like,
+    nifti_of,
+    smallest_type,
+)
+from tf_diffseg.volumes.volume_files import read_volume
+from tf_diffseg.whole_files import whole_files
 
 _MGH = (".mgz", ".mgh")
 _ITK = (".nrrd", ".mha", ".mhd")
@@ -38,6 +46,23 @@ def check_can_write(path):
     """Raises InputError where a library that a format needs is not installed."""
     if ending_of(path) in _ITK:
         simpleitk.load_simpleitk(path)
+
+
+def write_label(path, label, like):
+    """Writes class ids on the grid of another file.
+
+    Args:
+        path: to write, of one of `ENDINGS`; there whole or not at all.
+        label: integer (i, j, k), not negative.
+        like: file, or folder of DICOM slices, whose shape and affine to take, and
+            both forms with units and codes where both are NIfTI.
+
+    Raises:
+        InputError: if `like` cannot be read, or the format does not hold its grid.
+        ValueError: if `label` does not have its shape.
+    """
+    with whole_files() as whole:
+        write_result(whole, path, smallest_type(label), read_volume(like))
 
 
 def write_result(whole, path, array, like):

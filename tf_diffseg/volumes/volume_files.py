@@ -14,13 +14,10 @@ from tf_diffseg.volumes import (
     mgh,
     nibabel_volume,
     nifti,
-    smallest_type,
 )
 from tf_diffseg.volumes.dicom_files import is_dicom
 from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
 from tf_diffseg.volumes.grids import check_same_grid
-from tf_diffseg.volumes.result_files import write_result
-from tf_diffseg.whole_files import whole_files
 
 # Float label files hold 0.9999 for 1: some tools resample and scale labels.
 _ROUNDING = 1e-3
@@ -239,23 +236,6 @@ def whole_numbers(path, array):
     is_small = array.dtype.kind in "iu" and np.can_cast(array.dtype, np.int32)
     dtype = array.dtype.newbyteorder("=") if is_small else np.int32
     return in_c_order(array, dtype), notes
-
-
-def write_label(path, label, like):
-    """Writes class ids on the grid of another file.
-
-    Args:
-        path: to write, of one of `result_files.ENDINGS`; there whole or not at all.
-        label: integer (i, j, k), not negative.
-        like: file, or folder of DICOM slices, whose shape and affine to take, and
-            both forms with units and codes where both are NIfTI.
-
-    Raises:
-        InputError: if `like` cannot be read, or the format does not hold its grid.
-        ValueError: if `label` does not have its shape.
-    """
-    with whole_files() as whole:
-        write_result(whole, path, smallest_type(label), read_volume(like))
 
 
 def read_case(case, num_channels):
