@@ -118,3 +118,19 @@ def test_parse_numbers_of_any_count_speaks_of_several(text):
 def test_parse_numbers_names_the_flag(text):
     with pytest.raises(InputError, match=f"--volume_shape={text}: expected 3 whole"):
         command_line.parse_numbers("volume_shape", text, 3, int)
+
+
+@pytest.mark.parametrize(
+    ("error", "printed"),
+    [
+        (InputError("out=a is full", "out"), "--out=a is full"),
+        (InputError("a is full; `over` replaces it"), "a is full; --over replaces it"),
+        (InputError("give `shape=1,2 3` or `out`"), "give --shape=1,2 3 or --out"),
+        (
+            InputError("run `python -m a --b`, not `A`"),
+            "run `python -m a --b`, not `A`",
+        ),
+    ],
+)
+def test_arguments_in_a_message_are_printed_as_flags(error, printed):
+    assert error.of_command() == printed

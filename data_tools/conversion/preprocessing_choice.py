@@ -51,7 +51,7 @@ class Choice:
 
     def check_size(self):
         """Raises InputError if no volume of `volume_shape` can be made or written."""
-        if self.volume_shape in (None, AUTO):
+        if self.volume_shape is None or isinstance(self.volume_shape, str):
             return
         num_channels = len(self.channel_names)
         voxels = math.prod(self.volume_shape)

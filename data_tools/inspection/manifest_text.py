@@ -17,7 +17,7 @@ def print_conversion(manifest, output_dir):
         manifest: `Manifest`.
         output_dir: folder that it is in.
     """
-    print(fingerprint_table(manifest))
+    print(_fingerprint(manifest))
     chosen = {key: value for key, value in manifest.preprocessing.items() if value}
     print("preprocessing: " + ", ".join(f"{k}={v}" for k, v in chosen.items()))
     print(f"{'split':<14}{'cases':>7}{'shards':>8}")
@@ -41,12 +41,17 @@ def print_description(data_dir, manifest, with_volumes=True):
     """
     print(describe(data_dir, manifest))
     if manifest.fingerprint:
-        print("\n" + fingerprint_table(manifest))
+        print("\n" + _fingerprint(manifest))
     if with_volumes:
         print("\n" + as_flags(describe_volumes(manifest)))
     if manifest.warnings:
         print(f"\n{len(manifest.warnings)} warning(s) of the conversion:")
         print_warnings_of(manifest)
+
+
+def _fingerprint(manifest):
+    names = manifest.class_names, manifest.channel_names
+    return fingerprint_table(manifest.fingerprint, *names)
 
 
 def describe(data_dir, manifest):
@@ -120,9 +125,14 @@ def describe_volumes(manifest):
     return volumes_table(source, stored, manifest.class_names)
 
 
-def fingerprint_table(manifest):
-    """The fingerprint that a `Manifest` keeps as lines of text."""
-    fingerprint = manifest.fingerprint
+def fingerprint_table(fingerprint, class_names, channel_names):
+    """A fingerprint as lines of text.
+
+    Args:
+        fingerprint: from `fingerprint.fingerprint_of`.
+        class_names: name per class id.
+        channel_names: name per image channel.
+    """
     cases = fingerprint["num_cases"]
     of_split = f" of split {fingerprint['split']}" if fingerprint["split"] else ""
     lines = [f"{f'{cases} cases{of_split}':<30}{'min':>20}{'median':>20}{'max':>20}"]
@@ -134,7 +144,7 @@ def fingerprint_table(manifest):
     ):
         lines.append(_row(title, fingerprint[name]))
     for name, volume, count in zip(
-        manifest.class_names,
+        class_names,
         fingerprint["class_ml"],
         fingerprint["cases_per_class"],
         strict=True,
@@ -144,7 +154,7 @@ def fingerprint_table(manifest):
         title = f"ignored in ml, {fingerprint['ignored_cases']} cases"
         lines.append(_row(title, fingerprint["ignored_ml"]))
     intensity = fingerprint["foreground_intensity"]
-    for channel, name in enumerate(manifest.channel_names if intensity else ()):
+    for channel, name in enumerate(channel_names if intensity else ()):
         values = {
             "min": intensity["percentile_00_5"][channel],
             "median": intensity["median"][channel],

@@ -79,7 +79,7 @@ def _seconds(function, *arguments):
 def _convert(dataset, output_dir, pool):
     choice = Choice(channel_names=("MRI",))
     options = Options(overwrite=True)
-    return convert(dataset, output_dir, {"train": 1.0}, choice, _Started(pool), options)
+    return convert(dataset, output_dir, choice, _Started(pool), options)
 
 
 def _read_all(pool, cases):
@@ -111,7 +111,7 @@ def _write_cases(folder, count, shape):
         paths = [str(folder / f"{name}_{index}.nii.gz") for name in ("image", "label")]
         for path, array in zip(paths, (noisy, label), strict=True):
             nib.save(nib.Nifti1Image(array, np.eye(4)), path)
-        cases.append(Case(f"case_{index}", (paths[0],), paths[1]))
+        cases.append(Case(f"case_{index}", (paths[0],), paths[1], split="train"))
     return Dataset(
         path=str(folder),
         convention="no convention",

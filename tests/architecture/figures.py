@@ -1,6 +1,6 @@
-"""How the repository is cut into rooms, in figures: the second level of packages.
+"""How the repository is cut into rooms, the second level of packages, in figures.
 
-A room is `tf_diffseg/data` or `data_tools/conversion`, with the folders in it; what lies
+A room is `tf_diffseg/data` or `data_tools/conversion` with the folders in it; what lies
 beside the rooms, such as commands, is one more.
 """
 

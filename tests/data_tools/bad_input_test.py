@@ -21,10 +21,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from data_tools.datasets.open_dataset import open_dataset, read_dataset
+from data_tools.datasets.open_dataset import read_dataset
 from data_tools.inspection.verification import verify
 from tests.commands import run_module
-from tests.data_tools.in_process import convert_here
+from tests.data_tools.in_process import convert_here, open_dataset, split
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.volumes import volume_limits
@@ -215,12 +215,12 @@ def test_scan_of_less_than_a_voxel(folder):
 
 
 def test_case_too_large_for_a_record(folder, monkeypatch):
-    monkeypatch.setattr(volume, "memory_bytes", lambda: 2**40)
+    monkeypatch.setattr(volume_limits, "memory_bytes", lambda: 2**40)
     _set_sform(folder.image, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
     _set_sform(folder.label, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
     message = _convert_bad(folder, spacing_mm=(10, 10, 10))
     words = "bad.nii.gz is too large: its 720x810x900 processed voxels", "2.4 GiB"
-    _is_one_line(message, "case 'bad': ", *words, "--volume_shape", "--spacing_mm")
+    _is_one_line(message, "case 'bad': ", *words, "`volume_shape`", "`spacing_mm`")
 
 
 def test_singular_affine(folder):
@@ -383,7 +383,7 @@ def test_one_image_in_two_splits(msd_folder, tmp_path):
     convert_here(msd_folder.folder, tmp_path / "out", fractions)
     _save(msd_folder.folder / "imagesTr" / "b.nii.gz", image)
     _save(msd_folder.folder / "labelsTr" / "b.nii.gz", np.full(SHAPE, 2, np.uint8))
-    (error,) = verify(open_dataset(msd_folder.folder), fractions=fractions)[:1]
+    (error,) = verify(split(open_dataset(msd_folder.folder), fractions))[:1]
     words = "case 'b': its image has the voxels of case 'a'", "in the split train"
     _is_one_line(error.message, *words)
     with pytest.raises(InputError) as raised:

@@ -48,7 +48,7 @@ def test_a_bad_case_is_one_line(msd_folder, tmp_path):
 
 def test_without_beam_it_says_how_to_get_it(toy_folder, tmp_path):
     code = "import sys; sys.modules['apache_beam'] = None\n"
-    code += "from data_tools import command_line, convert_beam\n"
+    code += "from data_tools import convert_beam; from tf_diffseg import command_line\n"
     code += "command_line.run(convert_beam.main)"
     flags = [f"--dataset_json={toy_folder.dataset_json}", f"--output_dir={tmp_path}/o"]
     done = subprocess.run(

@@ -239,7 +239,9 @@ def test_wrong_flags_are_one_line(toy_folder, tmp_path, flags, message):
 
 def test_wrong_flags_are_found_before_tensorflow_loads(toy_folder, tmp_path):
     code = "import sys; sys.modules['tensorflow'] = None\n"
-    code += "from data_tools import command_line, convert_nifti\n"
+    code += (
+        "from data_tools import convert_nifti; from tf_diffseg import command_line\n"
+    )
     code += "command_line.run(convert_nifti.main)"
     flags = [f"--dataset_json={toy_folder.dataset_json}", f"--output_dir={tmp_path}/o"]
     done = subprocess.run(

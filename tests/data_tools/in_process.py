@@ -5,31 +5,31 @@ from absl.testing import flagsaver
 
 from data_tools.conversion.converter import Options, convert
 from data_tools.conversion.preprocessing_choice import Choice
-from data_tools.datasets.open_dataset import open_dataset
+from data_tools.conversion.worker_pool import InProcess
+from data_tools.datasets.dataset_check import check_cases
+from data_tools.datasets.open_dataset import read_dataset
+from data_tools.datasets.split_plan import SplitRule, with_splits
 from data_tools.flags.conversion_flags import convert_with
 
 
-class InProcess:
-    """Runs tasks here, one after the other; see `worker_pool.WorkerPool`."""
+def open_dataset(path, labels=None):
+    """As `read_dataset`; every file that it names must be there."""
+    dataset = read_dataset(path, labels)
+    check_cases(dataset)
+    return dataset
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *exception):
-        return None
-
-    def run(self, function, tasks, unit=None, done=0):
-        """Results, in order."""
-        return map(function, tasks)
+def split(dataset, fractions=None):
+    """A `Dataset` whose cases are divided, in halves by default."""
+    return with_splits(dataset, SplitRule(fractions or {"train": 0.5, "test": 0.5}))
 
 
 def convert_here(folder, output_dir, fractions=None, preprocessing=None, **options):
     """Converts a folder's data set; gives its manifest."""
-    dataset = open_dataset(folder)
+    dataset = split(open_dataset(folder), fractions)
     return convert(
         dataset,
         output_dir,
-        fractions or {"train": 0.5, "test": 0.5},
         Choice(channel_names=tuple(dataset.channel_names), **(preprocessing or {})),
         InProcess(),
         Options(**options),

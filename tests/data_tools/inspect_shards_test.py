@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from data_tools.inspection import shard_inspection
+from data_tools.inspection import manifest_text, shard_inspection
 from data_tools.inspection.class_volumes import ClassVolumes, volumes_table
 from tests.commands import run_module
 from tests.data_tools.in_process import convert_here
@@ -109,7 +109,7 @@ def test_no_picture_of_a_damaged_shard(converted, tmp_path):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     pictures = shard_inspection.preview(copy, read_manifest(copy), tmp_path / "p")
-    with pytest.raises(InputError, match=f"{path} is damaged: [^{{]+; --verify lists"):
+    with pytest.raises(InputError, match=f"{path} is damaged: [^{{]+; `verify` lists"):
         list(pictures)
 
 
@@ -154,8 +154,8 @@ def test_an_older_manifest_has_its_volumes_counted(copy):
 
     before, _ = _volumes(copy)
     _change(copy, forget)
-    text = shard_inspection.describe_volumes(read_manifest(copy))
-    assert "--verify counts them" in text
+    text = manifest_text.describe_volumes(read_manifest(copy))
+    assert "`verify` counts them" in text
     _, after = _volumes(copy)
     for told, counted in zip(before, after, strict=True):
         np.testing.assert_array_equal(told.voxels, counted.voxels)

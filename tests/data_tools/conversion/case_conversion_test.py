@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data_tools.conversion import case_conversion
-from data_tools.datasets.open_dataset import open_dataset
+from tests.data_tools.in_process import open_dataset
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.errors import CaseError, InputError
 from tf_diffseg.preprocessing import VolumePreprocessor
@@ -14,13 +14,8 @@ from tf_diffseg.preprocessing import VolumePreprocessor
 
 def _convert(folder, index=0, image_dtype="float32", **preprocessing):
     dataset = open_dataset(folder)
-    recipe = case_conversion.Recipe(
-        label_values=dataset.label_values,
-        num_channels=len(dataset.channel_names),
-        preprocessing=VolumePreprocessor(**preprocessing).get_config(),
-        image_dtype=image_dtype,
-        compression="",
-    )
+    config = VolumePreprocessor(**preprocessing).get_config()
+    recipe = case_conversion.Recipe.of(dataset, config, image_dtype)
     return case_conversion.convert_case(dataset.cases[index], recipe)
 
 

@@ -1,4 +1,4 @@
-"""What was staged is used again if, and only if, nothing that decides it has changed."""
+"""What was staged is used again if, and only if, nothing has changed that counts."""
 
 import pathlib
 

@@ -9,12 +9,18 @@ import pytest
 from data_tools.conversion.converter import Options, convert
 from data_tools.conversion.preprocessing_choice import Choice
 from data_tools.conversion.worker_pool import WorkerPool
-from data_tools.datasets.dataset_check import Severity
-from data_tools.datasets.open_dataset import open_dataset, read_dataset
+from data_tools.datasets.open_dataset import read_dataset
+from data_tools.datasets.problems import Severity
 from data_tools.datasets.split_plan import SplitRule, with_splits
 from data_tools.inspection.preprocessing_trial import preprocessing_problems
 from data_tools.inspection.verification import verify
-from tests.data_tools.in_process import InProcess, convert_by_flags, convert_here
+from tests.data_tools.in_process import (
+    InProcess,
+    convert_by_flags,
+    convert_here,
+    open_dataset,
+    split,
+)
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 
@@ -61,7 +67,7 @@ def test_a_class_that_resampling_removes_is_told_with_counts(msd_folder, tmp_pat
         "cases": 4,
         "source_voxels": 300,
     }
-    assert "(--spacing_mm=4,4,4) in 3 of 4 cases that have it, 300" in of_all["text"]
+    assert "(`spacing_mm=4,4,4`) in 3 of 4 cases that have it, 300" in of_all["text"]
     assert [of["case"] for of in of_cases] == ["a", "b", "c"]
     counts = of_cases[0]["counts"]
     assert (counts["source_voxels"], counts["stored_voxels"]) == (100, 0)
@@ -93,8 +99,8 @@ def test_a_class_of_which_little_is_left_is_told(msd_folder, tmp_path):
 @pytest.mark.parametrize(
     "settings, words",
     [
-        ({"volume_shape": (2, 2, 2)}, "by the crop to --volume_shape=2,2,2"),
-        ({"spacing_mm": (4.0, 4.0, 4.0)}, "preprocessing (--spacing_mm=4,4,4)"),
+        ({"volume_shape": (2, 2, 2)}, "by the crop to `volume_shape=2,2,2`"),
+        ({"spacing_mm": (4.0, 4.0, 4.0)}, "preprocessing (`spacing_mm=4,4,4`)"),
     ],
 )
 def test_a_case_without_foreground_left_is_told(msd_folder, tmp_path, settings, words):
@@ -112,9 +118,9 @@ def test_a_case_without_foreground_left_is_told(msd_folder, tmp_path, settings, 
 @pytest.mark.parametrize(
     "settings, words",
     [
-        ({"volume_shape": (2, 2, 2)}, "--volume_shape=2,2,2"),
-        ({"spacing_mm": (6.0, 6.0, 6.0)}, "--spacing_mm=6,6,6"),
-        ({"crop_to_foreground": True}, "--crop_to_foreground=True"),
+        ({"volume_shape": (2, 2, 2)}, "`volume_shape=2,2,2`"),
+        ({"spacing_mm": (6.0, 6.0, 6.0)}, "`spacing_mm=6,6,6`"),
+        ({"crop_to_foreground": True}, "`crop_to_foreground=True`"),
     ],
 )
 def test_no_foreground_left_in_any_case_is_an_error(
@@ -160,7 +166,7 @@ def test_images_that_all_become_constant_are_an_error(msd_folder, tmp_path):
     for seed, uid in enumerate("ab"):
         _add(msd_folder, uid, seed)
     settings = {"intensity": "ct_window", "ct_window": (1000.0, 2000.0)}
-    with pytest.raises(InputError, match="--intensity=ct_window --ct_window=1000,2000"):
+    with pytest.raises(InputError, match="`intensity=ct_window` `ct_window=1000,2000`"):
         convert_here(msd_folder.folder, tmp_path / "out", _ALL, settings)
     _add(msd_folder, "c", image=_image() * 15)
     manifest = convert_here(msd_folder.folder, tmp_path / "out", _ALL, settings)
@@ -263,7 +269,7 @@ def _oddities(folder):
 
 def test_every_warning_of_verification_is_in_the_manifest(msd_folder, tmp_path):
     _oddities(msd_folder)
-    problems = verify(read_dataset(msd_folder.folder), fractions=_ALL)
+    problems = verify(split(read_dataset(msd_folder.folder), _ALL))
     assert {problem.severity for problem in problems} == {Severity.WARNING}
     expected = [(of.uid, of.check, of.message) for of in problems]
     kinds = {check for _, check, _ in expected}
@@ -286,9 +292,9 @@ def test_warnings_outlive_a_stop_and_any_number_of_workers(msd_folder, tmp_path)
         (msd_folder.folder / sub / "stop.nii.gz").unlink()
     msd_folder.write(training=good)
     manifest = convert_here(msd_folder.folder, tmp_path / "out", _ALL, settings)
-    dataset = open_dataset(msd_folder.folder)
+    dataset = split(open_dataset(msd_folder.folder), _ALL)
     choice = Choice(channel_names=("MRI",), **settings)
-    by_two = convert(dataset, tmp_path / "two", _ALL, choice, WorkerPool(2), Options())
+    by_two = convert(dataset, tmp_path / "two", choice, WorkerPool(2), Options())
     assert manifest.warnings == by_two.warnings
     assert {"header", "origin", "voxels", "crop"} <= {
         of["kind"] for of in manifest.warnings

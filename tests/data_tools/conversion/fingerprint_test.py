@@ -7,11 +7,9 @@ import pytest
 
 from data_tools.conversion import preprocessing_choice
 from data_tools.conversion.case_statistics import CaseMeasures
-from data_tools.conversion.fingerprint import (
-    fingerprint_of,
-    fingerprint_table,
-)
+from data_tools.conversion.fingerprint import fingerprint_of
 from data_tools.conversion.preprocessing_choice import Choice
+from data_tools.inspection.manifest_text import fingerprint_table
 from tf_diffseg.errors import InputError
 
 

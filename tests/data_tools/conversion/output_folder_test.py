@@ -79,7 +79,7 @@ def test_overwrite_replaces_a_data_set(tmp_path):
     output = tmp_path / "out"
     _write_data_set(output)
     with pytest.raises(
-        InputError, match="holds a converted data set; --overwrite replaces it"
+        InputError, match="holds a converted data set; `overwrite` replaces it"
     ):
         with staged_folder(output):
             pass
@@ -170,7 +170,7 @@ def test_what_a_process_left_that_was_killed_at_the_end_is_removed(tmp_path):
     _write_data_set(output)
     for name in (".out.partial/cases", ".out.old"):
         (tmp_path / name).mkdir(parents=True)
-    with pytest.raises(InputError, match="holds a converted data set; --overwrite"):
+    with pytest.raises(InputError, match="holds a converted data set; `overwrite`"):
         with staged_folder(output):
             pass
     assert _names(tmp_path) == ["out"]
@@ -180,7 +180,7 @@ def test_what_is_not_yet_published_stays(tmp_path):
     output = tmp_path / "out"
     _write_data_set(output)
     (tmp_path / ".out.partial" / "shards").mkdir(parents=True)
-    with pytest.raises(InputError, match="--overwrite replaces it"):
+    with pytest.raises(InputError, match="`overwrite` replaces it"):
         with staged_folder(output):
             pass
     assert _names(tmp_path) == [".out.partial", "out"]
@@ -190,8 +190,8 @@ def test_what_is_not_yet_published_stays(tmp_path):
     "place, message",
     [
         ("file", "file is a file, expected a folder"),
-        ("file/below", "below cannot be made: .*file is a file, expected a folder"),
-        ("file/a/b", "b cannot be made: .*file is a file, expected a folder"),
+        ("file/below", "below lies below .*file, which is not a folder"),
+        ("file/a/b", "b lies below .*file, which is not a folder"),
         ("x" * 300, "File name too long"),
     ],
 )

@@ -15,7 +15,7 @@ def test_an_interrupt_while_workers_start_is_the_parents(tmp_path):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # to have its say
         os.killpg(0, signal.SIGINT)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    from data_tools import command_line
+    from tf_diffseg import command_line
     from data_tools.conversion.worker_pool import WorkerPool
     def main(_):
         with WorkerPool(1) as pool:

@@ -9,15 +9,13 @@ import tensorflow as tf
 
 from data_tools.conversion.case_conversion import to_class_ids
 from data_tools.conversion.converter import Options, convert
-from data_tools.conversion.fingerprint import fingerprint_table
 from data_tools.conversion.preprocessing_choice import Choice
-from data_tools.datasets.dataset_check import Severity
-from data_tools.datasets.ignore_label import with_ignore_label
 from data_tools.datasets.nnunet_dataset import nnunet_dataset
-from data_tools.datasets.open_dataset import open_dataset
-from data_tools.inspection import shard_inspection
+from data_tools.datasets.open_dataset import read_dataset
+from data_tools.datasets.problems import Severity
+from data_tools.inspection import manifest_text, shard_inspection
 from data_tools.inspection.verification import verify
-from tests.data_tools.in_process import InProcess
+from tests.data_tools.in_process import InProcess, open_dataset, split
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
@@ -66,14 +64,14 @@ def test_is_declared_in_msd_layout(msd_folder, convention):
     dataset = open_dataset(msd_folder.dataset_json)
     if convention == "flag":
         assert dataset.ignore_label is None
-        dataset = with_ignore_label(dataset, 255)
+        dataset = dataset.with_ignore_label(255)
     assert dataset.ignore_label == 255
     assert dataset.label_values == [0, 2, 7]
     assert dataset.class_names == ["background", "organ", "vessel"]
     assert "voxels of label value 255 are ignored" in dataset.describe()
-    assert with_ignore_label(dataset, 255) == dataset
+    assert dataset.with_ignore_label(255) == dataset
     with pytest.raises(InputError, match="declares the ignore label 255"):
-        with_ignore_label(dataset, 254)
+        dataset.with_ignore_label(254)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +98,8 @@ def test_refuses_what_cannot_be_ignored(msd_folder, changes, message):
 def test_the_flag_cannot_ignore_a_class(msd_folder):
     msd_folder.add_case("case")
     dataset = open_dataset(msd_folder.dataset_json)
-    with pytest.raises(InputError, match="--ignore_label is 7, which .* 'vessel'"):
-        with_ignore_label(dataset, 7)
+    with pytest.raises(InputError, match="`ignore_label` is 7, which .* 'vessel'"):
+        dataset.with_ignore_label(7)
 
 
 def _nnunet(tmp_path, **fields):
@@ -129,9 +127,7 @@ def test_is_declared_as_nnunet_has_it(tmp_path):
 def test_is_declared_among_the_labels_of_a_table(tmp_path):
     path = tmp_path / "cases.csv"
     path.write_text("image,label\na.nii.gz,b.nii.gz\n")
-    from data_tools.datasets.csv_dataset import csv_dataset, parse_labels
-
-    dataset = csv_dataset(path, parse_labels("0=background,1=organ,255=ignore"))
+    dataset = read_dataset(path, {0: "background", 1: "organ", 255: "ignore"})
     assert (dataset.ignore_label, dataset.label_values) == (255, [0, 1])
 
 
@@ -152,7 +148,7 @@ def ignoring(msd_folder):
 
 def _convert(dataset, output, **preprocessing):
     choice = Choice(channel_names=tuple(dataset.channel_names), **preprocessing)
-    return convert(dataset, output, HALF, choice, InProcess(), Options())
+    return convert(split(dataset, HALF), output, choice, InProcess(), Options())
 
 
 def _examples(folder, manifest):
@@ -200,12 +196,12 @@ def test_shards_hold_it_and_figures_leave_it_out(ignoring, tmp_path):
     assert fingerprint["ignored_cases"] == train.statistics["ignored_cases"]
     assert fingerprint["cases_per_class"] == train.statistics["cases_per_class"]
     if fingerprint["ignored_cases"]:
-        assert "ignored in ml" in fingerprint_table(
+        assert "ignored in ml" in manifest_text.fingerprint_table(
             fingerprint, manifest.class_names, manifest.channel_names
         )
     found = shard_inspection.verify(output, manifest)
     assert (found.num_cases, found.problems) == (4, [])
-    described = shard_inspection.describe(output, manifest)
+    described = manifest_text.describe(output, manifest)
     assert f"ignored        label value 255, {total[3]} voxels" in described
 
 
@@ -214,7 +210,7 @@ def test_without_ignored_voxels_the_shards_are_the_same(msd_folder, tmp_path):
         msd_folder.add_case(f"case_{index}", index)
     plain = open_dataset(msd_folder.dataset_json)
     first = _convert(plain, tmp_path / "plain")
-    second = _convert(with_ignore_label(plain, 255), tmp_path / "with")
+    second = _convert(plain.with_ignore_label(255), tmp_path / "with")
     assert second.splits == first.splits  # SHA-256 and statistics among them.
     (told,) = (of for of in second.warnings if of not in first.warnings)
     assert "the ignore label 255 is on 0 voxels of 0 of 4 cases" in told["text"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data_tools.datasets.open_dataset import open_dataset
+from tests.data_tools.in_process import open_dataset
 from tf_diffseg.errors import InputError
 from tf_diffseg.volumes.volume_files import read_case
 

@@ -8,8 +8,8 @@ import pytest
 
 from data_tools.datasets.dataset import Region
 from data_tools.datasets.dataset_check import dataset_warnings
-from data_tools.datasets.open_dataset import open_dataset
 from tests.commands import run_module
+from tests.data_tools.in_process import open_dataset
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.volumes.volume_files import read_case

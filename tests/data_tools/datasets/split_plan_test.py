@@ -92,13 +92,11 @@ def test_a_group_by_the_folder_of_its_image(tmp_path):
 def test_a_column_names_the_group(tmp_path):
     uids = [f"scan{index}" for index in range(8)]
     columns = [{"patient": f"p{index // 2}", "age": "7"} for index in range(8)]
-    note = f"{tmp_path / 'dataset.json'}: column 'patient' is not used"
-    other = f"{tmp_path / 'dataset.json'}: column 'age' is not used"
-    dataset = _dataset(tmp_path, uids, columns, notes=(note, other))
+    dataset = _dataset(tmp_path, uids, columns, unused_columns=("patient", "age"))
     split = _split(dataset, group_by="Patient")
     sides = list(_sides(split).values())
     assert sides[::2] == sides[1::2]
-    assert split.notes == (other,)
+    assert split.unused_columns == ("age",)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +104,7 @@ def test_a_column_names_the_group(tmp_path):
     [
         ("genius", "has 0 groups in parentheses, expected a regular expression with"),
         ("(g)(e)", "has 2 groups in parentheses"),
-        ("(", "--group_by=(: missing ), unterminated subpattern"),
+        ("(", "group_by=(: missing ), unterminated subpattern"),
         ("(x.*)", "of 40 of 40 cases is not matched"),
         ("^genius_(0.)", "of 20 of 40 cases is not matched, nor"),
     ],
@@ -130,10 +128,10 @@ def test_a_pattern_that_does_not_fit_is_named(tmp_path, group_by, message):
 )
 def test_names_that_look_like_patients_are_told(tmp_path, uids):
     notes = _split(_dataset(tmp_path, uids)).split_notes
-    (note,) = (note for note in notes if "--group_by" in note)
-    (pattern,) = re.findall("--group_by='([^']+)'", note)
+    (note,) = (note for note in notes if "group_by" in note)
+    (pattern,) = re.findall("`group_by='([^']+)'`", note)
     split = _split(_dataset(tmp_path, uids), group_by=pattern)
-    assert not any("--group_by" in note for note in split.split_notes)
+    assert not any("group_by" in note for note in split.split_notes)
     count = len({re.search(pattern, uid).group(1) for uid in uids})
     assert f"of {count} such groups are in two splits" in note
 
@@ -194,8 +192,8 @@ def test_one_fold_needs_no_number_and_an_object_may_have_a_test(tmp_path):
 @pytest.mark.parametrize(
     "content, rule, message",
     [
-        (FOLDS, {}, "has 2 folds: choose one with --fold=0 to --fold=1"),
-        (FOLDS, {"fold": 2}, "--fold=2: .* has 2 fold"),
+        (FOLDS, {}, "has 2 folds: choose one with `fold=0` to `fold=1`"),
+        (FOLDS, {"fold": 2}, "^fold=2: .* has 2 fold"),
         ([{"train": [*UIDS, "x"], "val": []}], {}, "'val' lists no case"),
         ([{"train": [*UIDS, "x"]}], {}, "names 1 case.s. that .* not have: 'x'"),
         (
@@ -252,8 +250,8 @@ def test_a_data_list_that_is_not_used_is_told(tmp_path):
     split = _split(_data_list(tmp_path)[0])
     assert len(split.cases) == 6
     beside, folds, others = (n for n in split.split_notes if "not used" in n)
-    assert "splits_final.json is not used for the splits; --split_file=" in beside
-    assert "gives 6 case(s) a 'fold', which is not used; --split_file=" in folds
+    assert "splits_final.json is not used for the splits; `split_file=" in beside
+    assert "gives 6 case(s) a 'fold', which is not used; `split_file=" in folds
     assert "lists 2 case(s) with a label beside those to train on" in others
 
 
@@ -283,8 +281,8 @@ def test_a_fold_of_a_data_list(tmp_path, fold, with_validation):
     "kinds, rule, message",
     [
         ({"with_validation": False}, {}, "has the folds '0', '1', '2': choose the one"),
-        ({}, {"fold": 7}, "--fold=7: .* has the folds '0', '1', '2'"),
-        ({"folds": ()}, {"fold": 0}, "--fold=0: .* has no entry with a 'fold'"),
+        ({}, {"fold": 7}, "^fold=7: .* has the folds '0', '1', '2'"),
+        ({"folds": ()}, {"fold": 0}, "^fold=0: .* has no entry with a 'fold'"),
     ],
 )
 def test_a_fold_that_is_not_there(tmp_path, kinds, rule, message):

@@ -1,39 +1,10 @@
 """A case's split hangs on its name and the fractions, on nothing else."""
 
-import re
-
 import pytest
 
-from data_tools.datasets.splits import divide, parse_split, split_of
-from tf_diffseg.errors import InputError
+from data_tools.datasets.splits import divide, split_of
 
 _FRACTIONS = {"train": 0.7, "validation": 0.15, "test": 0.15}
-
-
-def test_parse_keeps_the_order():
-    parsed = parse_split("train=0.7,validation=0.15,test=0.15")
-    assert list(parsed.items()) == list(_FRACTIONS.items())
-    assert parse_split("all=1") == {"all": 1.0}
-
-
-@pytest.mark.parametrize(
-    "text, message",
-    [
-        ("", "expected name=fraction, got ''"),
-        ("train", "expected a fraction for 'train', got ''"),
-        ("train=0.5,=0.5", "expected name=fraction, got '=0.5'"),
-        ("train=half,test=0.5", "expected a fraction for 'train', got 'half'"),
-        ("train=0.5,train=0.5", "'train' is there twice"),
-        ("train=0.5,test=0.4", "the fractions must add up to 1, got 0.9"),
-        ("train=1.5,test=-0.5", "the fraction of 'train' must be above 0"),
-        ("train=1,test=0", "the fraction of 'test' must be above 0"),
-        ("train=nan", "the fraction of 'train' must be above 0"),
-        ("../train=1", "expected name=fraction, got '../train=1'"),
-    ],
-)
-def test_parse_names_what_is_wrong(text, message):
-    with pytest.raises(InputError, match=re.escape(f"--split={text}: {message}")):
-        parse_split(text)
 
 
 def test_sizes_come_near_the_fractions():

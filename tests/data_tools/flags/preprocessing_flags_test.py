@@ -49,12 +49,12 @@ def test_a_window_is_that_of_each_channel_that_wants_one():
 def test_volumes_that_do_not_fit_into_memory(monkeypatch):
     monkeypatch.setattr(volume_limits, "memory_bytes", lambda: 2**30)
     assert _choice(volume_shape="512,512,512").volume_shape == (512, 512, 512)
-    with pytest.raises(InputError, match="--volume_shape=513,512,512: .* take 1.0 GiB"):
+    with pytest.raises(InputError, match="^volume_shape=513,512,512: .* take 1.0 GiB"):
         _choice(volume_shape="513,512,512")
 
 
 def test_volumes_that_do_not_fit_into_a_record(monkeypatch):
     monkeypatch.setattr(volume_limits, "memory_bytes", lambda: 2**40)
     assert _choice(volume_shape="800,800,800", intensity=["none"])
-    with pytest.raises(InputError, match="--volume_shape=800,800,800: the record"):
+    with pytest.raises(InputError, match="^volume_shape=800,800,800: the record"):
         _choice(volume_shape="800,800,800")

@@ -8,18 +8,21 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from data_tools.datasets.dataset_check import Severity
+from data_tools.conversion.worker_pool import WorkerPool, start_reader
 from data_tools.datasets.open_dataset import read_dataset
+from data_tools.datasets.problems import Severity
 from data_tools.datasets.splits import split_of
 from data_tools.inspection.verification import verify
 from tests.commands import run_module
+from tests.data_tools.in_process import split
 
 SHAPE = (8, 9, 10)
 
 
 def _found(path, labels=None, num_workers=1):
     """`[(severity, uid, check, message)]`."""
-    problems = verify(read_dataset(path, labels), num_workers)
+    workers = WorkerPool(num_workers, start_reader) if num_workers > 1 else None
+    problems = verify(read_dataset(path, labels), workers)
     return [(p.severity.value, p.uid, p.check, p.message) for p in problems]
 
 
@@ -158,10 +161,10 @@ def test_an_image_in_two_splits(msd_folder):
     dataset = read_dataset(msd_folder.folder)
     fractions = {"train": 0.5, "test": 0.5}
     assert [split_of(uid, fractions) for uid in "ab"] == ["test", "train"]
-    (problem,) = verify(dataset, fractions=fractions)
+    (problem,) = verify(split(dataset, fractions))
     assert (problem.severity.value, problem.uid) == ("error", "b")
     assert "is in the split train, that one in test" in problem.message
-    (problem,) = verify(dataset, fractions={"all": 1.0})
+    (problem,) = verify(split(dataset, {"all": 1.0}))
     assert problem.severity.value == "warning"
 
 
@@ -255,12 +258,13 @@ def test_command_with_wrong_flags(flags, message):
     assert message in done.stdout
 
 
-@pytest.mark.parametrize("place", ["", "nowhere/report.json"])
+@pytest.mark.parametrize("place", ["", "file/report.json"])
 def test_a_place_for_no_report_is_told_before_anything_is_read(tmp_path, place):
+    (tmp_path / "file").touch()
     done = _verify(f"--dataset_json={tmp_path}", f"--report_json={tmp_path / place}")
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"error: --report_json={tmp_path / place}: ")
+    assert line.startswith(f"error: --report_json={tmp_path / place} ")
 
 
 def test_command_loads_no_tensorflow():

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from data_tools.datasets.open_dataset import open_dataset
 from data_tools.phantoms import phantom
 from data_tools.phantoms.phantom_anatomy import Anatomy, Tissue
 from data_tools.phantoms.threshold_baseline import best_threshold_dice
+from tests.data_tools.in_process import open_dataset
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,6 @@ def test_command_refuses_a_folder_below_a_file(tmp_path):
     done = _run(f"--output_dir={tmp_path / 'mine' / 'x'}")
     assert done.returncode == 1
     assert done.stderr == (
-        f"error: --output_dir={tmp_path / 'mine' / 'x'} cannot be made: "
-        f"{tmp_path / 'mine'} is a file, expected a folder\n"
+        f"error: --output_dir={tmp_path / 'mine' / 'x'} lies below "
+        f"{tmp_path / 'mine'}, which is not a folder\n"
     )

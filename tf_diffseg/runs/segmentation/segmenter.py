@@ -22,8 +22,8 @@ from tf_diffseg.runs.segmentation.segmentation_result import Segmentation
 from tf_diffseg.runs.shipped_models import find_model, model_names
 from tf_diffseg.runs.trained_models import TrainedModels, is_run, paths_with
 from tf_diffseg.volumes import image_like, smallest_type
-from tf_diffseg.volumes.volume import check_extent, check_resampled_size
 from tf_diffseg.volumes.volume_files import image_of
+from tf_diffseg.volumes.volume_limits import check_extent, check_resampled_size
 
 
 class VolumeSegmenter:
