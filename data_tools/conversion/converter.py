@@ -36,7 +36,7 @@ from data_tools.conversion.tfds_metadata import write_tfds_metadata
 from data_tools.datasets.dataset_check import dataset_warnings
 from tf_diffseg.data.example_schema import IMAGE_DTYPES, smallest_image_dtype
 from tf_diffseg.data.manifest import Manifest, Shard, Split
-from tf_diffseg.errors import CaseError, InputError
+from tf_diffseg.errors import CaseError, InputError, as_flags
 from tf_diffseg.whole_files import writing
 
 
@@ -141,12 +141,12 @@ class _Conversion:
             image_dtype=recipe.image_dtype,
             compression=recipe.compression,
             fingerprint=fingerprint,
-            skipped=dict(sorted(self._skipped.items())),
+            skipped={uid: as_flags(why) for uid, why in sorted(self._skipped.items())},
             warnings=[
                 {
                     "case": problem.uid,
                     "kind": problem.check,
-                    "text": problem.message,
+                    "text": as_flags(problem.message),
                     "counts": problem.counts,
                 }
                 for problem in sorted(warnings, key=lambda of: of.uid or "")

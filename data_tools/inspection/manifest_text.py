@@ -27,7 +27,7 @@ def print_conversion(manifest, output_dir):
         print(f"{len(manifest.warnings)} warning(s), which manifest.json keeps:")
         print_warnings_of(manifest)
     for reason in manifest.skipped.values():
-        print(f"left out: {as_flags(reason)}")
+        print(f"left out: {reason}")
     print(f"data set {manifest.dataset} in {output_dir}")
 
 
@@ -74,7 +74,7 @@ def describe(data_dir, manifest):
         "left out": f"{len(manifest.skipped)} case(s)",
     }
     lines = [f"{name:<15}{value}" for name, value in fields.items()]
-    lines += [f"  {as_flags(reason)}" for reason in manifest.skipped.values()]
+    lines += [f"  {reason}" for reason in manifest.skipped.values()]
     lines += ["", *_shard_rows(data_dir, manifest)]
     return "\n".join(lines)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.commands import run_module
+from tests.data_tools.in_process import contents
 from tf_diffseg.errors import InputError
 
 needs_beam = pytest.mark.skipif(
@@ -20,10 +21,6 @@ def _run(module, *arguments):
     return run_module(f"data_tools.{module}", *arguments)
 
 
-def _contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
 @needs_beam
 def test_same_bytes_as_by_processes(toy_folder, tmp_path):
     flags = [f"--dataset_json={toy_folder.dataset_json}", "--spacing_mm=auto"]
@@ -32,7 +29,7 @@ def test_same_bytes_as_by_processes(toy_folder, tmp_path):
     assert done.returncode == 0, done.stderr
     done = _run("convert_nifti", f"--output_dir={tmp_path / 'nifti'}", *flags)
     assert done.returncode == 0, done.stderr
-    assert _contents(tmp_path / "beam") == _contents(tmp_path / "nifti")
+    assert contents(tmp_path / "beam") == contents(tmp_path / "nifti")
     assert not list(tmp_path.glob(".*"))
 
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 from data_tools.conversion.staging import staging_for
 from data_tools.flags import preprocessing_flags
 from tests.commands import run_module
+from tests.data_tools.in_process import contents
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.preprocessing import VolumePreprocessor
@@ -48,10 +49,6 @@ def converted(toy_folder, tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     return output, done
-
-
-def _contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_manifest_tells_what_is_there(toy_folder, converted):
@@ -140,7 +137,7 @@ def test_bytes_do_not_depend_on_the_number_of_workers(toy_folder, converted, tmp
         toy_folder.dataset_json, tmp_path / "toy", volume_shape="6,12,12", num_shards=3
     )
     assert done.returncode == 0, done.stderr
-    assert _contents(tmp_path / "toy") == _contents(converted[0])
+    assert contents(tmp_path / "toy") == contents(converted[0])
 
 
 @pytest.fixture
@@ -173,7 +170,7 @@ def test_refusal_is_one_line_and_no_data_set(damaged_folder, tmp_path):
     done = _convert(damaged_folder.dataset_json, output)
     assert done.returncode == 0, done.stderr
     done = _convert(damaged_folder.dataset_json, tmp_path / "at_once")
-    assert _contents(output) == _contents(tmp_path / "at_once")
+    assert contents(output) == contents(tmp_path / "at_once")
     assert not list(tmp_path.glob(".*"))
 
 
@@ -254,14 +251,14 @@ def test_wrong_flags_are_found_before_tensorflow_loads(toy_folder, tmp_path):
 
 def test_output_dir_with_files_is_refused(toy_folder, converted):
     output, _ = converted
-    before = _contents(output)
+    before = contents(output)
     done = _convert(toy_folder.dataset_json, output)
     assert done.returncode == 1
     assert done.stderr == (
         f"error: --output_dir={output} holds a converted data set; "
         "--overwrite replaces it\n"
     )
-    assert _contents(output) == before
+    assert contents(output) == before
 
 
 def test_what_another_process_keeps_is_not_told_of(toy_folder, tmp_path):

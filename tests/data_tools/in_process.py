@@ -42,3 +42,8 @@ def convert_by_flags(**values):
     values = {name: str(value) for name, value in values.items()}
     with flagsaver.as_parsed(**values):
         convert_with(InProcess)
+
+
+def contents(folder):
+    """What each file of a folder holds, by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}

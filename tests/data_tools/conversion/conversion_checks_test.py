@@ -11,7 +11,6 @@ from data_tools.conversion.preprocessing_choice import Choice
 from data_tools.conversion.worker_pool import WorkerPool
 from data_tools.datasets.open_dataset import read_dataset
 from data_tools.datasets.problems import Severity
-from data_tools.datasets.split_plan import SplitRule, with_splits
 from data_tools.inspection.preprocessing_trial import preprocessing_problems
 from data_tools.inspection.verification import verify
 from tests.data_tools.in_process import (
@@ -22,7 +21,7 @@ from tests.data_tools.in_process import (
     split,
 )
 from tf_diffseg.data.manifest import read_manifest
-from tf_diffseg.errors import InputError
+from tf_diffseg.errors import InputError, as_flags
 
 SHAPE = (12, 12, 12)
 _ALL = {"train": 1.0}
@@ -67,7 +66,7 @@ def test_a_class_that_resampling_removes_is_told_with_counts(msd_folder, tmp_pat
         "cases": 4,
         "source_voxels": 300,
     }
-    assert "(`spacing_mm=4,4,4`) in 3 of 4 cases that have it, 300" in of_all["text"]
+    assert "(--spacing_mm=4,4,4) in 3 of 4 cases that have it, 300" in of_all["text"]
     assert [of["case"] for of in of_cases] == ["a", "b", "c"]
     counts = of_cases[0]["counts"]
     assert (counts["source_voxels"], counts["stored_voxels"]) == (100, 0)
@@ -99,8 +98,8 @@ def test_a_class_of_which_little_is_left_is_told(msd_folder, tmp_path):
 @pytest.mark.parametrize(
     "settings, words",
     [
-        ({"volume_shape": (2, 2, 2)}, "by the crop to `volume_shape=2,2,2`"),
-        ({"spacing_mm": (4.0, 4.0, 4.0)}, "preprocessing (`spacing_mm=4,4,4`)"),
+        ({"volume_shape": (2, 2, 2)}, "by the crop to --volume_shape=2,2,2"),
+        ({"spacing_mm": (4.0, 4.0, 4.0)}, "preprocessing (--spacing_mm=4,4,4)"),
     ],
 )
 def test_a_case_without_foreground_left_is_told(msd_folder, tmp_path, settings, words):
@@ -337,10 +336,10 @@ def test_verification_with_settings_tells_what_conversion_does(
     msd_folder, tmp_path, settings
 ):
     _oddities(msd_folder)
-    dataset = with_splits(read_dataset(msd_folder.folder), SplitRule(_ALL))
+    dataset = split(read_dataset(msd_folder.folder), _ALL)
     choice = Choice(channel_names=("MRI",), **settings)
     problems = verify(dataset) + preprocessing_problems(dataset, choice, InProcess())
-    expected = [(of.uid, of.check, of.message) for of in problems]
+    expected = [(of.uid, of.check, as_flags(of.message)) for of in problems]
     manifest = convert_here(msd_folder.folder, tmp_path / "out", _ALL, settings)
     told = [of for of in _warnings(manifest) if of[1] != "crop"]
     assert sorted(told, key=str) == sorted(expected, key=str)
@@ -353,7 +352,7 @@ def test_verification_with_settings_finds_the_errors_of_conversion(
     label = np.zeros(SHAPE, np.uint8)
     label[0, 0, 0] = 2
     _add(msd_folder, "a", label=label)
-    dataset = with_splits(read_dataset(msd_folder.folder), SplitRule(_ALL))
+    dataset = split(read_dataset(msd_folder.folder), _ALL)
     choice = Choice(spacing_mm=(4.0, 4.0, 4.0), channel_names=("MRI",))
     (problem,) = preprocessing_problems(dataset, choice, InProcess())
     with pytest.raises(InputError) as raised:

@@ -12,17 +12,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.data_tools.in_process import convert_here
+from tests.data_tools.in_process import contents, convert_here
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.data.input_pipeline import evaluation_dataset
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.data.record_reader import damaged_record
 from tf_diffseg.data.shard_index import ShardError
 from tf_diffseg.errors import InputError
-
-
-def _contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +49,9 @@ def test_killed_at_random_steps_it_ends_the_same(few_cases, tmp_path):
     runs = [short, *anywhere, *last]
     killed = [times for times, _ in _kill(few_cases, tmp_path / "killed", runs)]
     assert killed == [10, *[1] * (len(runs) - 1)]
-    expected = _contents(tmp_path / "at_once" / "0")
+    expected = contents(tmp_path / "at_once" / "0")
     for number in range(len(runs)):
-        assert _contents(tmp_path / "killed" / str(number)) == expected
+        assert contents(tmp_path / "killed" / str(number)) == expected
 
 
 @pytest.mark.slow
@@ -96,7 +92,7 @@ def test_real_processes_killed_at_ten_random_moments_end_the_same(
     assert killed
     if not (tmp_path / "out").exists():
         subprocess.run(command(tmp_path / "out"), check=True, capture_output=True)
-    assert _contents(tmp_path / "out") == _contents(tmp_path / "at_once")
+    assert contents(tmp_path / "out") == contents(tmp_path / "at_once")
 
 
 def test_what_is_done_is_not_done_again(msd_folder, tmp_path, monkeypatch):
@@ -127,7 +123,7 @@ def test_other_settings_use_nothing_of_before(msd_folder, tmp_path):
     msd_folder.write()
     for name in ("out", "at_once"):
         convert_here(msd_folder.folder, tmp_path / name, {"train": 1.0}, settings)
-    assert _contents(tmp_path / "out") == _contents(tmp_path / "at_once")
+    assert contents(tmp_path / "out") == contents(tmp_path / "at_once")
 
 
 def test_other_shards_are_made_of_what_is_done(few_cases, tmp_path, monkeypatch):
@@ -137,7 +133,7 @@ def test_other_shards_are_made_of_what_is_done(few_cases, tmp_path, monkeypatch)
     monkeypatch.undo()
     for name in ("out", "at_once"):
         convert_here(few_cases, tmp_path / name, {"train": 1.0}, num_shards=3)
-    assert _contents(tmp_path / "out") == _contents(tmp_path / "at_once")
+    assert contents(tmp_path / "out") == contents(tmp_path / "at_once")
 
 
 def _interrupt(*_):
