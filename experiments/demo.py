@@ -35,7 +35,7 @@ def main(argv):
     folder = output_folder("output_dir", _OUTPUT_DIR.value)
     _make_folder(folder)
     shards, run, results = folder / "shards", folder / "run", folder / "results"
-
+    export = folder / "export"
     _call("data_tools.make_phantom", output_dir=folder / "phantom", num_cases=40)
     _call(
         "data_tools.convert_nifti",
@@ -47,37 +47,31 @@ def main(argv):
     )
     _call("experiments.train", config="demo", data_dir=shards, model_dir=run)
     _call("experiments.evaluate", data_dir=shards, model_dir=run, output_dir=results)
-    _call("experiments.export", model_dir=run, export_dir=folder / "export")
+    _call("experiments.export", model_dir=run, export_dir=export)
     uid = read_manifest(shards).split("test").uids[0]
     image = folder / "phantom" / "imagesTr" / f"{uid}.nii.gz"
     segmented = folder / f"{uid}_label.nii.gz"
-    _call(
-        "experiments.segment",
-        model=folder / "export" / "1",
-        input=image,
-        output=segmented,
-    )
+    _call("experiments.segment", model=export / "1", input=image, output=segmented)
 
     dice = json.loads((results / "metrics.json").read_text())["mean_foreground_dice"]
     print(
         f"\ndone in {(time.monotonic() - started) / 60:.1f} minutes\n"
         f"  mean foreground Dice {dice:.3f} on the test split; the best intensity "
         f"threshold reaches {_threshold_dice(shards):.3f} there\n"
-        f"  metrics table     {results / 'metrics.csv'}\n"
-        f"  overlay picture   {results / 'median.png'}\n"
-        f"  exported model    {folder / 'export' / '1'}\n"
+        f"  results           {results}, with metrics.csv and median.png\n"
+        f"  exported model    {export / '1'}\n"
         f"  segmented volume  {segmented}, of {image}"
     )
 
 
 def _make_folder(folder):
-    if folder.exists() and not (folder / _MARKER).is_file():
-        if not folder.is_dir() or any(folder.iterdir()):
-            raise InputError(
-                f"--output_dir={folder} was not made by the demo; name another"
-            )
-    elif folder.exists():
+    if (folder / _MARKER).is_file():
         shutil.rmtree(folder)
+    elif folder.exists() and any(folder.iterdir()):
+        raise InputError(
+            f"output_dir={folder} was not made by the demo; name another",
+            argument="output_dir",
+        )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MARKER).touch()
 
@@ -98,10 +92,8 @@ def _threshold_dice(shards):
 
     paths = read_manifest(shards).shard_paths(shards, "test")
     cases = list(evaluation_dataset(paths, ("image", "label")).as_numpy_iterator())
-    mean, _ = best_threshold_dice(
-        [case["image"][..., 0] for case in cases], [case["label"] for case in cases]
-    )
-    return mean
+    images = [case["image"][..., 0] for case in cases]
+    return best_threshold_dice(images, [case["label"] for case in cases])[0]
 
 
 if __name__ == "__main__":

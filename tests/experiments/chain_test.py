@@ -102,7 +102,7 @@ def test_train_and_evaluate_and_export_refuse_bad_folders_before_any_work(chain)
     for module, flag_values, message in [
         ("train", {**train, "model_dir": file}, "is a file, expected a folder"),
         ("train", {**train, "model_dir": file / "run"}, "lies below"),
-        ("train", {**train, "model_dir": chain / "shards"}, "the folder of --data_dir"),
+        ("train", {**train, "model_dir": chain / "shards"}, "the folder of data_dir"),
         ("evaluate", {**run, "output_dir": file / "out"}, "lies below"),
         ("export", {"model_dir": chain / "run", "export_dir": file}, "is a file"),
     ]:

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "METRICS": "metric_columns",
-        "CaseScorer": "case_scores",
+        "CaseScorer": "case_scorer",
         "CaseScores": "case_scores",
         "CaseVolumes": "case_scores",
         "StrategyScores": "strategy_scores",

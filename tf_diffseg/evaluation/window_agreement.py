@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_diffseg.data.input_pipeline import evaluation_dataset
-from tf_diffseg.evaluation.case_scores import dice_of_targets
+from tf_diffseg.evaluation.target_dice import dice_of_targets
 
 
 @dataclasses.dataclass(frozen=True)

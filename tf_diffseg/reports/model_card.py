@@ -5,7 +5,7 @@ import json
 import pathlib
 
 from tf_diffseg.errors import InputError
-from tf_diffseg.reports.overlay import class_colour
+from tf_diffseg.reports.colours import class_colour
 from tf_diffseg.version import __version__
 
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from tf_diffseg.evaluation.evaluation_summary import number
 from tf_diffseg.evaluation.metric_columns import METRICS, metric_values
-from tf_diffseg.reports.overlay import IGNORED_COLOUR, class_colour, save_overlay
+from tf_diffseg.reports.colours import IGNORED_COLOUR, class_colour
+from tf_diffseg.reports.overlay import save_overlay
 from tf_diffseg.volumes import nifti_of
 
 _PARTS = pathlib.Path(__file__).parent / "page"

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from tf_diffseg.data.input_pipeline import evaluation_dataset
 from tf_diffseg.diffusion import x_start_to_probabilities
-from tf_diffseg.reports.overlay import IGNORED_COLOUR, class_colour, foreground_centre
+from tf_diffseg.reports.colours import IGNORED_COLOUR, class_colour
+from tf_diffseg.reports.overlay import foreground_centre
 
 
 class ReverseStep(NamedTuple):

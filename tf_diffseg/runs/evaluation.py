@@ -96,7 +96,7 @@ def scorer_of(trained, manifest, shard_paths):
     Raises:
         InputError: as `check_counts` of the shards.
     """
-    from tf_diffseg.evaluation.case_scores import CaseScorer
+    from tf_diffseg.evaluation.case_scorer import CaseScorer
 
     check_counts(manifest, shard_paths)
     options = trained.options

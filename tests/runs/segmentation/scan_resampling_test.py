@@ -14,7 +14,7 @@ from tests.runs.toy_run import MANIFEST, toy_run
 from tests.serving.exported_toy import ExportedToy
 from tf_diffseg.data.example_schema import encode_example
 from tf_diffseg.errors import InputError
-from tf_diffseg.evaluation.case_scores import CaseScorer
+from tf_diffseg.evaluation.case_scorer import CaseScorer
 from tf_diffseg.evaluation.targets import Targets
 from tf_diffseg.inference import Segmenter
 from tf_diffseg.runs.segmentation.scan_notes import crop_note

@@ -1,0 +1,189 @@
+"""Scores trained models on the cases of a split."""
+
+import functools
+import sys
+
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from tf_diffseg.data.input_pipeline import evaluation_dataset
+from tf_diffseg.data.shard_errors import named_shard_errors
+from tf_diffseg.evaluation.case_scores import CaseScores, CaseVolumes
+from tf_diffseg.evaluation.error_auroc import error_auroc
+from tf_diffseg.evaluation.metric_columns import TOLERANCES_MM
+from tf_diffseg.evaluation.target_dice import dice_of_targets, expected_dice
+from tf_diffseg.inference import PostProcessing
+from tf_diffseg.inference.memory_errors import named_memory_errors
+from tf_diffseg.metrics import case_metrics, only_known, voxel_ml
+
+
+class CaseScorer:
+    """Segments cases and scores them on the grids of their files.
+
+    Args:
+        segmenter: a `Segmenter`, whose sample function may give reverse steps.
+        targets: `Targets` of the network.
+        shard_paths: shards to read.
+        num_samples: samples whose mean is taken.
+        seed: of the sampling noise, the same for every case.
+        batch_size: samples that are drawn at a time.
+        post_processing: `PostProcessing` of the label maps that are scored.
+        resampling: `ScanResampling` of the network; None where it is not asked.
+        ignored_id: what ground truth holds where the class is not known, or None.
+
+    Attributes:
+        outside_uids: names of the cases scored so far whose voxels are unlike those
+            that were trained on.
+    """
+
+    def __init__(
+        self,
+        segmenter,
+        targets,
+        shard_paths,
+        num_samples=1,
+        seed=0,
+        batch_size=1,
+        post_processing=None,
+        resampling=None,
+        ignored_id=None,
+    ):
+        self._preprocessor = segmenter.preprocessor
+        self._targets = targets
+        self._shard_paths = shard_paths
+        self._seed = tf.constant(seed)
+        self._post_processing = post_processing or PostProcessing()
+        self._resampling = resampling
+        self._ignored_id = ignored_id
+        self.outside_uids = []
+        self._predict = tf.function(
+            functools.partial(
+                segmenter.predict_preprocessed,
+                num_samples=num_samples,
+                batch_size=batch_size,
+            ),
+            reduce_retracing=True,
+        )
+
+    def score(self, uids, description="evaluate"):
+        """Scores cases, in the order of the shards.
+
+        Volumes are for the caller to drop: those of all cases of a data set may be
+        more than memory holds.
+
+        Args:
+            uids: names of the cases; others are passed over.
+            description: what the progress bar says.
+
+        Yields:
+            Pairs of `CaseScores` and `CaseVolumes`.
+        """
+        progress = tqdm.tqdm(
+            total=len(uids),
+            desc=description,
+            unit="case",
+            # Every case on a terminal, but not every one in a log file.
+            mininterval=0.1 if sys.stderr.isatty() else 15.0,
+        )
+        with progress, named_shard_errors():
+            for example in evaluation_dataset(self._shard_paths):
+                uid = example["uid"].numpy().decode()
+                if uid in uids:
+                    self._note_spacing(uid, example["source_affine"])
+                    with named_memory_errors(f"case {uid}"):
+                        scored = self._score_example(example)
+                    yield scored
+                    progress.update()
+
+    def _note_spacing(self, uid, affine):
+        is_known = self._resampling is None or uid in self.outside_uids
+        if not is_known and self._resampling.is_outside(affine):
+            self.outside_uids.append(uid)
+
+    def _score_example(self, example):
+        counted = {}
+        if self._ignored_id is not None:
+            counted["is_counted"] = example["source_label"] != self._ignored_id
+        prediction = self._predict(
+            example["image"],
+            example["source_shape"],
+            example["source_affine"],
+            self._seed,
+            crop_box=example["crop_box"],
+            **counted,
+        )
+        label = self._cleaned(prediction.class_ids.numpy(), example)
+        drawn = prediction.preprocessed_class_ids.numpy()
+        if self._post_processing.is_active:
+            drawn = self._preprocessor.label(
+                label, example["source_affine"], example["crop_box"]
+            ).numpy()
+        volumes = CaseVolumes(
+            image=example["image"].numpy(),
+            spacing_mm=example["spacing_mm"].numpy(),
+            affine=self._preprocessor.stored_affine(
+                example["source_shape"], example["source_affine"], example["crop_box"]
+            ).numpy(),
+            ground_truth=example["label"].numpy(),
+            predicted=drawn,
+            entropy=prediction.preprocessed_entropy.numpy(),
+        )
+        return self._scores(example, prediction, label), volumes
+
+    def _cleaned(self, class_ids, example):
+        if not self._post_processing.is_active:
+            return class_ids
+        return self._post_processing(
+            class_ids, voxel_ml(example["source_affine"].numpy())
+        )
+
+    def _scores(self, example, prediction, label):
+        truth, affine = (
+            example[key].numpy() for key in ("source_label", "source_affine")
+        )
+        steps = [
+            self._cleaned(step, example) for step in prediction.step_class_ids.numpy()
+        ]
+        probabilities = self._with_background(prediction.probabilities.numpy())
+        class_ids = self._targets.class_ids
+        _, known_label, is_known = only_known(truth, label, self._ignored_id)
+        is_known = np.ones(truth.shape, bool) if is_known is None else is_known
+        return CaseScores(
+            uid=example["uid"].numpy().decode(),
+            metrics=case_metrics(
+                truth,
+                label,
+                len(self._targets.names),
+                affine,
+                TOLERANCES_MM,
+                probabilities,
+                class_ids,
+                self._ignored_id,
+            ),
+            dice_per_step=np.stack(
+                [
+                    dice_of_targets(truth, step, class_ids, self._ignored_id)
+                    for step in steps
+                ]
+            ),
+            sample_volumes_ml=self._sample_voxels(prediction) * voxel_ml(affine),
+            expected_dice=expected_dice(
+                probabilities, known_label, class_ids, is_known
+            ),
+            error_auroc=error_auroc(truth, label, prediction.entropy.numpy(), is_known),
+            ignored_voxels=int(np.count_nonzero(~is_known)),
+        )
+
+    def _with_background(self, probabilities):
+        """Probabilities with a channel for each of the targets' names."""
+        if self._targets.region_labels is None:
+            return probabilities
+        nothing = 1.0 - probabilities.max(axis=-1, keepdims=True)
+        return np.concatenate([nothing, probabilities], axis=-1)
+
+    def _sample_voxels(self, prediction):
+        """Voxels of each sample's targets, [num_samples, targets]."""
+        voxels = prediction.sample_voxels.numpy()
+        of_targets = [voxels[:, list(ids)].sum(1) for ids in self._targets.class_ids]
+        return np.stack([voxels[:, 0], *of_targets], axis=1)

@@ -1,0 +1,196 @@
+"""Rows of three planes through one point of a volume, drawn beside one another."""
+
+import pathlib
+import warnings
+
+import numpy as np
+
+from tf_diffseg.reports.colours import IGNORED_COLOUR, class_colour
+
+TEXT = "#e8eaed"
+_BACKGROUND = "#0b0d10"
+_IGNORED_ALPHA = 0.45
+# Axes that are left when cutting at axis 0, 1, 2 of a RAS+ volume.
+_PLANES = (("Sagittal", 1, 2), ("Coronal", 0, 2), ("Axial", 0, 1))
+
+
+class PlanePicture:
+    """A figure of rows of planes.
+
+    Args:
+        image: float (x, y, z), whose scale of grey counts for all rows.
+        spacing_mm: (x, y, z) voxel size, for the aspect.
+        centre: voxel (3,) that the planes go through.
+        num_rows: how many rows.
+        width: of the figure, in inches.
+        row_gap: what a row takes beside its planes, in inches.
+        margin: what titles and legend take, in inches.
+
+    Attributes:
+        figure: of matplotlib.
+    """
+
+    def __init__(self, image, spacing_mm, centre, num_rows, width, row_gap, margin):
+        # Not pyplot: this neither needs a display nor keeps figures.
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self._spacing_mm, self._centre = spacing_mm, centre
+        self._window = np.percentile(image, (0.5, 99.7))
+        size_mm = np.multiply(image.shape, spacing_mm)
+        widths = [size_mm[across] for _, across, _ in _PLANES]
+        height = max(size_mm[up] for _, _, up in _PLANES)
+        row_height = width * height / sum(widths) + row_gap
+        self.figure = Figure(
+            figsize=(width, num_rows * row_height + margin),
+            facecolor=_BACKGROUND,
+            layout="constrained",
+        )
+        FigureCanvasAgg(self.figure)
+        self._axes = self.figure.subplots(
+            num_rows, 3, width_ratios=widths, squeeze=False
+        )
+
+    def draw(self, row, image, outlines=(), is_ignored=None, title=None):
+        """Draws a volume with outlines.
+
+        Args:
+            row: number of the row.
+            image: float (x, y, z).
+            outlines: triples of a name, class ids (x, y, z) and a line style.
+            is_ignored: bool (x, y, z) of voxels to shade, or None.
+            title: of the row; the names of the planes without.
+        """
+        for cut, axis in enumerate(self._axes[row]):
+            self._draw_plane(axis, cut, image, outlines)
+            if is_ignored is not None:
+                self._shade(axis, cut, is_ignored)
+            if title is not None:
+                axis.set_title(title if cut == 1 else "", color=TEXT, fontsize=12)
+
+    def draw_uncertainty(self, row, image, uncertainty, largest):
+        """Draws a volume with its uncertainty over it; `largest` is brightest."""
+        for cut, axis in enumerate(self._axes[row]):
+            self._draw_plane(axis, cut, image, ())
+            section = self._section(uncertainty, cut)
+            shown = self._lay_over(
+                axis,
+                section,
+                cmap="inferno",
+                vmin=0.0,
+                vmax=largest,
+                # Where it is certain, the image shows.
+                alpha=np.clip(section / largest * 2.0, 0.0, 0.85),
+            )
+            axis.set_title("")
+        axes = list(self._axes[row])
+        bar = self.figure.colorbar(shown, ax=axes, fraction=0.02, pad=0.01)
+        bar.solids.set_alpha(1.0)
+        bar.set_label("uncertainty", color=TEXT, fontsize=11)
+        bar.ax.tick_params(colors=TEXT, labelsize=9)
+        bar.outline.set_visible(False)
+
+    def _section(self, volume, cut):
+        return np.take(volume, self._centre[cut], axis=cut).T
+
+    def _lay_over(self, axis, section, **options):
+        extent = axis.images[0].get_extent()
+        return axis.imshow(
+            section, origin="lower", extent=extent, interpolation="nearest", **options
+        )
+
+    def _shade(self, axis, cut, is_ignored):
+        from matplotlib.colors import to_rgb
+
+        section = self._section(is_ignored, cut)
+        colours = np.zeros((*section.shape, 4))
+        colours[..., :3] = to_rgb(IGNORED_COLOUR)
+        colours[..., 3] = _IGNORED_ALPHA * section
+        self._lay_over(axis, colours)
+
+    def _draw_plane(self, axis, cut, image, outlines):
+        name, across, up = _PLANES[cut]
+        spacing_mm, window = self._spacing_mm, self._window
+        size_mm = np.multiply(image.shape, spacing_mm)
+        # Pixel centres in mm from the corner of the field of view.
+        x, y = ((np.arange(image.shape[d]) + 0.5) * spacing_mm[d] for d in (across, up))
+        axis.imshow(
+            self._section(image, cut),
+            cmap="gray",
+            vmin=window[0],
+            vmax=max(window[1], window[0] + 1e-6),
+            origin="lower",
+            extent=(0.0, size_mm[across], 0.0, size_mm[up]),
+            interpolation="bicubic",
+        )
+        for _, label, style in outlines:
+            section = self._section(label, cut)
+            for class_id in np.unique(section[section > 0]):
+                axis.contour(
+                    x,
+                    y,
+                    section == class_id,
+                    levels=[0.5],
+                    colors=[class_colour(int(class_id))],
+                    linewidths=1.8,
+                    linestyles=[style],
+                )
+        axis.set_title(name, color=TEXT, fontsize=12, alpha=0.75)
+        axis.set_axis_off()
+
+    def draw_legend(self, labels, class_names, has_ignored, outlines=()):
+        """Draws the legend.
+
+        Args:
+            labels: list of class ids (x, y, z); the classes in them are named.
+            class_names: name per class id, background first; None numbers them.
+            has_ignored: whether to name ignored voxels too.
+            outlines: as for `draw`, whose line styles are named.
+        """
+        from matplotlib.lines import Line2D
+
+        class_ids = sorted({int(c) for label in labels for c in np.unique(label)} - {0})
+        handles = [
+            Line2D(
+                [], [], color=class_colour(c), linewidth=5, solid_capstyle="round",
+                label=class_names[c] if class_names else f"class {c}",
+            )
+            for c in class_ids
+        ]  # fmt: skip
+        if has_ignored:
+            handles.append(
+                Line2D([], [], color=IGNORED_COLOUR, linewidth=5, label="ignored")
+            )
+        handles += [
+            Line2D([], [], color=TEXT, linewidth=1.8, linestyle=style, label=name)
+            for name, _, style in outlines
+        ]
+        if handles:
+            self.figure.legend(
+                handles=handles,
+                loc="outside lower center",
+                ncols=min(len(handles), 8),
+                frameon=False,
+                labelcolor=TEXT,
+                fontsize=12,
+                handlelength=2.8,
+            )
+
+    def save(self, path, dpi, **options):
+        """Writes the figure; names in it are shown as they are.
+
+        Args:
+            path: file to write, whose folder is made; or a binary file object.
+            dpi: pixels per inch.
+            **options: of matplotlib's `savefig`.
+        """
+        from matplotlib.text import Text
+
+        for text in self.figure.findobj(Text):
+            text.set_parse_math(False)  # a name may hold two dollar signs
+        if not hasattr(path, "write"):
+            pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with warnings.catch_warnings():
+            # Its fonts lack some scripts: boxes are drawn, and one line a letter said.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            self.figure.savefig(path, dpi=dpi, facecolor=_BACKGROUND, **options)
