@@ -1,5 +1,6 @@
 """Text for messages, and text files that people write."""
 
+import ast
 import json
 import pathlib
 
@@ -34,3 +35,37 @@ def read_json(path):
             f"{path} holds a JSON {type(fields).__name__}, expected an object"
         )
     return fields
+
+
+def named_options(text):
+    """What "name:option=value,option=value" says.
+
+    Returns:
+        (name, dict from option to a number, a truth value or text).
+
+    Raises:
+        ValueError: an option has no value.
+    """
+    name, colon, rest = text.partition(":")
+    options = {}
+    for part in rest.split(",") if colon else ():
+        option, equals, value = part.partition("=")
+        if not (equals and option.strip() and value.strip()):
+            raise ValueError(
+                f"{text}: expected a name with options such as {name}:option=1.5"
+            )
+        options[option.strip()] = _value(value.strip())
+    return name.strip(), options
+
+
+def with_options(name, options):
+    """The text that `named_options` takes apart."""
+    values = ",".join(f"{option}={value}" for option, value in options.items())
+    return f"{name}:{values}" if values else name
+
+
+def _value(text):
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

@@ -50,7 +50,7 @@ def _sampling(repeats):
     inputs = {"image": image, "x_t": x_t, "t": tf.constant([0.4])}
     forward = tf.function(lambda: model(inputs, training=False))
     sample = tf.function(model.sample)
-    steps = model.diffusion.num_timesteps
+    steps = model.num_steps
     seconds = interleaved_medians(
         {
             "forwards": lambda: [forward().numpy() for _ in range(steps)],

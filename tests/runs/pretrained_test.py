@@ -11,12 +11,13 @@ import tf_diffseg
 from tests.serving.exported_toy import ExportedToy
 from tf_diffseg.runs import InitError, init_from, load_pretrained, shipped_models
 from tf_diffseg.training import DiffusionUNet3D, save_checkpoint
+from tf_diffseg.training.flat_arguments import flat_network
 
 _SMALL = {"num_channels": (4,), "num_heads": 0}
 
 
 def _network(seed=0, num_classes=3, **values):
-    network = DiffusionUNet3D(num_classes, **{**_SMALL, **values})
+    network = flat_network(num_classes, **{**_SMALL, **values})
     rng = np.random.default_rng(seed)
     for layer in network.layers:
         layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_diffseg
 from tf_diffseg.runs.shipped_models import find_model, model_names
 from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.training.flat_arguments import flat_network
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def model():
 def test_its_config_is_that_of_its_training(folder, model):
     card = json.loads((folder / "assets" / "model_card.json").read_text())
     trained = TrainConfig(**card["training"])
-    expected = tf_diffseg.DiffusionUNet3D(
+    expected = flat_network(
         len(card["class_names"]), **trained.model_arguments()
     ).get_config()
     assert {**model.get_config(), "name": ""} == {**expected, "name": ""}

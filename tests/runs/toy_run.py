@@ -6,7 +6,7 @@ import numpy as np
 from tf_diffseg.data.manifest import Manifest, Shard, Split
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.train_config import TrainConfig
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.flat_arguments import flat_network
 from tf_diffseg.training.saving.checkpoints import save_checkpoint
 
 WINDOW = (8, 8, 6)
@@ -32,7 +32,7 @@ def toy_run(path, manifest=MANIFEST, epochs=(1,), **values):
     folder.begin(config, manifest)
     for epoch in epochs:
         keras.utils.set_random_seed(epoch)
-        model = DiffusionUNet3D(3, **config.model_arguments())
+        model = flat_network(3, **config.model_arguments())
         rng = np.random.default_rng(epoch)
         for weight in model.trainable_variables:
             weight.assign_add(rng.normal(scale=0.3, size=weight.shape))

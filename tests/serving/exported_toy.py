@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_diffseg.inference import Segmenter, SlidingWindow
 from tf_diffseg.preprocessing import VolumePreprocessor
 from tf_diffseg.serving import export_saved_model
-from tf_diffseg.training import DiffusionUNet3D
+from tf_diffseg.training.flat_arguments import flat_network
 
 LABEL_VALUES = (0, 4, 7)
 SEEDS = np.array([3, 11], np.int32)
@@ -36,7 +36,7 @@ class ExportedToy:
         preprocessor=None,
         **options,
     ):
-        self.model = DiffusionUNet3D(
+        self.model = flat_network(
             num_classes=3,
             num_channels=(4, 8),
             num_timesteps=3,

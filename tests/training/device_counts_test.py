@@ -16,6 +16,7 @@ import json, sys
 import keras, numpy as np, tensorflow as tf
 from tf_diffseg.training.distribution.devices import mirrored_strategy
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.flat_arguments import flat_network
 
 device_counts, cases_and_batches, arguments, accumulation_steps = map(
     json.loads, sys.argv[1:]

@@ -3,10 +3,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffseg.diffusion import SamplerKind
+from tf_diffseg.diffusion import DDIMSampler
 from tf_diffseg.metrics import StreamingDice
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.flat_arguments import flat_network
 from tf_diffseg.training.optimizer import KernelDecayAdamW
+from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
 from tf_diffseg.training.step_draws import step_seeds
 
 NUM_CLASSES = 3
@@ -15,7 +17,7 @@ NUM_CLASSES = 3
 def _model(optimizer=None, **kwargs):
     keras.utils.set_random_seed(1)
     kwargs = {"num_channels": (4, 8), "num_heads": 2} | kwargs
-    model = DiffusionUNet3D(NUM_CLASSES, **kwargs)
+    model = flat_network(NUM_CLASSES, **kwargs)
     model.compile(optimizer or keras.optimizers.Adam(1e-2))
     return model
 
@@ -252,7 +254,7 @@ def test_dice_of_each_reverse_step_is_that_of_the_trajectory(arguments):
 def test_a_sampler_of_other_steps_is_scored_at_its_end_alone():
     image, label = _two_halves(2)
     model = _model()
-    model.sampler = SamplerKind("ddim").build(model.diffusion.respaced(3))
+    model.sampler = DDIMSampler(model.diffusion.respaced(3))
     scores = model.evaluate(image, label, return_dict=True, verbose=0)
     assert set(scores) == {"loss", "dice", "dice_class_1", "dice_class_2"}
 
@@ -264,7 +266,9 @@ def test_reports_the_loss_of_each_time_step():
     history = model.fit(image, label, batch_size=4, epochs=1, verbose=0).history
     (loss,) = history["loss"]
     seeds = step_seeds(model.seed, tf.constant(0))
-    drawn, _ = model._draw_timesteps(seeds.timesteps, 4)
+    drawn, _ = model.timestep_sampler.sample(
+        seeds.timesteps, 4, model.timestep_sampler.probabilities()
+    )
     counts = np.bincount(drawn, minlength=5)
     by_step = np.array([history[f"loss_t{step}"][0] for step in range(5)])
     assert (counts == 0).any()
@@ -334,9 +338,15 @@ def test_config_holds_every_argument():
         "dropout": 0.1,
         "remat": True,
     }
-    config = DiffusionUNet3D(**arguments).get_config()
-    assert {name: config[name] for name in arguments} == arguments
+    config = flat_network(**arguments).get_config()
+    held = config | config["diffusion"] | config["loss"]["config"]
+    assert {name: held[name] for name in arguments} == arguments
     assert DiffusionUNet3D.from_config(config).get_config() == config
+    # As files of earlier versions have them.
+    assert DiffusionUNet3D.from_config(arguments).get_config() == {
+        **config,
+        "name": "diffusion_u_net3d",
+    }
 
 
 def test_runs_without_xla_on_cpu_compiled_or_not():
@@ -371,7 +381,7 @@ def test_runs_without_xla_on_cpu_compiled_or_not():
         ({"num_timesteps": "5"}, "num_timesteps must be an int"),
         ({"num_timesteps_beta": 1001.0}, "num_timesteps_beta must be an int"),
         ({"eta": 1.5}, "eta must be in"),
-        ({"eta": 0.5, "sampler": "ddpm"}, "eta belongs to sampler=ddim"),
+        ({"eta": 0.5, "sampler": "ddpm"}, "eta is no option of sampler=ddpm"),
         ({"regions": [[1, 2]]}, "label ids of each of num_classes=2"),
         ({"regions": [[1, 2], []]}, "label ids of each of num_classes=2"),
         ({"class_frequencies": [0.5]}, "must be 2 shares"),
@@ -380,7 +390,7 @@ def test_runs_without_xla_on_cpu_compiled_or_not():
 )
 def test_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
-        DiffusionUNet3D(**({"num_classes": 2, "num_channels": (4,)} | arguments))
+        flat_network(**({"num_classes": 2, "num_channels": (4,)} | arguments))
 
 
 @pytest.mark.parametrize("arguments", [{"loss": "mse"}, {"metrics": ["mae"]}])
@@ -439,3 +449,25 @@ def test_refuses_other_channels_that_a_shape_does_not_tell():
     )
     with pytest.raises(ValueError, match=r"image must have shape .*, 1\), got \[4 8 "):
         _model().fit(data, verbose=0)
+
+
+def test_arguments_of_an_earlier_version_are_taken_with_a_warning():
+    small = {"num_channels": (4,), "num_heads": 0}
+    with pytest.warns(DeprecationWarning, match="eta, num_timesteps will not be taken"):
+        model = DiffusionUNet3D(3, num_timesteps=3, eta=0.5, **small)
+    assert model.get_config()["sampler"] == "ddim:eta=0.5"
+    with pytest.warns(DeprecationWarning, match="SegmentationUNet3D"):
+        baseline = DiffusionUNet3D(3, strategy="supervised", **small)
+    assert type(baseline) is SegmentationUNet3D
+    assert baseline.num_steps == 1
+
+
+def test_compile_chooses_another_sampler_that_is_saved(tmp_path):
+    model = DiffusionUNet3D(3, num_channels=(4,), num_heads=0)
+    model.compile("adam", sampler="ddim:eta=0.25")
+    assert model.sampler.eta == 0.25
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    assert loaded.sampler.eta == 0.25
+    with pytest.raises(ValueError, match="sampler must be one of ddim, ddpm"):
+        model.compile("adam", sampler="magic")

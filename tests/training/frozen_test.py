@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.optimizer import KernelDecayAdamW
 from tf_diffseg.training.saving.averaged_weights import AveragedWeights
 from tf_diffseg.training.saving.checkpointing import restore
@@ -16,6 +15,7 @@ from tf_diffseg.training.saving.checkpoints import (
     load_trained_model,
     save_checkpoint,
 )
+from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
 
 
 def _encoder(model):
@@ -42,9 +42,7 @@ OPTIMIZERS = {
 def _model(freeze=None, optimizer="averages", **compiled):
     keras.utils.set_random_seed(1)
     # Without diffusion a step takes half as long to trace, and is trained alike.
-    model = DiffusionUNet3D(
-        2, strategy="supervised", num_channels=(4, 4), num_blocks=(1, 1), num_heads=0
-    )
+    model = SegmentationUNet3D(2, num_channels=(4, 4), num_blocks=(1, 1), num_heads=0)
     if freeze:
         freeze(model)
     model.compile(OPTIMIZERS[optimizer](), **compiled)

@@ -6,6 +6,7 @@ import tensorflow as tf
 from tf_diffseg.diffusion import GaussianDiffusion, MaskEncoding
 from tf_diffseg.metrics import dice_score
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.flat_arguments import flat_network
 from tf_diffseg.training.ignored_voxels import (
     UNKNOWN,
     known_x_start,
@@ -123,7 +124,11 @@ def test_losses_do_not_see_what_is_predicted_at_ignored_voxels(
     encoding, diffusion, weights
 ):
     diffusion = diffusion and GaussianDiffusion(5, **diffusion)
-    loss = TrainingLoss(diffusion, encoding, has_ignored=True, **weights)
+    losses_of = TrainingLoss(**weights)
+    if diffusion:
+        loss = losses_of.of_diffusion(diffusion, encoding, has_ignored=True)
+    else:
+        loss = losses_of.of_segmentation(encoding, has_ignored=True)
     generator = np.random.default_rng(1)
     _, label = _data(4, ignored_share=0.5)
     mask = mark_ignored(tf.one_hot(label, 3), label, IGNORED)
@@ -139,7 +144,8 @@ def test_losses_do_not_see_what_is_predicted_at_ignored_voxels(
         out = tf.constant(out)
         with tf.GradientTape() as tape:
             tape.watch(out)
-            losses = loss(mask, out, tf.constant(noisy), t_index)
+            context = (tf.constant(noisy), t_index) if diffusion else ()
+            losses = loss(mask, out, *context)
             total = tf.reduce_sum(losses["loss"])
         found.append({name: values.numpy() for name, values in losses.items()})
         gradients.append(tape.gradient(total, out).numpy())
@@ -153,11 +159,12 @@ def test_losses_are_means_over_the_labelled_voxels():
     """As if the others had been cut off."""
     _, label = _data(1)
     logits = np.random.default_rng(2).normal(size=[*label.shape, 3]).astype("float32")
-    weights = {"focal_weight": 1.0}
-    half = TrainingLoss(**weights)(tf.one_hot(label[:, :2], 3), logits[:, :2], 0, 0)
+    loss = TrainingLoss(focal_weight=1.0)
+    half = loss.of_segmentation(MaskEncoding.EXCLUSIVE)
+    half = half(tf.one_hot(label[:, :2], 3), logits[:, :2])
     label[:, 2:] = IGNORED
     mask = mark_ignored(tf.one_hot(label, 3), label, IGNORED)
-    found = TrainingLoss(has_ignored=True, **weights)(mask, logits, 0, 0)
+    found = loss.of_segmentation(MaskEncoding.EXCLUSIVE, True)(mask, logits)
     for name, value in half.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-6, err_msg=name)
 
@@ -242,8 +249,8 @@ def test_refuses_an_ignore_label_that_is_a_class(value):
 def test_of_regions_all_ids_up_to_the_largest_are_taken():
     arguments = {"num_channels": (4,), "num_heads": 0, "regions": [[1, 2, 4], [4]]}
     with pytest.raises(ValueError, match=r"0 to 4 .*, got 3"):
-        DiffusionUNet3D(2, ignore_label=3, **arguments)
-    assert DiffusionUNet3D(2, ignore_label=5, **arguments).ignore_label == 5
+        flat_network(2, ignore_label=3, **arguments)
+    assert flat_network(2, ignore_label=5, **arguments).ignore_label == 5
 
 
 def test_other_labels_are_refused_beside_it():

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.flat_arguments import flat_network
 
 optimizers = keras.optimizers
 RNG = np.random.default_rng(0)
@@ -19,7 +20,7 @@ IMAGE = (LABEL[..., np.newaxis] + RNG.normal(size=[4, 4, 4, 4, 1])).astype(np.fl
 
 def _model(optimizer="adam", num_classes=2, **kwargs):
     kwargs = {"strategy": "supervised", "num_channels": (4,), "num_heads": 0} | kwargs
-    model = DiffusionUNet3D(num_classes, **kwargs)
+    model = flat_network(num_classes, **kwargs)
     # Nothing to trace: the volumes are of 64 voxels.
     model.compile(optimizer, run_eagerly=True)
     return model

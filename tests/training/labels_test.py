@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from tf_diffseg.training.batch import image_and_label
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.labels import LabelIds, told
+from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
 
 FLOATS = [tf.float16, tf.bfloat16, tf.float32, tf.float64]
 IDS = LabelIds(3, "num_classes=3", ignore_label=255)
@@ -76,9 +76,8 @@ def test_a_batch_has_whole_numbers():
 def _model(jit_compile=False, regions=None):
     keras.utils.set_random_seed(0)
     num_classes = 3 if regions is None else len(regions)
-    model = DiffusionUNet3D(
+    model = SegmentationUNet3D(
         num_classes,
-        strategy="supervised",
         num_channels=(4,),
         num_heads=0,
         regions=regions,

@@ -56,9 +56,10 @@ import sys
 import tensorflow as tf
 from experiments.benchmarks.peak_memory import peak_bytes
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.flat_arguments import flat_network
 
-model = DiffusionUNet3D(
-    2, num_channels=(16,), num_blocks=(3,), num_heads=0, strategy="supervised",
+model = SegmentationUNet3D(
+    2, num_channels=(16,), num_blocks=(3,), num_heads=0,
     remat=sys.argv[1] == "remat",
 )
 model.compile("sgd")

@@ -15,14 +15,14 @@ from tf_diffseg.training import step_draws
 from tf_diffseg.training.distribution.replica_share import (
     gather_from_replicas, share_of_replica)
 from tf_diffseg.training.distribution.devices import mirrored_strategy
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 configuration = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(cpu, configuration)
 strategy = mirrored_strategy(["CPU:0", "CPU:1"])
 with strategy.scope():
-    model = DiffusionUNet3D(2, strategy="supervised", num_channels=(4,), dropout=0.5)
+    model = SegmentationUNet3D(2, num_channels=(4,), dropout=0.5)
 image = tf.random.stateless_normal([1, 4, 4, 4, 1], [0, 0])
 
 def draw(step):

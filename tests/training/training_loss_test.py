@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffseg.diffusion import GaussianDiffusion, logits_to_x_start
+from tf_diffseg.diffusion import GaussianDiffusion, MaskEncoding, logits_to_x_start
 from tf_diffseg.losses import cross_entropy_loss, dice_loss_from_logits, focal_loss
 from tf_diffseg.training.training_loss import TrainingLoss
 
+EXCLUSIVE = MaskEncoding.EXCLUSIVE
 MASK = tf.one_hot(np.random.default_rng(0).integers(0, 3, [2, 4, 4, 4]), 3)
 X_START = 2.0 * MASK - 1.0
 LOGITS = tf.random.stateless_normal(MASK.shape, [1, 2])
@@ -13,9 +14,15 @@ NOISE = tf.random.stateless_normal(MASK.shape, [3, 4])
 T_INDEX = tf.constant([0, 3])
 
 
+def _bound(loss, diffusion):
+    if diffusion is None:
+        return loss.of_segmentation(EXCLUSIVE)
+    return loss.of_diffusion(diffusion, EXCLUSIVE)
+
+
 def test_total_is_the_weighted_sum():
-    loss = TrainingLoss(None, "exclusive", 2.0, 0.5, 3.0, focal_gamma=1.5)
-    losses = loss(MASK, LOGITS, None, None)
+    loss = TrainingLoss(2.0, 0.5, 3.0, focal_gamma=1.5).of_segmentation(EXCLUSIVE)
+    losses = loss(MASK, LOGITS)
     expected = (
         2.0 * tf.reduce_mean(dice_loss_from_logits(MASK, LOGITS), axis=1)
         + 0.5 * cross_entropy_loss(MASK, LOGITS)
@@ -26,21 +33,22 @@ def test_total_is_the_weighted_sum():
 
 
 def test_a_loss_of_weight_zero_is_left_out():
-    loss = TrainingLoss(cross_entropy_weight=0.0)
+    loss = TrainingLoss(cross_entropy_weight=0.0).of_segmentation(EXCLUSIVE)
     assert loss.names == ["loss", "dice_loss"]
-    losses = loss(MASK, LOGITS, None, None)
+    losses = loss(MASK, LOGITS)
     np.testing.assert_array_equal(losses["loss"], losses["dice_loss"])
 
 
 def test_an_absent_class_does_not_count():
     mask = tf.one_hot(tf.zeros([1, 4, 4, 4], tf.int32), 3)
-    losses = TrainingLoss(cross_entropy_weight=0.0)(mask, 20.0 * mask, None, None)
+    loss = TrainingLoss(cross_entropy_weight=0.0).of_segmentation(EXCLUSIVE)
+    losses = loss(mask, 20.0 * mask)
     assert float(losses["loss"][0]) < 1e-3
 
 
 def test_overlapping_classes_are_scored_one_by_one():
-    loss = TrainingLoss(None, "overlapping", 1.0, 1.0, 1.0)
-    losses = loss(MASK, LOGITS, None, None)
+    loss = TrainingLoss(1.0, 1.0, 1.0).of_segmentation(MaskEncoding.OVERLAPPING)
+    losses = loss(MASK, LOGITS)
     expected = cross_entropy_loss(MASK, LOGITS, exclusive=False)
     np.testing.assert_allclose(losses["cross_entropy"], expected, rtol=1e-6)
     expected = tf.reduce_mean(dice_loss_from_logits(MASK, LOGITS, False), axis=1)
@@ -51,14 +59,16 @@ def test_overlapping_classes_are_scored_one_by_one():
 
 @pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
 @pytest.mark.parametrize("voxels", [0, 1, 64])
-@pytest.mark.parametrize("encoding", ["exclusive", "overlapping"])
+@pytest.mark.parametrize("encoding", list(MaskEncoding))
 def test_half_precision_has_finite_float32_losses_and_gradients(
     dtype, voxels, encoding
 ):
     label = tf.reshape(tf.cast(tf.range(64) < voxels, tf.int32), [1, 4, 4, 4])
     mask = tf.one_hot(label, 2)
     diffusion = GaussianDiffusion(model_variance="learned")
-    loss = TrainingLoss(diffusion, encoding, 1.0, 1.0, 1.0, variational_weight=1e-3)
+    loss = TrainingLoss(1.0, 1.0, 1.0, variational_weight=1e-3).of_diffusion(
+        diffusion, encoding
+    )
     network_out = tf.cast(tf.random.stateless_normal([1, 4, 4, 4, 4], [1, 2]), dtype)
     with tf.GradientTape() as tape:
         tape.watch(network_out)
@@ -72,7 +82,7 @@ def test_half_precision_has_finite_float32_losses_and_gradients(
 def test_error_of_the_noise_that_was_added():
     diffusion = GaussianDiffusion(model_output="noise")
     x_t = diffusion.q_sample(X_START, NOISE, T_INDEX)
-    loss = TrainingLoss(diffusion, noise_weight=2.0)
+    loss = TrainingLoss(noise_weight=2.0).of_diffusion(diffusion, EXCLUSIVE)
     assert loss.names == ["loss", "noise_error"]
     np.testing.assert_allclose(
         loss(MASK, NOISE, x_t, T_INDEX)["loss"], [0.0, 0.0], atol=1e-4
@@ -85,13 +95,15 @@ def test_error_of_the_noise_that_was_added():
 def test_variational_bound_is_the_diffusions():
     diffusion = GaussianDiffusion()
     x_t = diffusion.q_sample(X_START, NOISE, T_INDEX)
-    loss = TrainingLoss(diffusion, variational_weight=0.5)
+    loss = TrainingLoss(variational_weight=0.5).of_diffusion(diffusion, EXCLUSIVE)
     losses = loss(MASK, LOGITS, x_t, T_INDEX)
     expected = diffusion.variational_lower_bound(
         logits_to_x_start(LOGITS), X_START, x_t, T_INDEX
     )
     np.testing.assert_allclose(losses["variational_bound"], expected, rtol=1e-6)
-    without = TrainingLoss(diffusion)(MASK, LOGITS, x_t, T_INDEX)["loss"]
+    without = TrainingLoss().of_diffusion(diffusion, EXCLUSIVE)(
+        MASK, LOGITS, x_t, T_INDEX
+    )["loss"]
     np.testing.assert_allclose(losses["loss"], without + 0.5 * expected, rtol=1e-5)
 
 
@@ -100,7 +112,7 @@ def test_the_bound_trains_a_learned_variance_and_not_the_mean(variance):
     diffusion = GaussianDiffusion(model_variance=variance)
     x_t = diffusion.q_sample(X_START, NOISE, T_INDEX)
     network_out = tf.concat([LOGITS, tf.zeros_like(LOGITS)], axis=-1)
-    loss = TrainingLoss(diffusion, variational_weight=1.0)
+    loss = TrainingLoss(variational_weight=1.0).of_diffusion(diffusion, EXCLUSIVE)
     with tf.GradientTape() as tape:
         tape.watch(network_out)
         bound = loss(MASK, network_out, x_t, T_INDEX)["variational_bound"]
@@ -114,12 +126,14 @@ def test_the_bound_trains_a_learned_variance_and_not_the_mean(variance):
     [np.zeros([1, 4, 4, 4]), np.ones([1, 4, 4, 4]), np.eye(64)[0].reshape(1, 4, 4, 4)],
     ids=["empty", "full", "one voxel"],
 )
-@pytest.mark.parametrize("encoding", ["exclusive", "overlapping"])
+@pytest.mark.parametrize("encoding", list(MaskEncoding))
 def test_gradients_are_finite_also_in_half_precision(label, encoding):
     diffusion = GaussianDiffusion()
     mask = tf.one_hot(label.astype(int), 3)
     x_t = diffusion.q_sample(2.0 * mask - 1.0, NOISE[:1], T_INDEX[:1])
-    loss = TrainingLoss(diffusion, encoding, 1.0, 1.0, 1.0, variational_weight=1.0)
+    loss = TrainingLoss(1.0, 1.0, 1.0, variational_weight=1.0).of_diffusion(
+        diffusion, encoding
+    )
     for scale in (0.0, 1.0, 1000.0):
         logits = tf.cast(scale * LOGITS[:1], tf.float16)
         with tf.GradientTape() as tape:
@@ -144,4 +158,4 @@ def test_gradients_are_finite_also_in_half_precision(label, encoding):
 def test_refuses(diffusion, arguments, message):
     diffusion = None if diffusion is None else GaussianDiffusion(**diffusion)
     with pytest.raises(ValueError, match=message):
-        TrainingLoss(diffusion, **arguments)
+        _bound(TrainingLoss(**arguments), diffusion)

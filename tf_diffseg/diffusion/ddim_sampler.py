@@ -38,6 +38,11 @@ class DDIMSampler(Sampler):
         )
 
     @property
+    def options(self):
+        """Dict of eta."""
+        return {"eta": self.eta}
+
+    @property
     def draws_noise(self):
         """Whether eta is positive."""
         return self.eta > 0.0

@@ -104,6 +104,30 @@ class GaussianDiffusion:
             resample_alphas_cumprod(np.cumprod(1.0 - betas), num_timesteps)
         )
 
+    @classmethod
+    def get(cls, identifier):
+        """A diffusion, of what stands for it.
+
+        Args:
+            identifier: a `GaussianDiffusion`, what its `get_config` gave, or None for
+                the defaults.
+        """
+        if identifier is None or isinstance(identifier, dict):
+            return cls(**(identifier or {}))
+        return identifier
+
+    def get_config(self):
+        """Constructor arguments; of a process that was respaced, those it came from."""
+        return {
+            "num_timesteps": self.num_timesteps_trained,
+            "num_timesteps_beta": self.num_timesteps_beta,
+            "beta_schedule": self.beta_schedule.value,
+            "beta_start": self.beta_start,
+            "beta_end": self.beta_end,
+            "model_output": self.model_output.value,
+            "model_variance": self.model_variance.value,
+        }
+
     def _set_schedule(self, alphas_cumprod):
         alphas_cumprod_prev = np.concatenate([[1.0], alphas_cumprod[:-1]])
         alphas = alphas_cumprod / alphas_cumprod_prev

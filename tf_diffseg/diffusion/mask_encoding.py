@@ -21,6 +21,11 @@ class MaskEncoding(enum.Enum):
     EXCLUSIVE = "exclusive"
     OVERLAPPING = "overlapping"
 
+    @property
+    def is_exclusive(self):
+        """Whether each voxel has one class."""
+        return self is MaskEncoding.EXCLUSIVE
+
 
 def label_to_mask(label, num_classes):
     """One-hot mask of exclusive classes.

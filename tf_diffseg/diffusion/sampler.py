@@ -32,6 +32,11 @@ class Sampler(abc.ABC):
         self.clip_x_start = clip_x_start
 
     @property
+    def options(self):
+        """Dict of the arguments that a sampler of this kind may be made with."""
+        return {}
+
+    @property
     @abc.abstractmethod
     def draws_noise(self):
         """Whether a step adds noise; if not, a sample depends on x_T alone."""

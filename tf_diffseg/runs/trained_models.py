@@ -8,6 +8,7 @@ from tf_diffseg.errors import InputError
 from tf_diffseg.evaluation.targets import targets_of
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
+from tf_diffseg.text import named_options
 
 # Options that do nothing where no model samples.
 _OF_SAMPLING = ("sampler", "eta", "num_timesteps", "early_exit", "num_samples")
@@ -146,9 +147,7 @@ class TrainedModels:
         output_shape: tuple[int, ...] = (model.num_classes,)
         sample = model.sample
         if with_steps:
-            diffusion = model.sampler and model.sampler.diffusion
-            num_steps = diffusion.num_timesteps if diffusion else 1
-            output_shape = (num_steps, model.num_classes)
+            output_shape = (model.num_steps, model.num_classes)
             sample = steps_last(model.sample_trajectory)
         return SlidingWindow(
             flipped_mean(sample, self.options.flipped_axes),
@@ -159,7 +158,7 @@ class TrainedModels:
         )
 
     def _with_options(self, model):
-        from tf_diffseg.diffusion import EarlyExitSampler, SamplerKind
+        from tf_diffseg.diffusion import EarlyExitSampler, get_sampler, identifier_of
 
         if model.sampler is None:
             return model
@@ -169,12 +168,14 @@ class TrainedModels:
                 diffusion = diffusion.respaced(self.options.num_timesteps)
             except ValueError as error:
                 raise InputError(str(error), argument="num_timesteps") from None
-        kind = SamplerKind(self.options.sampler or model.sampler_kind)
-        eta = self.options.eta
-        if eta is None:  # DDPM has none, whatever the run's own DDIM has.
-            eta = model.eta if kind is SamplerKind.DDIM else 0.0
+        identifier = identifier_of(model.sampler)
+        asked, eta = self.options.sampler, self.options.eta
+        if asked is not None and asked != named_options(identifier)[0]:
+            identifier = asked
         try:
-            model.sampler = kind.build(diffusion, eta)
+            model.sampler = get_sampler(
+                identifier, diffusion, **({} if eta is None else {"eta": eta})
+            )
         except ValueError as error:
             raise InputError(str(error), argument="eta") from None
         if self.options.early_exit is not None:

@@ -9,9 +9,9 @@ from tf_diffseg.runs.initial_weights import remember, set_initial_weights
 from tf_diffseg.runs.run_devices import strategy_of
 from tf_diffseg.runs.trackers import tracking
 from tf_diffseg.runs.validation_pictures import validation_pictures
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.distribution.multi_worker import is_chief
 from tf_diffseg.training.fit import has_stopped_early
+from tf_diffseg.training.flat_arguments import flat_network
 from tf_diffseg.training.optimizer import KernelDecayAdamW, learning_rate_schedule
 
 
@@ -143,14 +143,14 @@ def build_network(config, manifest):
         manifest: `Manifest`.
 
     Returns:
-        `DiffusionUNet3D`.
+        `DiffusionUNet3D`, or `SegmentationUNet3D` where the strategy is supervised.
 
     Raises:
         InputError: a value of the config is out of range.
     """
     targets = targets_of(config, manifest)
     try:
-        return DiffusionUNet3D(
+        return flat_network(
             targets.num_outputs,
             manifest.num_channels,
             regions=targets.regions,

@@ -13,7 +13,7 @@ def accumulate_gradients(gradients_of, batch, num_parts):
     Args:
         gradients_of: function (part of the batch) to (list of gradients, dict of
             losses [part of the batch]).
-        batch: tuple of tensors [batch, ...].
+        batch: tensors [batch, ...], in tuples of any depth.
         num_parts: number of parts; divides the batch, see `replica_share.fill_up`.
 
     Returns:

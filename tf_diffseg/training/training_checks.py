@@ -1,8 +1,42 @@
 """What has to hold of a compiled model before it takes a step."""
 
 import keras
+import tensorflow as tf
 
 from tf_diffseg.training.saving.optimizer_state import trained_variables
+
+
+def compiles_with_xla():
+    """Whether this machine has a device that is faster with XLA."""
+    devices = tf.config.list_physical_devices()
+    return any(device.device_type in ("GPU", "TPU") for device in devices)
+
+
+def check_compile(optimizer, jit_compile, accumulation_steps, several, others):
+    """Raises ValueError where a model cannot be compiled as asked.
+
+    Args:
+        optimizer: a Keras optimizer, its name or its config.
+        jit_compile: whether to use XLA, or "auto".
+        accumulation_steps: parts of a device's batch.
+        several: whether there are several devices.
+        others: dict of the other arguments of `compile`.
+    """
+    if accumulation_steps < 1:
+        raise ValueError(
+            f"accumulation_steps must be at least 1, got {accumulation_steps}"
+        )
+    for name in ("loss", "metrics", "weighted_metrics"):
+        if others.get(name) is not None:
+            raise ValueError(
+                f"{name} cannot be given: Dice and the loss are built in, and "
+                "the model's arguments choose and weigh its terms"
+            )
+    refuse_gradient_accumulation(optimizer)
+    if several and jit_compile is True:
+        raise ValueError(
+            "jit_compile=True needs one device: XLA compiles no step that several share"
+        )
 
 
 def refuse_gradient_accumulation(optimizer):

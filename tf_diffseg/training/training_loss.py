@@ -1,112 +1,196 @@
 """What the network is trained to make small."""
 
+import functools
 import math
 
-import tensorflow as tf
+import keras
 
-from tf_diffseg.diffusion.mask_encoding import MaskEncoding, mask_to_x_start
-from tf_diffseg.diffusion.model_parameterization import ModelOutput
 from tf_diffseg.losses.class_mean import mean_over_present_classes
 from tf_diffseg.losses.cross_entropy import cross_entropy_loss
 from tf_diffseg.losses.dice import dice_loss_from_logits
 from tf_diffseg.losses.focal import focal_loss
-from tf_diffseg.losses.voxels import mean_over_voxels, only_labelled
+from tf_diffseg.losses.voxels import only_labelled
+from tf_diffseg.training import diffusion_losses
 from tf_diffseg.training.ignored_voxels import split_ignored
-from tf_diffseg.training.network_output import (
-    network_out_to_model_out,
-    split_variance,
-)
 
 
+@keras.saving.register_keras_serializable(package="tf_diffseg")
 class TrainingLoss:
     """Weighted sum of losses, each per example.
 
-    A network that predicts x_start is trained with `dice_loss`, `cross_entropy` and
-    `focal_loss` on its logits; one that predicts the noise with `noise_error`, the
-    mean squared error (Ho et al. 2020, equation 14). Either may add
-    `variational_bound`, in bits per dimension.
+    Of logits it takes `dice_loss`, `cross_entropy` and `focal_loss`; of a network that
+    predicts the noise `noise_error`, the mean squared error (Ho et al. 2020, equation
+    14). With diffusion, either may add `variational_bound`, in bits per dimension.
 
-    Attributes:
-        names: of the losses whose weight is not 0, with `loss`, the sum, first.
+    Args:
+        dice_weight: of the Dice loss, over the classes that an example has.
+        cross_entropy_weight: of the cross-entropy, in nats.
+        focal_weight: of the focal loss.
+        focal_gamma: the focal loss's exponent.
+        noise_weight: of the error of predicted noise.
+        variational_weight: of the variational bound.
+
+    Raises:
+        ValueError: a weight is negative or not finite.
     """
 
     def __init__(
         self,
-        diffusion=None,
-        encoding=MaskEncoding.EXCLUSIVE,
         dice_weight=1.0,
         cross_entropy_weight=1.0,
         focal_weight=0.0,
         focal_gamma=2.0,
         noise_weight=1.0,
         variational_weight=0.0,
-        has_ignored=False,
     ):
-        """Chooses the losses.
-
-        Args:
-            diffusion: a `GaussianDiffusion`, or None for the supervised baseline.
-            encoding: a `MaskEncoding`.
-            dice_weight: of the Dice loss, over the classes that an example has.
-            cross_entropy_weight: of the cross-entropy, in nats.
-            focal_weight: of the focal loss.
-            focal_gamma: the focal loss's exponent.
-            noise_weight: of the error of predicted noise.
-            variational_weight: of the variational bound.
-            has_ignored: whether masks may be of `mark_ignored`: the voxels that are
-                unknown in them are left out of all.
-
-        Raises:
-            ValueError: a weight is negative or not finite, all that apply are 0, the
-                bound has no diffusion, or a learned variance has no bound to learn
-                from.
-        """
-        self._diffusion = diffusion
-        self._encoding = MaskEncoding(encoding)
-        self._focal_gamma = focal_gamma
-        self._has_ignored = has_ignored
-        weights = {
-            "dice_weight": dice_weight,
-            "cross_entropy_weight": cross_entropy_weight,
-            "focal_weight": focal_weight,
-            "noise_weight": noise_weight,
-            "variational_weight": variational_weight,
-        }
-        for name, weight in weights.items():
-            if not (math.isfinite(weight) and weight >= 0.0):
+        self.dice_weight = dice_weight
+        self.cross_entropy_weight = cross_entropy_weight
+        self.focal_weight = focal_weight
+        self.focal_gamma = focal_gamma
+        self.noise_weight = noise_weight
+        self.variational_weight = variational_weight
+        for name, weight in self.get_config().items():
+            is_weight = name.endswith("_weight")
+            if is_weight and not (math.isfinite(weight) and weight >= 0.0):
                 raise ValueError(
                     f"{name} must be a finite number, 0 or more, got {weight}"
                 )
-        if diffusion is None and variational_weight:
+
+    @classmethod
+    def get(cls, identifier):
+        """A loss, of what stands for it.
+
+        Args:
+            identifier: a `TrainingLoss`, the dict that Keras makes of one, or None for
+                Dice and cross-entropy.
+        """
+        if identifier is None:
+            return cls()
+        if isinstance(identifier, dict):
+            return keras.saving.deserialize_keras_object(identifier)
+        return identifier
+
+    def of_segmentation(self, encoding, has_ignored=False):
+        """The losses of a network that gives logits at once.
+
+        Args:
+            encoding: a `MaskEncoding`.
+            has_ignored: whether masks may be of `mark_ignored`: the voxels that are
+                unknown in them are left out of all.
+
+        Returns:
+            `WeightedLosses`.
+
+        Raises:
+            ValueError: all weights are 0, or there is one of the bound, which needs
+                diffusion.
+        """
+        if self.variational_weight:
             raise ValueError("variational_weight must be 0 where nothing is diffused")
-        is_learned = diffusion is not None and diffusion.model_variance.is_learned
-        if is_learned and not variational_weight:
+        return WeightedLosses(self.of_logits(encoding), has_ignored)
+
+    def of_diffusion(self, diffusion, encoding, has_ignored=False):
+        """The losses of a network that takes a noisy mask.
+
+        Args:
+            diffusion: a `GaussianDiffusion`.
+            encoding: as for `of_segmentation`.
+            has_ignored: likewise.
+
+        Returns:
+            `WeightedLosses`, whose call takes x_t and t_index as well.
+
+        Raises:
+            ValueError: all weights that apply are 0, or a learned variance has no
+                bound to learn from.
+        """
+        if diffusion.model_variance.is_learned and not self.variational_weight:
             raise ValueError(
                 f"model_variance={diffusion.model_variance.value} needs "
                 "variational_weight above 0: nothing else trains the variance"
             )
-        if diffusion is not None and diffusion.model_output is ModelOutput.NOISE:
-            terms = {"noise_error": noise_weight}
+        losses = diffusion_losses.DiffusionLosses(diffusion, encoding)
+        if losses.predicts_noise:
+            terms = {"noise_error": (self.noise_weight, losses.noise_error)}
         else:
             terms = {
-                "dice_loss": dice_weight,
-                "cross_entropy": cross_entropy_weight,
-                "focal_loss": focal_weight,
+                name: (weight, functools.partial(losses.of_logits, loss))
+                for name, (weight, loss) in self.of_logits(encoding).items()
             }
-        if not any(terms.values()):
-            raise ValueError(f"the weights of {', '.join(terms)} are all 0")
-        terms["variational_bound"] = variational_weight
-        self._weights = {name: weight for name, weight in terms.items() if weight}
-        self.names = ["loss", *self._weights]
+        bound = {
+            "variational_bound": (self.variational_weight, losses.variational_bound)
+        }
+        return WeightedLosses(terms, has_ignored, bound)
 
-    def __call__(self, mask, network_out, x_t, t_index):
+    def of_logits(self, encoding):
+        """Dict from name to (weight, function (mask, is_labelled, logits))."""
+        exclusive = encoding.is_exclusive
+
+        def dice(mask, is_labelled, logits):
+            per_class = dice_loss_from_logits(mask, logits, exclusive, is_labelled)
+            return mean_over_present_classes(per_class, mask)
+
+        def cross_entropy(mask, is_labelled, logits):
+            return cross_entropy_loss(mask, logits, exclusive, is_labelled)
+
+        def focal(mask, is_labelled, logits):
+            return focal_loss(mask, logits, self.focal_gamma, exclusive, is_labelled)
+
+        return {
+            "dice_loss": (self.dice_weight, dice),
+            "cross_entropy": (self.cross_entropy_weight, cross_entropy),
+            "focal_loss": (self.focal_weight, focal),
+        }
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {
+            "dice_weight": self.dice_weight,
+            "cross_entropy_weight": self.cross_entropy_weight,
+            "focal_weight": self.focal_weight,
+            "focal_gamma": self.focal_gamma,
+            "noise_weight": self.noise_weight,
+            "variational_weight": self.variational_weight,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuilds the loss from what `get_config` gave."""
+        return cls(**config)
+
+
+class WeightedLosses:
+    """Losses whose weight is not 0, and their sum.
+
+    Args:
+        terms: dict from name to (weight, function (mask, is_labelled, network_out,
+            *context) to losses [batch]).
+        has_ignored: whether masks may be of `mark_ignored`.
+        more_terms: as `terms`, of losses that do not do alone.
+
+    Attributes:
+        names: of the losses, with `loss`, the sum, first.
+
+    Raises:
+        ValueError: the weights of `terms` are all 0.
+    """
+
+    def __init__(self, terms, has_ignored=False, more_terms=None):
+        if not any(weight for weight, _ in terms.values()):
+            raise ValueError(f"the weights of {', '.join(terms)} are all 0")
+        terms = terms | (more_terms or {})
+        self._terms = {name: term for name, term in terms.items() if term[0]}
+        self._has_ignored = has_ignored
+        self.names = ["loss", *self._terms]
+
+    def __call__(self, mask, network_out, *context):
         """Losses of a batch.
 
         Args:
             mask: ground truth in [0, 1], [batch, x, y, z, num_classes].
             network_out: of the network, [batch, x, y, z, channels].
-            x_t: noisy mask that it was given; None for the supervised baseline.
-            t_index: int [batch], its steps; None likewise.
+            *context: of diffusion, the noisy mask x_t that the network was given and
+                its t_index [batch].
 
         Returns:
             Dict from `names` to float32 [batch]; 0 for an example of which no voxel
@@ -118,50 +202,8 @@ class TrainingLoss:
             # What is infinite there would make the gradient NaN, though it has no part.
             network_out = only_labelled(network_out, truth[1])
         losses = {
-            name: getattr(self, f"_{name}")(*truth, network_out, x_t, t_index)
-            for name in self._weights
+            name: loss(*truth, network_out, *context)
+            for name, (_, loss) in self._terms.items()
         }
-        total = sum(self._weights[name] * loss for name, loss in losses.items())
+        total = sum(self._terms[name][0] * loss for name, loss in losses.items())
         return {"loss": total, **losses}
-
-    def _logits(self, network_out):
-        return split_variance(network_out, self._diffusion)[0]
-
-    @property
-    def _exclusive(self):
-        return self._encoding is MaskEncoding.EXCLUSIVE
-
-    def _dice_loss(self, mask, is_labelled, network_out, x_t, t_index):
-        logits = self._logits(network_out)
-        per_class = dice_loss_from_logits(mask, logits, self._exclusive, is_labelled)
-        return mean_over_present_classes(per_class, mask)
-
-    def _cross_entropy(self, mask, is_labelled, network_out, x_t, t_index):
-        logits = self._logits(network_out)
-        return cross_entropy_loss(mask, logits, self._exclusive, is_labelled)
-
-    def _focal_loss(self, mask, is_labelled, network_out, x_t, t_index):
-        logits = self._logits(network_out)
-        return focal_loss(mask, logits, self._focal_gamma, self._exclusive, is_labelled)
-
-    def _noise_error(self, mask, is_labelled, network_out, x_t, t_index):
-        predicted, _ = split_variance(network_out, self._diffusion)
-        noise = self._diffusion.predict_noise_from_x_start(
-            x_t, mask_to_x_start(mask), t_index
-        )
-        error = tf.square(noise - tf.cast(predicted, noise.dtype))
-        return mean_over_voxels(error, is_labelled)
-
-    def _variational_bound(self, mask, is_labelled, network_out, x_t, t_index):
-        mean, variance = split_variance(network_out, self._diffusion)
-        if variance is not None:
-            # Trains the variance alone: on the mean the bound is a noisy loss
-            # (Nichol and Dhariwal 2021, section 3.1).
-            network_out = tf.concat([tf.stop_gradient(mean), variance], axis=-1)
-        model_out = network_out_to_model_out(
-            network_out, self._diffusion, self._encoding
-        )
-        terms = self._diffusion.variational_terms(
-            model_out, mask_to_x_start(mask), x_t, t_index
-        )
-        return mean_over_voxels(terms, is_labelled) / math.log(2.0)

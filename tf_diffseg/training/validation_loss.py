@@ -2,18 +2,11 @@
 
 import tensorflow as tf
 
-from tf_diffseg.diffusion.mask_encoding import MaskEncoding
 from tf_diffseg.training.ignored_voxels import has_labelled_voxels
-from tf_diffseg.training.training_loss import TrainingLoss
+from tf_diffseg.training.training_loss import TrainingLoss, WeightedLosses
 
 # A class that is held for impossible has a finite cross-entropy, of 16 nats.
 _SMALLEST = 1e-7
-_OF_SEGMENTATIONS = (
-    "dice_weight",
-    "cross_entropy_weight",
-    "focal_weight",
-    "focal_gamma",
-)
 
 
 class ValidationLoss:
@@ -24,18 +17,18 @@ class ValidationLoss:
     predicts the noise may have them, Dice and cross-entropy count 1 each.
 
     Args:
+        loss: a `TrainingLoss`.
         encoding: a `MaskEncoding`.
-        has_ignored: as for `TrainingLoss`.
-        **loss_arguments: those of `TrainingLoss`.
+        has_ignored: as for `TrainingLoss.of_segmentation`.
     """
 
-    def __init__(self, encoding, has_ignored=False, **loss_arguments):
-        self._encoding = MaskEncoding(encoding)
+    def __init__(self, loss, encoding, has_ignored=False):
+        self._encoding = encoding
         self._has_ignored = has_ignored
-        kept = {name: loss_arguments[name] for name in _OF_SEGMENTATIONS}
-        if not any(kept[name] for name in kept if name.endswith("_weight")):
-            kept |= {"dice_weight": 1.0, "cross_entropy_weight": 1.0}
-        self._loss = TrainingLoss(None, encoding, has_ignored=has_ignored, **kept)
+        terms = loss.of_logits(encoding)
+        if not any(weight for weight, _ in terms.values()):
+            terms = TrainingLoss().of_logits(encoding)
+        self._losses = WeightedLosses(terms, has_ignored)
 
     def __call__(self, mask, probabilities):
         """Loss of each example.
@@ -50,7 +43,7 @@ class ValidationLoss:
         """
         clipped = tf.clip_by_value(probabilities, _SMALLEST, 1.0 - _SMALLEST)
         logits = tf.math.log(clipped)
-        if self._encoding is MaskEncoding.OVERLAPPING:
+        if not self._encoding.is_exclusive:
             logits -= tf.math.log1p(-clipped)
         counted = has_labelled_voxels(mask) if self._has_ignored else None
-        return self._loss(mask, logits, None, None)["loss"], counted
+        return self._losses(mask, logits)["loss"], counted

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tf_diffseg.models import UNet3D
-from tf_diffseg.training import DiffusionUNet3D
+from tf_diffseg.training.flat_arguments import flat_network
 from tf_diffseg.training.saving.frozen_layers import freeze_layers, layers_of
 from tf_diffseg.training.saving.initial_weights import MisfitError, take_weights
 from tf_diffseg.training.saving.network_weights import read_weights, weights_of
@@ -15,7 +15,7 @@ _SMALL = {"num_channels": (4, 8), "num_heads": 2}
 
 def _network(num_classes=3, image_channels=1, seed=0, **values):
     """A network whose weights are all random, also those that start at 0 or 1."""
-    network = DiffusionUNet3D(num_classes, image_channels, **{**_SMALL, **values})
+    network = flat_network(num_classes, image_channels, **{**_SMALL, **values})
     rng = np.random.default_rng(seed)
     for layer in network.layers:
         layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])

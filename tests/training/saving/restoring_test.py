@@ -6,17 +6,17 @@ import keras
 import numpy as np
 import pytest
 
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.optimizer import KernelDecayAdamW
 from tf_diffseg.training.saving.checkpointing import restore
 from tf_diffseg.training.saving.checkpoints import CheckpointError, save_checkpoint
+from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
 
 optimizers = keras.optimizers
 SCHEDULE = optimizers.schedules.PolynomialDecay(1e-2, 10, 0.0)
 
 
 def _model(optimizer):
-    model = DiffusionUNet3D(2, strategy="supervised", num_channels=(4,), num_heads=0)
+    model = SegmentationUNet3D(2, num_channels=(4,), num_heads=0)
     model.compile(optimizer)
     return model
 
@@ -166,7 +166,7 @@ def test_an_optimizer_that_does_not_fit_is_an_error(saved, asked, message, tmp_p
 
 
 def test_a_checkpoint_without_an_optimizer_is_an_error(tmp_path):
-    model = DiffusionUNet3D(2, strategy="supervised", num_channels=(4,), num_heads=0)
+    model = SegmentationUNet3D(2, num_channels=(4,), num_heads=0)
     save_checkpoint(model, tmp_path, 1)
     with pytest.raises(CheckpointError, match="holds no optimizer"):
         restore(_model("adam"), tmp_path)

@@ -86,18 +86,20 @@ def fill_up(batch, num_parts=1):
     to be weighted by 0 or cut off.
 
     Args:
-        batch: tuple of tensors [size, ...].
+        batch: tensors [size, ...], in tuples of any depth.
         num_parts: what the number of examples is to be a multiple of.
 
     Returns:
-        Tuple of tensors [at least size, ...]; the same where nothing is added.
+        Tensors [at least size, ...], in the same tuples; the same where nothing is
+        added.
     """
-    known_size = batch[0].shape[0]
+    first = tf.nest.flatten(batch)[0]
+    known_size = first.shape[0]
     is_full = known_size and known_size % num_parts == 0
     # One device alone has a share of every batch.
     if is_full or (num_replicas() == 1 and num_parts == 1):
         return batch
-    size = tf.shape(batch[0])[0]
+    size = tf.shape(first)[0]
     full_size = num_parts * tf.maximum((size + num_parts - 1) // num_parts, 1)
 
     def fill(values):
@@ -108,4 +110,4 @@ def fill_up(batch, num_parts=1):
         filled = tf.pad(values, tf.stack([tf.zeros_like(missing), missing], axis=1))
         return tf.ensure_shape(filled, [None, *values.shape[1:]])
 
-    return tuple(fill(values) for values in batch)
+    return tf.nest.map_structure(fill, batch)

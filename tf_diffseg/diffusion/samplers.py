@@ -1,0 +1,70 @@
+"""Samplers by name. Loads no TensorFlow until one is made."""
+
+import importlib
+import inspect
+
+from tf_diffseg.text import named_options, with_options
+
+# Module and class of each. The arguments of its constructor behind the diffusion are
+# its options, as in "ddim:eta=0.5".
+SAMPLERS = {
+    "ddim": ("ddim_sampler", "DDIMSampler"),
+    "ddpm": ("ddpm_sampler", "DDPMSampler"),
+}
+
+
+def get_sampler(identifier, diffusion, **options):
+    """A sampler, of what stands for it.
+
+    Args:
+        identifier: a name of `SAMPLERS`, with options as in "ddim:eta=0.5"; or a
+            `Sampler`, which is taken as it is.
+        diffusion: the `GaussianDiffusion` to sample.
+        **options: go before those of the identifier.
+
+    Returns:
+        A `Sampler`.
+
+    Raises:
+        ValueError: there is no such sampler or option, or its value is out of range.
+    """
+    if not isinstance(identifier, str):
+        return identifier
+    name, given = named_options(identifier)
+    if name not in SAMPLERS:
+        raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {name!r}")
+    sampler = _class_of(name)
+    known = list(inspect.signature(sampler).parameters)[1:]
+    options = given | options
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{option} is no option of sampler={name}")
+    return sampler(diffusion, **options)
+
+
+def identifier_of(sampler):
+    """What `get_sampler` makes a sampler of this kind of.
+
+    Raises:
+        ValueError: its class is not in `SAMPLERS`.
+    """
+    for name in SAMPLERS:
+        if type(sampler) is _class_of(name):
+            return with_options(name, sampler.options)
+    raise ValueError(
+        f"{type(sampler).__name__} is not in SAMPLERS of tf_diffseg.diffusion, by "
+        "which a model with this sampler is saved"
+    )
+
+
+def has_option(identifier, option):
+    """Whether a sampler, by its identifier, takes an option."""
+    name, _ = named_options(identifier)
+    return name in SAMPLERS and option in inspect.signature(_class_of(name)).parameters
+
+
+def _class_of(name):
+    module, class_name = SAMPLERS[name]
+    return getattr(
+        importlib.import_module(f"tf_diffseg.diffusion.{module}"), class_name
+    )
