@@ -15,7 +15,6 @@ _SCRIPT = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
 from tf_diffseg.training.distribution.devices import mirrored_strategy
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.flat_arguments import flat_network
 
 device_counts, cases_and_batches, arguments, accumulation_steps = map(
@@ -33,7 +32,7 @@ def build(num_devices):
     assert strategy.num_replicas_in_sync == num_devices
     keras.utils.set_random_seed(0)
     with strategy.scope():
-        model = DiffusionUNet3D(3, num_channels=(4,), num_heads=0, **arguments)
+        model = flat_network(3, num_channels=(4,), num_heads=0, **arguments)
         # Gradients of single devices are clipped otherwise than that of the batch.
         model.compile(
             keras.optimizers.SGD(0.1, momentum=0.5, global_clipnorm=0.5),

@@ -3,15 +3,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.distribution.devices import mirrored_strategy
+from tf_diffseg.training.flat_arguments import flat_network
 
 
 def _train(accumulation_steps, **kwargs):
     """Losses and weights after two steps of four examples."""
     keras.utils.set_random_seed(0)
     with mirrored_strategy(["CPU:0"]).scope():
-        model = DiffusionUNet3D(2, num_channels=(4,), num_heads=0, **kwargs)
+        model = flat_network(2, num_channels=(4,), num_heads=0, **kwargs)
         model.compile(keras.optimizers.SGD(0.1), accumulation_steps=accumulation_steps)
     label = np.random.default_rng(0).integers(0, 2, (8, 4, 4, 4))
     dataset = tf.data.Dataset.from_tensor_slices(

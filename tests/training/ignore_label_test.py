@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tf_diffseg.diffusion import GaussianDiffusion, MaskEncoding
 from tf_diffseg.metrics import dice_score
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.diffusion_unet_3d import DiffusionDraws, DiffusionUNet3D
 from tf_diffseg.training.flat_arguments import flat_network
 from tf_diffseg.training.ignored_voxels import (
     UNKNOWN,
@@ -29,7 +29,7 @@ ARGUMENTS = [
 
 def _model(learning_rate=1.0, **arguments):
     keras.utils.set_random_seed(0)
-    model = DiffusionUNet3D(3, num_channels=(4,), num_heads=0, **arguments)
+    model = flat_network(3, num_channels=(4,), num_heads=0, **arguments)
     model.compile(keras.optimizers.SGD(learning_rate))
     return model
 
@@ -84,9 +84,9 @@ def test_an_example_that_is_ignored_counts_for_nothing(arguments):
     model = _model(ignore_label=IGNORED, **arguments)
     results, after = _step(model, image, label)
     assert np.isfinite(results["loss"])
-    if model.diffusion:  # That of one step alone was seen.
+    if model.sampler:  # That of one step alone was seen.
         assert np.sum(model._loss_by_step.variables[1]) == 1
-    if model.timestep_sampler and arguments.get("timestep_sampling") == "loss":
+    if arguments.get("timestep_sampling") == "loss":
         assert model._loss_counts.numpy().sum() == 1
     # As a batch where both are the first one, drawn alike, but for the noise.
     if arguments.get("strategy") == "supervised":
@@ -198,7 +198,8 @@ def test_recycling_fills_ignored_voxels_with_the_own_prediction(monkeypatch):
         model.diffusion, "q_sample", lambda x_start, noise, t_index: x_start
     )
     zero = tf.constant([0])
-    x_t = model._make_noisy_mask(tf.constant(image), mask, zero, zero, None).x_t
+    draws = DiffusionDraws(None, tf.constant([1.0]), zero, zero)
+    x_t = model._make_noisy_mask(tf.constant(image), mask, draws).x_t
     np.testing.assert_array_equal(x_t, predicted)
 
 

@@ -10,17 +10,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.distribution.devices import mirrored_strategy
+from tf_diffseg.training.flat_arguments import flat_network
 
 
 def _train(remat, **kwargs):
     """Gradients of a batch of two, and the losses of two steps."""
     keras.utils.set_random_seed(0)
     with mirrored_strategy(["CPU:0"]).scope():
-        model = DiffusionUNet3D(
-            3, num_channels=(4, 8), num_heads=2, remat=remat, **kwargs
-        )
+        model = flat_network(3, num_channels=(4, 8), num_heads=2, remat=remat, **kwargs)
         # What it has learnt is then the gradient, and no division made of rounding.
         model.compile(keras.optimizers.SGD(1.0))
     label = np.random.default_rng(0).integers(0, 3, (4, 8, 8, 8))
@@ -55,8 +53,7 @@ _PEAK = """
 import sys
 import tensorflow as tf
 from experiments.benchmarks.peak_memory import peak_bytes
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
-from tf_diffseg.training.flat_arguments import flat_network
+from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
 
 model = SegmentationUNet3D(
     2, num_channels=(16,), num_blocks=(3,), num_heads=0,
