@@ -11,7 +11,7 @@ import tf_diffseg
 from tests.serving.exported_toy import ExportedToy
 from tf_diffseg.runs import InitError, init_from, load_pretrained, shipped_models
 from tf_diffseg.training import DiffusionUNet3D, save_checkpoint
-from tf_diffseg.training.flat_arguments import flat_network
+from tf_diffseg.training.flat_network import flat_network
 
 _SMALL = {"num_channels": (4,), "num_heads": 0}
 

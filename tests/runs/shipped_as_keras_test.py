@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_diffseg
 from tf_diffseg.runs.shipped_models import find_model, model_names
 from tf_diffseg.runs.train_config import TrainConfig
-from tf_diffseg.training.flat_arguments import flat_network
+from tf_diffseg.training.flat_network import flat_network
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 from tf_diffseg.data.manifest import Manifest, Shard, Split
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.train_config import TrainConfig
-from tf_diffseg.training.flat_arguments import flat_network
+from tf_diffseg.training.flat_network import flat_network
 from tf_diffseg.training.saving.checkpoints import save_checkpoint
 
 WINDOW = (8, 8, 6)

@@ -11,7 +11,7 @@ from tf_diffseg.runs.train_config import CHOICES, TrainConfig
 
 @pytest.mark.parametrize("path", sorted(CONFIGS_DIR.glob("[!_]*.py")), ids=str)
 def test_every_config_builds_its_model(path):
-    from tf_diffseg.training.flat_arguments import flat_network
+    from tf_diffseg.training.flat_network import flat_network
 
     config = load_config(path.stem)
     flat_network(3, **config.model_arguments())

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_diffseg.inference import Segmenter, SlidingWindow
 from tf_diffseg.preprocessing import VolumePreprocessor
 from tf_diffseg.serving import export_saved_model
-from tf_diffseg.training.flat_arguments import flat_network
+from tf_diffseg.training.flat_network import flat_network
 
 LABEL_VALUES = (0, 4, 7)
 SEEDS = np.array([3, 11], np.int32)

@@ -15,7 +15,7 @@ _SCRIPT = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
 from tf_diffseg.training.distribution.devices import mirrored_strategy
-from tf_diffseg.training.flat_arguments import flat_network
+from tf_diffseg.training.flat_network import flat_network
 
 device_counts, cases_and_batches, arguments, accumulation_steps = map(
     json.loads, sys.argv[1:]

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tf_diffseg.diffusion import DDIMSampler
 from tf_diffseg.metrics import StreamingDice
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
-from tf_diffseg.training.flat_arguments import flat_network
+from tf_diffseg.training.flat_network import flat_network
 from tf_diffseg.training.optimizer import KernelDecayAdamW
 from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
 from tf_diffseg.training.step_draws import step_seeds

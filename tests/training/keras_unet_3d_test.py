@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
-from tf_diffseg.training.flat_arguments import flat_network
+from tf_diffseg.training.flat_network import flat_network
 
 optimizers = keras.optimizers
 RNG = np.random.default_rng(0)

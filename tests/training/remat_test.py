@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tf_diffseg.training.distribution.devices import mirrored_strategy
-from tf_diffseg.training.flat_arguments import flat_network
+from tf_diffseg.training.flat_network import flat_network
 
 
 def _train(remat, **kwargs):

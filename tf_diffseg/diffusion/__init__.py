@@ -25,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "derived_seeds": "noise",
         "get_betas": "beta_schedule",
         "get_sampler": "samplers",
+        "identifier_of": "samplers",
         "initial_noise": "noise",
         "kept_steps": "respacing",
         "label_to_mask": "mask_encoding",

@@ -11,7 +11,7 @@ from tf_diffseg.runs.trackers import tracking
 from tf_diffseg.runs.validation_pictures import validation_pictures
 from tf_diffseg.training.distribution.multi_worker import is_chief
 from tf_diffseg.training.fit import has_stopped_early
-from tf_diffseg.training.flat_arguments import flat_network
+from tf_diffseg.training.flat_network import flat_network
 from tf_diffseg.training.optimizer import KernelDecayAdamW, learning_rate_schedule
 
 

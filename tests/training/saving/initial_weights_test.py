@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tf_diffseg.models import UNet3D
-from tf_diffseg.training.flat_arguments import flat_network
+from tf_diffseg.training.flat_network import flat_network
 from tf_diffseg.training.saving.frozen_layers import freeze_layers, layers_of
 from tf_diffseg.training.saving.initial_weights import MisfitError, take_weights
 from tf_diffseg.training.saving.network_weights import read_weights, weights_of
