@@ -87,7 +87,7 @@ def test_ddim_draws_noise_by_eta(runs):
 
 def test_ddpm_has_no_eta(runs):
     options = InferenceOptions(sampler="ddpm", eta=0.5)
-    with pytest.raises(InputError, match="^eta belongs to sampler=ddim"):
+    with pytest.raises(InputError, match="^eta is no option of sampler=ddpm"):
         TrainedModels([runs["diffusion"]], options).segmenter()
 
 

@@ -55,6 +55,9 @@ def numbers(model, num_cases, batch_size):
     generator = np.random.default_rng(0)
     image = generator.normal(size=(num_cases, 4, 4, 4, 1)).astype(np.float32)
     label = generator.integers(0, 3, (num_cases, 4, 4, 4))
+    if "ignore_label" in arguments:
+        label[:, 0] = arguments["ignore_label"]
+        label[num_cases // 2] = arguments["ignore_label"]
     data = tf.data.Dataset.from_tensor_slices({"image": image, "label": label})
     data = data.batch(batch_size)
     batches = Batches()
@@ -81,6 +84,9 @@ def run(num_devices):
         yield numbers(model, num_cases, batch_size)
 
 
+# bfloat16 keeps 8 bits of each feature, and kernels add up in another order for
+# another number of examples.
+rtol = 1e-2 if arguments.get("dtype") == "mixed_bfloat16" else 1e-4
 expected = list(run(1))
 for num_devices in device_counts:
     found = run(num_devices)
@@ -88,7 +94,7 @@ for num_devices in device_counts:
         assert one.keys() == other.keys()
         for name in one:
             np.testing.assert_allclose(
-                other[name], one[name], rtol=1e-4, atol=1e-5,
+                other[name], one[name], rtol=rtol, atol=rtol / 10,
                 err_msg=f"{name} of {num_devices} devices, cases, batch {combination}",
             )
 print("as one device")
@@ -126,7 +132,7 @@ def test_three_devices_train_score_and_predict_as_one():
         {"timestep_sampling": "loss", "dropout": 0.3},
         {"strategy": "supervised", "remat": True, "dropout": 0.3},
         {"strategy": "self_conditioning", "sampler": "ddpm", "norm": "channel"},
-        {"ignore_label": 2, "timestep_sampling": "loss"},
+        {"ignore_label": 3, "timestep_sampling": "loss"},
         {"dtype": "mixed_bfloat16", "focal_weight": 1.0},
     ],
     ids=str,

@@ -139,7 +139,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
 
     def _start_from_frequencies(self):
         # What a network predicts of the noise has no frequency.
-        if self.diffusion.model_output is ModelOutput.X_START:
+        if self.model_output is ModelOutput.X_START:
             super()._start_from_frequencies()
 
     def _build_metrics(self):
@@ -166,6 +166,11 @@ class DiffusionUNet3D(SegmentationUNet3D):
         if sampler is not None:
             self._set_sampler(sampler)
         super().compile(optimizer, *args, **kwargs)
+
+    @property
+    def model_output(self):
+        """That of the diffusion."""
+        return self.diffusion.model_output
 
     @property
     def num_steps(self):

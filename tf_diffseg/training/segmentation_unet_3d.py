@@ -12,6 +12,7 @@ from tf_diffseg.diffusion.mask_encoding import (
     label_to_region_mask,
     logits_to_probabilities,
 )
+from tf_diffseg.diffusion.model_parameterization import ModelOutput
 from tf_diffseg.diffusion.noise import uniform_volume_per_example
 from tf_diffseg.diffusion.sampler import Sampler
 from tf_diffseg.metrics import StreamingDice
@@ -386,6 +387,11 @@ class SegmentationUNet3D(KerasUNet3D):
             those of `sample`.
         """
         return self.sample(image, seed)[tf.newaxis]
+
+    @property
+    def model_output(self):
+        """The `ModelOutput` that the last layer stands for."""
+        return ModelOutput.X_START
 
     @property
     def num_steps(self):
