@@ -95,6 +95,7 @@ def test_counts_that_do_not_add_up(copy):
     assert any("lists" in p and "its shards" in p for p in _problems(copy))
 
 
+@pytest.mark.slow
 def test_a_picture_of_every_case(plain, tmp_path):
     manifest = read_manifest(plain)
     pictures = list(shard_inspection.preview(plain, manifest, tmp_path))

@@ -53,6 +53,7 @@ def _last_line(process):
     return process.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_is_one_line_and_leaves_nothing(run, tmp_path):
     scan, output = _scan(tmp_path / "scan.nii.gz"), tmp_path / "out" / "label.nii.gz"
     flags = [f"--model={run}", f"--input={scan}", f"--output={output}", "--uncertainty"]

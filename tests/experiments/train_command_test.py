@@ -65,7 +65,10 @@ def _train(shards, folder, **changes):
     return load_trained_model(path)
 
 
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "precision",
+    ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)],
+)
 def test_precision_is_that_of_the_network_and_scales_the_loss(
     shards, tmp_path, precision
 ):
@@ -77,7 +80,10 @@ def test_precision_is_that_of_the_network_and_scales_the_loss(
     assert is_scaled == (precision == "mixed_float16")
 
 
-@pytest.mark.parametrize("schedule, expected", [("cosine", 0.0), ("constant", 0.01)])
+@pytest.mark.parametrize(
+    "schedule, expected",
+    [("cosine", 0.0), pytest.param("constant", 0.01, marks=pytest.mark.slow)],
+)
 def test_schedule_is_where_the_learning_rate_ends(shards, tmp_path, schedule, expected):
     model = _train(shards, tmp_path, schedule=schedule)
     rate = float(np.asarray(model.optimizer.learning_rate))

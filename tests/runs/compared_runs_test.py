@@ -61,6 +61,7 @@ def _evaluated(folder, run, data, split="test"):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_is_evaluated_whatever_lies_in_it(data, run, tmp_path):
     checkpoint = run / "checkpoints" / "epoch-00001.keras"
     results = _evaluated(tmp_path / "results", run, data)

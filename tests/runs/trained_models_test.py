@@ -97,6 +97,7 @@ def test_a_number_of_steps_that_does_not_divide_is_named(runs):
         trained.segmenter()
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_checkpoints_and_of_a_supervised_model_is_their_mean(runs):
     first = runs["diffusion"] / "checkpoints" / "epoch-00001.keras"
     paths = [runs["diffusion"], first, runs["supervised"]]

@@ -121,7 +121,8 @@ _ALL = [(cases, batch) for cases in range(1, 10) for batch in range(1, 9)]
 
 
 def test_three_devices_train_score_and_predict_as_one():
-    _check([3], _MOST, {"timestep_sampling": "loss", "dropout": 0.3}, 2)
+    # Shares of 1, 1, 1 and of 1, 1, 0; the table below has the rest.
+    _check([3], [(5, 3)], {"timestep_sampling": "loss", "dropout": 0.3}, 2)
 
 
 @pytest.mark.slow

@@ -85,6 +85,7 @@ def test_learns_beside_a_variance():
     assert scores["dice"] > 0.95
 
 
+@pytest.mark.slow
 def test_learns_overlapping_classes():
     image, label = _two_halves()
     regions = [[1, 2], [2]]

@@ -79,6 +79,7 @@ def _peak_growth(mode):
     return int(process.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_the_peak_memory_of_a_step_is_lower():
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("the memory of a GPU is not the process's")

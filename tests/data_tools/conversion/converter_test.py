@@ -39,6 +39,7 @@ def _kill(source, folder, runs):
     return [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_killed_at_random_steps_it_ends_the_same(few_cases, tmp_path):
     ((_, num_steps),) = _kill(few_cases, tmp_path / "at_once", [[]])
     rng = random.Random(0)

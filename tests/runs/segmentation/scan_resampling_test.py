@@ -146,7 +146,9 @@ def _export(folder, resample):
     return toy
 
 
-@pytest.mark.parametrize("resample", [None, "auto"])
+@pytest.mark.parametrize(
+    "resample", ["auto", pytest.param(None, marks=pytest.mark.slow)]
+)
 def test_an_export_does_so_in_its_graph_or_around_it(resample, tmp_path):
     toy = _export(tmp_path, resample)
 
