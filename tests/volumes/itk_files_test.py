@@ -4,6 +4,7 @@ import bz2
 import gzip
 import re
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -235,6 +236,41 @@ def test_what_comes_before_the_voxels_is_passed_over(
     elif b"gz" in fields:
         with pytest.raises(InputError, match="a.nrrd is damaged: it ends amid"):
             read_image(path)
+
+
+@pytest.mark.parametrize("told", [None, 0, -5, 12, 10**6, "right"])
+@pytest.mark.parametrize("flag", [b"True", b"1"])
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+def test_the_size_of_compressed_voxels_need_not_be_told(tmp_path, told, flag, newline):
+    stream = zlib.compress(_RAW)
+    told = len(stream) if told == "right" else told
+    size = [] if told is None else [b"CompressedDataSize = " + str(told).encode()]
+    lines = [
+        *(b"ObjectType = Image", b"NDims = 3", b"BinaryData = True"),
+        b"CompressedData = " + flag,
+        *size,
+        *(b"ElementSpacing = 1 1 2", b"DimSize = 2 3 4", b"ElementType = MET_SHORT"),
+        b"ElementDataFile = LOCAL",
+    ]
+    path = tmp_path / "a.mha"
+    path.write_bytes(b"".join(line + newline for line in lines) + stream)
+    image = read_image(path)
+    np.testing.assert_array_equal(image.array[..., 0], _VOXELS)
+    np.testing.assert_array_equal(image.spacing_mm, (1, 1, 2))
+
+
+def test_a_place_of_voxels_inside_the_header_is_refused(tmp_path):
+    path = _replaced(tmp_path / "a.mha", b"NDims", b"HeaderSize = 50\nNDims")
+    with pytest.raises(InputError, match="a.mha has a HeaderSize, expected its voxels"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("level", [0, 6])
+def test_zlib_in_place_of_gzip_is_refused(tmp_path, level):
+    content = zlib.compress(_RAW, level)
+    path = _write_nrrd(tmp_path / "a.nrrd", b"encoding: gzip\n", content)
+    with pytest.raises(InputError, match="a.nrrd is damaged"):
+        read_image(path)
 
 
 @pytest.mark.parametrize("encoding", [b"bzip2", b"bz2"])

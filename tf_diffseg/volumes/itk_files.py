@@ -1,8 +1,11 @@
 """Reading .nrrd and .mha volumes with SimpleITK."""
 
+import contextlib
 import math
 import os
 import re
+import shutil
+import tempfile
 
 import numpy as np
 from isal import isal_zlib
@@ -38,11 +41,16 @@ _BYTE_SKIP = rb"(?im)^byte ?skip:\s*(-?\d+)"
 # As many bytes as there are may be passed over; this many are looked at.
 _LONGEST_SKIP = 1 << 26
 _BZIP2 = rb"(?im)^encoding:\s*bz"
-_COMPRESSED = rb"(?im)^(encoding:.*gz|\s*CompressedData\s*=\s*T)"
+_COMPRESSED = rb"(?im)^(encoding:.*gz|\s*CompressedData\s*=\s*[T1])"
 _TEXT = rb"(?im)^(encoding:\s*(ascii|te?xt)|\s*BinaryData\s*=\s*F)"
 _IMAGE_IO = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}
 _LONGEST_HEADER = 1 << 20
-_ZLIB_OR_GZIP = 32 + 15  # of zlib's `wbits`: which of them, the stream tells
+# Of zlib's `wbits`. What is not gzip NRRD's library takes for voxels as they are;
+# MetaImage's takes zlib too, and the stream tells which it is.
+_STREAMS = {".nrrd": 16 + 15, ".mha": 32 + 15}
+# Bytes of MetaImage's compressed voxels, and bytes to pass over before voxels.
+_COMPRESSED_SIZE = rb"(?m)^[ \t]*CompressedDataSize[ \t]*=[ \t]*(\S+)\s*\n"
+_HEADER_SIZE = rb"(?m)^\s*HeaderSize\s*=\s*[1-9]"
 
 
 def read(path, dtype=None):
@@ -67,9 +75,11 @@ def read(path, dtype=None):
     reader = simpleitk.header_of(sitk, path, _IMAGE_IO[ending])
     shape = _shape(path, reader)
     affine = _affine(path, reader, unit)
-    _check_content(path, header, shape, _itemsize(sitk, path, reader))
+    stream_size = _check_content(path, header, shape, _itemsize(sitk, path, reader))
     try:
-        image = reader.Execute()
+        with _with_size(path, header, stream_size) as readable:
+            reader.SetFileName(readable)
+            image = reader.Execute()
     except RuntimeError as error:
         raise InputError(f"{path} is damaged: {simpleitk.reason_of(error)}") from error
     # ITK's last axis comes first in memory, channels aside.
@@ -90,8 +100,43 @@ def _shape(path, reader):
     return shape
 
 
+@contextlib.contextmanager
+def _with_size(path, header, stream_size):
+    """A file that ITK reads right: this one, or a copy with the size of its stream.
+
+    Where a .mha does not tell the size of its compressed voxels, or tells another, ITK
+    prints "Uncompress failed" and gives what was in memory.
+
+    Args:
+        path: of the file.
+        header: of the file.
+        stream_size: bytes of its compressed voxels, or None.
+    """
+    told = re.search(_COMPRESSED_SIZE, header)
+    is_told = told is not None and told[1] == str(stream_size).encode()
+    if stream_size is None or is_told or not path.lower().endswith(".mha"):
+        yield path
+        return
+    size = b"CompressedDataSize = %d\n" % stream_size
+    lines = re.sub(_COMPRESSED_SIZE, b"", header).splitlines(keepends=True)
+    with tempfile.TemporaryDirectory() as folder, open(path, "rb") as file:
+        copy = os.path.join(folder, "a.mha")
+        with open(copy, "wb") as other:
+            other.writelines([*lines[:-1], size, lines[-1]])
+            file.seek(len(header))
+            shutil.copyfileobj(file, other)
+        yield copy
+
+
 def _check_content(path, header, shape, itemsize):
-    """Raises InputError unless the file can hold the volume, as far as can be told."""
+    """Checks that the file can hold the volume, as far as can be told.
+
+    Returns:
+        Bytes of the compressed voxels, or None where they are not compressed.
+
+    Raises:
+        InputError: it cannot.
+    """
     is_compressed = re.search(_COMPRESSED, header)
     largest = os.path.getsize(path) - len(header)
     if is_compressed:
@@ -99,8 +144,9 @@ def _check_content(path, header, shape, itemsize):
     elif re.search(_TEXT, header):
         largest *= itemsize  # a digit can be a voxel
     check_size(path, shape, itemsize, largest)
-    if is_compressed:
-        _check_stream(path, header, math.prod(shape) * itemsize)
+    if not is_compressed:
+        return None
+    return _check_stream(path, header, math.prod(shape) * itemsize)
 
 
 def _header_text(path, ending):
@@ -119,6 +165,10 @@ def _header_text(path, ending):
         raise InputError(
             f"{path} has its voxels in bzip2, expected raw, gzip or text: save it with "
             "encoding gzip"
+        )
+    if ending == ".mha" and re.search(_HEADER_SIZE, header):
+        raise InputError(
+            f"{path} has a HeaderSize, expected its voxels right behind its header"
         )
     if ending == ".mha" and header.count(b"NDims") != len(
         re.findall(_DIMENSIONS, header)
@@ -192,7 +242,7 @@ def _itemsize(sitk, path, reader):
 
 
 def _check_stream(path, header, expected):
-    """Raises InputError unless the compressed part is whole.
+    """Bytes of the compressed part; raises InputError unless it is whole.
 
     SimpleITK takes what it could decompress of a damaged file for the volume.
     """
@@ -206,7 +256,9 @@ def _check_stream(path, header, expected):
             file.seek(len(header))
             for _ in range(int(lines[1]) if lines else 0):
                 file.readline()
-            size = _decompressed_size(file, most)
+            start = file.tell()
+            wbits = _STREAMS[os.path.splitext(path)[1].lower()]
+            size, end = _decompressed_size(file, most, wbits)
     except ISAL_ERROR as error:
         raise InputError(f"{path} is damaged: {error}") from error
     if size is None:
@@ -218,21 +270,23 @@ def _check_stream(path, header, expected):
             f"{path} is damaged: its compressed voxels are {than}{min(size, most)} "
             f"bytes, expected {most}"
         )
+    return end - start
 
 
-def _decompressed_size(file, most):
-    """Bytes that a zlib or gzip stream stands for, its checksum checked.
+def _decompressed_size(file, most, wbits):
+    """`(bytes that a stream stands for, where it ends in the file)`.
 
-    None where it is cut, and a number above `most` where it is longer than that.
+    The checksum is checked. The first is None where the stream is cut, and a number
+    above `most` where it is longer than that.
     """
-    stream, size = isal_zlib.decompressobj(_ZLIB_OR_GZIP), 0
+    stream, size = isal_zlib.decompressobj(wbits), 0
     while not stream.eof:
         chunk = file.read(1 << 20)
         if not chunk:
-            return None
+            return None, file.tell()
         while chunk and size <= most:
             size += len(stream.decompress(chunk, 1 << 24))
             chunk = stream.unconsumed_tail
         if size > most:
             break
-    return size
+    return size, file.tell() - len(stream.unused_data)
