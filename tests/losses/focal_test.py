@@ -51,7 +51,7 @@ def test_sure_predictions_have_finite_gradients(gamma, exclusive):
 
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        loss = focal_loss(mask, logits, gamma, exclusive)
+        loss = focal_loss(mask, logits, exclusive, gamma=gamma)
     gradient = tape.gradient(loss, logits).numpy()
 
     assert np.isfinite(loss).all()

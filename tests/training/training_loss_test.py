@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -26,7 +27,7 @@ def test_total_is_the_weighted_sum():
     expected = (
         2.0 * tf.reduce_mean(dice_loss_from_logits(MASK, LOGITS), axis=1)
         + 0.5 * cross_entropy_loss(MASK, LOGITS)
-        + 3.0 * focal_loss(MASK, LOGITS, 1.5)
+        + 3.0 * focal_loss(MASK, LOGITS, gamma=1.5)
     )
     np.testing.assert_allclose(losses["loss"], expected, rtol=1e-6)
     assert loss.names == list(losses)
@@ -159,3 +160,33 @@ def test_refuses(diffusion, arguments, message):
     diffusion = None if diffusion is None else GaussianDiffusion(**diffusion)
     with pytest.raises(ValueError, match=message):
         _bound(TrainingLoss(**arguments), diffusion)
+
+
+def test_more_losses_are_taken_by_name_and_saved():
+    loss = TrainingLoss(0.0, 1.0, more_losses=["focal_loss:weight=0.5,gamma=1.0"])
+    assert loss.of_segmentation(EXCLUSIVE).names == [
+        "loss",
+        "cross_entropy",
+        "focal_loss",
+    ]
+    found = loss.of_segmentation(EXCLUSIVE)(MASK, LOGITS)["loss"]
+    expected = cross_entropy_loss(MASK, LOGITS) + 0.5 * focal_loss(
+        MASK, LOGITS, gamma=1.0
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    config = keras.saving.serialize_keras_object(loss)
+    assert TrainingLoss.get(config).get_config() == loss.get_config()
+
+
+@pytest.mark.parametrize(
+    "identifier, message",
+    [
+        ("magic", "more_losses must be of dice_loss, .* got 'magic'"),
+        ("focal_loss:weight=-1", "the weight of focal_loss in more_losses must be"),
+        ("focal_loss:alpha=1", "more_losses: alpha is no option of focal_loss"),
+        ("focal_loss:gamma", "expected a name with options"),
+    ],
+)
+def test_refuses_more_losses_that_are_none(identifier, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingLoss(more_losses=[identifier])

@@ -5,11 +5,11 @@ import inspect
 
 from tf_diffseg.text import named_options, with_options
 
-# Module and class of each. The arguments of its constructor behind the diffusion are
-# its options, as in "ddim:eta=0.5".
+# Place of each class. The arguments of its constructor behind the diffusion are its
+# options, as in "ddim:eta=0.5".
 SAMPLERS = {
-    "ddim": ("ddim_sampler", "DDIMSampler"),
-    "ddpm": ("ddpm_sampler", "DDPMSampler"),
+    "ddim": "tf_diffseg.diffusion.ddim_sampler.DDIMSampler",
+    "ddpm": "tf_diffseg.diffusion.ddpm_sampler.DDPMSampler",
 }
 
 
@@ -57,14 +57,6 @@ def identifier_of(sampler):
     )
 
 
-def has_option(identifier, option):
-    """Whether a sampler, by its identifier, takes an option."""
-    name, _ = named_options(identifier)
-    return name in SAMPLERS and option in inspect.signature(_class_of(name)).parameters
-
-
 def _class_of(name):
-    module, class_name = SAMPLERS[name]
-    return getattr(
-        importlib.import_module(f"tf_diffseg.diffusion.{module}"), class_name
-    )
+    module, _, class_name = SAMPLERS[name].rpartition(".")
+    return getattr(importlib.import_module(module), class_name)

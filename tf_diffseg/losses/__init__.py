@@ -5,6 +5,7 @@ from tf_diffseg._lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "LOSSES": "registry",
         "cross_entropy_loss": "cross_entropy",
         "dice_loss": "dice",
         "dice_loss_from_logits": "dice",

@@ -13,17 +13,17 @@ def _focus(error, gamma):
     return tf.pow(tf.maximum(error, _SMALLEST_ERROR), gamma)
 
 
-def focal_loss(mask, logits, gamma=2.0, exclusive=True, is_labelled=None):
+def focal_loss(mask, logits, exclusive=True, is_labelled=None, gamma=2.0):
     """Cross-entropy, each term weighted by (1 - its probability) ** gamma.
 
     Args:
         mask: ground truth in [0, 1], shape [batch, ..., num_classes].
         logits: same shape.
-        gamma: how much well predicted voxels are left out, 0 for cross-entropy.
         exclusive: whether each voxel has one class, softmax; otherwise classes
             overlap, and the binary losses are averaged over them too.
         is_labelled: bool [batch, ...], voxels whose ground truth is known; the others
             are left out. None where all are.
+        gamma: how much well predicted voxels are left out, 0 for cross-entropy.
 
     Returns:
         Loss of shape [batch].

@@ -22,7 +22,7 @@ _OF_DIFFUSION = (
     "model_output",
     "model_variance",
 )
-_OF_LOSS = tuple(TrainingLoss().get_config())
+_OF_LOSS = (*TrainingLoss().get_config(), "more_losses")
 
 
 def is_supervised(arguments):

@@ -1,15 +1,14 @@
 """What the network is trained to make small."""
 
 import functools
+import inspect
 import math
 
 import keras
 
-from tf_diffseg.losses.class_mean import mean_over_present_classes
-from tf_diffseg.losses.cross_entropy import cross_entropy_loss
-from tf_diffseg.losses.dice import dice_loss_from_logits
-from tf_diffseg.losses.focal import focal_loss
+from tf_diffseg.losses import LOSSES
 from tf_diffseg.losses.voxels import only_labelled
+from tf_diffseg.text import named_options
 from tf_diffseg.training import diffusion_losses
 from tf_diffseg.training.ignored_voxels import split_ignored
 
@@ -29,9 +28,11 @@ class TrainingLoss:
         focal_gamma: the focal loss's exponent.
         noise_weight: of the error of predicted noise.
         variational_weight: of the variational bound.
+        more_losses: further losses of logits, by names of `tf_diffseg.losses.LOSSES`
+            with their weights, 1 by default, and options: ["tversky:weight=0.5"].
 
     Raises:
-        ValueError: a weight is negative or not finite.
+        ValueError: a weight is negative or not finite, or there is no such loss.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class TrainingLoss:
         focal_gamma=2.0,
         noise_weight=1.0,
         variational_weight=0.0,
+        more_losses=(),
     ):
         self.dice_weight = dice_weight
         self.cross_entropy_weight = cross_entropy_weight
@@ -49,12 +51,11 @@ class TrainingLoss:
         self.focal_gamma = focal_gamma
         self.noise_weight = noise_weight
         self.variational_weight = variational_weight
+        self.more_losses = tuple(more_losses)
+        self._more = dict(map(_weighted_loss, self.more_losses))
         for name, weight in self.get_config().items():
-            is_weight = name.endswith("_weight")
-            if is_weight and not (math.isfinite(weight) and weight >= 0.0):
-                raise ValueError(
-                    f"{name} must be a finite number, 0 or more, got {weight}"
-                )
+            if name.endswith("_weight"):
+                _check_weight(name, weight)
 
     @classmethod
     def get(cls, identifier):
@@ -124,22 +125,21 @@ class TrainingLoss:
 
     def of_logits(self, encoding):
         """Dict from name to (weight, function (mask, is_labelled, logits))."""
-        exclusive = encoding.is_exclusive
+        focal = functools.partial(LOSSES["focal_loss"], gamma=self.focal_gamma)
+        losses = {
+            "dice_loss": (self.dice_weight, LOSSES["dice_loss"]),
+            "cross_entropy": (self.cross_entropy_weight, LOSSES["cross_entropy"]),
+            "focal_loss": (self.focal_weight, focal),
+            **self._more,
+        }
 
-        def dice(mask, is_labelled, logits):
-            per_class = dice_loss_from_logits(mask, logits, exclusive, is_labelled)
-            return mean_over_present_classes(per_class, mask)
-
-        def cross_entropy(mask, is_labelled, logits):
-            return cross_entropy_loss(mask, logits, exclusive, is_labelled)
-
-        def focal(mask, is_labelled, logits):
-            return focal_loss(mask, logits, self.focal_gamma, exclusive, is_labelled)
+        def of_encoding(loss):
+            return lambda mask, is_labelled, logits: loss(
+                mask, logits, exclusive=encoding.is_exclusive, is_labelled=is_labelled
+            )
 
         return {
-            "dice_loss": (self.dice_weight, dice),
-            "cross_entropy": (self.cross_entropy_weight, cross_entropy),
-            "focal_loss": (self.focal_weight, focal),
+            name: (weight, of_encoding(loss)) for name, (weight, loss) in losses.items()
         }
 
     def get_config(self):
@@ -151,12 +151,34 @@ class TrainingLoss:
             "focal_gamma": self.focal_gamma,
             "noise_weight": self.noise_weight,
             "variational_weight": self.variational_weight,
+            **({"more_losses": self.more_losses} if self.more_losses else {}),
         }
 
     @classmethod
     def from_config(cls, config):
         """Rebuilds the loss from what `get_config` gave."""
         return cls(**config)
+
+
+def _weighted_loss(identifier):
+    """(name, (weight, loss)) of "name:weight=0.5,option=1.5"."""
+    name, options = named_options(identifier)
+    if name not in LOSSES:
+        raise ValueError(
+            f"more_losses must be of {', '.join(LOSSES)}, got {identifier!r}"
+        )
+    weight = options.pop("weight", 1.0)
+    _check_weight(f"the weight of {name} in more_losses", weight)
+    known = inspect.signature(LOSSES[name]).parameters
+    for option in options:
+        if option not in known:
+            raise ValueError(f"more_losses: {option} is no option of {name}")
+    return name, (weight, functools.partial(LOSSES[name], **options))
+
+
+def _check_weight(name, weight):
+    if not (math.isfinite(weight) and weight >= 0.0):
+        raise ValueError(f"{name} must be a finite number, 0 or more, got {weight}")
 
 
 class WeightedLosses:
