@@ -107,7 +107,7 @@ def read(path, dtype=None):
     array = np.empty(shape, np.float32)
     for index, one in enumerate(slices):
         array[:, :, index] = dicom_slices.pixels(one)
-    notes = (f"{path}: passed over {_some(passed_over)}",) if passed_over else ()
+    notes = (f"{path}: passed over {some(passed_over)}",) if passed_over else ()
     return Volume(path, array.astype(dtype or np.float32, copy=False), affine, notes)
 
 
@@ -121,14 +121,14 @@ def _chosen(path):
         raise InputError(f"{path} is no DICOM image, expected a slice of a series")
     series, passed_over = series_in(path)
     if not series:
-        beside = f", but {_some(passed_over)}" if passed_over else ""
+        beside = f", but {some(passed_over)}" if passed_over else ""
         raise InputError(
             f"{path} holds no DICOM slices{beside}: expected the folder of a series"
         )
     if len(series) > 1:
         raise InputError(
             f"{path} holds {len(series)} DICOM series, expected one; name the one by "
-            f"any of its files: {_some(list(map(str, series)), '; ')}"
+            f"any of its files: {some(list(map(str, series)), '; ')}"
         )
     return series[0], passed_over
 
@@ -160,7 +160,8 @@ def series_paths(folder):
     }
 
 
-def _some(names, separator=", "):
+def some(names, separator=", "):
+    """The first of a list of names in words, and how many more there are."""
     more = len(names) - _TOLD
     told = separator.join(names[:_TOLD])
     return f"{told}{separator}and {more} more" if more > 0 else told

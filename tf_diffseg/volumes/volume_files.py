@@ -1,6 +1,7 @@
 """Images, label maps and cases from files of any format that can be read."""
 
 import dataclasses
+import itertools
 import os
 import stat
 
@@ -67,6 +68,7 @@ _OTHER_FORMATS = {
     (".mhd", ".nhdr"): "its voxels lie in another file: convert them to .mha or .nrrd",
     (".mnc",): "it is MINC: convert it to .nii",
 }
+UNREAD_ENDINGS = tuple(itertools.chain.from_iterable(_OTHER_FORMATS))
 
 
 def _known_by_name(path):

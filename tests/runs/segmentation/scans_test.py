@@ -10,6 +10,7 @@ from tf_diffseg.runs.segmentation.scans import (
     Scan,
     find_scans,
     is_several,
+    passed_over_note,
     read_scan,
 )
 
@@ -179,6 +180,41 @@ def test_every_series_below_a_folder_is_a_scan(tmp_path):
     assert not is_several(str(patients / "patientA"))
     (scan,) = find_scans("input", str(patients / "patientA"), 1)
     assert (scan.name, scan.paths) == ("patientA", (str(patients / "patientA"),))
+
+
+def test_series_and_volumes_of_one_folder_are_scans(tmp_path):
+    pytest.importorskip("pydicom")
+    for name in ("patientA", "patientB/ax"):
+        write_stack(tmp_path / name, STORED)
+    (tmp_path / "localizer.nii.gz").touch()
+    names = ["localizer", "patientA", "patientB_ax"]
+    assert _names(find_scans("input", str(tmp_path), 1)) == names
+    assert is_several(str(tmp_path))
+    # A stray series beside volumes, and one volume in the folder of a series.
+    alone = write_stack(tmp_path / "alone", STORED)
+    (alone / "x.nii").touch()
+    assert _names(find_scans("input", str(alone), 1)) == ["x", "alone"]
+    assert is_several(str(alone))
+
+
+def test_what_looks_like_a_scan_and_is_none_is_told(tmp_path):
+    for name in ("a.nii", "b.img", "b.hdr", "c.mhd", "notes.txt", ".d.img"):
+        (tmp_path / name).touch()
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "e.nii.gz").touch()
+    for value, left in [
+        (f"{tmp_path}/", ["b.hdr", "b.img", "below/e.nii.gz", "c.mhd"]),
+        (f"{tmp_path}/*", ["b.hdr", "b.img", "below/e.nii.gz", "c.mhd"]),
+        (f"{tmp_path}/*.nii", []),
+        (f"{tmp_path}/[ab].*", ["b.hdr", "b.img"]),
+        (f"{tmp_path}/a.nii", []),
+    ]:
+        note = passed_over_note(value, find_scans("input", value, 1))
+        if left:
+            assert f"passed over {len(left)} file(s)" in note
+            assert note.endswith(", ".join(f"{tmp_path}/{name}" for name in left))
+        else:
+            assert note is None
 
 
 def test_every_series_of_one_folder_is_a_scan_by_its_number(tmp_path):

@@ -8,9 +8,9 @@ import pathlib
 import re
 
 from tf_diffseg.errors import InputError
-from tf_diffseg.volumes.dicom_series import series_paths
+from tf_diffseg.volumes.dicom_series import series_paths, some
 from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
-from tf_diffseg.volumes.volume_files import read_image
+from tf_diffseg.volumes.volume_files import UNREAD_ENDINGS, read_image
 
 # The channel in nnU-Net's file names: case_0000.nii.gz, case_0001.nii.gz. No scan has
 # a hundred, and case_2026.nii.gz is of a year.
@@ -45,14 +45,13 @@ def find_scans(argument, value, num_channels):
     Args:
         argument: its name, for the message.
         value: a file; several, separated by commas, that are the channels of one
-            scan; a folder, of which all volumes are taken, or, where it has none,
-            all DICOM series in it and below it, each named by the folders that lead
-            to it; or a pattern with *, ? or [] of volumes and of folders of DICOM
-            series. In a folder and by a pattern, files of a model of several
-            channels are put together where they are named as nnU-Net has them,
-            with _0000 for the first. For a model of one channel, case_0000.nii.gz is
-            the scan `case`, unless files of other numbers lie beside it: these are
-            scans of their own, with their whole names.
+            scan; a folder, of which all volumes are taken, and all DICOM series in it
+            and below it, each named by the folders that lead to it; or a pattern with
+            *, ? or [] of volumes and of folders of DICOM series. In a folder and by a
+            pattern, files of a model of several channels are put together where they
+            are named as nnU-Net has them, with _0000 for the first. For a model of one
+            channel, case_0000.nii.gz is the scan `case`, unless files of other numbers
+            lie beside it: these are scans of their own, with their whole names.
         num_channels: that the model wants.
 
     Returns:
@@ -64,7 +63,7 @@ def find_scans(argument, value, num_channels):
     if os.path.isdir(value):
         entries = [str(path) for path in sorted(pathlib.Path(value).iterdir())]
         paths = [path for path in entries if _is_volume(path)]
-        series = [] if paths else _series_below(value)
+        series = _series_below(value)
         if not (paths or series or all(map(os.path.isdir, entries))):
             return [Scan(_stem(os.path.normpath(value)), (value,))]
     elif os.path.exists(value) or not glob.has_magic(value):
@@ -100,6 +99,43 @@ def is_several(value):
     return not os.path.exists(value) and glob.has_magic(value)
 
 
+def passed_over_note(value, scans):
+    """What to tell of files that look like scans and are none of those found.
+
+    Args:
+        value: as of `find_scans`.
+        scans: that it found there.
+
+    Returns:
+        A line of text that names them, or None.
+    """
+    if os.path.isdir(value):
+        found = [value]
+    elif os.path.exists(value) or not glob.has_magic(value):
+        return None
+    else:
+        found = glob.glob(value, recursive=True)
+    taken = {os.path.normpath(path) for scan in scans for path in scan.paths}
+    endings = (*VOLUME_ENDINGS, *UNREAD_ENDINGS)
+    files = {os.path.normpath(file) for path in found for file in _files_below(path)}
+    left = [file for file in files - taken if _is_volume(file, endings)]
+    if not left:
+        return None
+    return (
+        f"note: passed over {len(left)} file(s) that look like scans, in sub-folders "
+        f"or of a format that is not read: {some(sorted(left))}"
+    )
+
+
+def _files_below(path):
+    """A file itself, or all files below a folder."""
+    if not os.path.isdir(path):
+        yield path
+    for place, folders, files in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (os.path.join(place, name) for name in files)
+
+
 def _series_below(folder, prefix=None):
     """Scans of the DICOM series in a folder and below it.
 
@@ -127,10 +163,10 @@ def _series_below(folder, prefix=None):
     return scans
 
 
-def _is_volume(path):
+def _is_volume(path, endings=VOLUME_ENDINGS):
     name = os.path.basename(path)
     # macOS leaves hidden files beside those it copies.
-    is_named = name.lower().endswith(VOLUME_ENDINGS) and not name.startswith(".")
+    is_named = name.lower().endswith(endings) and not name.startswith(".")
     # A link to nothing is one too: it fails when it is read, and so is told of.
     return is_named and not os.path.isdir(path)
 

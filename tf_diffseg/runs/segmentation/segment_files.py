@@ -3,7 +3,11 @@
 from tf_diffseg.errors import InputError
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.segmentation.scan_outputs import find_outputs
-from tf_diffseg.runs.segmentation.scans import find_scans, read_scan
+from tf_diffseg.runs.segmentation.scans import (
+    find_scans,
+    passed_over_note,
+    read_scan,
+)
 from tf_diffseg.runs.segmentation.segmenter import check_model, load_segmenter
 from tf_diffseg.volumes.result_files import FormatError
 
@@ -42,6 +46,7 @@ def segment_files(
         # What cannot be read need not wait for the model.
         scans = find_scans("input", input, num_channels=1)
         outputs.check(scans)
+        _tell_passed_over(input, scans)
         read_scan(scans[0])
     load_tensorflow()
     segmenter = load_segmenter(model, ensemble_with, **options)
@@ -54,12 +59,19 @@ def segment_files(
     else:
         scans = find_scans("input", input, segmenter.num_channels)
         outputs.check(scans)
+        _tell_passed_over(input, scans)
         failures = _segment_all(segmenter, scans, outputs)
         num_done = len(scans) - len(failures)
         print(f"segmented: {num_done} scan(s), into {outputs.place}")
     if segmenter.saved_steps is not None:
         print(f"early exit saved {segmenter.saved_steps:.2f} steps a window")
     return failures
+
+
+def _tell_passed_over(source, scans):
+    note = passed_over_note(source, scans)
+    if note:
+        print(note, flush=True)
 
 
 def _segment_all(segmenter, scans, outputs):
