@@ -13,9 +13,10 @@ import pathlib
 from absl import flags
 
 from tf_diffseg import command_line
-from tf_diffseg.data.augmentation.options import OPTIONS, check_options
+from tf_diffseg.data.augmentation.options import OPTIONS, AugmentationConfig
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
+from tf_diffseg.option_flags import define_flags, from_flags
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.whole_files import whole_file
 
@@ -32,24 +33,16 @@ _NUM_DRAWS = flags.DEFINE_integer(
     "num_draws", 5, "How many augmented versions to draw.", lower_bound=1
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the first version.", lower_bound=0)
-for _name, _option in OPTIONS.items():
-    _define = (
-        flags.DEFINE_string if isinstance(_option.default, str) else flags.DEFINE_float
-    )
-    _define(_name, None, f"{_option.help} Default: {_option.default!r}.")
+define_flags(AugmentationConfig)
 
 
 def options_of_flags():
     """The augmentation that the flags describe; raises InputError."""
-    options = {name: option.default for name, option in OPTIONS.items()}
-    if _MODEL_DIR.value:
-        options |= _options_of_run(pathlib.Path(_MODEL_DIR.value) / "config.json")
-    given = {name: flags.FLAGS[name].value for name in OPTIONS}
-    given = {name: value for name, value in given.items() if value is not None}
-    try:
-        check_options(given)
-    except ValueError as error:
-        raise InputError(f"--{error}") from None
+    of_flags = from_flags(AugmentationConfig).augmentation()
+    if not _MODEL_DIR.value:
+        return of_flags
+    options = _options_of_run(pathlib.Path(_MODEL_DIR.value) / "config.json")
+    given = {name: v for name, v in of_flags.items() if flags.FLAGS[name].present}
     return options | given
 
 
@@ -57,12 +50,12 @@ def _options_of_run(path):
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         options = {name: values[name] for name in OPTIONS if name in values}
-        check_options(options)
+        return AugmentationConfig(**options).augmentation()
     except (OSError, ValueError, TypeError) as error:
         raise InputError(
-            f"--model_dir={path.parent}: {path} is not the config of a run: {error}"
+            f"model_dir={path.parent}: {path} is not the config of a run: {error}",
+            argument="model_dir",
         ) from error
-    return options
 
 
 def main(_):

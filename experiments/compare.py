@@ -18,8 +18,9 @@ from experiments.flags.training_exit import exit_code
 from tf_diffseg import command_line
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.strategy_comparison import compare_strategies
-from tf_diffseg.runs.train_config import CHOICES
+from tf_diffseg.training.choices import TrainingStrategy
 
+_KNOWN = [strategy.value for strategy in TrainingStrategy]
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote."
 )
@@ -27,7 +28,7 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder for runs and resul
 _STRATEGIES = flags.DEFINE_list(
     "strategies",
     ["supervised", "diffusion", "recycling", "recycling_from_last"],
-    f"What to compare, of {', '.join(CHOICES['strategy'])}.",
+    f"What to compare, of {', '.join(_KNOWN)}.",
 )
 _SPLIT = flags.DEFINE_string("split", "test", "Split to score on.")
 flags.mark_flags_as_required(["data_dir", "output_dir"])
@@ -58,10 +59,10 @@ def _compare(config, strategies):
 
 def _checked_strategies():
     strategies = list(dict.fromkeys(_STRATEGIES.value))
-    unknown = [name for name in strategies if name not in CHOICES["strategy"]]
+    unknown = [name for name in strategies if name not in _KNOWN]
     if unknown or not strategies:
         raise InputError(
-            f"--strategies: expected some of {', '.join(CHOICES['strategy'])}, "
+            f"--strategies: expected some of {', '.join(_KNOWN)}, "
             f"got {', '.join(unknown) or 'none'}"
         )
     return strategies

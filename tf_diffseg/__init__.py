@@ -24,7 +24,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "TimestepSampler": "diffusion.timestep_sampler",
         "TrainConfig": "runs.train_config",
         "TrainingLoss": "training.training_loss",
-        "TrainingStrategy": "training.noisy_mask",
+        "TrainingStrategy": "training.choices",
         "UNet3D": "models.unet_3d",
         "VolumePreprocessor": "preprocessing.volume_preprocessor",
         "evaluate_run": "runs.evaluation",

@@ -1,11 +1,8 @@
 """Flags of how a trained model is run."""
 
-import dataclasses
-import typing
-
 from absl import flags
 
-from tf_diffseg.errors import InputError
+from tf_diffseg import option_flags
 from tf_diffseg.runs.inference_options import InferenceOptions
 
 
@@ -15,23 +12,7 @@ def define_flags(names=None):
     Args:
         names: of some options, to define flags for these alone.
     """
-    define: dict[type, typing.Callable] = {
-        str: flags.DEFINE_string,
-        int: flags.DEFINE_integer,
-        float: flags.DEFINE_float,
-        bool: flags.DEFINE_boolean,
-        tuple: flags.DEFINE_list,
-        dict: flags.DEFINE_list,
-    }
-    for field in dataclasses.fields(InferenceOptions):
-        if names is not None and field.name not in names:
-            continue
-        help_text, choices = field.metadata["help"], field.metadata["choices"]
-        default: typing.Any = field.default
-        if choices:
-            flags.DEFINE_enum(field.name, default, choices, help_text)
-        else:
-            define[field.metadata["kind"]](field.name, default, help_text)
+    option_flags.define_flags(InferenceOptions, names)
     if names is None:
         flags.DEFINE_list(
             "ensemble_with",
@@ -43,9 +24,4 @@ def define_flags(names=None):
 
 def options_from_flags():
     """The `InferenceOptions` that the flags say; raises InputError as they do."""
-    fields = dataclasses.fields(InferenceOptions)
-    names = [field.name for field in fields if field.name in flags.FLAGS]
-    try:
-        return InferenceOptions(**{name: flags.FLAGS[name].value for name in names})
-    except InputError as error:
-        raise InputError(f"--{error}") from None
+    return option_flags.from_flags(InferenceOptions)

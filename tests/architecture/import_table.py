@@ -177,6 +177,8 @@ COMMON = (
     "tf_diffseg._lazy",
     "tf_diffseg.command_line",
     "tf_diffseg.errors",
+    "tf_diffseg.fields",
+    "tf_diffseg.option_flags",
     "tf_diffseg.output_path",
     "tf_diffseg.quiet",
     "tf_diffseg.text",

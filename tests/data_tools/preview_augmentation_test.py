@@ -120,7 +120,7 @@ def test_command_takes_a_run_and_flags(data_dir, tmp_path):
     "flag_values, message",
     [
         ({"uid": "x"}, "--uid=x is no case of the split train of"),
-        ({"zoom": -1}, "--zoom must be a number from 0.0 to inf, got -1.0"),
+        ({"zoom": -1}, "--zoom must be at least 0.0, got -1.0"),
         ({"output": "x.jpg"}, "--output=x.jpg must be a .png file"),
         ({"output": "/proc/x.png"}, "error: cannot write /proc/x.png: "),
         ({"model_dir": "nowhere"}, "nowhere/config.json is not the config of a run"),

@@ -37,7 +37,7 @@ def _refusal(module, **flag_values):
         (
             "train",
             {"config": "demo", "data_dir": "x", "model_dir": "y", "patch_shape": "8,8"},
-            "--patch_shape=8,8: expected 3 whole numbers",
+            "--patch_shape must be 3 whole numbers, got (8, 8)",
         ),
         (
             "evaluate",

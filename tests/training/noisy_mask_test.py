@@ -3,8 +3,9 @@ import pytest
 import tensorflow as tf
 
 from tf_diffseg.diffusion import DDIMSampler, GaussianDiffusion
+from tf_diffseg.training.choices import TrainingStrategy
 from tf_diffseg.training.noisy_mask import (
-    TrainingStrategy,
+    FUNCTIONS,
     diffuse,
     recycle,
     recycle_by_reverse_step,
@@ -18,7 +19,6 @@ DIFFUSION = GaussianDiffusion()
 SHAPE = (5, 4, 4, 4, 3)
 T_INDEX = tf.range(5)
 SEED = tf.range(5) + 10
-FUNCTIONS = [strategy.noisy_mask for strategy in TrainingStrategy][1:]
 EARLIER_STEPS = {
     recycle: [1, 2, 3, 4, 4],
     recycle_from_last: [4, 4, 4, 4, 4],
@@ -136,7 +136,7 @@ def test_the_first_step_of_sampling_has_no_condition_from_next():
     np.testing.assert_array_equal(condition, tf.zeros(shape))
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", FUNCTIONS.values())
 def test_no_gradient_through_the_prediction(function):
     weight = tf.Variable(0.5)
     with tf.GradientTape() as tape:
@@ -148,7 +148,7 @@ def test_no_gradient_through_the_prediction(function):
     assert tape.gradient(total, weight) is None
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", FUNCTIONS.values())
 def test_noise_depends_on_the_examples_seed_alone(function):
     x_start = _x_start()
 
@@ -167,6 +167,5 @@ def test_noise_depends_on_the_examples_seed_alone(function):
 
 
 def test_every_diffusion_strategy_has_its_function():
-    assert TrainingStrategy.SUPERVISED.noisy_mask is None
-    assert len(FUNCTIONS) == len(set(FUNCTIONS)) == len(TrainingStrategy) - 1
-    assert None not in FUNCTIONS
+    assert set(FUNCTIONS) == set(TrainingStrategy) - {TrainingStrategy.SUPERVISED}
+    assert len(FUNCTIONS) == len(set(FUNCTIONS.values()))

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "EpochOrder": "epoch_order",
-        "Remainder": "epoch_order",
+        "Remainder": "remainder",
         "augment": "augmentation.chain",
         "ShardError": "shard_index",
         "damaged_record": "record_reader",

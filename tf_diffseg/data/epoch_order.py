@@ -6,22 +6,11 @@ decoded once for all its patches, and a batch never holds two of one volume.
 """
 
 import dataclasses
-import enum
 
 import tensorflow as tf
 
 from tf_diffseg.data.augmentation.random_numbers import fold_in
-
-
-class Remainder(enum.Enum):
-    """What becomes of cases that do not fill the last batch of an epoch.
-
-    DROP leaves them out; they are others in every epoch. PAD fills the batch with
-    the first cases of the epoch, once more.
-    """
-
-    DROP = "drop"
-    PAD = "pad"
+from tf_diffseg.data.remainder import Remainder
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,28 +3,10 @@
 Probabilities are float32 also where logits are in half precision.
 """
 
-import enum
-
 import tensorflow as tf
 
+from tf_diffseg.diffusion.choices import MaskEncoding
 from tf_diffseg.diffusion.precision import as_floats
-
-
-class MaskEncoding(enum.Enum):
-    """How classes share a voxel.
-
-    EXCLUSIVE: each voxel has one class, background among them; softmax.
-    OVERLAPPING: each class is present or not by itself, as the nested tumour regions
-        of BraTS are; sigmoid.
-    """
-
-    EXCLUSIVE = "exclusive"
-    OVERLAPPING = "overlapping"
-
-    @property
-    def is_exclusive(self):
-        """Whether each voxel has one class."""
-        return self is MaskEncoding.EXCLUSIVE
 
 
 def label_to_mask(label, num_classes):

@@ -5,16 +5,9 @@ stateless; the caller keeps the losses, for instance as weights of a Keras model
 every replica updates with the losses of all of them.
 """
 
-import enum
-
 import tensorflow as tf
 
-
-class TimestepSampling(enum.Enum):
-    """UNIFORM: all steps alike. LOSS: in proportion to the loss's root mean square."""
-
-    UNIFORM = "uniform"
-    LOSS = "loss"
+from tf_diffseg.diffusion.choices import TimestepSampling
 
 
 class TimestepSampler:

@@ -1,16 +1,15 @@
 """The norms that a network can be built with, by name."""
 
 from tf_diffseg.models.channel_normalization import ChannelNormalization
+from tf_diffseg.models.choices import NORMS
 from tf_diffseg.models.instance_normalization import InstanceNormalization
-
-NORMS = ("instance", "channel")
 
 
 def build_norm(norm, axes, **kwargs):
     """A norm layer.
 
     Args:
-        norm: one of `NORMS`.
+        norm: one of `choices.NORMS`.
         axes: the axes of [batch, x, y, z, channels] that instance normalisation takes
             statistics over.
         **kwargs: name and dtype.

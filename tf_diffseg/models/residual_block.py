@@ -28,7 +28,7 @@ class ResidualBlock3D(keras.layers.Layer):
         dropout: share of features dropped before the second convolution.
         remat: whether training keeps the block's input alone and computes what is
             inside again for the gradient (Chen et al. 2016, arXiv 1604.06174).
-        norm: one of `norms.NORMS`.
+        norm: one of `choices.NORMS`.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ class SelfAttention3D(keras.layers.Layer):
             along the others (slices of a slice-wise network) nothing mixes.
         remat: whether training keeps the input alone and computes what is inside
             again for the gradient.
-        norm: one of `norms.NORMS`.
+        norm: one of `choices.NORMS`.
     """
 
     def __init__(

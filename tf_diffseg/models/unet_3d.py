@@ -4,14 +4,13 @@ import functools
 
 import keras
 
+from tf_diffseg.models.choices import SKIPS
 from tf_diffseg.models.fit_shape import CropLike, PadToMultiple
 from tf_diffseg.models.norms import build_norm
 from tf_diffseg.models.residual_block import ResidualBlock3D
 from tf_diffseg.models.self_attention import SelfAttention3D
 from tf_diffseg.models.time_embedding import TimeEmbedding
 from tf_diffseg.models.trainable_state import set_trainable_state, trainable_state
-
-SKIPS = {"add": keras.layers.Add, "concat": keras.layers.Concatenate}
 
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")
@@ -131,7 +130,8 @@ class UNet3D(keras.Model):
             strides=scale_factor,
             **unbiased,
         )
-        merge = functools.partial(SKIPS[skip], dtype=dtype)
+        layer = keras.layers.Add if skip == "add" else keras.layers.Concatenate
+        merge = functools.partial(layer, dtype=dtype)
 
         multiple = _shape_multiple(patch_size, scale_factor, len(num_channels))
         features = PadToMultiple(multiple, dtype=dtype, name="pad")(features)

@@ -16,6 +16,7 @@ from tf_diffseg.diffusion import (
 )
 from tf_diffseg.diffusion.samplers import get_sampler, identifier_of
 from tf_diffseg.metrics import GroupedMean, StreamingDiceByStep
+from tf_diffseg.training.choices import TrainingStrategy
 from tf_diffseg.training.distribution.replica_share import gather_from_replicas
 from tf_diffseg.training.distribution.step_groups import StepGroups
 from tf_diffseg.training.flat_arguments import (
@@ -25,7 +26,7 @@ from tf_diffseg.training.flat_arguments import (
 )
 from tf_diffseg.training.ignored_voxels import known_x_start
 from tf_diffseg.training.network_output import network_out_to_model_out
-from tf_diffseg.training.noisy_mask import NoisyMask, TrainingStrategy
+from tf_diffseg.training.noisy_mask import FUNCTIONS, NoisyMask
 from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D, same_seeds
 from tf_diffseg.training.step_draws import example_seeds
 
@@ -214,7 +215,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
             model_out = self._to_model_out(network_out)
             return self.diffusion.predict_x_start(model_out, x_t, t_index, clip=True)
 
-        return self.strategy.noisy_mask(
+        return FUNCTIONS[self.strategy](
             self.diffusion,
             predict_x_start,
             self._x_start(mask),

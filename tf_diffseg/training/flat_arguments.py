@@ -10,7 +10,7 @@ import keras
 
 from tf_diffseg.diffusion import GaussianDiffusion, ModelOutput, TimestepSampling
 from tf_diffseg.text import with_options
-from tf_diffseg.training.noisy_mask import TrainingStrategy
+from tf_diffseg.training.choices import TrainingStrategy
 from tf_diffseg.training.training_loss import TrainingLoss
 
 _OF_DIFFUSION = (

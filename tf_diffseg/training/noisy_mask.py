@@ -12,12 +12,12 @@ All take the same arguments:
 and return a `NoisyMask`. No gradient flows through a prediction that they make.
 """
 
-import enum
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from tf_diffseg.diffusion.noise import normal_per_example, uniform_per_example
+from tf_diffseg.training.choices import TrainingStrategy
 
 # Share of examples that self-conditioning trains with a prediction (Chen et al. 2022);
 # the others are trained with zeros, from which that prediction is made.
@@ -110,42 +110,8 @@ def self_condition_from_next(diffusion, predict_x_start, x_start, t_index, seed)
     return NoisyMask(x_t, condition)
 
 
-class TrainingStrategy(enum.Enum):
-    """What the network is trained on.
-
-    SUPERVISED has neither noisy mask nor time: the baseline that is no diffusion
-    model. The others are the functions of this module.
-    """
-
-    SUPERVISED = "supervised"
-    DIFFUSION = "diffusion"
-    RECYCLING = "recycling"
-    RECYCLING_FROM_LAST = "recycling_from_last"
-    RECYCLING_BY_REVERSE_STEP = "recycling_by_reverse_step"
-    RECYCLING_FROM_LAST_BY_REVERSE_STEP = "recycling_from_last_by_reverse_step"
-    SELF_CONDITIONING = "self_conditioning"
-    SELF_CONDITIONING_FROM_NEXT = "self_conditioning_from_next"
-
-    @property
-    def noisy_mask(self):
-        """The function that makes the noisy mask; None where there is no mask."""
-        return _FUNCTIONS.get(self)
-
-    @property
-    def is_self_conditioned(self):
-        """Whether the network is given an earlier prediction, beside the noisy mask."""
-        return self in (
-            TrainingStrategy.SELF_CONDITIONING,
-            TrainingStrategy.SELF_CONDITIONING_FROM_NEXT,
-        )
-
-    @property
-    def noises_ground_truth(self):
-        """Whether the noisy mask is the ground truth with noise."""
-        return self is TrainingStrategy.DIFFUSION or self.is_self_conditioned
-
-
-_FUNCTIONS = {
+# Of each strategy but SUPERVISED, which has no noisy mask.
+FUNCTIONS = {
     TrainingStrategy.DIFFUSION: diffuse,
     TrainingStrategy.RECYCLING: recycle,
     TrainingStrategy.RECYCLING_FROM_LAST: recycle_from_last,

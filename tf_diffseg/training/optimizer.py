@@ -1,16 +1,9 @@
 """The optimizer and its learning rate."""
 
-import enum
-
 import keras
 import tensorflow as tf
 
-
-class Schedule(enum.Enum):
-    """What becomes of the learning rate once it has risen."""
-
-    COSINE = "cosine"
-    CONSTANT = "constant"
+from tf_diffseg.training.choices import Schedule
 
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")

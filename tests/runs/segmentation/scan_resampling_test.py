@@ -122,7 +122,7 @@ def test_notes_tell_what_is_done():
 def test_what_cannot_be_is_refused(runs):
     with pytest.raises(InputError, match="=never does not apply: .*1 x 1 x 1"):
         _segmenter(runs["resamples"], resample="never")
-    with pytest.raises(InputError, match="must be of auto, never, got 'on'"):
+    with pytest.raises(InputError, match="must be one of auto, never, got 'on'"):
         _segmenter(runs["tells"], resample="on")
     damaged = ScanResampling(_OWN_VOXELS, {"spacing_mm": {"min": [1, 1, 1]}})
     with pytest.raises(InputError, match="fingerprint is damaged: expected min"):

@@ -1,0 +1,5 @@
+"""Choices of a network; loads no Keras."""
+
+NORMS = ("instance", "channel")
+# How skip connections join.
+SKIPS = ("add", "concat")

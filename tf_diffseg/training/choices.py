@@ -1,0 +1,40 @@
+"""Choices of a training; loads no TensorFlow."""
+
+import enum
+
+
+class TrainingStrategy(enum.Enum):
+    """What the network is trained on.
+
+    SUPERVISED has neither noisy mask nor time: the baseline that is no diffusion
+    model. The others are the functions of `noisy_mask`.
+    """
+
+    SUPERVISED = "supervised"
+    DIFFUSION = "diffusion"
+    RECYCLING = "recycling"
+    RECYCLING_FROM_LAST = "recycling_from_last"
+    RECYCLING_BY_REVERSE_STEP = "recycling_by_reverse_step"
+    RECYCLING_FROM_LAST_BY_REVERSE_STEP = "recycling_from_last_by_reverse_step"
+    SELF_CONDITIONING = "self_conditioning"
+    SELF_CONDITIONING_FROM_NEXT = "self_conditioning_from_next"
+
+    @property
+    def is_self_conditioned(self):
+        """Whether the network is given an earlier prediction, beside the noisy mask."""
+        return self in (
+            TrainingStrategy.SELF_CONDITIONING,
+            TrainingStrategy.SELF_CONDITIONING_FROM_NEXT,
+        )
+
+    @property
+    def noises_ground_truth(self):
+        """Whether the noisy mask is the ground truth with noise."""
+        return self is TrainingStrategy.DIFFUSION or self.is_self_conditioned
+
+
+class Schedule(enum.Enum):
+    """What becomes of the learning rate once it has risen."""
+
+    COSINE = "cosine"
+    CONSTANT = "constant"
