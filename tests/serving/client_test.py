@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.serving.exported_toy import LABEL_VALUES, ExportedToy, nifti_files, volumes
+from tf_diffseg.errors import InputError
 from tf_diffseg.serving import GrpcClient, RestClient, ServerError
 from tf_diffseg.serving.client import segment_file
 
@@ -125,7 +126,7 @@ def test_numbers_that_json_cannot_hold_are_no_lost_connection():
 def test_the_scan_is_not_overwritten(tmp_path):
     path = tmp_path / "scan.nii.gz"
     path.write_bytes(nifti_files()[0])
-    with pytest.raises(ValueError, match="scan.nii.gz is --input, name another file"):
+    with pytest.raises(ValueError, match="scan.nii.gz is `input`, name another"):
         segment_file(None, path, path)
 
 
@@ -178,6 +179,49 @@ def test_the_label_map_has_both_forms_of_the_scan(tmp_path):
     assert label.header["descrip"].item() == b"" and label.header["cal_max"] == 0
 
 
+class _Recorder(_NoServer):
+    """Keeps what it was sent."""
+
+    def segment_nifti(self, contents, seed):
+        self.sent = nib.Nifti1Image.from_bytes(contents)
+        return super().segment_nifti(contents, seed)
+
+
+def test_what_the_command_segment_refuses_is_not_sent(tmp_path):
+    voxels, affine = np.ones((2, 3, 4), np.int16), np.diag([2.0, 2.0, 2.0, 1.0])
+    nib.save(nib.Spm99AnalyzeImage(voxels, affine), tmp_path / "analyze.img")
+    nib.save(nib.Nifti1Pair(voxels, affine), tmp_path / "pair.img")
+    cifti = nib.Nifti1Image(voxels, affine)
+    cifti.header["intent_code"] = 3001
+    nib.save(cifti, tmp_path / "cifti.nii")
+    nan = nib.Nifti1Image(np.full((2, 3, 4), np.nan, np.float32), affine)
+    nib.save(nan, tmp_path / "nan.nii.gz")
+    for name in ("analyze.img", "pair.img", "pair.hdr", "cifti.nii", "nan.nii.gz"):
+        client = _Recorder()
+        with pytest.raises(InputError, match=name):
+            segment_file(client, tmp_path / name, tmp_path / "label.nii")
+        assert not hasattr(client, "sent")
+
+
+def test_what_is_not_nifti_is_sent_as_nifti_in_millimetres(tmp_path, capsys):
+    sitk = pytest.importorskip("SimpleITK")
+    voxels = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing((0.1, 0.2, 0.3))
+    sitk.WriteImage(image, str(tmp_path / "scan.mha"))
+    content = (tmp_path / "scan.mha").read_bytes()
+    in_cm = content.replace(b"ElementType", b"DistanceUnits = cm\nElementType")
+    (tmp_path / "scan.mha").write_bytes(in_cm)
+    client = _Recorder()
+    segment_file(client, tmp_path / "scan.mha", tmp_path / "out" / "label.nrrd")
+    assert "centimetre" in capsys.readouterr().out
+    np.testing.assert_array_equal(client.sent.get_fdata(), voxels.T)
+    np.testing.assert_allclose(client.sent.header.get_zooms(), (1, 2, 3), rtol=1e-6)
+    label = sitk.ReadImage(str(tmp_path / "out" / "label.nrrd"))
+    np.testing.assert_allclose(label.GetSpacing(), (1, 2, 3), rtol=1e-6)
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["label.nrrd"]
+
+
 def test_the_command_writes_a_label_map_on_the_grid_of_the_scan(ports, tmp_path):
     image, affine = volumes()
     scan = nib.Nifti1Image(image[1, ..., 0], affine[1])
@@ -210,9 +254,9 @@ def test_the_command_says_what_is_wrong_in_a_line(ports, tmp_path):
     (tmp_path / "text.nii").write_text("text")
     server = {"server": f"localhost:{ports[0]}", "model": "toy"}
     for name, output, message in [
-        ("none.nii", "label.nii", "No such file"),
-        ("text.nii", "label.txt", "expected a name in .nii or .nii.gz"),
-        ("text.nii", "label.nii", "expected the bytes of a .nii or .nii.gz file"),
+        ("none.nii", "label.nii", "none.nii does not exist"),
+        ("text.nii", "label.txt", "--output="),
+        ("text.nii", "label.nii", "text.nii cannot be read as NIfTI"),
     ]:
         text = _command(
             1, **server, input=tmp_path / name, output=tmp_path / output

@@ -3,20 +3,24 @@ r"""Segments a scan by a TF Serving server that holds an exported model.
     python -m tf_diffseg.serving.client --server=host:8500 --model=hippocampus \
         --input=image.nii.gz --output=label.nii.gz
 
---protocol=rest speaks to the server's REST port. NIfTI files are sent as they are, what
-else nibabel reads (.mgz) as NIfTI. Channels are the fourth axis of one file.
+--protocol=rest speaks to the server's REST port. What experiments.segment reads and
+writes is read and written here: NIfTI files are sent as they are, others (.mgz, .nrrd,
+.mha, DICOM) as NIfTI. Channels are the fourth axis of one file.
 """
 
 import os
-import pathlib
 import sys
 
 from absl import app, flags
 
+from tf_diffseg.errors import InputError
+
 _SERVER = flags.DEFINE_string("server", None, "host:port of TF Serving.")
 _MODEL = flags.DEFINE_string("model", None, "Name of the model on the server.")
 _INPUT = flags.DEFINE_string("input", None, "Scan to segment.")
-_OUTPUT = flags.DEFINE_string("output", None, "Label map to write, .nii or .nii.gz.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Label map to write, .nii.gz or another format."
+)
 _PROTOCOL = flags.DEFINE_enum("protocol", "grpc", ["grpc", "rest"], "How to ask.")
 _VERSION = flags.DEFINE_integer("version", None, "Of the model; default: the newest.")
 _SEED = flags.DEFINE_integer(
@@ -27,65 +31,58 @@ _TIMEOUT_S = flags.DEFINE_float(
 )
 flags.mark_flags_as_required(["server", "model", "input", "output"])
 
-_ENDINGS = (".nii", ".nii.gz")
-
 
 def segment_file(client, input_path, output_path, seed=0):
-    """Segments a file and writes the label map on its grid.
+    """Segments a scan and writes the label map on its grid.
 
     Args:
         client: `GrpcClient` or `RestClient`.
-        input_path: a file that nibabel reads.
-        output_path: .nii or .nii.gz file to write; never seen half-written.
+        input_path: a file or a DICOM series, as `tf_diffseg.read_volume` reads it.
+        output_path: file to write, in a format of `tf_diffseg.write_label`; never seen
+            half-written.
         seed: of the sampling noise.
 
     Raises:
         ServerError: see `GrpcClient.segment_nifti`.
-        ValueError: the output is not named as NIfTI, or is the input.
-        OSError: a file cannot be read or written.
+        InputError: the scan cannot be read, the output is not named as a format that
+            can be written, or is the input, or it cannot be written.
     """
-    output = pathlib.Path(output_path)
-    if not output.name.lower().endswith(_ENDINGS):
-        raise ValueError(f"--output={output}: expected a name in .nii or .nii.gz")
-    if output.exists() and output.samefile(input_path):
-        raise ValueError(f"--output={output} is --input, name another file")
-    contents = _contents(pathlib.Path(input_path))
+    from tf_diffseg.volumes import nifti, result_files, smallest_type
+    from tf_diffseg.volumes.volume_files import read_image
+    from tf_diffseg.whole_files import whole_files
+
+    if result_files.ending_of(output_path) is None:
+        raise InputError(
+            f"output={output_path}: expected a name in "
+            f"{', '.join(result_files.ENDINGS)}",
+            argument="output",
+        )
+    result_files.check_can_write(output_path)
+    if os.path.exists(output_path) and os.path.samefile(output_path, input_path):
+        raise InputError(
+            f"output={output_path} is `input`, name another file", argument="output"
+        )
+    image = read_image(input_path)
+    for note in image.notes:
+        print(note, flush=True)
+    if image.path.lower().endswith(nifti.ENDINGS):
+        with open(image.path, "rb") as file:
+            contents = file.read()
+    else:
+        contents = _nifti_bytes(image)
     result = client.segment_nifti(contents, seed)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f".partial-{output.name}")
-    try:
-        _write_label(partial, result["label"], input_path)
-        os.replace(partial, output)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_files() as whole:
+        label = smallest_type(result["label"])
+        result_files.write_result(whole, output_path, label, image)
 
 
-def _contents(path):
-    if path.name.lower().endswith(_ENDINGS):
-        return path.read_bytes()
+def _nifti_bytes(image):
+    """The bytes of a NIfTI file of a `Volume` (i, j, k, channels)."""
     import nibabel as nib
-    import numpy as np
 
-    image = _load(path)
-    voxels = np.asarray(image.dataobj, np.float32)
+    is_single = image.array.shape[-1] == 1
+    voxels = image.array[..., 0] if is_single else image.array
     return nib.Nifti1Image(voxels, image.affine).to_bytes()
-
-
-def _write_label(path, label, like):
-    import nibabel as nib
-
-    from tf_diffseg.volumes import nifti_like, smallest_type
-
-    nib.save(nifti_like(smallest_type(label), _load(like)), path)
-
-
-def _load(path):
-    import nibabel as nib
-
-    try:
-        return nib.load(path)
-    except nib.filebasedimages.ImageFileError as error:
-        raise ValueError(f"--input={path} cannot be read: {error}") from None
 
 
 def _main(argv):
@@ -102,6 +99,9 @@ def _main(argv):
         server = (_SERVER.value, _MODEL.value, _VERSION.value, _TIMEOUT_S.value)
         with kind(*server) as client:
             segment_file(client, _INPUT.value, _OUTPUT.value, _SEED.value)
+    except InputError as error:
+        print(f"error: {error.of_command()}", file=sys.stderr)
+        return 1
     except (ServerError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
