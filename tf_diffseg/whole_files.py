@@ -28,8 +28,8 @@ def whole_files():
 
     Yields:
         Function of a path, whose folder it makes: a context manager that gives the
-        temporary path to write to, with the same ending. At last the files get their
-        names, in the order in which they were written.
+        temporary path to write to, with the same ending in small letters. At last the
+        files get their names, in the order in which they were written.
 
     Raises:
         InputError: names the file that cannot be written, and the reason. None of
@@ -40,7 +40,7 @@ def whole_files():
     @contextlib.contextmanager
     def whole(path):
         path = pathlib.Path(path)
-        temporary = path.with_name(f".{os.getpid()}-{path.name}")
+        temporary = path.with_name(f".{os.getpid()}-{_with_small_ending(path.name)}")
         paths[temporary] = path
         with _named(path, temporary):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +55,16 @@ def whole_files():
         for temporary in paths:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def _with_small_ending(name):
+    """Libraries that tell formats by endings know few in capital letters.
+
+    Of .Nii nibabel makes .nii, of .MHA ITK makes .mhd and .zraw: files that nobody
+    would put in place or remove.
+    """
+    ending = "".join(pathlib.PurePath(name).suffixes[-2:])
+    return name[: len(name) - len(ending)] + ending.lower()
 
 
 @contextlib.contextmanager

@@ -529,3 +529,19 @@ def test_forms_that_contradict_each_other_are_noted(path, unit, change, words):
     for note in found:
         assert f"qform (code 1) {words}" in note
         assert note.endswith("mm apart; the sform is used")
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("ending", [".Nii", ".Nii.Gz", ".NII.gz", ".nii.GZ"])
+def test_endings_in_any_letters(tmp_path, kind, ending):
+    voxels = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    stored = kind(voxels, np.diag([1.0, 2.0, 3.0, 1.0]))
+    small = tmp_path / f"a{ending.lower()}"
+    nib.save(stored, small)
+    path = small.rename(tmp_path / f"b{ending}")
+    image = read_image(path)
+    np.testing.assert_array_equal(image.array[..., 0], voxels)
+    np.testing.assert_array_equal(image.affine, stored.affine)
+    path.write_bytes(b"text")
+    with pytest.raises(InputError, match="cannot be read as NIfTI"):
+        read_image(path)

@@ -68,6 +68,46 @@ def test_each_format_holds_the_grid_and_the_values(ending, affine, tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == names
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_endings_are_known_in_any_letters(ending, tmp_path):
+    pytest.importorskip("SimpleITK")
+    array = np.arange(60, dtype=np.uint8).reshape(_SHAPE)
+    for number, written in enumerate((ending.upper(), ending.title())):
+        path = tmp_path / str(number) / f"a.B{written}"
+        _write(path, array, _AFFINES["flipped"])
+        names = {path.name} | ({"a.B.zraw"} if ending == ".mhd" else set())
+        assert {file.name for file in path.parent.iterdir()} == names
+        # Of .mhd another program reads the file, under whatever name it has.
+        if ending == ".mhd":
+            assert b"ElementDataFile = a.B.zraw" in path.read_bytes()
+            path = path.rename(path.with_suffix(".mhd"))
+            np.testing.assert_array_equal(_read(path)[0], array)
+        else:
+            label = read_label(path)
+            np.testing.assert_array_equal(label.array, array)
+            np.testing.assert_allclose(label.affine, _AFFINES["flipped"])
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_nothing_is_left_of_what_cannot_be_written(ending, tmp_path, monkeypatch):
+    sitk = pytest.importorskip("SimpleITK")
+    path = tmp_path / f"a.B{ending.upper()}"
+    real_save, real_write = nib.save, sitk.WriteImage
+
+    def fails_after(write):
+        def failing(*arguments, **options):
+            write(*arguments, **options)
+            raise OSError(28, "No space left on device")
+
+        return failing
+
+    monkeypatch.setattr(nib, "save", fails_after(real_save))
+    monkeypatch.setattr(sitk, "WriteImage", fails_after(real_write))
+    with pytest.raises(InputError, match="cannot write .*No space left"):
+        _write(path, np.zeros(_SHAPE, np.uint8), _OBLIQUE)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_nrrd_header_says_the_directions_itself(tmp_path):
     pytest.importorskip("SimpleITK")
     path = tmp_path / "a.nrrd"

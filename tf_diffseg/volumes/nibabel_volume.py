@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import pathlib
 import typing
 import zlib
 
@@ -100,7 +101,7 @@ def load(path, kind, format_name):
     """
     try:
         with _silent():
-            image = nib.load(path)
+            image = _opened(path, kind)
             if is_analyze(image):
                 raise InputError(f"{path} {NOT_ANALYZE}")
             if not isinstance(image, kind):
@@ -117,6 +118,19 @@ def load(path, kind, format_name):
         ) from error
     _check_header(path, shape, stored, image)
     return image
+
+
+def _opened(path, kind):
+    """An image of nibabel, which looks for scan.nii in place of scan.Nii."""
+    endings = pathlib.PurePath(path).suffixes[-2:]
+    if all(ending in (ending.lower(), ending.upper()) for ending in endings):
+        return nib.load(path)
+    if issubclass(kind, nib.Nifti1Image):
+        with nib.openers.ImageOpener(path) as file:
+            start = file.read(nib.Nifti2Header.sizeof_hdr)
+        if nib.Nifti2Header.may_contain_header(start):
+            kind = nib.Nifti2Image
+    return kind.from_file_map({"image": nib.FileHolder(str(path))})
 
 
 @contextlib.contextmanager

@@ -117,11 +117,11 @@ def _write_itk(whole, path, array, like):
     image.SetSpacing(spacing_mm)
     image.SetDirection(directions)
     *others, _ = files_of(path)
+    # ITK gives them the names that go with the header's, which comes last.
+    for other in others:
+        with whole(other):
+            pass
     with whole(path) as temporary:
-        for other in others:
-            # ITK gives it the name that goes with the header's.
-            with whole(other):
-                pass
         try:
             sitk.WriteImage(image, str(temporary), useCompression=True)
             written = sitk.ReadImage(str(temporary))
