@@ -6,6 +6,12 @@ from data_tools.datasets import csv_dataset, msd_dataset, nnunet_dataset
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import read_json
 
+# Of a dataset.json: whether it follows a convention, and what reads it then. The
+# Decathlon's is what is left.
+_CONVENTIONS = [
+    (nnunet_dataset.is_nnunet, nnunet_dataset.nnunet_dataset),
+]
+
 
 def read_dataset(path, labels=None):
     """Reads what declares a data set, without a look at the files of its cases.
@@ -36,8 +42,9 @@ def read_dataset(path, labels=None):
     if not path.is_file():
         raise InputError(f"no dataset.json at {path}")
     fields = read_json(path)
-    if nnunet_dataset.is_nnunet(fields):
-        return nnunet_dataset.nnunet_dataset(path, fields)
+    for is_convention, read in _CONVENTIONS:
+        if is_convention(fields):
+            return read(path, fields)
     return msd_dataset.msd_dataset(path, fields)
 
 

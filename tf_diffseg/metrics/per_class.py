@@ -75,6 +75,21 @@ def voxel_ml(affine):
     return float(abs(np.linalg.det(axes_mm))) / 1000.0
 
 
+# Of a case as a whole, with its voxels' volume and its probabilities.
+_OF_CASE = (
+    "true_volume_ml",
+    "predicted_volume_ml",
+    "volume_error_ml",
+    "relative_volume_error",
+    "ece",
+)
+_OF_MASKS = [
+    field.name
+    for field in dataclasses.fields(CaseMetrics)
+    if field.name not in _OF_CASE
+]
+
+
 def case_metrics(
     ground_truth_label,
     predicted_label,
@@ -190,9 +205,8 @@ def _voxels(label, regions, is_known):
 
 def _class_metrics(truth, predicted, axes_mm, tolerances_mm):
     """Metrics of one class by name; all NaN where it is in neither mask."""
-    names = ("dice", "iou", "precision", "recall", "hd95_mm", "hd_mm", "assd_mm")
     if truth is None or not (truth.any() or predicted.any()):
-        nothing = dict.fromkeys((*names, "centroid_distance_mm"), np.nan)
+        nothing = dict.fromkeys(_OF_MASKS, np.nan)
         return nothing | {"surface_dice": [np.nan] * len(tolerances_mm)}
     (box,) = ndimage.find_objects((truth | predicted).astype(np.uint8))
     diagonal_mm = longest_diagonal_mm(axes_mm, truth.shape)

@@ -3,7 +3,14 @@
 import os
 
 # What `volume_files` reads, beside folders of DICOM slices; longer endings first.
-VOLUME_ENDINGS = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".mha")
+VOLUME_ENDINGS = (
+    ".nii.gz",
+    ".nii",
+    ".mgz",
+    ".mgh",
+    ".nrrd",
+    ".mha",
+)
 
 
 def uid_of_file(path):

@@ -27,7 +27,11 @@ _ROUNDING = 1e-3
 _BLOCK = (32, 8)
 
 # Each has ENDINGS, and read(path, dtype) that gives a `Volume`.
-_READERS = (nifti, mgh, itk_files)
+_READERS = (
+    nifti,
+    mgh,
+    itk_files,
+)
 
 
 def read_volume(path, dtype=None):
