@@ -1,0 +1,68 @@
+"""The lines of docs/extending.md do what the page says, in a copy of the library."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).resolve().parents[1]
+_PAGE = _ROOT / "docs" / "extending.md"
+_CODE = ("tf_diffseg", "data_tools", "experiments")
+
+_BLOCK = re.compile(
+    r"(?P<place>New file|In|and) (?P<what>[^\n]*):\n\n```python\n(?P<code>.*?)```",
+    re.DOTALL,
+)
+_QUOTED = re.compile(r"`([^`]+)`")
+
+
+def _apply(page, root):
+    """Puts a page's blocks in their places; returns the paths of its tests."""
+    path, tests = None, []
+    for block in _BLOCK.finditer(page):
+        names, code = _QUOTED.findall(block["what"]), block["code"]
+        if block["place"] == "New file":
+            path = root / names[0]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(code)
+            tests += [names[0]] if path.name.endswith("_test.py") else []
+            continue
+        if block["place"] == "In":
+            path = root / names.pop(0)
+        _insert(path, code, names[0], is_above=" above `" in f" {block['what']}")
+    return tests
+
+
+def _insert(path, code, anchor, is_above):
+    lines = path.read_text().splitlines(keepends=True)
+    places = [i for i, line in enumerate(lines) if line.startswith(anchor)]
+    assert places, f"{path.name} has no line that starts with {anchor!r}"
+    place = places[0] if is_above else places[0] + 1
+    path.write_text("".join([*lines[:place], code, *lines[place:]]))
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The library without models and other data."""
+    for name in _CODE:
+        shutil.copytree(
+            _ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("hub", "*.gz")
+        )
+    return tmp_path
+
+
+def test_what_the_page_adds_works(copy):
+    tests = _apply(_PAGE.read_text(encoding="utf-8"), copy)
+    assert len(tests) == 7
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": str(copy), "TF_CPP_MIN_LOG_LEVEL": "2"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
