@@ -14,7 +14,7 @@ _PAGE = _ROOT / "docs" / "extending.md"
 _CODE = ("tf_diffseg", "data_tools", "experiments")
 
 _BLOCK = re.compile(
-    r"(?P<place>New file|In|and) (?P<what>[^\n]*):\n\n```python\n(?P<code>.*?)```",
+    r"(?P<place>New file|In|and) (?P<what>[^\n]*):\n\n```\w+\n(?P<code>.*?)```",
     re.DOTALL,
 )
 _QUOTED = re.compile(r"`([^`]+)`")

@@ -25,6 +25,7 @@ def option(
     less_than=None,
     length=None,
     choices=(),
+    takes_options=False,
     letters="",
 ):
     """A field of a dataclass whose values `check` checks.
@@ -38,6 +39,8 @@ def option(
         less_than: a value that is too large already.
         length: how many numbers a tuple has; None for any.
         choices: the only values of a text: an Enum class, or values and members.
+        takes_options: whether a choice may have options, as "ddim:eta=0.5", which
+            what it is the choice of checks.
         letters: the letters of which a text may have each once.
 
     Returns:
@@ -51,6 +54,7 @@ def option(
         "less_than": less_than,
         "length": length,
         "choices": tuple(getattr(choice, "value", choice) for choice in choices),
+        "takes_options": takes_options,
         "letters": letters,
     }
     return dataclasses.field(default=default, metadata=metadata)
@@ -112,7 +116,10 @@ def _unmet(metadata, kind, value):
     """What is expected of a value, if it is anything else; or None."""
     choices, letters = metadata["choices"], metadata["letters"]
     if choices:
-        return None if value in choices else f"one of {', '.join(choices)}"
+        name = value
+        if metadata["takes_options"] and isinstance(value, str):
+            name = value.partition(":")[0]
+        return None if name in choices else f"one of {', '.join(choices)}"
     if kind is tuple:
         length = metadata["length"]
         if not _are_whole(value, length):

@@ -28,7 +28,11 @@ def define_flags(cls, names=None, has_defaults=True):
 
 def _define(name, kind, default, metadata):
     help_text = metadata["help"]
-    if metadata["choices"]:
+    if metadata["takes_options"]:
+        names = "|".join(metadata["choices"])
+        with_options = f"<{names}>, with options as name:option=1.5: {help_text}"
+        flags.DEFINE_string(name, default, with_options)
+    elif metadata["choices"]:
         flags.DEFINE_enum(name, default, metadata["choices"], help_text)
     elif kind is bool:
         flags.DEFINE_bool(name, default, help_text)

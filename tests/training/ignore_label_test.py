@@ -5,14 +5,14 @@ import tensorflow as tf
 
 from tf_diffseg.diffusion import GaussianDiffusion, MaskEncoding
 from tf_diffseg.metrics import dice_score
-from tf_diffseg.training.diffusion_unet_3d import DiffusionDraws, DiffusionUNet3D
-from tf_diffseg.training.flat_network import flat_network
-from tf_diffseg.training.ignored_voxels import (
+from tf_diffseg.training.batches.ignored_voxels import (
     UNKNOWN,
     known_x_start,
     mark_ignored,
     split_ignored,
 )
+from tf_diffseg.training.diffusion_unet_3d import DiffusionDraws, DiffusionUNet3D
+from tf_diffseg.training.flat_network import flat_network
 from tf_diffseg.training.training_loss import TrainingLoss
 
 IGNORED = 255

@@ -7,7 +7,7 @@ from tf_diffseg.data.input_pipeline import training_dataset, validation_dataset
 from tf_diffseg.data.shard_errors import named_shard_errors
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.run_devices import examples_of_device
-from tf_diffseg.training.batch_uids import batch_uids
+from tf_diffseg.training.batches.batch_uids import batch_uids
 from tf_diffseg.training.fit import fit
 from tf_diffseg.training.saving.checkpoints import CheckpointError
 

@@ -15,7 +15,10 @@ class InferenceOptions:
     """Values of one inference; each is a flag of the same name."""
 
     sampler: str | None = option(
-        None, "Default: the sampler of the run's config.", choices=SAMPLERS
+        None,
+        "Default: the sampler of the run's config.",
+        choices=SAMPLERS,
+        takes_options=True,
     )
     eta: float | None = option(
         None,

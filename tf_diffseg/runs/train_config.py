@@ -177,7 +177,9 @@ class TrainConfig(AugmentationConfig):
         "Variance of DDPM's steps; learned needs variational_weight.",
         choices=ModelVariance,
     )
-    sampler: str = _sampler("ddim", "Sampler of validation.", choices=SAMPLERS)
+    sampler: str = _sampler(
+        "ddim", "Sampler of validation.", choices=SAMPLERS, takes_options=True
+    )
     eta: float = _sampler(
         0.0,
         "Noise that DDIM draws, as a share of DDPM's standard deviation.",
@@ -193,6 +195,11 @@ class TrainConfig(AugmentationConfig):
     )
     variational_weight: float = _loss(
         0.0, "Weight of the variational bound, in bits per dimension.", at_least=0
+    )
+    more_losses: str = _loss(
+        "",
+        "Further losses by name, with weights and options, separated by spaces: "
+        "focal_loss:weight=0.5,gamma=1.",
     )
 
     num_channels: tuple[int, ...] = _network(

@@ -2,7 +2,7 @@
 
 import numbers
 
-from tf_diffseg.training.labels import LabelIds
+from tf_diffseg.training.batches.labels import LabelIds
 
 
 def check_classes(num_classes, regions):

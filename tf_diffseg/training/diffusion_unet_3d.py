@@ -16,6 +16,7 @@ from tf_diffseg.diffusion import (
 )
 from tf_diffseg.diffusion.samplers import get_sampler, identifier_of
 from tf_diffseg.metrics import GroupedMean, StreamingDiceByStep
+from tf_diffseg.training.batches.ignored_voxels import known_x_start
 from tf_diffseg.training.choices import TrainingStrategy
 from tf_diffseg.training.distribution.replica_share import gather_from_replicas
 from tf_diffseg.training.distribution.step_groups import StepGroups
@@ -24,7 +25,6 @@ from tf_diffseg.training.flat_arguments import (
     composed_with_warning,
     is_supervised,
 )
-from tf_diffseg.training.ignored_voxels import known_x_start
 from tf_diffseg.training.network_output import network_out_to_model_out
 from tf_diffseg.training.noisy_mask import FUNCTIONS, NoisyMask
 from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D, same_seeds

@@ -9,7 +9,7 @@ import warnings
 import keras
 
 from tf_diffseg.diffusion import GaussianDiffusion, ModelOutput, TimestepSampling
-from tf_diffseg.text import with_options
+from tf_diffseg.text import named_options, with_options
 from tf_diffseg.training.choices import TrainingStrategy
 from tf_diffseg.training.training_loss import TrainingLoss
 
@@ -48,6 +48,8 @@ def composed(arguments):
     diffusion = _taken(arguments, _OF_DIFFUSION)
     loss = _taken(arguments, _OF_LOSS)
     eta = arguments.pop("eta", 0.0)
+    if isinstance(loss.get("more_losses"), str):
+        loss["more_losses"] = loss["more_losses"].split()
     if loss:
         arguments["loss"] = keras.saving.serialize_keras_object(TrainingLoss(**loss))
     if is_supervised(arguments):
@@ -58,9 +60,8 @@ def composed(arguments):
     if diffusion:
         arguments["diffusion"] = diffusion
     if eta:
-        arguments["sampler"] = with_options(
-            arguments.get("sampler", "ddim"), {"eta": eta}
-        )
+        name, options = named_options(arguments.get("sampler", "ddim"))
+        arguments["sampler"] = with_options(name, options | {"eta": eta})
     return arguments
 
 

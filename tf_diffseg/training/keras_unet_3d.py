@@ -5,7 +5,7 @@ import pathlib
 import keras
 
 from tf_diffseg.models import UNet3D
-from tf_diffseg.training.batch_shapes import check_batches, plain_shape_errors
+from tf_diffseg.training.batches.batch_shapes import check_batches, plain_shape_errors
 from tf_diffseg.training.callbacks.monitored_scores import tell_callbacks_what_is_better
 from tf_diffseg.training.training_checks import check_trained
 

@@ -17,7 +17,13 @@ from tf_diffseg.diffusion.noise import uniform_volume_per_example
 from tf_diffseg.diffusion.sampler import Sampler
 from tf_diffseg.metrics import StreamingDice
 from tf_diffseg.models.dropout import dropout_draws
-from tf_diffseg.training.batch import check_image, image_and_label
+from tf_diffseg.training.batches.batch import check_image, image_and_label
+from tf_diffseg.training.batches.ignored_voxels import (
+    has_labelled_voxels,
+    mark_ignored,
+    split_ignored,
+)
+from tf_diffseg.training.batches.label_check import checked_data, plain_errors
 from tf_diffseg.training.class_arguments import (
     check_classes,
     checked_frequencies,
@@ -35,13 +41,7 @@ from tf_diffseg.training.distribution.whole_gradients import (
 )
 from tf_diffseg.training.distribution.whole_results import result_over_replicas
 from tf_diffseg.training.gradient_accumulation import accumulate_gradients
-from tf_diffseg.training.ignored_voxels import (
-    has_labelled_voxels,
-    mark_ignored,
-    split_ignored,
-)
 from tf_diffseg.training.keras_unet_3d import KerasUNet3D
-from tf_diffseg.training.label_check import checked_data, plain_errors
 from tf_diffseg.training.network_output import initial_bias
 from tf_diffseg.training.saving.optimizer_state import (
     build_optimizer,

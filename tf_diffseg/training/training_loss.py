@@ -10,7 +10,7 @@ from tf_diffseg.losses import LOSSES
 from tf_diffseg.losses.voxels import only_labelled
 from tf_diffseg.text import named_options
 from tf_diffseg.training import diffusion_losses
-from tf_diffseg.training.ignored_voxels import split_ignored
+from tf_diffseg.training.batches.ignored_voxels import split_ignored
 
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_diffseg.training.ignored_voxels import has_labelled_voxels
+from tf_diffseg.training.batches.ignored_voxels import has_labelled_voxels
 from tf_diffseg.training.training_loss import TrainingLoss, WeightedLosses
 
 # A class that is held for impossible has a finite cross-entropy, of 16 nats.

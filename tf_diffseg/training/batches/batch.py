@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from tf_diffseg.training.batch_shapes import asserted_shapes, check_shapes
-from tf_diffseg.training.labels import LabelIds
+from tf_diffseg.training.batches.batch_shapes import asserted_shapes, check_shapes
+from tf_diffseg.training.batches.labels import LabelIds
 
 
 def image_and_label(data, num_channels, label_ids, asserts=True):

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffseg.training.batch import image_and_label
-from tf_diffseg.training.labels import LabelIds, told
+from tf_diffseg.training.batches.batch import image_and_label
+from tf_diffseg.training.batches.labels import LabelIds, told
 from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
 
 FLOATS = [tf.float16, tf.bfloat16, tf.float32, tf.float64]

@@ -12,7 +12,7 @@ import inspect
 import keras
 import tensorflow as tf
 
-from tf_diffseg.training.labels import told
+from tf_diffseg.training.batches.labels import told
 
 
 @contextlib.contextmanager
