@@ -545,3 +545,55 @@ def test_endings_in_any_letters(tmp_path, kind, ending):
     path.write_bytes(b"text")
     with pytest.raises(InputError, match="cannot be read as NIfTI"):
         read_image(path)
+
+
+def _with_fields(path, **fields):
+    """A file of which nibabel does not mend the fields that are set."""
+    image = nib.Nifti1Image(np.zeros((2, 3, 4), np.int16), np.diag([1.0, 2, 3, 1]))
+    image.set_sform(image.affine, 1)
+    image.set_qform(image.affine, 1)
+    image.header.set_xyzt_units("mm")
+    for name, value in fields.items():
+        image.header[name] = value
+    with open(path, "wb") as file:
+        file.write(image.header.binaryblock + bytes(4) + bytes(48))
+    return path
+
+
+_LAS = (-1.0, 2.0, 3.0)
+_RAS = (1.0, 2.0, 3.0)
+
+
+@pytest.mark.parametrize("code", [6, 255, -1])
+@pytest.mark.parametrize(
+    "other, form, axes, told",
+    [
+        (0, "sform", _LAS, ["{}_code is {}", "neither sform nor qform tells"]),
+        (0, "qform", _LAS, ["{}_code is {}", "neither sform nor qform tells"]),
+        (1, "sform", _RAS, ["{}_code is {}"]),
+        (1, "qform", _RAS, ["{}_code is {}"]),
+    ],
+)
+def test_a_code_that_nifti_does_not_have_is_told(
+    tmp_path, code, other, form, axes, told
+):
+    codes = {"sform_code": other, "qform_code": other, f"{form}_code": code}
+    path = _with_fields(tmp_path / "a.nii", vox_offset=352, magic=b"n+1", **codes)
+    image = read_image(path)
+    np.testing.assert_array_equal(np.diag(image.affine)[:3], axes)
+    assert len(image.notes) == len(told)
+    for note, words in zip(image.notes, told, strict=True):
+        assert note.startswith(f"{path}: ") and words.format(form, code) in note
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, 1.4, np.inf])
+def test_a_quaternion_that_is_none_is_told(tmp_path, value):
+    fields = {"vox_offset": 352, "magic": b"n+1", "quatern_b": value}
+    path = _with_fields(tmp_path / "a.nii", **fields)
+    (note,) = read_image(path).notes
+    assert "a.nii: the qform (code 1) is none, with the quaternion" in note
+    assert f"{value:g}, 0, 0; the sform is used" in note
+    path = _with_fields(tmp_path / "b.nii", sform_code=0, **fields)
+    with pytest.raises(InputError, match="b.nii"):
+        read_image(path)

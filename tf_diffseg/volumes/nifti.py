@@ -11,13 +11,10 @@ import numpy as np
 from tf_diffseg.errors import InputError, reading_error
 from tf_diffseg.text import one_line
 from tf_diffseg.volumes import nibabel_volume
-from tf_diffseg.volumes.grids import GRID_TOLERANCE, corner_distance
-from tf_diffseg.volumes.headers import MILLIMETRE, check_spacing, in_millimetres
+from tf_diffseg.volumes.headers import check_spacing
+from tf_diffseg.volumes.nifti_notes import notes_of
 
 ENDINGS = (".nii", ".nii.gz")
-
-# A header's voxel size and that of its affine differ by no more through rounding.
-_SPACING_TOLERANCE = 1e-3
 
 # Intent codes of CIFTI, whose files also end in .nii: vertices of a surface and a few
 # voxels in one long axis.
@@ -84,59 +81,6 @@ def read(path, dtype=None):
             without a usable spacing and affine.
     """
     volume, header = _load(path)
-    return nibabel_volume.read_voxels(path, volume, dtype, _notes(path, volume, header))
-
-
-def _notes(path, volume, header):
-    if header is None:
-        return ()
-    notes = []
-    unit = nibabel_volume.length_unit(header)
-    pixdim = np.asarray(header["pixdim"][1:4], np.float64) * unit.mm
-    affine = in_millimetres(volume.affine, unit)
-    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
-    if not np.allclose(pixdim, spacing_mm, rtol=_SPACING_TOLERANCE):
-        notes.append(
-            f"{path}: 'pixdim' tells of a spacing of {_by(pixdim)} mm, the affine, "
-            f"which is used, of {_by(spacing_mm)} mm"
-        )
-    if not (volume.header["sform_code"] or volume.header["qform_code"]):
-        notes.append(
-            f"{path}: neither sform nor qform tells how the volume is oriented, it is "
-            "taken to be stored from right to left, back to front and bottom to top"
-        )
-    notes += _contradiction(path, volume, unit)
-    if int(header["xyzt_units"]) % 8 > max(nibabel_volume.UNITS):
-        notes.append(
-            f"{path}: 'xyzt_units' is {int(header['xyzt_units'])}, which stands for "
-            "no unit of length, millimetre is taken"
-        )
-    if unit != MILLIMETRE:
-        notes.append(unit.note(path))
-    return tuple(notes)
-
-
-def _contradiction(path, volume, unit):
-    """Notes, one or none, on a qform that says other than the sform."""
-    try:
-        qform, qform_code = volume.get_qform(coded=True)
-    except nibabel_volume.HEADER_ERRORS:  # a quaternion that is none
-        return []
-    sform, sform_code = volume.get_sform(coded=True)
-    if not (qform_code and sform_code):
-        return []
-    shape = nibabel_volume.shape_of(volume)[:3]
-    offset_mm = unit.mm * corner_distance(sform, qform, shape)
-    voxel_mm = np.linalg.norm(in_millimetres(sform, unit)[:3, :3], axis=0).min()
-    if offset_mm <= GRID_TOLERANCE * voxel_mm:
-        return []
-    mirrored = np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0
-    what = "are mirrored to each other" if mirrored else "differ"
-    return [
-        f"{path}: sform (code {sform_code}) and qform (code {qform_code}) {what}, "
-        f"their corners lie up to {offset_mm:.3g} mm apart; the sform is used"
-    ]
-
-
-def _by(values):
-    return " x ".join(f"{value:.4g}" for value in values)
+    return nibabel_volume.read_voxels(
+        path, volume, dtype, notes_of(path, volume, header)
+    )
