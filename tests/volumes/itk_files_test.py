@@ -285,7 +285,16 @@ def test_bzip2_is_refused_by_name(tmp_path, encoding):
 
 @pytest.mark.parametrize(
     "name, mm",
-    [("mm", 1), ("millimeters", 1), ("m", 1e3), ("meters", 1e3), ("cm", 10)]
+    [
+        ("mm", 1),
+        ("MM", 1),
+        ("Cm", 10),
+        ("Metre", 1e3),
+        ("millimeters", 1),
+        ("m", 1e3),
+        ("meters", 1e3),
+        ("cm", 10),
+    ]
     + [("um", 1e-3), ("\u00b5m", 1e-3), ("\u03bcm", 1e-3), ("micron", 1e-3), ("", 1)],
 )
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -308,6 +317,57 @@ def test_lengths_are_in_the_unit_of_the_header(tmp_path, ending, name, mm):
     np.testing.assert_allclose(volume.spacing_mm, expected, rtol=1e-5)
     np.testing.assert_allclose(volume.affine[:3, 3], (-10, 20, 30), rtol=1e-5)
     assert len(volume.notes) == (mm != 1)
+
+
+_DIRECTIONS = b"space directions: (1,0,0) (0,1,0) (0,0,2)\n"
+
+
+@pytest.mark.parametrize(
+    "lines, is_told",
+    [
+        (b"space: left-posterior-superior\n" + _DIRECTIONS, True),
+        (b"space: Right-Anterior-Superior\n" + _DIRECTIONS, True),
+        (b"space: LAS\n" + _DIRECTIONS, True),
+        (b"space: scanner-xyz\n" + _DIRECTIONS, False),
+        (b"space: 3D-right-handed\n" + _DIRECTIONS, False),
+        (b"space dimension: 3\n" + _DIRECTIONS, False),
+        (b"space: left-posterior-superior\n", False),
+        (b"spacings: 1 1 2\n", False),
+        (b"", False),
+    ],
+)
+def test_a_nrrd_header_without_orientation_is_told(tmp_path, lines, is_told):
+    path = tmp_path / "a.nrrd"
+    path.write_bytes(
+        b"NRRD0005\ntype: short\nendian: little\ndimension: 3\nsizes: 2 3 4\n"
+        + lines
+        + b"encoding: raw\n\n"
+        + _RAW
+    )
+    notes = read_image(path).notes
+    assert len(notes) == (not is_told)
+    assert is_told or f"{path}: its header does not tell how the volume is" in notes[0]
+
+
+def test_a_metaimage_header_without_orientation_is_told(tmp_path):
+    path = _replaced(tmp_path / "a.mha", b"TransformMatrix = .*\n", b"")
+    (note,) = read_image(path).notes
+    assert f"{path}: its header does not tell how the volume is oriented" in note
+
+
+@pytest.mark.parametrize("units", ["cm cm cm", '"cm" cm "cm"'])
+def test_units_without_quotes_are_named(tmp_path, units):
+    fields = f"space units: {units}\nencoding: raw\n".encode()
+    path = _write_nrrd(tmp_path / "a.nrrd", fields, _RAW)
+    with pytest.raises(InputError, match=f"length '{units}', expected each in quotes"):
+        read_image(path)
+
+
+def test_reasons_of_itk_name_no_place_in_its_source(tmp_path):
+    path = _write_nrrd(tmp_path / "a.nrrd", b"encoding: none\n", _RAW)
+    with pytest.raises(InputError, match="a.nrrd cannot be read as NRRD") as error:
+        read_image(path)
+    assert ".cxx" not in str(error.value)
 
 
 @pytest.mark.parametrize(

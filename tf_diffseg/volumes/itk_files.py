@@ -86,7 +86,8 @@ def read(path, dtype=None):
     array = sitk.GetArrayFromImage(image)
     spatial = reader.GetDimension()
     array = array.transpose((*range(spatial)[::-1], *range(spatial, array.ndim)))
-    notes = () if unit == MILLIMETRE else (unit.note(path),)
+    notes = _orientation_notes(path, header)
+    notes += () if unit == MILLIMETRE else (unit.note(path),)
     return Volume(path, np.asarray(array.reshape(shape), dtype), affine, notes)
 
 
@@ -177,7 +178,27 @@ def _header_text(path, ending):
     return header
 
 
-# By the names that are found in files.
+# What tells of an orientation: without it ITK takes coordinates for LPS.
+_ORIENTATIONS = {
+    ".nrrd": (
+        rb"(?im)^space:\s*((left|right)-(anterior|posterior)-superior|[lr][ap]s)",
+        rb"(?im)^space ?directions:",
+    ),
+    ".mha": (rb"(?m)^\s*(TransformMatrix|Rotation|Orientation)\s*=",),
+}
+
+
+def _orientation_notes(path, header):
+    ending = os.path.splitext(path)[1].lower()
+    if all(re.search(pattern, header) for pattern in _ORIENTATIONS[ending]):
+        return ()
+    return (
+        f"{path}: its header does not tell how the volume is oriented, x, y and z are "
+        "taken to go to the left, to the back and to the top of the patient",
+    )
+
+
+# By the names that are found in files, in small letters.
 _UNITS = {
     **dict.fromkeys(("mm", "millimeter", "millimetre"), MILLIMETRE),
     **dict.fromkeys(("m", "meter", "metre"), LengthUnit("metre", 1e3)),
@@ -191,8 +212,8 @@ _UNITS = {
 _NO_UNITS = ("", "?")
 # NRRD's come in quotes, one an axis of space or, in old files, an axis of the array.
 _UNIT_FIELDS = (
-    rb'(?im)^space units:\s*((?:"[^"\n]*"\s*)+)$',
-    rb'(?im)^units:\s*((?:"[^"\n]*"[^\S\n]*)+)\s*$',
+    rb"(?im)^space ?units:(.*\S.*)$",
+    rb"(?im)^units:(.*\S.*)$",
 )
 _DISTANCE_UNITS = rb"(?m)^\s*DistanceUnits\s*=\s*(\S+)"
 
@@ -202,6 +223,11 @@ def _unit(path, header):
     names = [m.decode("utf-8", "replace") for m in re.findall(_DISTANCE_UNITS, header)]
     for pattern in _UNIT_FIELDS:
         field = re.search(pattern, header)
+        if field and re.sub(rb'"[^"]*"', b"", field[1]).strip():
+            value = shown(field[1].decode("utf-8", "replace").strip())
+            raise InputError(
+                f"{path} has the units of length {value}, expected each in quotes"
+            )
         if field and not names:
             names = re.findall(r'"([^"]*)"', field[1].decode("utf-8", "replace"))
     told = [name for name in map(_singular, names) if name not in _NO_UNITS]
@@ -217,8 +243,8 @@ def _unit(path, header):
 
 
 def _singular(name):
-    name = name.strip()
-    return name.lower().rstrip("s") if len(name) > 2 else name
+    name = name.strip().lower()
+    return name.rstrip("s") if len(name) > 2 else name
 
 
 def _affine(path, reader, unit):

@@ -67,7 +67,7 @@ _FORMATS = {
 
 def reason_of(error):
     """What is wrong, out of an error that also tells where in ITK's source."""
-    reason = one_line(error).rpartition("ITK ERROR: ")[2]
+    reason = re.split(r"(?i)itk(?:::| )ERROR: ", one_line(error))[-1]
     return re.sub(r"\(0x[0-9a-f]+\)", "", reason)[:300]  # of objects in memory
 
 
