@@ -205,9 +205,34 @@ def test_missing_slices_are_found(tmp_path, count, distance, decimals, num_missi
             read_image(folder)
 
 
+@pytest.mark.parametrize("count", [2, 3, 4, 25])
+@pytest.mark.parametrize("rounded", [np.round, np.floor, np.ceil])
+@pytest.mark.parametrize("first", [30.0, -11.3])
+def test_positions_may_be_in_whole_millimetres(tmp_path, count, rounded, first):
+    stored = _many(count)
+    positions = rounded(first + 2.5 * np.arange(count)).tolist()
+    image = read_image(write_stack(tmp_path / "a", stored, positions))
+    np.testing.assert_array_equal(image.array[..., 0], stored)
+    np.testing.assert_allclose(image.spacing_mm[2], 2.5, atol=1 / (count - 1))
+    if count < 4:
+        return
+    for start in (1, count // 2, count - 2):
+        left = positions[:start] + positions[start + 1 :]
+        folder = write_stack(tmp_path / f"{start}", _many(count - 1), left)
+        with pytest.raises(InputError, match="missing|off the grid"):
+            read_image(folder)
+
+
+@pytest.mark.parametrize("positions", [[0, 2, 4, 5, 7, 9], [0, 2, 4, 6, 7], [0, 1, 3]])
+def test_slices_missing_in_most_gaps_are_found(tmp_path, positions):
+    write_stack(tmp_path, _many(len(positions)), positions)
+    with pytest.raises(InputError, match="missing"):
+        read_image(tmp_path)
+
+
 def test_a_slice_off_the_grid_is_named(tmp_path):
     write_stack(tmp_path / "a", _many(9), [0, 1, 2, 3, 4.3, 5, 6, 7, 8])
-    with pytest.raises(InputError, match="IM0004 lies 0.3 mm off the grid of 1 mm"):
+    with pytest.raises(InputError, match="IM0004 lies 0.267 mm off the grid of 1 mm"):
         read_image(tmp_path / "a")
     shifted = [[0, 2 * (index == 4), index] for index in range(9)]
     write_stack(

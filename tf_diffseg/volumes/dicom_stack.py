@@ -8,12 +8,17 @@ from tf_diffseg.volumes.headers import check_affine, check_spacing
 
 # Directions are cosines with up to 6 digits.
 _ANGLE_TOLERANCE = 1e-3
-# Of a voxel: by how much slices may lie off an even grid. Positions are rounded, to
-# 0.01 mm often and to whole millimetres at times.
-_GRID_TOLERANCE = 0.2
+# Of the distance between slices: by how much one may lie off the even grid that fits
+# them best. Positions are rounded, to 0.01 mm often and to whole millimetres at times,
+# which is up to a fifth of 2.5 mm, and a little more where the grid gives way.
+_GRID_TOLERANCE = 0.25
+# Of a pixel: by how much slices may be shifted in their plane.
+_SHIFT_TOLERANCE = 0.2
 # Of the distance between slices: in a longer gap a slice is missing, whatever the
 # positions are rounded to.
 _LONGEST_GAP = 1.5
+# Of the distance: with a shorter gap slices are missing in most of the others.
+_SHORTEST_GAP = 0.55
 # Of the longest gap: slices that are closer lie in one place.
 _SAME_PLACE = 0.01
 
@@ -116,25 +121,35 @@ def _distance(slices, positions_mm):
     gaps = np.diff(positions_mm)
     # The lower median: of two gaps the longer is that of a missing slice.
     usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])
-    mean = float(positions_mm[-1] - positions_mm[0]) / len(gaps)
-    longest = int(gaps.argmax())
+    longest, shortest = int(gaps.argmax()), int(gaps.argmin())
+    odd, what = None, ""
     if gaps[longest] > _LONGEST_GAP * usual:
         missing = max(1, round(gaps[longest] / usual) - 1)
+        odd, what = longest, "is one" if missing == 1 else f"are {missing}"
+    elif gaps[shortest] < _SHORTEST_GAP * usual:
+        odd, what = shortest, "are some"
+    if odd is not None:
         raise InputError(
-            f"{slices[longest].path} and {slices[longest + 1].path} are "
-            f"{gaps[longest]:.4g} mm apart, the others {usual:.4g} mm: expected slices "
-            f"at equal distances, {'is one' if missing == 1 else f'are {missing}'} "
-            "missing?"
+            f"{slices[odd].path} and {slices[odd + 1].path} are {gaps[odd]:.4g} mm "
+            f"apart, the others {usual:.4g} mm: expected slices at equal distances, "
+            f"{what} missing?"
         )
-    off_mm = positions_mm - np.linspace(positions_mm[0], positions_mm[-1], len(slices))
-    worst = int(np.abs(off_mm).argmax())
-    if abs(off_mm[worst]) > _GRID_TOLERANCE * mean:
+    _check_on_grid(slices, positions_mm)
+    return float(positions_mm[-1] - positions_mm[0]) / len(gaps)
+
+
+def _check_on_grid(slices, positions_mm):
+    """Raises InputError if a slice lies off the grid that fits all best."""
+    indices = np.arange(len(slices))
+    distance_mm, first_mm = np.polyfit(indices, positions_mm, 1)
+    off_mm = np.abs(positions_mm - first_mm - distance_mm * indices)
+    worst = int(off_mm.argmax())
+    if off_mm[worst] > _GRID_TOLERANCE * distance_mm:
         raise InputError(
-            f"{slices[worst].path} lies {abs(off_mm[worst]):.3g} mm off the grid of "
-            f"{mean:.4g} mm that the first and the last slice span: expected slices at "
-            "equal distances"
+            f"{slices[worst].path} lies {off_mm[worst]:.3g} mm off the grid of "
+            f"{distance_mm:.4g} mm that fits all slices best: expected slices at equal "
+            "distances"
         )
-    return mean
 
 
 def _check_above_each_other(path, slices):
@@ -143,7 +158,7 @@ def _check_above_each_other(path, slices):
     shifts_mm = np.array(
         [first.directions[:, :2].T @ (one.origin - first.origin) for one in slices]
     )
-    tolerance_mm = _GRID_TOLERANCE * min(first.spacing_mm)
+    tolerance_mm = _SHIFT_TOLERANCE * min(first.spacing_mm)
     if np.abs(shifts_mm).max() <= tolerance_mm:
         return
     steps = np.linspace(0.0, 1.0, len(slices))[:, np.newaxis]
