@@ -1,10 +1,17 @@
 """Sampling that ends once the segmentation no longer changes."""
 
+import typing
+
 import tensorflow as tf
 
-from tf_diffseg.diffusion.noise import normal_per_example
-from tf_diffseg.diffusion.precision import as_floats
 from tf_diffseg.diffusion.sampler import Sampler
+
+
+class _State(typing.NamedTuple):
+    """Which examples are done, bool [batch], and steps that they took, int64 [batch]."""
+
+    done: tf.Tensor
+    steps: tf.Tensor
 
 
 class EarlyExitSampler(Sampler):
@@ -58,68 +65,39 @@ class EarlyExitSampler(Sampler):
         """Goes from x_t to x_(t-1), see `Sampler.step`."""
         return self.sampler.step(model_out, x_t, t_index, noise)
 
-    def _reverse(self, denoise_fn, x_T, seed, self_condition, keeps_predictions):
-        """As `Sampler._reverse`, whose loop this one ends early."""
-        if self.draws_noise and seed is None:
-            raise ValueError(f"seed is None, but {type(self.sampler)} draws noise")
-        (x_T,) = as_floats(x_T)
-        batch = tf.shape(x_T)[0]
-        last_step = self.diffusion.num_timesteps - 1
+    _may_end = True
 
-        def goes_on(step, x_t, x_start, done, steps, predictions):
-            return tf.logical_and(step >= 0, tf.logical_not(tf.reduce_all(done)))
+    def _start(self, batch):
+        return _State(tf.zeros([batch], tf.bool), tf.zeros([batch], tf.int64))
 
-        def reverse_step(step, x_t, x_start, done, steps, predictions):
-            t_index = tf.fill([batch], step)
-            inputs = (x_t, t_index, x_start) if self_condition else (x_t, t_index)
-            model_out = denoise_fn(*inputs)
-            noise = self._noise(seed, step, tf.shape(x_t))
-            predicted = self.predict_x_start(model_out, x_t, t_index)
-            predicted = tf.where(_per_example(done), x_start, predicted)
-            changed = _changed_share(x_start, predicted)
-            steps += tf.cast(tf.logical_not(done), tf.int64)
-            # Before the first step there is nothing to compare with.
-            may_end = tf.logical_and(step < last_step, changed <= self.max_change)
-            if keeps_predictions:
-                predictions = predictions.write(last_step - step, predicted)
-            return (
-                step - 1,
-                tf.ensure_shape(self.step(model_out, x_t, t_index, noise), x_T.shape),
-                tf.ensure_shape(predicted, x_T.shape),
-                tf.logical_or(done, may_end),
-                steps,
-                predictions,
-            )
+    def _after_step(self, is_first, before, predicted, state):
+        x_start = tf.where(_per_example(state.done), before, predicted)
+        steps = state.steps + tf.cast(tf.logical_not(state.done), tf.int64)
+        # Before the first step there is nothing to compare with.
+        few_changed = _changed_share(before, x_start) <= self.max_change
+        may_end = tf.logical_and(tf.logical_not(is_first), few_changed)
+        return x_start, _State(tf.logical_or(state.done, may_end), steps)
 
-        _, _, x_start, _, steps, predictions = tf.while_loop(
-            goes_on,
-            reverse_step,
-            (
-                tf.constant(last_step),
-                x_T,
-                tf.zeros_like(x_T),
-                tf.zeros([batch], tf.bool),
-                tf.zeros([batch], tf.int64),
-                tf.TensorArray(
-                    x_T.dtype, size=0, dynamic_size=True, element_shape=x_T.shape
-                ),
-            ),
-            parallel_iterations=1,
-        )
-        self.num_samples.assign_add(tf.cast(batch, tf.int64))
-        self.num_steps.assign_add(tf.reduce_sum(steps))
-        return x_start, predictions
+    def _is_over(self, state):
+        return tf.reduce_all(state.done)
 
-    def _noise(self, seed, step, shape):
-        if not self.draws_noise:
-            return None
-        return normal_per_example(seed, step, shape)
+    def _reverse(self, *arguments):
+        """As `Sampler._reverse`; counts the steps."""
+        run = super()._reverse(*arguments)
+        self.num_samples.assign_add(tf.size(run.state.steps, tf.int64))
+        self.num_steps.assign_add(tf.reduce_sum(run.state.steps))
+        return run
+
+    def sample(self, denoise_fn, x_T, seed=None, self_condition=False):
+        """As `Sampler.sample`: what each example's last step predicted."""
+        return self._reverse(denoise_fn, x_T, seed, self_condition).x_start
 
     def trajectory(self, denoise_fn, x_T, seed=None, self_condition=False):
         """As `Sampler.trajectory`: steps that were not run repeat the last one."""
-        _, predictions = self._reverse(denoise_fn, x_T, seed, self_condition, True)
+        run = self._reverse(denoise_fn, x_T, seed, self_condition, True)
         index = tf.range(self.diffusion.num_timesteps)
-        return tf.gather(predictions.stack(), tf.minimum(index, predictions.size() - 1))
+        index = tf.minimum(index, run.num_steps - 1)
+        return tf.gather(run.predictions.stack(), index)
 
 
 def _per_example(flags):

@@ -5,11 +5,30 @@ that its mathematics is tested without one.
 """
 
 import abc
+import typing
 
 import tensorflow as tf
 
 from tf_diffseg.diffusion.noise import normal_per_example
 from tf_diffseg.diffusion.precision import as_floats
+
+
+class _Run(typing.NamedTuple):
+    """What is left of a reverse process.
+
+    Attributes:
+        x_t: after the last step.
+        x_start: that the last step predicted, if it was needed.
+        predictions: `tf.TensorArray` of the x_start of each step, if they are kept.
+        num_steps: int scalar, steps that were run.
+        state: of the end test.
+    """
+
+    x_t: tf.Tensor
+    x_start: tf.Tensor
+    predictions: tf.TensorArray
+    num_steps: tf.Tensor
+    state: typing.Any
 
 
 class Sampler(abc.ABC):
@@ -77,43 +96,84 @@ class Sampler(abc.ABC):
             model_out, x_t, t_index, clip=self.clip_x_start
         )
 
-    def _reverse(self, denoise_fn, x_T, seed, self_condition, keeps_predictions):
-        """Runs all steps; returns x_0 and a TensorArray of predictions."""
+    # The end test: a sampler that may end before the last step has another one.
+    _may_end = False
+
+    def _start(self, batch):
+        """State of the end test before the first step, for examples of a batch."""
+        del batch
+        return ()
+
+    def _after_step(self, is_first, before, predicted, state):
+        """What an end test makes of a step.
+
+        Args:
+            is_first: bool scalar, whether it is the first step.
+            before: x_start that the step before predicted; zeros at the first.
+            predicted: x_start that this step predicted.
+            state: before the step.
+
+        Returns:
+            `(x_start, state)`: the x_start that counts, and the state after the step.
+        """
+        del is_first, before
+        return predicted, state
+
+    def _is_over(self, state):
+        """Whether the process ends here, bool scalar."""
+        del state
+        return False
+
+    def _reverse(self, denoise_fn, x_T, seed, self_condition, keeps_predictions=False):
+        """Runs the steps; returns a `_Run`."""
         if self.draws_noise and seed is None:
             raise ValueError(f"seed is None, but {type(self).__name__} draws noise")
         (x_T,) = as_floats(x_T)
         last_step = self.diffusion.num_timesteps - 1
+        needs_x_start = self_condition or keeps_predictions or self._may_end
 
-        def reverse_step(step, x_t, condition, predictions):
+        def goes_on(run):
+            is_left = run.num_steps <= last_step
+            return tf.logical_and(is_left, tf.logical_not(self._is_over(run.state)))
+
+        def reverse_step(run):
+            x_t, x_start, predictions, num_steps, state = run
+            step = last_step - num_steps
             shape = tf.shape(x_t)
             t_index = tf.fill(shape[:1], step)
-            inputs = (x_t, t_index, condition) if self_condition else (x_t, t_index)
+            inputs = (x_t, t_index, x_start) if self_condition else (x_t, t_index)
             model_out = denoise_fn(*inputs)
-            noise = None
-            if self.draws_noise:
-                noise = normal_per_example(seed, step, shape)
-            if keeps_predictions or self_condition:
-                x_start = self.predict_x_start(model_out, x_t, t_index)
+            noise = normal_per_example(seed, step, shape) if self.draws_noise else None
+            if needs_x_start:
+                predicted = self.predict_x_start(model_out, x_t, t_index)
+                predicted, state = self._after_step(
+                    num_steps == 0, x_start, predicted, state
+                )
+                x_start = tf.ensure_shape(predicted, x_T.shape)
             if keeps_predictions:
-                predictions = predictions.write(last_step - step, x_start)
-            if self_condition:
-                condition = tf.ensure_shape(x_start, x_T.shape)
+                predictions = predictions.write(num_steps, x_start)
             x_prev = self.step(model_out, x_t, t_index, noise)
-            return step - 1, tf.ensure_shape(x_prev, x_T.shape), condition, predictions
+            x_prev = tf.ensure_shape(x_prev, x_T.shape)
+            return (_Run(x_prev, x_start, predictions, num_steps + 1, state),)
 
-        predictions = tf.TensorArray(
-            x_T.dtype,
-            size=last_step + 1 if keeps_predictions else 0,
-            element_shape=x_T.shape,
+        first = _Run(
+            x_t=x_T,
+            x_start=tf.zeros_like(x_T) if needs_x_start else tf.zeros([], x_T.dtype),
+            predictions=tf.TensorArray(
+                x_T.dtype,
+                size=last_step + 1 if keeps_predictions else 0,
+                element_shape=x_T.shape,
+            ),
+            num_steps=tf.constant(0),
+            state=self._start(tf.shape(x_T)[0]),
         )
-        condition = tf.zeros_like(x_T) if self_condition else tf.zeros([], x_T.dtype)
-        _, x_0, _, predictions = tf.while_loop(
-            lambda step, *_: step >= 0,
+        (run,) = tf.while_loop(
+            goes_on,
             reverse_step,
-            (tf.constant(last_step), x_T, condition, predictions),
+            (first,),
             parallel_iterations=1,  # A step needs the one before it.
         )
-        return x_0, predictions
+        return run
 
     def sample(self, denoise_fn, x_T, seed=None, self_condition=False):
         """Denoises x_T to a sample of x_start.
@@ -134,8 +194,7 @@ class Sampler(abc.ABC):
         Raises:
             ValueError: where the sampler draws noise and seed is None.
         """
-        x_0, _ = self._reverse(denoise_fn, x_T, seed, self_condition, False)
-        return x_0
+        return self._reverse(denoise_fn, x_T, seed, self_condition).x_t
 
     def trajectory(self, denoise_fn, x_T, seed=None, self_condition=False):
         """Denoises x_T and keeps what was predicted on the way.
@@ -153,5 +212,5 @@ class Sampler(abc.ABC):
         Raises:
             ValueError: as `sample`.
         """
-        _, predictions = self._reverse(denoise_fn, x_T, seed, self_condition, True)
-        return predictions.stack()
+        run = self._reverse(denoise_fn, x_T, seed, self_condition, True)
+        return run.predictions.stack()
