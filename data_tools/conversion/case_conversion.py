@@ -186,22 +186,21 @@ def convert_case(case, recipe):
     )
     # A tensor is a copy: one for all that follows, and the array goes.
     image = dataclasses.replace(image, array=tf.constant(image.array))
-    crop_box = preprocess.crop_box(image.array, image.affine)
-    _check_size(image, class_ids, crop_box, preprocess, recipe)
-    label, uncropped_voxels = preprocess.label(class_ids, image.affine, crop_box)
-    processed, affine, is_flat = preprocess.image(image.array, image.affine)
+    source = preprocess.locate(image.array, image.affine)
+    _check_size(image, class_ids, source, preprocess, recipe)
+    label, uncropped_voxels = preprocess.label(class_ids, source)
+    processed, affine, is_flat = preprocess.image(image.array, source)
     spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
-    source_affine = image.affine
     del image  # Memory: what is not needed any more goes at once.
     parts = example_parts(
         uid=case.uid,
         image=processed,
         label=label,
         spacing_mm=spacing_mm,
-        source_affine=source_affine,
+        source_affine=source.affine,
         source_label=class_ids,
         num_classes=recipe.num_labels,
-        crop_box=crop_box,
+        crop_box=source.crop_box,
         image_dtype=recipe.image_dtype,
     )
     num_classes = len(recipe.label_values)
@@ -218,13 +217,13 @@ def convert_case(case, recipe):
     return ConvertedCase(case.uid, parts, summary)
 
 
-def _check_size(image, class_ids, crop_box, preprocess, recipe):
+def _check_size(image, class_ids, source, preprocess, recipe):
     """Raises InputError if the memory or a record cannot hold the processed case."""
-    size = crop_box[1]
+    size = source.crop_box[1].numpy()
     cropped_shape = image.grid_shape if (size < 0).any() else size
     check_extent(image, preprocess.spacing_mm)
     check_resampled_size(image, cropped_shape, preprocess.spacing_mm)
-    shape = preprocess.shape(image.grid_shape, image.affine, crop_box)
+    shape = preprocess.shape(source)
     num_bytes = example_bytes(
         (*shape, recipe.num_channels),
         class_ids.shape,

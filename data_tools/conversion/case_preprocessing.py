@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_diffseg.data.example_schema import label_dtype
-from tf_diffseg.preprocessing import VolumePreprocessor
+from tf_diffseg.preprocessing import SourceGrid, VolumePreprocessor
 
 
 class CasePreprocessing:
@@ -24,11 +24,14 @@ class CasePreprocessing:
         # Autograph would write a temporary file, on a disk that may be full.
         graph = functools.partial(tf.function, autograph=False)
         self._shape = preprocessor.processed_shape
-        self._crop_box = graph(preprocessor.crop_box, [image, affine])
-        self._image = graph(preprocessor.processed, [image, affine])
+        source = SourceGrid(
+            tf.TensorSpec([3], tf.int32), affine, tf.TensorSpec([2, 3], tf.int32)
+        )
+        self._locate = graph(preprocessor.locate, [image, affine])
+        self._image = graph(preprocessor.preprocess_located, [image, source])
 
-        def prepare_label(label, affine, crop_box):
-            uncropped = preprocessor.uncropped_label(label, affine, crop_box)
+        def prepare_label(label, source):
+            uncropped = preprocessor.uncropped_label(label, source)
             label = preprocessor.crop_label(uncropped)
             counts = tf.zeros([0], tf.int32)
             if preprocessor.volume_shape is not None:
@@ -38,40 +41,38 @@ class CasePreprocessing:
             return tf.cast(label, label_type), counts
 
         label_spec = tf.TensorSpec(volume, label_type)
-        box = tf.TensorSpec([2, 3], tf.int32)
-        self._label = graph(prepare_label, [label_spec, affine, box])
+        self._label = graph(prepare_label, [label_spec, source])
 
     @classmethod
     def of(cls, config, num_channels, num_labels):
         """That of a config, traced once in a process."""
         return _cached(json.dumps(config), num_channels, num_labels)
 
-    def crop_box(self, image, affine):
-        """As `VolumePreprocessor.crop_box` of a tensor, an array."""
-        return self._crop_box(image, affine.astype(np.float32)).numpy()
+    def locate(self, image, affine):
+        """As `VolumePreprocessor.locate`, of a tensor."""
+        return self._locate(image, affine.astype(np.float32))
 
-    def shape(self, source_shape, affine, crop_box):
+    def shape(self, source):
         """As `VolumePreprocessor.processed_shape`, a tuple."""
-        affine = affine.astype(np.float32)
-        return tuple(self._shape(source_shape, affine, crop_box).numpy().tolist())
+        return tuple(self._shape(source).numpy().tolist())
 
-    def image(self, image, affine):
-        """As `VolumePreprocessor.processed` of a tensor, arrays."""
-        image, affine, is_flat = self._image(image, affine.astype(np.float32))
-        return _not_copied(image), affine.numpy(), is_flat.numpy()
+    def image(self, image, source):
+        """Arrays `(image, affine, is_flat)` of `VolumePreprocessor.preprocess`."""
+        volume = self._image(image, source)
+        is_flat = volume.scaling.is_flat.numpy()
+        return _not_copied(volume.image), volume.affine.numpy(), is_flat
 
-    def label(self, class_ids, affine, crop_box):
+    def label(self, class_ids, source):
         """The label on the processed grid, and what the crop to `volume_shape` had.
 
         Args:
             class_ids: integers (i, j, k).
-            affine: (4, 4), voxel to world.
-            crop_box: from `crop_box`.
+            source: `SourceGrid` of the image.
 
         Returns:
             `(class ids, voxels)`: voxels per class id before the crop, or None.
         """
-        label, counts = self._label(class_ids, affine.astype(np.float32), crop_box)
+        label, counts = self._label(class_ids, source)
         label = _not_copied(label)
         if not counts.shape[0]:
             return label, None

@@ -72,6 +72,7 @@ TABLE = {
             "tf_diffseg.inference",
             # What the affine of a scan can be.
             "tf_diffseg.preprocessing.limits",
+            "tf_diffseg.preprocessing.source_grid",
             "tf_diffseg.volumes",
         ),
         third_party=(
@@ -88,7 +89,12 @@ TABLE = {
         ),
     ),
     "tf_diffseg.evaluation": Row(
-        first_party=("tf_diffseg.data", "tf_diffseg.inference", "tf_diffseg.metrics"),
+        first_party=(
+            "tf_diffseg.data",
+            "tf_diffseg.inference",
+            "tf_diffseg.metrics",
+            "tf_diffseg.preprocessing.source_grid",
+        ),
         third_party=(*_TENSORFLOW, "matplotlib", "scipy", "tqdm"),
     ),
     "tf_diffseg.reports": Row(

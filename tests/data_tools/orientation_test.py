@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from data_tools.conversion import case_conversion
 from data_tools.datasets.dataset import Case
 from tf_diffseg.data.example_schema import parse_example
-from tf_diffseg.preprocessing import VolumePreprocessor
+from tf_diffseg.preprocessing import SourceGrid, VolumePreprocessor
 from tf_diffseg.volumes.result_files import write_label
 from tf_diffseg.volumes.volume_files import read_label
 
@@ -68,10 +68,7 @@ def test_world_positions_are_kept(tmp_path, degrees, preprocessing):
             )
         # And back: as a prediction goes, into a file.
         restored = preprocessor.restore(
-            np.eye(3)[example["label"]],
-            example["source_shape"],
-            example["source_affine"],
-            example["crop_box"],
+            np.eye(3)[example["label"]], SourceGrid.of_example(example)
         )
         values = np.array(_LABEL_VALUES)[restored.numpy().argmax(axis=-1)]
         path = tmp_path / "back.nii.gz"

@@ -40,12 +40,12 @@ def _segmenter(sample=_noisy, **preprocessing):
 
 def _samples(segmenter, num_samples, seed=3):
     """The samples one by one, on the grid of the file."""
-    image, _ = segmenter.preprocessor(_image(), _AFFINE)
+    image, _, source, _ = segmenter.preprocessor.preprocess(_image(), _AFFINE)
     seeds = sample_seeds(seed, num_samples)
     return np.stack(
         [
             segmenter.preprocessor.restore(
-                segmenter.sample(image[None], seeds[i : i + 1])[0], _SHAPE, _AFFINE
+                segmenter.sample(image[None], seeds[i : i + 1])[0], source
             )
             for i in range(num_samples)
         ]

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from tf_diffseg.inference import Segmenter
 from tf_diffseg.preprocessing import (
     FittedPreprocessor,
+    SourceGrid,
     TrainedSpacing,
     VolumePreprocessor,
 )
@@ -81,17 +82,17 @@ def test_a_scan_within_a_quarter_keeps_every_bit(
     affine = _affine((1.5, 0.8, 3.0), (2, 0, 1), (1, -1, -1))
     image = _volume((13, 11, 9), (2, 0, 1))
     image[:2] = image.min(axis=(0, 1, 2))
-    place = image.shape[:3], affine, plain.crop_box(image, affine)
+    source = plain.locate(image, affine)
     expected, expected_affine = plain(image, affine)
     for run in (lambda f: f, tf.function):
         found, found_affine = run(fitted.__call__)(image, affine)
         np.testing.assert_array_equal(found, expected)
         np.testing.assert_array_equal(found_affine, expected_affine)
         np.testing.assert_array_equal(
-            run(fitted.restore)(expected, *place), plain.restore(expected, *place)
+            run(fitted.restore)(expected, source), plain.restore(expected, source)
         )
         np.testing.assert_array_equal(
-            run(fitted.from_stored)(expected, *place), expected
+            run(fitted.from_stored)(expected, source), expected
         )
 
 
@@ -111,7 +112,8 @@ def test_a_scan_outside_comes_to_the_median_where_it_lies(
     assert found.shape == (volume_shape or (18, 22, 16)) + (2,)
     np.testing.assert_allclose(found, expected, atol=1e-3)
     np.testing.assert_allclose(found_affine, expected_affine, atol=1e-4)
-    assert fitted.grid_sizes(image.shape[:3], affine)[1].numpy().tolist() == [
+    source = SourceGrid(image.shape[:3], affine)
+    assert fitted.grid_sizes(source)[1].numpy().tolist() == [
         18.0,
         22.0,
         16.0,
@@ -130,10 +132,10 @@ def test_an_image_from_a_shard_becomes_what_one_from_a_file_does(
     fitted = FittedPreprocessor(_TRAINED, **preprocessing)
     image, affine = _volume((9, 11, 8)), _affine((2.0, 2.2, 4.0))
     image[:2] = image.min(axis=(0, 1, 2))
-    place = image.shape[:3], affine, fitted.crop_box(image, affine)
+    source = fitted.locate(image, affine)
     stored, _ = VolumePreprocessor(**preprocessing)(image, affine)
     np.testing.assert_array_equal(
-        fitted.from_stored(stored, *place), fitted(image, affine)[0]
+        fitted.from_stored(stored, source), fitted(image, affine)[0]
     )
 
 
@@ -186,7 +188,9 @@ def test_the_result_lies_over_a_scan_that_was_resampled(permutation, signs, fact
     assert prediction.preprocessed_class_ids.shape == stored.shape[:3]
     np.testing.assert_array_equal(
         prediction.preprocessed_class_ids,
-        VolumePreprocessor().label(prediction.class_ids, affine),
+        VolumePreprocessor().label(
+            prediction.class_ids, SourceGrid(class_ids.shape, affine)
+        ),
     )
     assert prediction.preprocessed_entropy.shape == stored.shape[:3]
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from scipy.spatial.transform import Rotation
 
-from tf_diffseg.preprocessing import VolumePreprocessor
+from tf_diffseg.preprocessing import SourceGrid, VolumePreprocessor
 
 _ORIENTATIONS = [
     (permutation, signs)
@@ -50,9 +50,9 @@ def _dice(first, second):
 def test_restore_is_exact_in_every_orientation(permutation, signs, volume_shape):
     image, label, affine = _case(permutation, signs)
     preprocessor = VolumePreprocessor(volume_shape=volume_shape)
-    processed = preprocessor.label(label, affine)
-    probabilities = tf.one_hot(processed, _NUM_CLASSES)
-    restored = preprocessor.restore(probabilities, label.shape, affine)
+    source = preprocessor.locate(image, affine)
+    probabilities = tf.one_hot(preprocessor.label(label, source), _NUM_CLASSES)
+    restored = preprocessor.restore(probabilities, source)
     np.testing.assert_array_equal(restored, np.eye(_NUM_CLASSES)[label])
 
 
@@ -88,8 +88,7 @@ def test_world_positions_agree(permutation, signs, volume_shape):
 def test_shape_is_known_beforehand(permutation, signs, crop, config):
     image, _, affine = _case(permutation, signs)
     preprocessor = VolumePreprocessor(crop_to_foreground=crop, **config)
-    crop_box = preprocessor.crop_box(image, affine)
-    shape = preprocessor.processed_shape(image.shape[:3], affine, crop_box)
+    shape = preprocessor.processed_shape(preprocessor.locate(image, affine))
     processed, _ = preprocessor(image, affine)
     assert tuple(shape.numpy()) == processed.shape[:3]
 
@@ -104,11 +103,12 @@ def test_resampled_ball_comes_back(spacing_mm, permutation, signs):
     _, _, affine = _case(permutation, signs)
     label = _ball(affine, (36, 30, 24))
     preprocessor = VolumePreprocessor(spacing_mm=spacing_mm, volume_shape=(40, 40, 40))
-    processed = preprocessor.label(label, affine)
+    source = SourceGrid(label.shape, affine)
+    processed = preprocessor.label(label, source)
     volume_mm3 = processed.numpy().sum() * np.prod(spacing_mm)
     assert volume_mm3 == pytest.approx(4 / 3 * np.pi * 12.0**3, rel=0.05)
     probabilities = tf.one_hot(processed, 2)
-    restored = preprocessor.restore(probabilities, label.shape, affine).numpy()
+    restored = preprocessor.restore(probabilities, source).numpy()
     assert restored.shape == (*label.shape, 2)
     np.testing.assert_allclose(restored.sum(axis=-1), 1.0, atol=1e-5)
     assert _dice(restored.argmax(axis=-1), label) > 0.95
@@ -126,18 +126,15 @@ def test_image_and_label_come_back_from_the_foreground(
     preprocessor = VolumePreprocessor(
         volume_shape=volume_shape, crop_to_foreground=True
     )
-    box = preprocessor.crop_box(image, affine)
-    processed, new_affine = preprocessor(image, affine)
-    processed_label = preprocessor.label(label, affine, box)
+    processed, new_affine, source, scaling = preprocessor.preprocess(image, affine)
+    box = source.crop_box
+    processed_label = preprocessor.label(label, source)
     assert processed.shape[:3] == processed_label.shape
     assert sorted(box[1].numpy()) == [6, 7, 7]
-    back = (label.shape, affine)
     np.testing.assert_array_equal(
-        preprocessor.restore_label(processed_label, *back, crop_box=box), label
+        preprocessor.restore_label(processed_label, source), label
     )
-    restored = preprocessor.restore_image(
-        processed, *back, preprocessor.scaling(image, affine), box
-    )
+    restored = preprocessor.restore_image(processed, source, scaling)
     np.testing.assert_allclose(restored[~empty], image[~empty], rtol=1e-5)
     assert np.all(restored.numpy()[empty] <= restored.numpy()[~empty].min())
     # The grid's corner lies where the box begins.
@@ -153,10 +150,8 @@ def test_resampled_image_comes_back():
     index = np.stack(np.meshgrid(*map(np.arange, label.shape), indexing="ij"), -1)
     image = 100.0 + np.sin(index / 5.0).sum(-1, keepdims=True).astype(np.float32)
     preprocessor = VolumePreprocessor(spacing_mm=(0.8, 1.0, 1.5))
-    processed, _ = preprocessor(image, affine)
-    restored = preprocessor.restore_image(
-        processed, label.shape, affine, preprocessor.scaling(image, affine)
-    )
+    volume = preprocessor.preprocess(image, affine)
+    restored = preprocessor.restore_image(volume.image, volume.source, volume.scaling)
     assert restored.shape == image.shape
     inner = (slice(2, -2),) * 3
     np.testing.assert_allclose(restored[inner], image[inner], atol=0.05)
@@ -166,11 +161,12 @@ def test_resampled_image_comes_back():
 def test_box_must_be_given_where_there_is_one(method):
     _, label, affine = _case()
     preprocessor = VolumePreprocessor(crop_to_foreground=True)
+    source = SourceGrid(label.shape, affine)
     with pytest.raises(ValueError, match="crop_box must be given"):
         if method == "label":
-            preprocessor.label(label, affine)
+            preprocessor.label(label, source)
         else:
-            preprocessor.restore(tf.one_hot(label, 4), label.shape, affine)
+            preprocessor.restore(tf.one_hot(label, 4), source)
 
 
 def test_image_and_label_share_one_grid():
@@ -186,7 +182,8 @@ def test_image_and_label_share_one_grid():
     share = image.numpy()[..., 0]
     clear = np.abs(share) > 1e-4
     assert np.mean(clear) > 0.95  # half-way positions between classes are rare
-    processed = preprocessor.label(foreground, affine).numpy()
+    source = SourceGrid(label.shape, affine)
+    processed = preprocessor.label(foreground, source).numpy()
     np.testing.assert_array_equal(share[clear] > 0, processed[clear] == 1)
 
 
@@ -194,7 +191,8 @@ def test_what_was_cropped_comes_back_as_background():
     image, label, affine = _case()
     preprocessor = VolumePreprocessor(volume_shape=(4, 4, 4))
     probabilities = tf.one_hot(tf.ones((4, 4, 4), tf.int32), 3)
-    restored = preprocessor.restore(probabilities, label.shape, affine).numpy()
+    source = SourceGrid(label.shape, affine)
+    restored = preprocessor.restore(probabilities, source).numpy()
     np.testing.assert_array_equal(restored.sum(axis=-1), 1.0)
     assert np.sum(restored[..., 1]) == 4**3
     assert np.sum(restored[..., 0]) == label.size - 4**3
@@ -204,9 +202,8 @@ def test_where_regions_overlap_none_is_in_what_was_cropped():
     _, label, affine = _case()
     preprocessor = VolumePreprocessor(volume_shape=(4, 4, 4))
     probabilities = tf.ones((4, 4, 4, 3))
-    restored = preprocessor.restore(
-        probabilities, label.shape, affine, background_class=None
-    ).numpy()
+    source = SourceGrid(label.shape, affine)
+    restored = preprocessor.restore(probabilities, source, None).numpy()
     assert np.sum(restored) == 3 * 4**3
 
 
@@ -238,13 +235,12 @@ def test_graph_with_unknown_shape_gives_the_eager_bits(config, tmp_path):
             ]
         )
         def there_and_back(self, image, label, affine):
-            box = preprocessor.crop_box(image, affine)
-            image, _ = preprocessor(image, affine)
-            processed = preprocessor.label(label, affine, box)
+            volume = preprocessor.preprocess(image, affine)
+            processed = preprocessor.label(label, volume.source)
             restored = preprocessor.restore(
-                tf.one_hot(processed, _NUM_CLASSES), tf.shape(label), affine, box
+                tf.one_hot(processed, _NUM_CLASSES), volume.source
             )
-            return {"image": image, "label": processed, "restored": restored}
+            return {"image": volume.image, "label": processed, "restored": restored}
 
     tf.saved_model.save(Module(), str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
@@ -252,12 +248,10 @@ def test_graph_with_unknown_shape_gives_the_eager_bits(config, tmp_path):
         image, label, affine = _case(permutation, signs)
         affine = affine.astype(np.float32)
         image[3:] = image.min()  # to have something that is cropped away
-        box = preprocessor.crop_box(image, affine)
+        source = preprocessor.locate(image, affine)
         out = loaded.there_and_back(image, label, affine)
-        processed = preprocessor.label(label, affine, box)
-        restored = preprocessor.restore(
-            tf.one_hot(processed, _NUM_CLASSES), label.shape, affine, box
-        )
+        processed = preprocessor.label(label, source)
+        restored = preprocessor.restore(tf.one_hot(processed, _NUM_CLASSES), source)
         np.testing.assert_array_equal(out["image"], preprocessor(image, affine)[0])
         np.testing.assert_array_equal(out["label"], processed)
         np.testing.assert_array_equal(out["restored"], restored)
@@ -269,7 +263,7 @@ def test_works_in_dataset_map():
     dataset = tf.data.Dataset.from_tensors((image, label, affine)).map(
         lambda image, label, affine: (
             preprocessor(image, affine)[0],
-            preprocessor.label(label, affine),
+            preprocessor.label(label, preprocessor.locate(image, affine)),
         )
     )
     assert dataset.element_spec[0].shape == (8, 8, 8, 1)
@@ -339,6 +333,5 @@ def test_where_an_image_lies_is_known_without_it(
     image[:3] = image[:, 7:] = image.min()
     preprocessor = VolumePreprocessor(spacing_mm, volume_shape, crop_to_foreground=True)
     _, expected = preprocessor(image, affine)
-    box = preprocessor.crop_box(image, affine)
-    found = preprocessor.stored_affine(image.shape[:3], affine, box)
-    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-5)
+    found = preprocessor.stored_affine(preprocessor.locate(image, affine))
+    np.testing.assert_array_equal(found, expected)

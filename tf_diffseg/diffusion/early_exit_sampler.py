@@ -8,7 +8,7 @@ from tf_diffseg.diffusion.sampler import Sampler
 
 
 class _State(typing.NamedTuple):
-    """Which examples are done, bool [batch], and steps that they took, int64 [batch]."""
+    """Whether an example is done, bool [batch], and its steps, int64 [batch]."""
 
     done: tf.Tensor
     steps: tf.Tensor

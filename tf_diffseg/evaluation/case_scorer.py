@@ -16,6 +16,7 @@ from tf_diffseg.evaluation.target_dice import dice_of_targets, expected_dice
 from tf_diffseg.inference import PostProcessing
 from tf_diffseg.inference.memory_errors import named_memory_errors
 from tf_diffseg.metrics import case_metrics, only_known, voxel_ml
+from tf_diffseg.preprocessing.source_grid import SourceGrid
 
 
 class CaseScorer:
@@ -102,29 +103,24 @@ class CaseScorer:
             self.outside_uids.append(uid)
 
     def _score_example(self, example):
+        source = SourceGrid.of_example(example)
         counted = {}
         if self._ignored_id is not None:
             counted["is_counted"] = example["source_label"] != self._ignored_id
         prediction = self._predict(
             example["image"],
-            example["source_shape"],
-            example["source_affine"],
+            source,
             self._seed,
-            crop_box=example["crop_box"],
             **counted,
         )
         label = self._cleaned(prediction.class_ids.numpy(), example)
         drawn = prediction.preprocessed_class_ids.numpy()
         if self._post_processing.is_active:
-            drawn = self._preprocessor.label(
-                label, example["source_affine"], example["crop_box"]
-            ).numpy()
+            drawn = self._preprocessor.label(label, source).numpy()
         volumes = CaseVolumes(
             image=example["image"].numpy(),
             spacing_mm=example["spacing_mm"].numpy(),
-            affine=self._preprocessor.stored_affine(
-                example["source_shape"], example["source_affine"], example["crop_box"]
-            ).numpy(),
+            affine=self._preprocessor.stored_affine(source).numpy(),
             ground_truth=example["label"].numpy(),
             predicted=drawn,
             entropy=prediction.preprocessed_entropy.numpy(),

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "ensemble_mean": "sampling",
         "flipped_mean": "sampling",
         "sample_seeds": "sampling",
+        "sum_over_samples": "sampling",
         "steps_last": "sampling",
     },
 )

@@ -25,11 +25,51 @@ def sample_seeds(seed, num_samples):
     Raises:
         ValueError: `num_samples` is less than 1.
     """
-    _check_num_samples(num_samples)
+    if num_samples < 1:
+        raise ValueError(f"num_samples must be at least 1, got {num_samples}")
     seed = tf.convert_to_tensor(seed)
     indices = tf.range(num_samples)
     seeds = tf.fill([num_samples], seed)
     return tf.where(indices == 0, seeds, derived_seeds(seeds, indices))
+
+
+def sum_over_samples(draw, seeds, batch_size=1):
+    """Sums up what samples give, some of them at a time.
+
+    Args:
+        draw: function (seeds [n, ...]) -> (sums, each), of some samples: a nest of
+            tensors to add up, and a tensor [n, ...] that has a row for each sample.
+        seeds: [num_samples, ...], the number being known.
+        batch_size: how many samples are drawn at a time.
+
+    Returns:
+        `(sums, each)` of all samples.
+    """
+    num_samples = seeds.shape[0]
+    # The first batch tells the shapes of the rest.
+    sums, each = draw(seeds[:batch_size])
+    if num_samples <= batch_size:
+        return sums, each
+
+    def add_batch(start, sums, each):
+        more, rows = draw(seeds[start : start + batch_size])
+        sums = tf.nest.map_structure(
+            lambda old, new: tf.ensure_shape(old + new, old.shape), sums, more
+        )
+        return start + batch_size, sums, tf.concat([each, rows], axis=0)
+
+    _, sums, each = tf.while_loop(
+        lambda start, *_: start < num_samples,
+        add_batch,
+        (tf.constant(batch_size), sums, each),
+        shape_invariants=(
+            tf.TensorShape([]),
+            tf.nest.map_structure(lambda total: total.shape, sums),
+            tf.TensorShape([None, *each.shape[1:]]),
+        ),
+        parallel_iterations=1,
+    )
+    return sums, each
 
 
 def steps_last(sample_trajectory):
@@ -120,8 +160,3 @@ def ensemble_mean(samples):
 def _with_steps(result, steps):
     index = tf.minimum(tf.range(steps), result.shape[4] - 1)
     return tf.gather(result, index, axis=4)
-
-
-def _check_num_samples(num_samples):
-    if num_samples < 1:
-        raise ValueError(f"num_samples must be at least 1, got {num_samples}")

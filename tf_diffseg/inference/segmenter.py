@@ -5,7 +5,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_diffseg.diffusion.mask_encoding import probabilities_to_label
-from tf_diffseg.inference.sampling import sample_seeds
+from tf_diffseg.inference.sampling import sample_seeds, sum_over_samples
+from tf_diffseg.preprocessing.old_calls import takes_parts
 
 
 class Prediction(NamedTuple):
@@ -85,33 +86,29 @@ class Segmenter:
         Returns:
             int32 [i, j, k], values of `label_values`.
         """
-        preprocessed, _ = self.preprocessor(image, affine)
+        volume = self.preprocessor.preprocess(image, affine)
         seed = tf.convert_to_tensor(seed)
-        probabilities = self.sample(preprocessed[tf.newaxis], seed[tf.newaxis])[0]
-        crop_box = self.preprocessor.crop_box(image, affine)
-        class_ids = self.class_ids(probabilities, tf.shape(image)[:3], affine, crop_box)
+        probabilities = self.sample(volume.image[tf.newaxis], seed[tf.newaxis])[0]
+        class_ids = self.class_ids(probabilities, volume.source)
         return tf.gather(tf.constant(self.label_values, tf.int32), class_ids)
 
-    def class_ids(self, probabilities, source_shape, source_affine, crop_box=None):
+    @takes_parts("probabilities", "source_shape", "source_affine", "crop_box")
+    def class_ids(self, probabilities, source):
         """Class ids on the grid of the file.
 
         Args:
             probabilities: [x, y, z, num_classes], on the preprocessed grid.
-            source_shape: int [3].
-            source_affine: float [4, 4].
-            crop_box: int [2, 3], from `VolumePreprocessor.crop_box`.
+            source: `SourceGrid` of the volume.
 
         Returns:
             int32 [i, j, k].
         """
-        return self.label(
-            self._restore(probabilities, source_shape, source_affine, crop_box)
-        )
+        return self.label(self._restore(probabilities, source))
 
-    def _restore(self, probabilities, *place):
+    def _restore(self, probabilities, source):
         """Probabilities on the grid of the file."""
         background_class = 0 if self.region_labels is None else None
-        return self.preprocessor.restore(probabilities, *place, background_class)
+        return self.preprocessor.restore(probabilities, source, background_class)
 
     def predict(self, image, affine, seed, num_samples=1, batch_size=1):
         """Segments one volume several times.
@@ -129,31 +126,30 @@ class Segmenter:
         Raises:
             ValueError: `num_samples` is less than 1.
         """
-        preprocessed, _ = self.preprocessor(image, affine)
-        place = tf.shape(image)[:3], affine, self.preprocessor.crop_box(image, affine)
-        return self._predict(preprocessed, place, seed, num_samples, batch_size)
+        volume = self.preprocessor.preprocess(image, affine)
+        return self._predict(volume.image, volume.source, seed, num_samples, batch_size)
 
+    @takes_parts(
+        "image",
+        "source_shape",
+        "source_affine",
+        "seed",
+        "num_samples",
+        "batch_size",
+        "crop_box",
+        "is_counted",
+    )
     def predict_preprocessed(
-        self,
-        image,
-        source_shape,
-        source_affine,
-        seed,
-        num_samples=1,
-        batch_size=1,
-        crop_box=None,
-        is_counted=None,
+        self, image, source, seed, num_samples=1, batch_size=1, is_counted=None
     ):
         """As `predict`, of a volume that is preprocessed already.
 
         Args:
             image: float [x, y, z, channels], as shards hold it.
-            source_shape: int [3], of the file.
-            source_affine: float [4, 4], of the file.
+            source: `SourceGrid` of the image.
             seed: int scalar.
             num_samples: how many samples to draw.
             batch_size: how many of them are drawn at a time.
-            crop_box: int [2, 3], from `VolumePreprocessor.crop_box` of the file.
             is_counted: bool [i, j, k], on the grid of the file, where `sample_voxels`
                 are counted; None for everywhere.
 
@@ -163,47 +159,25 @@ class Segmenter:
         Raises:
             ValueError: `num_samples` is less than 1.
         """
-        place = (source_shape, source_affine, crop_box)
-        shown = self.preprocessor.from_stored(image, *place)
-        return self._predict(shown, place, seed, num_samples, batch_size, is_counted)
+        shown = self.preprocessor.from_stored(image, source)
+        return self._predict(shown, source, seed, num_samples, batch_size, is_counted)
 
-    def _predict(self, image, place, seed, num_samples, batch_size, is_counted=None):
+    def _predict(self, image, source, seed, num_samples, batch_size, is_counted=None):
         """`Prediction` of an image as the network is shown it."""
-        seeds = sample_seeds(seed, num_samples)
-        # The first batch tells the shapes of the rest.
-        first = min(batch_size, num_samples)
-
-        def sums(seeds):
-            return self._sums(image, seeds, place, is_counted)
-
-        total, squares, voxels = sums(seeds[:first])
-        if num_samples > first:
-
-            def add_batch(start, *before):
-                new = sums(seeds[start : start + batch_size])
-                return start + batch_size, *_added(before, new)
-
-            _, total, squares, voxels = tf.while_loop(
-                lambda start, *_: start < num_samples,
-                add_batch,
-                (tf.constant(first), total, squares, voxels),
-                shape_invariants=(
-                    tf.TensorShape([]),
-                    total.shape,
-                    squares.shape,
-                    tf.TensorShape([None, voxels.shape[1]]),
-                ),
-                parallel_iterations=1,
-            )
+        (total, squares), voxels = sum_over_samples(
+            lambda seeds: self._sums(image, seeds, source, is_counted),
+            sample_seeds(seed, num_samples),
+            batch_size,
+        )
         mean = total / num_samples  # [x, y, z, steps, classes]
         steps = tf.transpose(mean, [3, 0, 1, 2, 4])
         step_class_ids = tf.map_fn(
-            lambda step: self.class_ids(step, *place),
+            lambda step: self.class_ids(step, source),
             steps,
             fn_output_signature=tf.TensorSpec([None, None, None], tf.int32),
             parallel_iterations=1,
         )
-        probabilities = self._restore(steps[-1], *place)
+        probabilities = self._restore(steps[-1], source)
         spread = squares / num_samples - tf.reduce_sum(tf.square(probabilities), -1)
         if num_samples == 1:
             spread = tf.zeros_like(spread)
@@ -216,16 +190,12 @@ class Segmenter:
             variance=tf.maximum(spread, 0.0),
             sample_voxels=voxels,
             step_class_ids=step_class_ids,
-            preprocessed_class_ids=to_stored(
-                self.label(steps[-1]), class_ids, *place[1:]
-            ),
-            preprocessed_entropy=to_stored(
-                self._entropy(steps[-1]), entropy, *place[1:]
-            ),
+            preprocessed_class_ids=to_stored(self.label(steps[-1]), class_ids, source),
+            preprocessed_entropy=to_stored(self._entropy(steps[-1]), entropy, source),
         )
 
-    def _sums(self, image, seeds, place, is_counted):
-        """Over some samples: of probabilities, of their squares, and voxels of each.
+    def _sums(self, image, seeds, source, is_counted):
+        """Sums of some samples' probabilities and of their squares; voxels of each.
 
         The squares are summed over the classes, and are on the grid of the file.
         """
@@ -236,7 +206,7 @@ class Segmenter:
         num_class_ids = len(self.label_values)
 
         def measure(probabilities):
-            restored = self._restore(probabilities, *place)
+            restored = self._restore(probabilities, source)
             label = self.label(restored)
             if is_counted is not None:
                 label = tf.boolean_mask(label, is_counted)
@@ -256,11 +226,8 @@ class Segmenter:
             ),
             parallel_iterations=1,
         )
-        return (
-            tf.reduce_sum(probabilities, axis=0),
-            tf.reduce_sum(squares, axis=0),
-            voxels,
-        )
+        sums = tf.reduce_sum(probabilities, axis=0), tf.reduce_sum(squares, axis=0)
+        return sums, voxels
 
     def _entropy(self, probabilities):
         entropy = -tf.math.xlogy(probabilities, probabilities)
@@ -268,13 +235,3 @@ class Segmenter:
             entropy -= tf.math.xlog1py(1.0 - probabilities, -probabilities)
         # Rounding may take it below 0.
         return tf.maximum(tf.reduce_sum(entropy, axis=-1), 0.0)
-
-
-def _added(before, new):
-    """Sums of samples and those of more of them; shapes stay what they were."""
-    total, squares, voxels = before
-    return (
-        tf.ensure_shape(total + new[0], total.shape),
-        tf.ensure_shape(squares + new[1], squares.shape),
-        tf.concat([voxels, new[2]], axis=0),
-    )

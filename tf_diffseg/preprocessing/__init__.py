@@ -7,6 +7,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "FittedPreprocessor": "fitted_preprocessor",
         "Intensity": "intensity",
+        "PreprocessedVolume": "volume_preprocessor",
+        "SourceGrid": "source_grid",
         "TrainedSpacing": "trained_spacing",
         "VolumePreprocessor": "volume_preprocessor",
     },

@@ -3,12 +3,12 @@
 import tensorflow as tf
 
 from tf_diffseg.preprocessing.crop_pad import crop_or_pad
+from tf_diffseg.preprocessing.grid_preprocessor import DEVICE
+from tf_diffseg.preprocessing.old_calls import takes_parts
 from tf_diffseg.preprocessing.orientation import canonical_order
 from tf_diffseg.preprocessing.resampling import voxel_spacing
+from tf_diffseg.preprocessing.source_grid import SourceGrid
 from tf_diffseg.preprocessing.volume_preprocessor import VolumePreprocessor
-
-# As of `VolumePreprocessor`, whose results must not depend on the machine.
-_DEVICE = "/CPU:0"
 
 
 class FittedPreprocessor(VolumePreprocessor):
@@ -20,7 +20,7 @@ class FittedPreprocessor(VolumePreprocessor):
     from a shard and one from a file become the same.
 
     `label` and `processed_shape` are of the grid of a shard, where nothing is
-    resampled; `__call__`, `restore` and its like are of the network's grid.
+    resampled; `preprocess`, `restore` and its like are of the network's grid.
 
     Args:
         trained_spacing: `TrainedSpacing` of the model.
@@ -50,77 +50,73 @@ class FittedPreprocessor(VolumePreprocessor):
         """Whether a scan is resampled, bool scalar, by its affine (4, 4)."""
         return self.trained_spacing.is_outside(_ras_spacing(affine))
 
-    def __call__(self, image, affine):
+    def _to_network(self, image, source):
         """As there; of a scan outside, its affine too is that of the median grid."""
-        on_own_grid = super().__call__
+        on_own_grid = super()._to_network
         return tf.cond(
-            self.is_outside(affine),
-            lambda: self._fitted(image, affine),
-            lambda: on_own_grid(image, affine),
+            self.is_outside(source.affine),
+            lambda: self._fitted(image, source),
+            lambda: on_own_grid(image, source),
         )
 
-    def _fitted(self, image, affine):
-        whole, whole_affine = self._whole(image, affine)
-        grid = _grid(affine)
-        fitted, fitted_grid = self._to_median(whole, grid)
+    def _fitted(self, image, source):
+        grid = _grid(source.affine)
+        fitted, fitted_grid = self._to_median(image, grid)
         to_voxels = tf.matmul(tf.linalg.inv(grid), fitted_grid)
-        return fitted, tf.matmul(whole_affine, to_voxels)
+        return fitted, tf.matmul(self._whole.stored_affine(source), to_voxels)
 
-    def grid_sizes(self, source_shape, source_affine):
+    @takes_parts("source_shape", "source_affine")
+    def grid_sizes(self, source):
         """As there."""
         of_own_grid = super().grid_sizes
         return tf.cond(
-            self.is_outside(source_affine),
-            lambda: self._to_median.grid_sizes(source_shape, source_affine),
-            lambda: of_own_grid(source_shape, source_affine),
+            self.is_outside(source.affine),
+            lambda: self._to_median.grid_sizes(source),
+            lambda: of_own_grid(source),
         )
 
-    def from_stored(self, image, source_shape, source_affine, crop_box=None):
+    @takes_parts("image", "source_shape", "source_affine", "crop_box")
+    def from_stored(self, image, source):
         """As there: an image outside is brought to the median spacing."""
 
         def fitted():
-            shape = self._whole.processed_shape(source_shape, source_affine, crop_box)
-            with tf.device(_DEVICE):
+            with tf.device(DEVICE):
                 # What `volume_shape` took away of a large scan is not in the shard.
                 darkest = tf.reduce_min(image, axis=(0, 1, 2))
+                shape = self._whole.processed_shape(source)
                 whole = crop_or_pad(image, shape, darkest)
-            return self._to_median(whole, _grid(source_affine))[0]
+            return self._to_median(whole, _grid(source.affine))[0]
 
-        return tf.cond(self.is_outside(source_affine), fitted, lambda: image)
+        return tf.cond(self.is_outside(source.affine), fitted, lambda: image)
 
-    def to_stored(self, volume, restored, source_affine, crop_box=None):
+    @takes_parts("volume", "restored", "source_affine", "crop_box")
+    def to_stored(self, volume, restored, source):
         """As there: what lies outside comes from the grid of the file."""
         return tf.cond(
-            self.is_outside(source_affine),
-            lambda: self.crop_label(
-                self.uncropped_label(restored, source_affine, crop_box)
-            ),
+            self.is_outside(source.affine),
+            lambda: self.crop_label(self.uncropped_label(restored, source)),
             lambda: volume,
         )
 
-    def _restore(
-        self, volume, source_shape, source_affine, crop_box, pad_value, resample_back
-    ):
-        place = (source_shape, source_affine, crop_box)
+    def _restore(self, volume, source, pad_value, resample_back):
         restore_own = super()._restore
 
         def from_median():
-            shape = self._whole.processed_shape(*place)
-            own = self._to_median._restore(
-                volume, shape, _grid(source_affine), None, pad_value, resample_back
-            )
-            return self._whole._restore(own, *place, pad_value, resample_back)
+            shape = self._whole.processed_shape(source)
+            median = SourceGrid(shape, _grid(source.affine))
+            own = self._to_median._restore(volume, median, pad_value, resample_back)
+            return self._whole._restore(own, source, pad_value, resample_back)
 
         return tf.cond(
-            self.is_outside(source_affine),
+            self.is_outside(source.affine),
             from_median,
-            lambda: restore_own(volume, *place, pad_value, resample_back),
+            lambda: restore_own(volume, source, pad_value, resample_back),
         )
 
 
 def _ras_spacing(affine):
     """Voxel size (3,) along x, y and z in RAS+ of an affine (4, 4)."""
-    with tf.device(_DEVICE):
+    with tf.device(DEVICE):
         return canonical_order(voxel_spacing(affine), affine)
 
 
@@ -129,5 +125,5 @@ def _grid(affine):
 
     There and back spacings must be the same to the last bit, so that the shapes are.
     """
-    with tf.device(_DEVICE):
+    with tf.device(DEVICE):
         return tf.linalg.diag(tf.concat([_ras_spacing(affine), [1.0]], axis=0))

@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from tf_diffseg.inference import sample_seeds
+from tf_diffseg.inference import sample_seeds, sum_over_samples
+from tf_diffseg.preprocessing.source_grid import SourceGrid
 from tf_diffseg.serving.nifti_decoder import NiftiHeader, decode_voxels, read_header
 from tf_diffseg.serving.requirements import (
     check_affine,
@@ -181,20 +182,14 @@ class ServedModel:
 
     def _mean_of_samples(self, image, seed):
         """Mean probabilities over the seeds that `Segmenter.predict` derives too."""
-        sample = self._segmenter.sample
-        first = sample(image, seed)
-        if self._num_samples == 1:
-            return first
         seeds = tf.map_fn(
             lambda one: sample_seeds(one, self._num_samples),
             seed,
             fn_output_signature=tf.TensorSpec([self._num_samples], tf.int32),
         )
-        total = tf.foldl(
-            lambda total, seeds: total + sample(image, seeds),
-            tf.transpose(seeds)[1:],
-            first,
-            parallel_iterations=1,
+        total, _ = sum_over_samples(
+            lambda seeds: (self._segmenter.sample(image, seeds[0]), seeds),
+            tf.transpose(seeds),
         )
         return total / self._num_samples
 
@@ -246,7 +241,9 @@ class ServedModel:
 
     def _fits_resampled(self, shape, affine):
         """Requirement of a volume's shape [3] on its way to the network."""
-        size, resampled = self._segmenter.preprocessor.grid_sizes(shape, affine)
+        size, resampled = self._segmenter.preprocessor.grid_sizes(
+            SourceGrid(shape, affine)
+        )
         # Axes are resampled one by one, each by a matrix, and padded to a window.
         largest = tf.maximum(
             tf.maximum(size, resampled), tf.constant(self._window_shape, tf.float64)

@@ -9,7 +9,7 @@ from data_tools.conversion import case_conversion
 from tests.data_tools.in_process import open_dataset
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.errors import CaseError, InputError
-from tf_diffseg.preprocessing import VolumePreprocessor
+from tf_diffseg.preprocessing import SourceGrid, VolumePreprocessor
 
 
 def _convert(folder, index=0, image_dtype="float32", **preprocessing):
@@ -25,7 +25,7 @@ def test_label_comes_back_on_the_grid_of_its_file(toy_folder, index):
     example = parse_example(converted.example)
     preprocessor = VolumePreprocessor(volume_shape=(12, 12, 12))
     restored = preprocessor.restore(
-        np.eye(3)[example["label"]], example["source_shape"], example["source_affine"]
+        np.eye(3)[example["label"]], SourceGrid.of_example(example)
     )
     np.testing.assert_array_equal(
         restored.numpy().argmax(axis=-1), example["source_label"]
@@ -151,10 +151,7 @@ def test_box_of_the_crop_is_stored(msd_folder):
     )
     np.testing.assert_array_equal(example["crop_box"], [(2, 1, 3), (4, 7, 2)])
     restored = VolumePreprocessor(crop_to_foreground=True).restore_label(
-        example["label"],
-        example["source_shape"],
-        example["source_affine"],
-        example["crop_box"],
+        example["label"], SourceGrid.of_example(example)
     )
     np.testing.assert_array_equal(restored, example["source_label"])
 

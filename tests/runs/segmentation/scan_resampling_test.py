@@ -17,6 +17,7 @@ from tf_diffseg.errors import InputError
 from tf_diffseg.evaluation.case_scorer import CaseScorer
 from tf_diffseg.evaluation.targets import Targets
 from tf_diffseg.inference import Segmenter
+from tf_diffseg.preprocessing import SourceGrid
 from tf_diffseg.runs.segmentation.scan_notes import crop_note
 from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
 from tf_diffseg.runs.segmentation.segmenter import load_segmenter
@@ -203,7 +204,9 @@ def test_evaluation_scores_what_is_segmented(volume_shape, tmp_path):
                 encode_example(
                     uid=uid,
                     image=stored.numpy(),
-                    label=plain.label(truth, volume.affine).numpy(),
+                    label=plain.label(
+                        truth, SourceGrid(truth.shape, volume.affine)
+                    ).numpy(),
                     spacing_mm=volume.spacing_mm,
                     source_affine=volume.affine,
                     source_label=truth,
@@ -225,7 +228,8 @@ def test_evaluation_scores_what_is_segmented(volume_shape, tmp_path):
         assert volumes.predicted.shape == volumes.entropy.shape == shape
         plain = ScanResampling(preprocessing, {}).preprocessor
         np.testing.assert_array_equal(
-            volumes.predicted, plain.label(found, images[scores.uid].affine)
+            volumes.predicted,
+            plain.label(found, SourceGrid(found.shape, images[scores.uid].affine)),
         )
     assert scorer.outside_uids == ["far"]
     (note,) = resampling.notes_of_cases(scorer.outside_uids)

@@ -137,7 +137,7 @@ class VolumeSegmenter:
         from tf_diffseg.preprocessing import VolumePreprocessor
 
         preprocessor = VolumePreprocessor(**preprocessing)
-        size = preprocessor.crop_box(image.array, image.affine)[1].numpy()
+        size = preprocessor.locate(image.array, image.affine).crop_box[1].numpy()
         check_resampled_size(
             image, image.grid_shape if (size < 0).any() else size, spacing_mm
         )

@@ -1,0 +1,108 @@
+"""Calls that name the parts of a `SourceGrid` still work, with a warning."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffseg.inference import Segmenter
+from tf_diffseg.preprocessing import SourceGrid, VolumePreprocessor
+
+_PREPROCESSOR = VolumePreprocessor((1.1, 1.3, 1.2), (7, 6, 5), "zscore", None, True)
+_AFFINE = np.array(
+    [[0, 0, 1.1, 3], [0.9, 0.1, 0, 2], [0, -1.3, 0, 1], [0, 0, 0, 1]], np.float32
+)
+
+
+def _image():
+    image = np.random.default_rng(0).normal(size=(8, 7, 6, 1)).astype(np.float32)
+    image[:2] = image.min()
+    return image
+
+
+_LABEL = np.random.default_rng(1).integers(0, 3, (8, 7, 6)).astype(np.int32)
+_VOLUME = tf.one_hot(np.random.default_rng(2).integers(0, 3, (7, 6, 5)), 3)
+_SHAPE = np.array(_LABEL.shape, np.int32)
+
+
+def _sample(image, seed):
+    noise = tf.cast(seed, tf.float32)[:, None, None, None, None] / 9.0
+    return tf.nn.softmax(tf.concat([image, noise - image, image * noise], axis=-1))
+
+
+_SEGMENTER = Segmenter(_sample, _PREPROCESSOR, (0, 1, 2))
+
+
+def _pairs(volume):
+    """(method, arguments as they were, their names, arguments as they are)."""
+    source, box, scaling = volume.source, volume.source.crop_box, volume.scaling
+    place, named = (_SHAPE, _AFFINE, box), {"crop_box": box}
+    p, s = _PREPROCESSOR, _SEGMENTER
+    return [
+        (p.grid_sizes, place[:2], {}, (source,)),
+        (p.processed_shape, place, {}, (source,)),
+        (p.stored_affine, place[:2], named, (source,)),
+        (p.label, (_LABEL, _AFFINE), named, (_LABEL, source)),
+        (p.uncropped_label, (_LABEL, _AFFINE, box), {}, (_LABEL, source)),
+        (p.restore, (_VOLUME, *place, None), {}, (_VOLUME, source, None)),
+        (p.restore, (_VOLUME, *place[:2]), named, (_VOLUME, source)),
+        (p.restore_label, (_VOLUME[..., 0], *place), {}, (_VOLUME[..., 0], source)),
+        (
+            p.restore_image,
+            (volume.image, *place[:2], scaling, box),
+            {},
+            (volume.image, source, scaling),
+        ),
+        (p.from_stored, (volume.image, *place), {}, (volume.image, source)),
+        (p.to_stored, (_LABEL, _LABEL, _AFFINE, box), {}, (_LABEL, _LABEL, source)),
+        (s.class_ids, (_VOLUME, *place), {}, (_VOLUME, source)),
+        (
+            s.predict_preprocessed,
+            (volume.image, *place[:2], 3, 3, 2),
+            named,
+            (volume.image, source, 3, 3, 2),
+        ),
+    ]
+
+
+@pytest.mark.parametrize("run", [lambda method: method, tf.function])
+def test_parts_give_what_a_source_grid_does(run):
+    for method, were, named, arguments in _pairs(
+        _PREPROCESSOR.preprocess(_image(), _AFFINE)
+    ):
+        with pytest.warns(DeprecationWarning, match=f"{method.__name__} takes a Sour"):
+            found = run(method)(*were, **named)
+        tf.nest.map_structure(
+            np.testing.assert_array_equal, found, run(method)(*arguments)
+        )
+
+
+def test_what_preprocess_gives_is_there_by_its_old_names():
+    volume = _PREPROCESSOR.preprocess(_image(), _AFFINE)
+    given = _image(), _AFFINE
+    with pytest.warns(DeprecationWarning, match="is now"):
+        np.testing.assert_array_equal(
+            _PREPROCESSOR.crop_box(*given), volume.source.crop_box
+        )
+        image, affine, is_flat = _PREPROCESSOR.processed(*given)
+        scaling = _PREPROCESSOR.scaling(*given)
+    np.testing.assert_array_equal(image, volume.image)
+    np.testing.assert_array_equal(affine, volume.affine)
+    np.testing.assert_array_equal(is_flat, volume.scaling.is_flat)
+    assert scaling.low is None
+    np.testing.assert_array_equal(scaling.offset, volume.scaling.offset)
+
+
+def test_the_box_is_still_asked_for():
+    with pytest.warns(DeprecationWarning), pytest.raises(ValueError, match="crop_box"):
+        _PREPROCESSOR.restore(_VOLUME, _SHAPE, _AFFINE)
+
+
+def test_a_source_grid_goes_through_a_signature():
+    source = _PREPROCESSOR.locate(_image(), _AFFINE)
+    specs = SourceGrid(*(tf.TensorSpec(part.shape, part.dtype) for part in source))
+    restore = tf.function(
+        _PREPROCESSOR.restore, input_signature=[tf.TensorSpec([None] * 3 + [3]), specs]
+    )
+    np.testing.assert_array_equal(
+        restore(_VOLUME, source), _PREPROCESSOR.restore(_VOLUME, source)
+    )
