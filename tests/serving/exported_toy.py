@@ -2,6 +2,7 @@
 
 import gzip
 
+import keras
 import nibabel as nib
 import numpy as np
 import tensorflow as tf
@@ -36,6 +37,8 @@ class ExportedToy:
         preprocessor=None,
         **options,
     ):
+        # The same weights in every process: with some a class is found nowhere.
+        keras.utils.set_random_seed(0)
         self.model = flat_network(
             num_classes=3,
             num_channels=(4, 8),

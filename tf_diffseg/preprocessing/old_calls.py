@@ -1,6 +1,7 @@
 """Calls as they were before there was a `SourceGrid`; they go with the next release."""
 
 import functools
+import typing
 import warnings
 
 from tf_diffseg.preprocessing.source_grid import SourceGrid
@@ -51,18 +52,18 @@ def takes_parts(*old_names):
 class OldCalls:
     """Methods that a `VolumePreprocessor` had in place of `locate` and `preprocess`."""
 
-    def crop_box(self, image, affine):
+    def crop_box(self: typing.Any, image, affine):
         """The `crop_box` of `locate`."""
         _warn("crop_box(...) is now locate(...).crop_box")
         return self.locate(image, affine).crop_box
 
-    def processed(self, image, affine):
+    def processed(self: typing.Any, image, affine):
         """`(image, affine, is_flat)` of `preprocess`."""
         _warn("processed(...) is now preprocess(...)")
         volume = self.preprocess(image, affine)
         return volume.image, volume.affine, volume.scaling.is_flat
 
-    def scaling(self, image, affine):
+    def scaling(self: typing.Any, image, affine):
         """The `scaling` of `preprocess`."""
         _warn("scaling(...) is now preprocess(...).scaling")
         return self.preprocess(image, affine).scaling
