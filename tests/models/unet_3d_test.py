@@ -31,6 +31,7 @@ _CHANGED = {
     "dropout": 0.25,
     "remat": True,
     "norm": "channel",
+    "mask_branch": (6,),
 }
 
 
@@ -334,3 +335,50 @@ def test_channels_that_a_shape_does_not_tell_are_no_groups():
         "t": tf.constant([0.5]),
     }
     np.testing.assert_allclose(traced(values), network(values), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"mask_branch": (4,)},
+        {"mask_branch": (4, 6), "num_channels": (4, 8, 8), "dropout": 0.2},
+        {"mask_branch": (4,), "patch_size": (2, 2, 1), "kernel_size": (3, 3, 1)},
+        {"mask_branch": (4,), "dtype": "mixed_bfloat16", "norm": "channel"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("shape", [(8, 8, 8), (7, 5, 3)])
+def test_encoding_and_denoising_is_the_call(changes, shape):
+    network = toy_unet(**changes)
+    randomize_weights(network)
+    inputs = toy_inputs(shape, batch_size=2)
+    features = network.encode(inputs["image"])
+    logits = network.denoise(features, inputs["x_t"], inputs["t"])
+    np.testing.assert_array_equal(logits, network(inputs))
+    other = network.denoise(features, inputs["x_t"], inputs["t"] / 2)
+    assert np.abs(other - logits).max() > 0.0
+
+
+def test_the_image_branch_knows_no_mask_and_is_counted_once():
+    network = toy_unet(mask_branch=(4,))
+    inputs = toy_inputs((4, 4, 4))
+    randomize_weights(network)
+    names = [weight.path for weight in network.weights]
+    assert len(names) == len(set(names)) == len(network.weights)
+    rebuilt = UNet3D.from_config(network.get_config())
+    rebuilt.set_weights(network.get_weights())
+    np.testing.assert_array_equal(rebuilt(inputs), network(inputs))
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"mask_branch": (4, 4)}, "mask_branch must be up to 1 positive integers"),
+        ({"mask_branch": (0,)}, "mask_branch must be up to 1 positive integers"),
+        ({"mask_branch": (4,), "mask_channels": 0}, "mask_branch needs mask_channels"),
+    ],
+)
+def test_refuses_a_mask_branch_that_cannot_be(changes, message):
+    with pytest.raises(ValueError, match=message):
+        toy_unet(**changes)

@@ -470,3 +470,27 @@ def test_compile_chooses_another_sampler_that_is_saved(tmp_path):
     assert loaded.sampler.eta == 0.25
     with pytest.raises(ValueError, match="sampler must be one of ddim, ddpm"):
         model.compile("adam", sampler="magic")
+
+
+@pytest.mark.parametrize("strategy", ["recycling", "self_conditioning"])
+def test_of_two_branches_the_image_is_seen_once(strategy, monkeypatch, tmp_path):
+    image, label = _two_halves(2)
+    model = _model(strategy=strategy, mask_branch=(4,), dropout=0.1)
+    model.fit(image, label, batch_size=2, verbose=0)
+    seen, masks = [], []
+    of_image, of_mask = model._branches.of_image, model._branches.of_mask
+    monkeypatch.setattr(
+        model._branches, "of_image", lambda *a, **k: seen.append(1) or of_image(*a, **k)
+    )
+    monkeypatch.setattr(
+        model._branches, "of_mask", lambda *a, **k: masks.append(1) or of_mask(*a, **k)
+    )
+    trajectory = model.sample_trajectory(tf.constant(image), tf.constant([0, 0]))
+    assert len(seen) == 1 and len(masks) >= 1
+    assert trajectory.shape[0] == 5
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    # In a graph sums are rounded otherwise.
+    np.testing.assert_allclose(
+        loaded.predict(image, verbose=0), trajectory.numpy()[-1], atol=1e-5
+    )

@@ -6,6 +6,7 @@ import keras
 
 from tf_diffseg.models.choices import SKIPS
 from tf_diffseg.models.fit_shape import CropLike, PadToMultiple
+from tf_diffseg.models.mask_branch import Branches, join_mask, project_levels
 from tf_diffseg.models.norms import build_norm
 from tf_diffseg.models.residual_block import ResidualBlock3D
 from tf_diffseg.models.self_attention import SelfAttention3D
@@ -22,6 +23,10 @@ class UNet3D(keras.Model):
     and `t` [batch], the time in (0, 1]; gives logits [batch, x, y, z,
     out_channels] in float32. Any x, y and z will do: what `shape_multiple` does
     not divide is padded and cropped inside.
+
+    With `mask_branch` the image has a U-Net of its own, and the noisy mask and the time
+    a light one that takes in its features: `encode` runs the first, `denoise` the
+    second, as often as there are masks. The plain call runs both.
 
     With `kernel_size=(3, 3, 1)` and `scale_factor=(2, 2, 1)` slices along z do
     not see one another: a 2D network on every slice of a volume.
@@ -49,6 +54,9 @@ class UNet3D(keras.Model):
         norm: "instance", over the volume, which learns fastest, or "channel", over
             the channels of each voxel, by which features do not depend on how much
             of the volume is shown.
+        mask_branch: features of the branch for noisy mask and time at each resolution
+            from the second finest on, such as (16, 32); None for one network of
+            image and mask.
         **kwargs: name and dtype, as for every Keras model.
 
     Raises:
@@ -70,6 +78,7 @@ class UNet3D(keras.Model):
         dropout=0.0,
         remat=False,
         norm="instance",
+        mask_branch=None,
         **kwargs,
     ):
         kernel_size = _per_axis("kernel_size", kernel_size)
@@ -94,6 +103,7 @@ class UNet3D(keras.Model):
                 f"num_blocks must be {len(num_channels)} positive integers, one for "
                 f"each of num_channels, got {num_blocks}"
             )
+        mask_branch = _checked_mask_branch(mask_branch, mask_channels, num_channels)
 
         dtype = kwargs.pop("dtype", None)
         axes = _mixed_axes(kernel_size, patch_size, scale_factor)
@@ -101,14 +111,15 @@ class UNet3D(keras.Model):
         features = inputs["image"]
         time_embedding = None
         if mask_channels:
-            features = keras.layers.Concatenate(dtype=dtype, name="image_and_mask")(
-                [inputs["image"], inputs["x_t"]]
-            )
             time_embedding = TimeEmbedding(
                 4 * num_channels[0], dtype=dtype, name="time_embedding"
             )(inputs["t"])
+        if mask_channels and not mask_branch:
+            features = keras.layers.Concatenate(dtype=dtype, name="image_and_mask")(
+                [inputs["image"], inputs["x_t"]]
+            )
 
-        def block(features, channels, name):
+        def block(features, channels, name, time_embedding=None):
             layer = ResidualBlock3D(
                 channels,
                 kernel_size,
@@ -124,6 +135,9 @@ class UNet3D(keras.Model):
         # No biases inside: the norms shift.
         unbiased = {"padding": "same", "use_bias": False, "dtype": dtype}
         conv = functools.partial(keras.layers.Conv3D, **unbiased)
+        block_of_image = block
+        if not mask_branch:
+            block_of_image = functools.partial(block, time_embedding=time_embedding)
         up = functools.partial(
             keras.layers.Conv3DTranspose,
             kernel_size=scale_factor,
@@ -139,16 +153,34 @@ class UNet3D(keras.Model):
         features = conv(num_channels[0], stem_kernel, patch_size, name="stem")(features)
 
         down = functools.partial(conv, kernel_size=kernel_size, strides=scale_factor)
-        features, skips = _encode(features, num_channels, num_blocks, block, down)
+        features, skips = _encode(
+            features, num_channels, num_blocks, block_of_image, down
+        )
 
         for index in range(num_blocks[-1]):
-            features = block(features, num_channels[-1], f"bottom_{index}")
+            features = block_of_image(features, num_channels[-1], f"bottom_{index}")
             if num_heads and index == 0:
                 features = SelfAttention3D(
                     num_heads, axes, remat, norm, dtype=dtype, name="bottom_attention"
                 )(features)
 
-        features = _decode(features, skips, num_channels, num_blocks, block, merge, up)
+        levels = _decode(
+            features, skips, num_channels, num_blocks, block_of_image, merge, up
+        )
+        features = levels[0]
+        if mask_branch:
+            image_features = project_levels(levels, mask_branch, conv)
+            mask = PadToMultiple(multiple, dtype=dtype, name="mask_pad")(inputs["x_t"])
+            features = join_mask(
+                mask,
+                image_features,
+                (num_channels[0], *mask_branch),
+                functools.partial(block, time_embedding=time_embedding),
+                conv,
+                up,
+                kernel_size,
+                (_product(patch_size, scale_factor), scale_factor),
+            )
 
         head_norm = build_norm(norm, axes, dtype=dtype, name="head_norm")
         features = keras.ops.leaky_relu(head_norm(features), negative_slope=0.01)
@@ -156,7 +188,8 @@ class UNet3D(keras.Model):
         logits = keras.layers.Conv3DTranspose(
             out_channels, patch_size, patch_size, dtype="float32", name="head"
         )(features)
-        logits = CropLike(dtype="float32", name="crop")(logits, inputs["image"])
+        of_shape = inputs["x_t" if mask_branch else "image"]
+        logits = CropLike(dtype="float32", name="crop")(logits, of_shape)
         super().__init__(inputs=inputs, outputs=logits, **kwargs)
         # A functional model takes no dtype: it would be saved, and its loss scaled,
         # by the global policy.
@@ -176,6 +209,9 @@ class UNet3D(keras.Model):
         self.dropout = dropout
         self.remat = remat
         self.norm = norm
+        self.mask_branch = mask_branch
+        if mask_branch:
+            self._branches = Branches(inputs, image_features, logits, dtype)
 
     def call(self, inputs, training=None, mask=None):
         """Logits of `inputs`, as the constructor describes them."""
@@ -185,6 +221,40 @@ class UNet3D(keras.Model):
             for name, value in inputs.items()
         }
         return super().call(inputs, training=training, mask=mask)
+
+    def encode(self, image, training=None):
+        """What `denoise` takes of an image, for all its noisy masks.
+
+        Args:
+            image: [batch, x, y, z, image_channels].
+            training: whether to drop features.
+
+        Returns:
+            List of features; the image itself in a network of one branch.
+        """
+        if not self.mask_branch:
+            return image
+        image = _with_channels(image, self.image_channels)
+        return self._branches.of_image(image, training=training)
+
+    def denoise(self, features, x_t, t, training=None):
+        """Logits of a noisy mask.
+
+        Args:
+            features: of `encode`.
+            x_t: [batch, x, y, z, mask_channels].
+            t: [batch].
+            training: whether to drop features.
+
+        Returns:
+            float32 [batch, x, y, z, out_channels].
+        """
+        if not self.mask_branch:
+            inputs = {"image": features, "x_t": x_t, "t": t}
+            return self(inputs, training=training)
+        x_t = _with_channels(keras.ops.convert_to_tensor(x_t), self.mask_channels)
+        given = [*features, x_t, keras.ops.convert_to_tensor(t)]
+        return self._branches.of_mask(given, training=training)
 
     @property
     def shape_multiple(self):
@@ -214,6 +284,7 @@ class UNet3D(keras.Model):
             "dropout": self.dropout,
             "remat": self.remat,
             "norm": self.norm,
+            "mask_branch": self.mask_branch,
         }
 
     @classmethod
@@ -228,6 +299,22 @@ class UNet3D(keras.Model):
         return network
 
 
+def _checked_mask_branch(mask_branch, mask_channels, num_channels):
+    """Channels as a tuple, or None."""
+    if not mask_branch:
+        return None
+    mask_branch = tuple(mask_branch)
+    most = len(num_channels) - 1
+    if len(mask_branch) > most or min(mask_branch) < 1:
+        raise ValueError(
+            f"mask_branch must be up to {most} positive integers, one for each "
+            f"resolution but the finest of num_channels, got {mask_branch}"
+        )
+    if not mask_channels:
+        raise ValueError("mask_branch needs mask_channels: there is no noisy mask")
+    return mask_branch
+
+
 def _at_least(name, number, least):
     if number < least:
         raise ValueError(f"{name} must be at least {least}, got {number}")
@@ -238,6 +325,10 @@ def _per_axis(name, sizes):
     if len(sizes) != 3 or min(sizes) < 1:
         raise ValueError(f"{name} must be three positive integers, got {sizes}")
     return sizes
+
+
+def _product(sizes, factors):
+    return tuple(a * b for a, b in zip(sizes, factors, strict=True))
 
 
 def _mixed_axes(kernel_size, patch_size, scale_factor):
@@ -285,11 +376,13 @@ def _encode(features, num_channels, num_blocks, block, down):
 
 
 def _decode(features, skips, num_channels, num_blocks, block, merge, up):
-    """Way up; takes in `skips`, the coarsest first."""
+    """Way up; takes in `skips`. Returns the features of each level, finest first."""
+    levels = [features]
     for level in reversed(range(len(skips))):
         channels = num_channels[level]
         features = up(channels, name=f"up_{level}")(features)
         features = merge(name=f"skip_{level}")([features, skips[level]])
         for index in range(num_blocks[level]):
             features = block(features, channels, f"decoder_{level}_{index}")
-    return features
+        levels.insert(0, features)
+    return levels

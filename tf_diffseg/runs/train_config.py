@@ -230,6 +230,13 @@ class TrainConfig(AugmentationConfig):
         "the channels of each voxel, by which windows agree with a whole volume.",
         choices=NORMS,
     )
+    mask_branch: tuple[int, ...] | None = _network(
+        None,
+        "Features of a light branch for noisy mask and time at each resolution from "
+        "the second finest on, such as 16,32: the image is then seen once for all "
+        "steps. By default one network sees image and mask.",
+        at_least=1,
+    )
     dropout: float = _network(
         0.0, "Share of features dropped inside a block.", at_least=0
     )

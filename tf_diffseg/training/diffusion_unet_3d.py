@@ -27,8 +27,14 @@ from tf_diffseg.training.flat_arguments import (
 )
 from tf_diffseg.training.network_output import network_out_to_model_out
 from tf_diffseg.training.noisy_mask import FUNCTIONS, NoisyMask
-from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D, same_seeds
+from tf_diffseg.training.segmentation_unet_3d import (
+    SegmentationUNet3D,
+    run_network,
+    same_seeds,
+)
 from tf_diffseg.training.step_draws import example_seeds
+
+_OF_IMAGE = 0x5BD1E995
 
 
 class DiffusionDraws(NamedTuple):
@@ -198,20 +204,22 @@ class DiffusionUNet3D(SegmentationUNet3D):
         )
 
     def _example_losses(self, image, mask, draws):
-        noisy_mask = self._make_noisy_mask(image, mask, draws)
-        network_out = self._run_network(
-            self._network_inputs(image, noisy_mask, self.diffusion.time(draws.t_index)),
-            draws.dropout_seeds,
-        )
+        seeds = draws.dropout_seeds
+        # The branches of a network number what they drop each from 0 on.
+        features = run_network(self.encode, image, dropout_seeds=seeds ^ _OF_IMAGE)
+        noisy_mask = self._make_noisy_mask(features, mask, draws)
+        t = self.diffusion.time(draws.t_index)
+        network_out = self._denoise(features, noisy_mask, t, seeds)
         return self._weighted_losses(mask, network_out, noisy_mask.x_t, draws.t_index)
 
-    def _make_noisy_mask(self, image, mask, draws):
+    def _make_noisy_mask(self, features, mask, draws):
         """The strategy's `NoisyMask`; no gradient flows through what it predicts."""
 
         def predict_x_start(x_t, t_index):
             t = self.diffusion.time(t_index)
-            inputs = self._network_inputs(image, NoisyMask(x_t), t)
-            network_out = self._run_network(inputs, draws.dropout_seeds)
+            network_out = self._denoise(
+                features, NoisyMask(x_t), t, draws.dropout_seeds
+            )
             model_out = self._to_model_out(network_out)
             return self.diffusion.predict_x_start(model_out, x_t, t_index, clip=True)
 
@@ -228,13 +236,13 @@ class DiffusionUNet3D(SegmentationUNet3D):
             return mask_to_x_start(mask)
         return known_x_start(mask, self.encoding)
 
-    def _network_inputs(self, image, noisy_mask, t):
-        """Inputs of the network, see `UNet3D`."""
+    def _denoise(self, features, noisy_mask, t, dropout_seeds=None):
+        """What the network gives for a noisy mask."""
         x_t, condition = noisy_mask
         if self.strategy.is_self_conditioned:
             condition = tf.zeros_like(x_t) if condition is None else condition
             x_t = tf.concat([x_t, condition], axis=-1)
-        return {"image": image, "x_t": x_t, "t": t}
+        return run_network(self.denoise, features, x_t, t, dropout_seeds=dropout_seeds)
 
     def _observe_losses(self, losses, draws, counted, share):
         super()._observe_losses(losses, draws, counted, share)
@@ -351,14 +359,13 @@ class DiffusionUNet3D(SegmentationUNet3D):
             Function (x_t, t_index) -> model_out, with an earlier prediction of
             x_start as a third argument where the network is self-conditioned.
         """
+        features = run_network(self.encode, image)
 
         def denoise(x_t, t_index, condition=None):
             # The sampler may visit fewer steps than the network is trained with.
             t = self.sampler.diffusion.time(t_index)
             noisy_mask = NoisyMask(x_t, condition)
-            return self._to_model_out(
-                self._run_network(self._network_inputs(image, noisy_mask, t))
-            )
+            return self._to_model_out(self._denoise(features, noisy_mask, t))
 
         return denoise
 

@@ -270,7 +270,9 @@ class SegmentationUNet3D(KerasUNet3D):
 
     def _example_losses(self, image, mask, draws):
         """Losses of each example of a part of a batch, by name."""
-        network_out = self._run_network({"image": image}, draws.dropout_seeds)
+        network_out = run_network(
+            self, {"image": image}, dropout_seeds=draws.dropout_seeds
+        )
         return self._weighted_losses(mask, network_out)
 
     def _observe_norm(self, gradients):
@@ -312,15 +314,6 @@ class SegmentationUNet3D(KerasUNet3D):
             return None, tf.cast(share.total, tf.float32)
         counted = has_labelled_voxels(mask)
         return counted, sum_over_replicas(tf.reduce_sum(counted))
-
-    def _run_network(self, inputs, dropout_seeds=None):
-        """Trains, with dropout, where there are seeds for it; otherwise predicts."""
-        if dropout_seeds is None:
-            return self(inputs, training=False)
-        with dropout_draws(
-            functools.partial(uniform_volume_per_example, dropout_seeds)
-        ):
-            return self(inputs, training=True)
 
     def test_step(self, data):
         """Segments images and scores the result with Dice and a loss."""
@@ -372,7 +365,7 @@ class SegmentationUNet3D(KerasUNet3D):
             Probabilities, float32 [batch, x, y, z, num_classes].
         """
         del seed
-        logits = self._run_network({"image": image})
+        logits = run_network(self, {"image": image})
         return logits_to_probabilities(logits, self.encoding)
 
     def sample_trajectory(self, image, seed):
@@ -461,6 +454,20 @@ class SegmentationUNet3D(KerasUNet3D):
             "ignore_label": self.ignore_label,
             "seed": self.seed,
         }
+
+
+def run_network(network, *inputs, dropout_seeds=None):
+    """Runs a network, or a part of one, with dropout if there are seeds for it.
+
+    Args:
+        network: function of the inputs and `training`.
+        *inputs: what it takes.
+        dropout_seeds: int32 [batch] in training, None otherwise.
+    """
+    if dropout_seeds is None:
+        return network(*inputs, training=False)
+    with dropout_draws(functools.partial(uniform_volume_per_example, dropout_seeds)):
+        return network(*inputs, training=True)
 
 
 def same_seeds(image):
