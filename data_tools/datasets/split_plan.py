@@ -1,10 +1,10 @@
 """How the cases of a data set are split: by names, groups, a file or its own word."""
 
-import collections
 import dataclasses
 import os
 import re
 
+from data_tools.datasets.patient_names import grouping_hint
 from data_tools.datasets.split_file import apply_split_file
 from data_tools.datasets.splits import divide
 from tf_diffseg.errors import InputError
@@ -60,7 +60,7 @@ def with_splits(dataset, rule):
             split_order=tuple(rule.fractions),
         )
         notes += _division_notes(division, "group" if groups else "case")
-        notes += [] if groups else _grouping_hint(dataset.cases)
+        notes += [] if groups else grouping_hint(dataset.cases)
     elif groups:
         _check_groups(dataset.cases, groups, rule)
     column = str(rule.group_by).lower()
@@ -189,59 +189,3 @@ def _division_notes(division, what):
             f"is no {', '.join(division.left_out)}"
         )
     return notes
-
-
-# How names tell of a patient, as `group_by` takes them.
-_PATIENT_NAMES = (
-    r"^(sub-[^_]+)_",
-    r"^([^_.-]*\d)[_.-]",
-    r"^(.*\d)[_.-][^_.-]+$",
-    r"^(.*\d)[_.-][^_.-]+[_.-][^_.-]+$",
-    r"^(.*\d)[a-zA-Z]$",
-    r"^(.*\d)\d\d$",
-    r"^(.*\d)\d$",
-)
-# Scans of one patient are few; more of one name are a series of patients.
-_MOST_SCANS = 10
-
-
-def _grouping_hint(cases):
-    """A note where names look like several scans of one patient in two splits."""
-    for pattern in _PATIENT_NAMES:
-        groups = _named_groups(pattern, cases)
-        if groups is None:
-            continue
-        divided = [of for of in groups if len({case.split for case in of}) > 1]
-        if divided:
-            first, second = (shown(case.uid) for case in divided[0][:2])
-            return [
-                f"names such as {first} and {second} look like scans of one patient, "
-                f"and {len(divided)} of {len(groups)} such groups are in two splits: "
-                f"`group_by='{pattern}'` keeps a group in one, `group_by` takes any "
-                "regular expression with one group, or a column"
-            ]
-        return []
-    return []
-
-
-def _named_groups(pattern, cases):
-    """Lists of cases that share what `pattern` finds, or None if that is no patient."""
-    groups, rests = collections.defaultdict(list), collections.defaultdict(list)
-    for case in cases:
-        match = re.search(pattern, case.uid)
-        if match is None:
-            return None
-        groups[match.group(1)].append(case)
-        rests[match.group(1)].append(case.uid[match.end(1) :])
-    sizes = [len(of) for of in groups.values()]
-    if len(groups) < 2 or max(sizes) < 2 or max(sizes) > _MOST_SCANS:
-        return None
-    # Names that are numbered through share their first digits too; the scans of a
-    # patient are counted from the start, patient by patient.
-    if all(rest.isdigit() for of in rests.values() for rest in of):
-        counted = [sorted(map(int, of)) for of in rests.values()]
-        if any(of != list(range(of[0], of[0] + len(of))) for of in counted):
-            return None
-        if any(of[0] > 1 for of in counted) or max(map(len, counted)) == _MOST_SCANS:
-            return None
-    return list(groups.values())

@@ -114,42 +114,6 @@ def test_a_pattern_that_does_not_fit_is_named(tmp_path, group_by, message):
         _split(_dataset(tmp_path, PATIENTS), group_by=group_by)
 
 
-@pytest.mark.parametrize(
-    "uids",
-    [
-        PATIENTS,
-        [f"genius_{p:02d}0{s}" for p in (8, 9, 10, 11) for s in range(3)],
-        [f"sub-{p:02d}_ses-{s}_T1w" for p in range(9) for s in (1, 2)],
-        [f"patient{p:03d}_frame{s:02d}" for p in range(9) for s in (1, 12)],
-        [f"BraTS-GLI-{p:05d}-{s:03d}" for p in range(9) for s in range(2)],
-        [f"case_{p}{side}" for p in range(9) for side in "LR"],
-        [f"P{p:02d}_{side}" for p in range(9) for side in ("left", "right")],
-    ],
-)
-def test_names_that_look_like_patients_are_told(tmp_path, uids):
-    notes = _split(_dataset(tmp_path, uids)).split_notes
-    (note,) = (note for note in notes if "group_by" in note)
-    (pattern,) = re.findall("`group_by='([^']+)'`", note)
-    split = _split(_dataset(tmp_path, uids), group_by=pattern)
-    assert not any("group_by" in note for note in split.split_notes)
-    count = len({re.search(pattern, uid).group(1) for uid in uids})
-    assert f"of {count} such groups are in two splits" in note
-
-
-@pytest.mark.parametrize(
-    "uids",
-    [
-        [f"hippocampus_{i:03d}" for i in (1, 3, 4, 6, 7, 8, 11, 14, 15, 17, 20)],
-        [f"phantom_{index:03d}" for index in range(45)],
-        [f"case{index}" for index in range(1, 31)],
-        [f"site1_{index:03d}" for index in range(30)],
-        list("abcdefghij"),
-    ],
-)
-def test_names_that_are_numbered_through_are_not(tmp_path, uids):
-    assert _split(_dataset(tmp_path, uids)).split_notes == ()
-
-
 UIDS = [f"case_{index}" for index in range(6)]
 FOLDS = [
     {"train": UIDS[2:], "val": UIDS[:2]},

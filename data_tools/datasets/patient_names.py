@@ -1,0 +1,119 @@
+"""Whether names of cases look like several scans of one patient."""
+
+import collections
+import dataclasses
+import re
+
+from tf_diffseg.text import shown
+
+
+@dataclasses.dataclass(frozen=True)
+class _NamePattern:
+    """A way of naming scans.
+
+    Attributes:
+        patient: regular expression of what tells the patient, from the start.
+        scan: of what tells the scan, behind it.
+        is_counter: whether that is no more than a number, as cases have that are
+            numbered through.
+    """
+
+    patient: str
+    scan: str
+    is_counter: bool = False
+
+    def group_by(self, names):
+        """The regular expression with one group that matches all names."""
+        strict = f"^({self.patient}){self.scan}"
+        if all(re.search(strict, name) for name in names):
+            return strict
+        return f"^({self.patient}(?={self.scan})|.+)"
+
+
+_PATTERNS = (
+    _NamePattern("sub-[^_]+", "_"),
+    _NamePattern(r"[^_.-]*\d", "[_.-]"),
+    _NamePattern(r".*\d", "[_.-][^_.-]+$"),
+    _NamePattern(r".*\d", "[_.-][^_.-]+[_.-][^_.-]+$"),
+    _NamePattern(r".*\d", "[a-zA-Z]$"),
+    _NamePattern(r".*[^\W\d_]", r"[_.-]\d{1,2}$", is_counter=True),
+    _NamePattern(r".*\d", r"\d\d$", is_counter=True),
+    _NamePattern(r".*\d", r"\d$", is_counter=True),
+)
+# Scans of one patient are few; more of one name are a series of patients.
+_MOST_SCANS = 10
+# Of all names: so many are of one pattern, though some may be odd.
+_SMALLEST_SHARE = 0.5
+# Of all patients: the scans of so many are counted from the start.
+_SMALLEST_COUNTED_SHARE = 0.8
+
+
+def grouping_hint(cases):
+    """A note, or none, where scans of one patient seem to lie in two splits.
+
+    At least two patients must have several scans. A few names of another kind do not
+    matter, they are patients of their own.
+
+    Args:
+        cases: list of `dataset.Case`, each with a split.
+
+    Returns:
+        List of lines of text.
+    """
+    for pattern in _PATTERNS:
+        group_by = pattern.group_by([case.uid for case in cases])
+        groups = collections.defaultdict(list)
+        for case in cases:
+            match = re.search(group_by, case.uid)
+            groups[match.group(1) if match else case.uid].append(case)
+        groups = {name: of for name, of in groups.items() if len(of) > 1}
+        if len(groups) < 2 or not _are_patients(pattern, cases):
+            continue
+        divided = [of for of in groups.values() if len({c.split for c in of}) > 1]
+        if not divided:
+            return []
+        first, second = (shown(case.uid) for case in divided[0][:2])
+        return [
+            f"names such as {first} and {second} look like scans of one patient, "
+            f"and {len(divided)} of {len(groups)} such groups are in two splits: "
+            f"`group_by='{group_by}'` keeps a group in one, `group_by` takes any "
+            "regular expression with one group, or a column"
+        ]
+    return []
+
+
+def _are_patients(pattern, cases):
+    """Whether what `pattern` finds in the names of cases may be patients."""
+    names = [case.uid for case in cases]
+    matches = [re.search(f"^({pattern.patient}){pattern.scan}", name) for name in names]
+    scans = collections.defaultdict(list)
+    for name, match in zip(names, matches, strict=True):
+        if match:
+            scans[match.group(1)].append(name[match.end(1) :])
+    num_matched = sum(map(len, scans.values()))
+    if num_matched < _SMALLEST_SHARE * len(names):
+        return False
+    if num_matched > _MOST_SCANS * len(scans):
+        return False
+    return not pattern.is_counter or _are_counted(names, list(scans.values()))
+
+
+def _are_counted(names, scans):
+    """Whether the scans of a patient are counted from the start, patient by patient.
+
+    Names that are numbered through share their first digits too, but have numbers of
+    several lengths, full decades, or gaps.
+
+    Args:
+        names: of all cases.
+        scans: for each patient the last parts of names.
+    """
+    lengths = {len(re.search(r"\d*$", name).group()) for name in names} - {0}
+    numbers = [sorted(int(scan.strip("_.-")) for scan in of) for of in scans]
+    counted = [of for of in numbers if of == [*range(of[0], of[0] + len(of))]]
+    counted = [of for of in counted if of[0] <= 1]
+    return (
+        len(lengths) == 1
+        and max(map(len, numbers)) < _MOST_SCANS
+        and len(counted) >= _SMALLEST_COUNTED_SHARE * len(numbers)
+    )
