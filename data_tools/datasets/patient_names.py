@@ -66,16 +66,16 @@ def grouping_hint(cases):
         for case in cases:
             match = re.search(group_by, case.uid)
             groups[match.group(1) if match else case.uid].append(case)
-        groups = {name: of for name, of in groups.items() if len(of) > 1}
-        if len(groups) < 2 or not _are_patients(pattern, cases):
+        several = [of for of in groups.values() if len(of) > 1]
+        if len(several) < 2 or not _are_patients(pattern, cases):
             continue
-        divided = [of for of in groups.values() if len({c.split for c in of}) > 1]
+        divided = [of for of in several if len({c.split for c in of}) > 1]
         if not divided:
             return []
         first, second = (shown(case.uid) for case in divided[0][:2])
         return [
             f"names such as {first} and {second} look like scans of one patient, "
-            f"and {len(divided)} of {len(groups)} such groups are in two splits: "
+            f"and {len(divided)} of {len(several)} such groups are in two splits: "
             f"`group_by='{group_by}'` keeps a group in one, `group_by` takes any "
             "regular expression with one group, or a column"
         ]
