@@ -178,7 +178,7 @@ def example_parts(
         source_affine: (4, 4), voxel to world of the user's file.
         source_label: integer class ids (i, j, k) on the grid of that file.
         num_classes: of the data set; how class ids are stored.
-        crop_box: int (2, 3), from `VolumePreprocessor.crop_box`.
+        crop_box: int (2, 3), of the `SourceGrid`.
         image_dtype: of `IMAGE_DTYPES`; how the image is stored.
 
     Returns:
