@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.flat_network import flat_network
+from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
 
 optimizers = keras.optimizers
 RNG = np.random.default_rng(0)
@@ -401,3 +402,37 @@ def test_layers_that_the_optimizer_does_not_fit_are_refused():
     model.get_layer("stem").trainable = True
     with pytest.raises(ValueError, match="compile the model again, with a new optim"):
         model.fit(IMAGE, LABEL, verbose=0)
+
+
+def _batches(image, label, *weights):
+    """A generator, of which nobody knows beforehand what it gives."""
+    for start in (0, 2):
+        part = slice(start, start + 2)
+        yield image[part], label[part], *(weight[part] for weight in weights)
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        lambda model: model.fit(_batches(IMAGE, np.eye(3)[LABEL]), verbose=0),
+        lambda model: model.fit(_batches(IMAGE, LABEL, np.ones(4)), verbose=0),
+        lambda model: model.train_on_batch(IMAGE, LABEL + 9),
+        lambda model: model.evaluate(_batches(IMAGE[..., :2, :], LABEL), verbose=0),
+    ],
+    ids=["one-hot", "weights", "on_batch", "evaluate"],
+)
+def test_after_a_call_that_failed_training_is_that_of_a_new_model(fail):
+    def trained(fail=None):
+        keras.utils.set_random_seed(0)
+        model = SegmentationUNet3D(3, num_channels=(4,), num_heads=0)
+        model.compile(keras.optimizers.Adam(1e-2))
+        if fail:
+            with pytest.raises(ValueError, match="label|weights|image"):
+                fail(model)
+        model.fit(_batches(IMAGE, LABEL), steps_per_epoch=2, verbose=0)
+        scores = model.train_on_batch(IMAGE, LABEL, return_dict=True)
+        assert int(model.optimizer.iterations) == 3
+        return [*model.get_weights(), scores["loss"]]
+
+    for new, other in zip(trained(), trained(fail), strict=True):
+        np.testing.assert_array_equal(new, other)

@@ -1,5 +1,6 @@
 """What Keras offers to do with a model, done or refused at the call."""
 
+import contextlib
 import pathlib
 
 import keras
@@ -47,7 +48,7 @@ class KerasUNet3D(UNet3D):
             check_batches(validation_data, self.image_channels, "validation_data: ")
         tell_callbacks_what_is_better(callbacks)
         kwargs |= {"callbacks": callbacks, "validation_data": validation_data}
-        with plain_shape_errors():
+        with self._call_to_keras():
             return super().fit(x, y, *args, **kwargs)
 
     def evaluate(
@@ -61,14 +62,14 @@ class KerasUNet3D(UNet3D):
         _refuse_weights(sample_weight=sample_weight)
         if not kwargs.get("_use_cached_eval_dataset"):  # Looked at by `fit`.
             check_batches((x, y), self.image_channels)
-        with plain_shape_errors():
+        with self._call_to_keras():
             logs = super().evaluate(x, y, *args, return_dict=True, **kwargs)
         return logs if return_dict else self._in_order(logs)
 
     def predict(self, x, *args, **kwargs):
         """Predicts, as `keras.Model.predict`; raises ValueError for other images."""
         check_batches(x, self.image_channels, with_label=False)
-        with plain_shape_errors():
+        with self._call_to_keras():
             return super().predict(x, *args, **kwargs)
 
     def train_on_batch(
@@ -80,7 +81,7 @@ class KerasUNet3D(UNet3D):
         x, y = _as_pair(x, y)
         check_trained(self)
         check_batches((x, y), self.image_channels)
-        with plain_shape_errors():
+        with self._call_to_keras():
             return super().train_on_batch(x, y, **kwargs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
@@ -88,9 +89,29 @@ class KerasUNet3D(UNet3D):
         _refuse_weights(sample_weight=sample_weight)
         x, y = _as_pair(x, y)
         check_batches((x, y), self.image_channels)
-        with plain_shape_errors():
+        with self._call_to_keras():
             logs = super().test_on_batch(x, y, return_dict=True)
         return logs if return_dict else self._in_order(logs)
+
+    def predict_on_batch(self, x):
+        """Predicts one batch, as `keras.Model.predict_on_batch`; see `predict`."""
+        check_batches(x, self.image_channels, with_label=False)
+        with self._call_to_keras():
+            return super().predict_on_batch(x)
+
+    @contextlib.contextmanager
+    def _call_to_keras(self):
+        """Names wrong shapes; after any error the next call begins afresh.
+
+        Keras would keep what a step that failed has traced, and that may be half of it.
+        """
+        try:
+            with plain_shape_errors():
+                yield
+        except BaseException:
+            self.train_function = self.test_function = self.predict_function = None
+            self._eval_epoch_iterator = None
+            raise
 
     def _in_order(self, logs):
         """Values in the order of `metrics_names`, and after them those of others."""

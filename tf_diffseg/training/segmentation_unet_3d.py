@@ -198,11 +198,12 @@ class SegmentationUNet3D(KerasUNet3D):
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Builds what Keras builds by a batch, whose shares it expects to be equal.
 
-        The network itself is there since it was made.
+        The network itself is there since it was made. The optimizer is built before a
+        step is traced: one that fails would leave it half built.
         """
         del iterator, data_batch
-        if self._distribute_strategy is not None and not self.optimizer.built:
-            with self._distribute_strategy.scope():
+        if not self.optimizer.built:
+            with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
 
     def get_compile_config(self):
@@ -430,6 +431,18 @@ class SegmentationUNet3D(KerasUNet3D):
                 return super().evaluate(x, y, *args, **kwargs)
         finally:
             self._is_evaluating = False
+
+    def train_on_batch(self, x, y=None, *args, **kwargs):
+        """Takes one step, as `keras.Model.train_on_batch`; see `fit`."""
+        x, y = self._checked((x, y))
+        with plain_errors():
+            return super().train_on_batch(x, y, *args, **kwargs)
+
+    def test_on_batch(self, x, y=None, *args, **kwargs):
+        """Scores one batch, as `keras.Model.test_on_batch`; see `fit`."""
+        x, y = self._checked((x, y))
+        with plain_errors():
+            return super().test_on_batch(x, y, *args, **kwargs)
 
     def _checked(self, data):
         return checked_data(data, self._label_ids, asserts=not self.jit_compile)
