@@ -15,7 +15,7 @@ def found():
 @pytest.mark.parametrize(
     ("importer", "imported", "most"),
     [
-        ("data_tools", "data_tools", 65),
+        ("data_tools", "data_tools", 66),
         ("experiments", "experiments", 38),
         ("experiments", "data_tools", 9),
         ("data_tools", "experiments", 0),
