@@ -12,8 +12,6 @@ Figures are medians of several runs. Shares of the matrix product rate compare w
 what the same machine does in the same minute, so they carry over to others.
 """
 
-import json
-
 from absl import flags
 
 from tf_diffseg import command_line
@@ -21,6 +19,8 @@ from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.output_path import output_file
 from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.text_table import text_table
+from tf_diffseg.whole_files import write_json
 
 _SUITES = (
     "train_step",
@@ -78,13 +78,13 @@ def main(argv):
             "conversion": conversion,
         }
         figures = suite[_SUITE.value].run(_REPEATS.value)
-    width = max(map(len, figures))
-    for name, value in figures.items():
-        text = f"{value:.4g}" if isinstance(value, float) else str(value)
-        print(f"{name:<{width}}  {text}")
+    print(text_table([(name, _figure(value)) for name, value in figures.items()]))
     if json_path:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(figures, indent=2) + "\n")
+        write_json(json_path, figures, indent=2)
+
+
+def _figure(value):
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,11 @@ def test_columns_are_as_wide_as_their_widest_cell():
     )
 
 
+def test_columns_of_figures_are_flush_right():
+    rows = [["class", "cases", ""], ["a", "12", "b"], ["", "3"]]
+    assert text_table(rows, right=(1,)) == "class  cases\na         12  b\n           3"
+
+
 def test_a_markdown_table_has_its_line_of_dashes():
     assert markdown_table([["class", "Dice"], ["a"]]) == (
         "| class | Dice |\n| --- | --- |\n| a |  |"

@@ -3,20 +3,23 @@
 import math
 
 
-def text_table(rows):
-    """A table for a terminal: two spaces between columns, all flush left.
+def text_table(rows, right=()):
+    """A table for a terminal, with two spaces between columns.
 
     Args:
         rows: lists of texts, the titles first; a short one ends in empty cells.
+        right: numbers of the columns that are flush right, as figures are; the
+            others are flush left.
 
     Returns:
         Lines of text.
     """
-    rows = _of_one_length(rows)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(map(str.ljust, cells, widths)).rstrip() for cells in rows
-    )
+    columns = []
+    for index, cells in enumerate(zip(*_of_one_length(rows), strict=True)):
+        flush = str.rjust if index in right else str.ljust
+        width = max(map(len, cells))
+        columns.append([flush(cell, width) for cell in cells])
+    return "\n".join("  ".join(cells).rstrip() for cells in zip(*columns, strict=True))
 
 
 def markdown_table(rows):

@@ -74,11 +74,24 @@ def whole_file(path):
         yield temporary
 
 
-def write_json(path, value, indent=None):
-    """Writes a JSON file, whole or not at all; raises InputError if it cannot."""
-    with whole_file(path) as temporary:
-        text = json.dumps(value, indent=indent) + "\n"
+def write_text(path, text, whole=whole_file):
+    """Writes a file of text, whole or not at all.
+
+    Args:
+        path: of the file.
+        text: what it is to hold.
+        whole: from `whole_files`, if the file is to appear with others.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path, value, indent=None, whole=whole_file):
+    """Writes a JSON file as `write_text` does."""
+    write_text(path, json.dumps(value, indent=indent) + "\n", whole)
 
 
 @contextlib.contextmanager

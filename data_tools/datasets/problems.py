@@ -5,6 +5,7 @@ import dataclasses
 import enum
 
 from tf_diffseg.errors import as_flags
+from tf_diffseg.text_table import text_table
 
 # Of one kind, more are counted: a note on every header of thousands hides the rest.
 _MOST_ROWS = 20
@@ -68,9 +69,7 @@ def print_problems(problems, most_rows=None):
     for kind, count in told.items():
         if most_rows is not None and count > most_rows:
             rows.append((kind[0], "...", kind[1], f"and {count - most_rows} more"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
-    for *row, message in rows:
-        print("  ".join([*map(str.ljust, row, widths), message]))
+    print(text_table(rows))
 
 
 def print_warnings_of(manifest):

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
+from tf_diffseg.text_table import text_table
+
 
 @dataclasses.dataclass(frozen=True)
 class ClassVolumes:
@@ -68,16 +70,17 @@ def volumes_table(source, stored, class_names):
     """A table of `ClassVolumes` in files and in shards as lines of text."""
     columns = ["cases", "voxels", "ml"]
     columns += ["components"] if source.components is not None else []
-    head = "".join(f"{name:>22}" for name in columns)
-    below = "".join(f"{'files':>12}{'shards':>10}" for _ in columns)
-    lines = [f"{'class':<20}{head}", f"{'':<20}{below}"]
+    rows = [["class"], [""]]
+    for column in columns:
+        rows[0] += ["", column]
+        rows[1] += ["files", "shards"]
     for class_id, name in enumerate(class_names):
-        cells = ""
+        cells = [name]
         for column in columns:
-            for of, width in ((source, 12), (stored, 10)):
+            for of in (source, stored):
                 value = getattr(of, column)[class_id]
                 text = f"{value:.4g}" if column == "ml" else str(value)
                 hidden = column == "components" and not class_id
-                cells += f"{'-' if hidden else text:>{width}}"
-        lines.append(f"{name:<20}{cells}")
-    return "\n".join(lines)
+                cells.append("-" if hidden else text)
+        rows.append(cells)
+    return text_table(rows, right=range(1, len(rows[0])))

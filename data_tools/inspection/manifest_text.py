@@ -8,6 +8,7 @@ import numpy as np
 from data_tools.datasets.problems import print_warnings_of
 from data_tools.inspection.class_volumes import ClassVolumes, volumes_table
 from tf_diffseg.errors import as_flags
+from tf_diffseg.text_table import text_table
 
 
 def print_conversion(manifest, output_dir):
@@ -20,9 +21,10 @@ def print_conversion(manifest, output_dir):
     print(_fingerprint(manifest))
     chosen = {key: value for key, value in manifest.preprocessing.items() if value}
     print("preprocessing: " + ", ".join(f"{k}={v}" for k, v in chosen.items()))
-    print(f"{'split':<14}{'cases':>7}{'shards':>8}")
+    rows = [["split", "cases", "shards"]]
     for name, split in manifest.splits.items():
-        print(f"{name:<14}{len(split.uids):>7}{len(split.shards):>8}")
+        rows.append([name, str(len(split.uids)), str(len(split.shards))])
+    print(text_table(rows, right=(1, 2)))
     if manifest.warnings:
         print(f"{len(manifest.warnings)} warning(s), which manifest.json keeps:")
         print_warnings_of(manifest)
@@ -73,25 +75,21 @@ def describe(data_dir, manifest):
         "stored as": f"{manifest.image_dtype} {manifest.compression}".strip(),
         "left out": f"{len(manifest.skipped)} case(s)",
     }
-    lines = [f"{name:<15}{value}" for name, value in fields.items()]
+    lines = [text_table(list(fields.items()))]
     lines += [f"  {reason}" for reason in manifest.skipped.values()]
-    lines += ["", *_shard_rows(data_dir, manifest)]
+    lines += ["", _shard_table(data_dir, manifest)]
     return "\n".join(lines)
 
 
-def _shard_rows(data_dir, manifest):
-    width = max(
-        len(shard.file_name) for s in manifest.splits.values() for shard in s.shards
-    )
-    yield f"{'shard':<{width}}{'cases':>7}{'MiB':>9}  SHA-256"
+def _shard_table(data_dir, manifest):
+    rows = [["shard", "cases", "MiB", "SHA-256"]]
     for split in manifest.splits.values():
         for shard in split.shards:
             path = pathlib.Path(data_dir) / shard.file_name
             size = f"{os.path.getsize(path) / 2**20:.1f}" if path.is_file() else "gone"
-            yield (
-                f"{shard.file_name:<{width}}{shard.num_examples:>7}{size:>9}  "
-                f"{shard.sha256[:16]}"
-            )
+            cases = str(shard.num_examples)
+            rows.append([shard.file_name, cases, size, shard.sha256[:16]])
+    return text_table(rows, right=(1, 2))
 
 
 def _ignored(manifest):
@@ -135,24 +133,24 @@ def fingerprint_table(fingerprint, class_names, channel_names):
     """
     cases = fingerprint["num_cases"]
     of_split = f" of split {fingerprint['split']}" if fingerprint["split"] else ""
-    lines = [f"{f'{cases} cases{of_split}':<30}{'min':>20}{'median':>20}{'max':>20}"]
+    rows = [[f"{cases} cases{of_split}", "min", "median", "max"]]
     for name, title in (
         ("shape", "voxels, x y z"),
         ("spacing_mm", "spacing in mm, x y z"),
         ("extent_mm", "extent in mm, x y z"),
         ("foreground_mm", "foreground in mm, x y z"),
     ):
-        lines.append(_row(title, fingerprint[name]))
+        rows.append(_row(title, fingerprint[name]))
     for name, volume, count in zip(
         class_names,
         fingerprint["class_ml"],
         fingerprint["cases_per_class"],
         strict=True,
     ):
-        lines.append(_row(f"{name} in ml, {count} cases", volume))
+        rows.append(_row(f"{name} in ml, {count} cases", volume))
     if fingerprint.get("ignored_cases"):
         title = f"ignored in ml, {fingerprint['ignored_cases']} cases"
-        lines.append(_row(title, fingerprint["ignored_ml"]))
+        rows.append(_row(title, fingerprint["ignored_ml"]))
     intensity = fingerprint["foreground_intensity"]
     for channel, name in enumerate(channel_names if intensity else ()):
         values = {
@@ -160,15 +158,14 @@ def fingerprint_table(fingerprint, class_names, channel_names):
             "median": intensity["median"][channel],
             "max": intensity["percentile_99_5"][channel],
         }
-        lines.append(_row(f"{name} in foreground, 0.5-99.5 %", values))
-    return "\n".join(lines)
+        rows.append(_row(f"{name} in foreground, 0.5-99.5 %", values))
+    return text_table(rows, right=(1, 2, 3))
 
 
 def _row(title, values):
     if values is None:
-        return f"{title:<30}{'-':>20}{'-':>20}{'-':>20}"
-    cells = [_cell(values[key]) for key in ("min", "median", "max")]
-    return f"{title:<30}" + "".join(f"{cell:>20}" for cell in cells)
+        return [title, "-", "-", "-"]
+    return [title, *(_cell(values[key]) for key in ("min", "median", "max"))]
 
 
 def _cell(value):

@@ -124,7 +124,7 @@ def test_summary_is_all_that_is_printed(converted):
         "median",
         "max",
     ]
-    table = lines.index("split           cases  shards")
+    table = lines.index("split  cases  shards")
     assert lines[table - 1] == (
         "preprocessing: volume_shape=[6, 12, 12], intensity=zscore"
     )

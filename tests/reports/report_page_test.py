@@ -39,7 +39,7 @@ def _write(path, viewer_bytes=1e9):
         "flip_axes": "x",
         "saved_steps": None,
     }
-    report.write(path, {**summary, "inference": inference})
+    path.write_text(report.html({**summary, "inference": inference}), "utf-8")
     return path
 
 
@@ -69,7 +69,7 @@ def test_volumes_lie_where_the_scan_does(tmp_path):
     case = toy.scores("a", 0.5)
     report.add(case, dataclasses.replace(toy.volumes(), affine=affine))
     path = tmp_path / "report.html"
-    report.write(path, summarize([case], toy.MANIFEST.class_names))
+    path.write_text(report.html(summarize([case], toy.MANIFEST.class_names)), "utf-8")
     (written,) = _data(path)["cases"]
     for content in written["volumes"].values():
         image = nib.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(content)))

@@ -1,7 +1,6 @@
 """What an evaluation writes: tables, pictures and a page."""
 
 import csv
-import json
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from tf_diffseg.evaluation.metric_columns import METRICS, metric_values
 from tf_diffseg.evaluation.results_folder import FOREGROUND, data_of
 from tf_diffseg.reports.overlay import save_overlay
 from tf_diffseg.text_table import number_text, spread_text, text_table
-from tf_diffseg.whole_files import whole_files
+from tf_diffseg.whole_files import whole_files, write_json, write_text
 
 
 def write(
@@ -55,11 +54,9 @@ def write(
             with whole(output_dir / f"{name}.png") as path:
                 _draw(path, name, uid, cases, volumes[uid], manifest)
         if page is not None:
-            with whole(output_dir / "report.html") as path:
-                page.write(path, summary)
+            write_text(output_dir / "report.html", page.html(summary), whole)
         # Last, so that whoever finds it finds the rest.
-        with whole(output_dir / "metrics.json") as path:
-            path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        write_json(output_dir / "metrics.json", summary, 2, whole)
     return summary
 
 

@@ -25,7 +25,7 @@ _MAX_LABEL = 255
 
 
 class ReportPage:
-    """Collects the cases of an evaluation, and writes the page.
+    """Collects the cases of an evaluation, and makes the page.
 
     Pictures and volumes are compressed as they come, so that all cases fit in memory.
 
@@ -75,11 +75,10 @@ class ReportPage:
             }
         )
 
-    def write(self, path, summary):
-        """Writes the page.
+    def html(self, summary):
+        """The text of the page.
 
         Args:
-            path: file to write.
             summary: from `summarize`, with `inference` or without.
         """
         self._cases.sort(
@@ -118,7 +117,7 @@ class ReportPage:
             if not mark:
                 raise ValueError(f"page.html has no place for {name}")
             page = before + content + after
-        pathlib.Path(path).write_text(page, encoding="utf-8")
+        return page
 
     def _picture(self, volumes):
         file = io.BytesIO()

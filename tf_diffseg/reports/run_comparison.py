@@ -1,6 +1,5 @@
 """Evaluations beside one another: table, figures and plot."""
 
-import json
 import os
 
 import numpy as np
@@ -9,7 +8,7 @@ from matplotlib.figure import Figure
 
 from tf_diffseg.evaluation.means import nan_mean
 from tf_diffseg.text_table import spread_text, text_table
-from tf_diffseg.whole_files import whole_files
+from tf_diffseg.whole_files import whole_files, write_json
 
 
 def table(rows, names, metric):
@@ -63,9 +62,7 @@ def write(output_dir, rows, tables, names, found):
     with whole_files() as whole:
         with whole(output_dir / "comparison.png") as path:
             draw(path, tables, names, found["metric"])
-        with whole(output_dir / "comparison.json") as path:
-            text = json.dumps({**found, "rows": rows}, indent=2)
-            path.write_text(text + "\n", encoding="utf-8")
+        write_json(output_dir / "comparison.json", {**found, "rows": rows}, 2, whole)
 
 
 def draw(path, tables, names, metric):

@@ -1,7 +1,5 @@
 """Training strategies side by side: table, figures and plot."""
 
-import json
-
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -10,7 +8,7 @@ from tf_diffseg.evaluation import metric_columns
 from tf_diffseg.evaluation.means import foreground_mean
 from tf_diffseg.evaluation.strategy_scores import METRICS
 from tf_diffseg.text_table import markdown_table, number_text, spread_text
-from tf_diffseg.whole_files import whole_files
+from tf_diffseg.whole_files import whole_files, write_json, write_text
 
 _METRICS = [metric for metric in metric_columns.METRICS if metric.key in METRICS]
 
@@ -53,13 +51,11 @@ def write(rows, output_dir):
         InputError: a file cannot be written; then none is.
     """
     with whole_files() as whole:
-        with whole(output_dir / "comparison.md") as path:
-            path.write_text(table(rows), encoding="utf-8")
+        write_text(output_dir / "comparison.md", table(rows), whole)
         with whole(output_dir / "comparison.png") as path:
             _draw(rows, path)
-        with whole(output_dir / "comparison.json") as path:
-            found = json.dumps([_as_json(row) for row in rows], indent=2)
-            path.write_text(found + "\n", encoding="utf-8")
+        found = [_as_json(row) for row in rows]
+        write_json(output_dir / "comparison.json", found, 2, whole)
 
 
 def _as_json(row):

@@ -10,6 +10,7 @@ import os
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.shipped_models import model_names
+from tf_diffseg.whole_files import write_json
 
 _FILE = "initial_weights.json"
 
@@ -83,10 +84,7 @@ def remember(taken, run_folder):
         run_folder: `RunFolder`.
     """
     if taken is not None:
-        text = json.dumps(dataclasses.asdict(taken), indent=2) + "\n"
-        partial = run_folder.path / f".{_FILE}"
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, run_folder.path / _FILE)
+        write_json(run_folder.path / _FILE, dataclasses.asdict(taken), indent=2)
 
 
 def _frozen(run_folder):

@@ -7,6 +7,7 @@ import pathlib
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.whole_files import write_text
 
 _OF_LEARNING_RATE = ("learning_rate", "schedule", "warmup_steps")
 # Values that a run may be continued with though it began with others.
@@ -60,13 +61,10 @@ class RunFolder:
     def begin(self, config, manifest):
         """Writes the config, and the manifest of a new run; see `check`."""
         self.check(config, manifest)
-        self.path.mkdir(parents=True, exist_ok=True)
         # An existing run keeps its own: it says what was trained on.
         if not self.config_path.is_file():
             manifest.write(self.path)
-        partial = self.path / ".config.json"
-        partial.write_text(config.to_json(), encoding="utf-8")
-        os.replace(partial, self.config_path)
+        write_text(self.config_path, config.to_json())
 
     def changed_rate(self, config):
         """What a config changes of the learning rate of the run in the folder.

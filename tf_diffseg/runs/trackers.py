@@ -8,6 +8,7 @@ import os
 import pathlib
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.whole_files import write_json
 
 TRACKERS = ("wandb", "mlflow")
 _PROJECT = "tf_diffseg"
@@ -50,7 +51,7 @@ def tracking(tracker, model_dir, config):
     with {"wandb": _wandb, "mlflow": _mlflow}[tracker](
         folder, known.get(tracker), values
     ) as (run_id, callback):
-        ids.write_text(json.dumps({**known, tracker: run_id}) + "\n")
+        write_json(ids, {**known, tracker: run_id})
         yield [callback]
 
 

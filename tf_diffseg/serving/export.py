@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import pathlib
 import shutil
@@ -13,6 +12,7 @@ from tf_diffseg.serving.exported_network import write_network
 from tf_diffseg.serving.served_model import MAX_VOXELS, ServedModel
 from tf_diffseg.serving.stored_weights import StoredWeights
 from tf_diffseg.serving.version_folders import next_version
+from tf_diffseg.whole_files import write_json
 
 CARD_FILE = "assets/model_card.json"
 
@@ -90,9 +90,7 @@ def _export_next(version_dir, segmenter, model, model_card, weights, options, fi
     shutil.rmtree(partial_dir, ignore_errors=True)
     try:
         _write_saved_model(segmenter, model, partial_dir, weights, options)
-        card_path = partial_dir / CARD_FILE
-        card_path.parent.mkdir(exist_ok=True)
-        card_path.write_text(json.dumps(model_card, indent=2) + "\n", encoding="utf-8")
+        write_json(partial_dir / CARD_FILE, model_card, indent=2)
         if finish is not None:
             finish(partial_dir)
         partial_dir.rename(version_dir)

@@ -10,6 +10,8 @@ import pathlib
 import keras
 import tensorflow as tf
 
+from tf_diffseg.whole_files import write_json
+
 NETWORK_FILE = "assets/keras_model.json"
 _VARIABLES = "variables/variables"
 _WEIGHT = "weights/{}/.ATTRIBUTES/VARIABLE_VALUE"
@@ -28,9 +30,7 @@ def write_network(model, stored, version_dir):
         "config": model.get_config(),
         "weights": stored.names,
     }
-    path = pathlib.Path(version_dir) / NETWORK_FILE
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(network, indent=2) + "\n", encoding="utf-8")
+    write_json(pathlib.Path(version_dir) / NETWORK_FILE, network, indent=2)
 
 
 def load_network(version_dir):

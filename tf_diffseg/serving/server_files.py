@@ -2,6 +2,8 @@
 
 import pathlib
 
+from tf_diffseg.whole_files import write_text
+
 _MODELS = """\
 model_config_list {{
   config {{
@@ -40,4 +42,4 @@ def write_server_files(model_dir, max_batch_size=1):
     for name, text in files.items():
         path = folder / name
         if not path.exists():
-            path.write_text(text, encoding="utf-8")
+            write_text(path, text)

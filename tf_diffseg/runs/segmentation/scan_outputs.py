@@ -1,7 +1,6 @@
 """Where what is found of scans goes."""
 
 import dataclasses
-import json
 import os
 import pathlib
 
@@ -15,7 +14,7 @@ from tf_diffseg.volumes.result_files import (
     files_of,
     write_result,
 )
-from tf_diffseg.whole_files import whole_files
+from tf_diffseg.whole_files import whole_files, write_json
 
 # How label maps in a folder may be written; "input": as each scan is.
 FORMATS = ("input", *(ending[1:] for ending in ENDINGS))
@@ -202,8 +201,7 @@ def _write_uncertainty(whole, output, result, segmenter, image):
             segmenter.class_names, segmenter.label_values, voxel_ml(image.affine)
         ),
     }
-    with whole(_beside(output, _VOLUMES)) as temporary:
-        temporary.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    write_json(_beside(output, _VOLUMES), found, 2, whole)
 
 
 def _map_path(output, name):

@@ -2,10 +2,11 @@
 
 import json
 import math
-import os
 import pathlib
 
 import keras
+
+from tf_diffseg.whole_files import write_text
 
 
 class MetricsLog(keras.callbacks.Callback):
@@ -34,11 +35,7 @@ class MetricsLog(keras.callbacks.Callback):
                 for line in read_metrics(self.path)
                 if line["epoch"] <= self.num_epochs
             ]
-            partial = self.path.with_name(f".partial-{self.path.name}")
-            partial.write_text(
-                "".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8"
-            )
-            os.replace(partial, self.path)
+            write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def on_epoch_end(self, epoch, logs=None):
         """Appends the line of this epoch."""

@@ -10,9 +10,11 @@ apart. The last layer is taken where it predicts the same.
 import dataclasses
 import itertools
 import math
+import textwrap
 
 import numpy as np
 
+from tf_diffseg.text_table import text_table
 from tf_diffseg.training.saving.frozen_layers import freeze_layers
 from tf_diffseg.training.saving.network_weights import Channels, weights_of
 
@@ -38,9 +40,10 @@ class Misfit:
     there: tuple[int, ...] | None
     here: tuple[int, ...] | None
 
-    def __str__(self):
-        note = "  stands for something else" if self.there == self.here else ""
-        return f"{self.name:<44} {_by(self.there):<16} {_by(self.here)}{note}"
+    def cells(self):
+        """Its row in a table."""
+        note = "stands for something else" if self.there == self.here else ""
+        return [self.name, _by(self.there), _by(self.here), note]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,10 +70,11 @@ class InitialWeights:
             f"those of {self.source}"
         ]
         if self.misfits:
+            titles = ["weight", "shape there", "shape here"]
+            table = text_table([titles, *(misfit.cells() for misfit in self.misfits)])
             lines += [
                 "what does not fit starts afresh, or is left if it has no shape here:",
-                f"  {'weight':<44} {'shape there':<16} shape here",
-                *(f"  {misfit}" for misfit in self.misfits),
+                textwrap.indent(table, "  "),
             ]
         if self.frozen:
             lines.append(f"frozen: {', '.join(self.frozen)}")
