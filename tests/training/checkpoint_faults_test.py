@@ -74,7 +74,7 @@ def test_a_checkpoint_of_another_model_is_named(tmp_path):
 def test_a_disk_that_is_full_is_one_line_and_leaves_what_was_there(tmp_path):
     model = _model()
     save_checkpoint(model, tmp_path, 1)
-    message = "cannot write the checkpoint .*epoch-00002.keras: .*File too large"
+    message = "epoch 2: cannot write .*epoch-00002.keras: .*File too large"
     with largest_file(10_000), pytest.raises(CheckpointError, match=message):
         save_checkpoint(model, tmp_path, 2)
     assert [path.name for path in tmp_path.iterdir()] == ["epoch-00001.keras"]

@@ -18,15 +18,16 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from tf_diffseg.errors import InputError
 from tf_diffseg.training.saving.optimizer_state import (
     read_saved_optimizer,
     trained_variables,
 )
+from tf_diffseg.whole_files import whole_file
 
 BEST = "best.keras"
 DAMAGED = ".damaged"
 _NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.keras")
-_PARTIAL = ".partial-"
 _STATE = "training_state.json"
 _WEIGHTS = "model.weights.h5"
 
@@ -78,11 +79,9 @@ def save_checkpoint(
     state = {"epoch": epoch, "step": step, "metrics": metrics or {}, "score": score}
     try:
         _write(model, path, state, best)
-    except OSError as error:
-        _remove_left_overs(folder)
+    except InputError as error:
         raise CheckpointError(
-            f"cannot write the checkpoint {path}: {error.strerror or error}; what was "
-            "saved before it stays"
+            f"checkpoint of epoch {epoch}: {error}; what was saved before it stays"
         ) from error
     for old in list_checkpoints(folder)[:-keep]:
         old.unlink()
@@ -90,24 +89,19 @@ def save_checkpoint(
 
 
 def _write(model, path, state, best):
-    folder = path.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    _remove_left_overs(folder)
-    partial = folder / f"{_PARTIAL}{path.name}"
-    model.save(partial)
-    with zipfile.ZipFile(partial, "a") as archive:
-        archive.writestr(_STATE, json.dumps(state))
-    _flush_to_disk(partial)
-    if best:
-        # First: a run that is killed in between does the epoch again, to the same.
-        _replace_with_copy(folder / BEST, partial)
-    os.replace(partial, path)
-
-
-def _remove_left_overs(folder):
-    """Removes what a run that was killed, or could not write, has left."""
-    for left_over in folder.glob(f"{_PARTIAL}*"):
-        left_over.unlink(missing_ok=True)
+    with whole_file(path) as temporary:
+        # What a run that was killed has left.
+        for left_over in path.parent.glob(".*-*.keras"):
+            left_over.unlink(missing_ok=True)
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(_STATE, json.dumps(state))
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        if best:
+            # First: a run that is killed in between does the epoch again, to the same.
+            with whole_file(path.with_name(BEST)) as copy:
+                _link_or_copy(temporary, copy)
 
 
 def set_aside(path):
@@ -252,16 +246,8 @@ def set_metric_state(model, state):
                 variable.assign(np.asarray(value))
 
 
-def _flush_to_disk(path):
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
-
-
-def _replace_with_copy(path, source):
-    partial = path.with_name(f"{_PARTIAL}{path.name}")
-    partial.unlink(missing_ok=True)
+def _link_or_copy(source, path):
     try:
-        os.link(source, partial)
+        os.link(source, path)
     except OSError:  # Not every file system has hard links.
-        shutil.copyfile(source, partial)
-    os.replace(partial, path)
+        shutil.copyfile(source, path)
