@@ -11,6 +11,8 @@ from tf_diffseg.training.callbacks.progress import Progress
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.fit import fit
 from tf_diffseg.training.saving import checkpoints
+from tf_diffseg.training.saving.checkpointing import Checkpointing, restore
+from tf_diffseg.training.saving.checkpoints import Place
 
 STEPS_PER_EPOCH = 2
 
@@ -169,3 +171,20 @@ def test_sigterm_is_left_alone_after_an_interrupt(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         _fit(_model(), tmp_path, 1, callbacks=[Interrupt()])
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_rate_that_is_lowered_last_is_not_lost(tmp_path):
+    model = _model()
+    model.compile(keras.optimizers.SGD(1e-2))
+
+    class Lower(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.optimizer.learning_rate = 1e-3
+
+    saving = Checkpointing(tmp_path)
+    image, label = np.zeros([2, 4, 4, 4, 1], np.float32), np.zeros([2, 4, 4, 4], int)
+    model.fit(image, label, callbacks=[saving, Lower()], verbose=0)
+    again = _model()
+    again.compile(keras.optimizers.SGD(1e-2))
+    assert restore(again, tmp_path) == Place(1, 0)
+    assert float(again.optimizer.learning_rate) == pytest.approx(1e-3)

@@ -436,3 +436,41 @@ def test_after_a_call_that_failed_training_is_that_of_a_new_model(fail):
 
     for new, other in zip(trained(), trained(fail), strict=True):
         np.testing.assert_array_equal(new, other)
+
+
+@pytest.mark.parametrize("save", [keras.saving.save_model, keras.models.save_model])
+def test_keras_s_own_calls_save_no_hdf5_either(save, tmp_path):
+    with pytest.raises(ValueError, match="HDF5 files cannot hold the whole model"):
+        save(_model(), tmp_path / "m.h5")
+    assert _model().get_config()  # The refusal is of that file alone.
+
+
+def test_an_image_in_a_dict_beside_its_label_is_taken():
+    one, other = _model(optimizers.SGD(0.1)), _model(optimizers.SGD(0.1))
+    other.set_weights(one.get_weights())
+    one.fit({"image": IMAGE}, LABEL, shuffle=False, verbose=0)
+    other.fit(IMAGE, LABEL, shuffle=False, verbose=0)
+    np.testing.assert_array_equal(one.get_weights()[0], other.get_weights()[0])
+    scores = one.evaluate({"image": IMAGE}, LABEL, verbose=0)
+    assert scores == one.evaluate(IMAGE, LABEL, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"accumulation_steps": 2.5}, "accumulation_steps must be a whole number"),
+        ({"loss_weights": [1.0]}, "loss_weights cannot be given"),
+    ],
+)
+def test_compile_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        _model().compile("adam", **arguments)
+
+
+def test_validation_without_a_known_voxel_knows_nothing():
+    model = _model(num_classes=2, ignore_label=255)
+    ignored = np.full_like(LABEL, 255)
+    scores = model.evaluate(IMAGE, ignored, verbose=0, return_dict=True)
+    assert np.isnan([scores["loss"], scores["dice"]]).all()
+    scores = model.evaluate(IMAGE, LABEL, verbose=0, return_dict=True)
+    assert np.isfinite(list(scores.values())).all()

@@ -8,7 +8,7 @@ import keras
 from tf_diffseg.models import UNet3D
 from tf_diffseg.training.batches.batch_shapes import check_batches, plain_shape_errors
 from tf_diffseg.training.callbacks.monitored_scores import tell_callbacks_what_is_better
-from tf_diffseg.training.training_checks import check_trained
+from tf_diffseg.training.training_checks import HDF5_REFUSED, check_trained
 
 
 class KerasUNet3D(UNet3D):
@@ -121,10 +121,7 @@ class KerasUNet3D(UNet3D):
     def save(self, filepath, *args, **kwargs):
         """Saves, as `keras.Model.save`; raises ValueError for a `.h5` file."""
         if pathlib.Path(str(filepath)).suffix in (".h5", ".hdf5"):
-            raise ValueError(
-                f"filepath={filepath}: HDF5 files cannot hold the whole model. Name it "
-                ".keras, or save_weights to a file that ends in .weights.h5"
-            )
+            raise ValueError(f"filepath={filepath}: {HDF5_REFUSED}")
         return super().save(filepath, *args, **kwargs)
 
     def export(self, *args, **kwargs):

@@ -1,6 +1,7 @@
 """A 3D U-Net that trains and segments: the supervised network."""
 
 import functools
+import math
 from typing import NamedTuple
 
 import keras
@@ -49,7 +50,11 @@ from tf_diffseg.training.saving.optimizer_state import (
     trained_places,
 )
 from tf_diffseg.training.step_draws import example_seeds, step_seeds
-from tf_diffseg.training.training_checks import check_compile, compiles_with_xla
+from tf_diffseg.training.training_checks import (
+    check_compile,
+    compiles_with_xla,
+    refuse_hdf5,
+)
 from tf_diffseg.training.training_loss import TrainingLoss
 from tf_diffseg.training.validation_loss import ValidationLoss
 
@@ -400,8 +405,11 @@ class SegmentationUNet3D(KerasUNet3D):
     def _dice_results(self):
         per_class = tf.unstack(self._dice.per_class())[-len(self._dice_names) :]
         by_name = dict(zip(self._dice_names, per_class, strict=True))
-        loss = self._loss_means["loss"].result()
-        return {"loss": loss, "dice": self._dice.result(), **by_name}
+        loss = self._loss_means["loss"]
+        results = {"loss": loss.result(), "dice": self._dice.result(), **by_name}
+        # Where no voxel has a known class, nothing is known of the model either.
+        is_known = tf.convert_to_tensor(loss.count) > 0.0
+        return {name: tf.where(is_known, v, math.nan) for name, v in results.items()}
 
     @property
     def _dice_names(self):
@@ -415,7 +423,7 @@ class SegmentationUNet3D(KerasUNet3D):
 
     def fit(self, x=None, y=None, *args, validation_data=None, **kwargs):
         """Trains, as `keras.Model.fit`; raises ValueError for labels of other ids."""
-        x, y = self._checked((x, y))
+        x, y = self._checked(image_and_y(x, y))
         if validation_data is not None:
             validation_data = self._checked(validation_data)
         with plain_errors():
@@ -424,7 +432,7 @@ class SegmentationUNet3D(KerasUNet3D):
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Samples and scores, as `keras.Model.evaluate`; see `fit`."""
         if not kwargs.get("_use_cached_eval_dataset"):  # Looked at by `fit`.
-            x, y = self._checked((x, y))
+            x, y = self._checked(image_and_y(x, y))
         self._is_evaluating = True
         try:
             with plain_errors():
@@ -456,7 +464,8 @@ class SegmentationUNet3D(KerasUNet3D):
         return self._dice_results() if self._is_evaluating else self._loss_results()
 
     def get_config(self):
-        """Constructor arguments."""
+        """Constructor arguments; raises ValueError where an HDF5 file wants them."""
+        refuse_hdf5()
         config = super().get_config()
         del config["out_channels"], config["mask_channels"]
         return config | {
@@ -481,6 +490,12 @@ def run_network(network, *inputs, dropout_seeds=None):
         return network(*inputs, training=False)
     with dropout_draws(functools.partial(uniform_volume_per_example, dropout_seeds)):
         return network(*inputs, training=True)
+
+
+def image_and_y(x, y):
+    """X and y, of which x may be a dict of the image alone."""
+    is_alone = isinstance(x, dict) and y is not None
+    return (x.get("image") if is_alone else x), y
 
 
 def same_seeds(image):

@@ -1,9 +1,19 @@
 """What has to hold of a compiled model before it takes a step."""
 
+import numbers
+
 import keras
 import tensorflow as tf
 
+# Of Keras, which has no public name for it.
+from keras.src.backend.common import global_state
+
 from tf_diffseg.training.saving.optimizer_state import trained_variables
+
+HDF5_REFUSED = (
+    "HDF5 files cannot hold the whole model. Name it .keras, or save_weights to a file "
+    "that ends in .weights.h5"
+)
 
 
 def compiles_with_xla():
@@ -22,12 +32,14 @@ def check_compile(optimizer, jit_compile, accumulation_steps, several, others):
         several: whether there are several devices.
         others: dict of the other arguments of `compile`.
     """
-    if accumulation_steps < 1:
+    is_whole = isinstance(accumulation_steps, numbers.Integral)
+    if not is_whole or accumulation_steps < 1:
         raise ValueError(
-            f"accumulation_steps must be at least 1, got {accumulation_steps}"
+            "accumulation_steps must be a whole number and at least 1, got "
+            f"{accumulation_steps}"
         )
-    for name in ("loss", "metrics", "weighted_metrics"):
-        if others.get(name) is not None:
+    for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+        if others.get(name) not in (None, [], {}):
             raise ValueError(
                 f"{name} cannot be given: Dice and the loss are built in, and "
                 "the model's arguments choose and weigh its terms"
@@ -37,6 +49,15 @@ def check_compile(optimizer, jit_compile, accumulation_steps, several, others):
         raise ValueError(
             "jit_compile=True needs one device: XLA compiles no step that several share"
         )
+
+
+def refuse_hdf5():
+    """Raises ValueError where Keras writes a model to an HDF5 file.
+
+    `keras.saving.save_model` tells the model of it in no other way.
+    """
+    if global_state.get_global_attribute("use_legacy_config"):
+        raise ValueError(HDF5_REFUSED)
 
 
 def refuse_gradient_accumulation(optimizer):

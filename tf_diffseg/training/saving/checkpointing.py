@@ -1,6 +1,7 @@
 """The callback that saves checkpoints, and goes on where one was saved."""
 
 import math
+import warnings
 
 import keras
 import numpy as np
@@ -21,6 +22,7 @@ from tf_diffseg.training.saving.checkpoints import (
     set_aside,
     set_metric_state,
 )
+from tf_diffseg.training.saving.optimizer_state import numeric_rate, uses_averages
 from tf_diffseg.training.saving.restoring import load_checkpoint
 
 
@@ -43,7 +45,10 @@ def restore(model, checkpoint_dir, report=print):
 
     Raises:
         CheckpointError: it is whole, but of another model or optimizer.
+        ValueError: the model is not compiled.
     """
+    if not model.compiled:
+        raise ValueError("compile the model before it is restored")
     path, damaged = newest_whole_checkpoint(checkpoint_dir)
     for each in damaged:
         instead = f"going on from {path.name}" if path else "starting anew"
@@ -101,6 +106,7 @@ class Checkpointing(keras.callbacks.Callback):
         self._steps_in_epoch = self.place.step
         self._best = -math.inf
         self._metrics_of_epoch = None
+        self._saved = None  # (learning rate, epoch, arguments) of the last checkpoint.
         self._sigterm = SigtermFlag()
 
     def on_train_begin(self, logs=None):
@@ -171,9 +177,24 @@ class Checkpointing(keras.callbacks.Callback):
         self._stop_if_asked(0)
 
     def on_train_end(self, logs=None):
-        """Leaves SIGTERM to whom it belonged."""
+        """Leaves SIGTERM to whom it belonged.
+
+        Saves again where a callback has lowered the learning rate since: those that
+        follow this one are told of the end of an epoch after it.
+        """
         del logs
         self._sigterm.leave()
+        if not self._saved or numeric_rate(self.model.optimizer) == self._saved[0]:
+            return
+        if uses_averages(self.model.optimizer):  # Which are the weights by now.
+            warnings.warn(
+                "a callback has changed the learning rate after the last checkpoint, "
+                "which has the one before: put that callback before Checkpointing",
+                stacklevel=2,
+            )
+            return
+        _, epoch, kwargs = self._saved
+        self._save(epoch, **{**kwargs, "best": False})
 
     def _check_place(self, path):
         """What is saved behind the newest checkpoint would be the first to be lost."""
@@ -192,6 +213,7 @@ class Checkpointing(keras.callbacks.Callback):
         if is_chief(self.model.distribute_strategy):
             self._check_weights()
             save_checkpoint(self.model, self.checkpoint_dir, epoch, self.keep, **kwargs)
+            self._saved = numeric_rate(self.model.optimizer), epoch, kwargs
 
     def _check_weights(self):
         """The loss of a step was computed before the weights took that step."""

@@ -78,6 +78,11 @@ def numeric_rate(optimizer):
     return float(np.asarray(rate)) if isinstance(rate, keras.Variable) else None
 
 
+def uses_averages(optimizer):
+    """Whether an optimizer keeps averages of the weights."""
+    return bool(_innermost(optimizer).use_ema)
+
+
 def is_same_rate(rate, other):
     """Whether two learning rates are the same number, in float32."""
     return None not in (rate, other) and np.float32(rate) == np.float32(other)
