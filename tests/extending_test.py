@@ -55,6 +55,7 @@ def copy(tmp_path):
     return tmp_path
 
 
+@pytest.mark.skipif(not _PAGE.is_file(), reason="Bazel builds no documents")
 def test_what_the_page_adds_works(copy):
     tests = _apply(_PAGE.read_text(encoding="utf-8"), copy)
     assert len(tests) == 7

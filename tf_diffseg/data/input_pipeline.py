@@ -79,6 +79,13 @@ def training_dataset(
         ShardError: a ValueError; the shards hold another number of cases, or one is
             missing or truncated.
         ValueError: an argument is out of range.
+
+    Example:
+        >>> batches = training_dataset(
+        ...     shard_paths, num_examples=3, patch_shape=(8, 8, 8), batch_size=2
+        ... )
+        >>> next(iter(batches))["image"].shape
+        TensorShape([2, 8, 8, 8, 1])
     """
     check_options(augmentation)
     order = EpochOrder(num_examples, batch_size, patches_per_volume, remainder)
@@ -169,6 +176,10 @@ def evaluation_dataset(shard_paths, keys=KEYS, input_context=None):
 
     Raises:
         ShardError: a ValueError; a shard is missing or truncated.
+
+    Example:
+        >>> for example in evaluation_dataset(shard_paths):
+        ...     label = example["source_label"]  # On the grid of the file.
     """
     index = index_shards(shard_paths)
     first = input_context.input_pipeline_id if input_context else 0

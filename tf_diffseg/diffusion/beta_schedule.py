@@ -21,6 +21,11 @@ class BetaSchedule(enum.Enum):
         Dhariwal 2021 for beta itself, not for alphas_cumprod as they do.
     WARMUP10, WARMUP50: quadratic over the first 10 or 50 percent of the steps,
         `beta_end` from there on.
+
+    Example:
+        >>> betas = get_betas(BetaSchedule.LINEAR, 1001, 1e-4, 0.02)
+        >>> betas[[0, -1]].tolist()
+        [0.0001, 0.02]
     """
 
     LINEAR = "linear"

@@ -12,6 +12,12 @@ class DDIMSampler(Sampler):
     Attributes:
         eta: share of DDPM's standard deviation that a step draws.
         sigma: float64 array of shape [num_timesteps], that standard deviation.
+
+    Example:
+        >>> sampler = DDIMSampler(GaussianDiffusion(num_timesteps=5), eta=0.0)
+        >>> x_T = initial_noise([0], [1, 8, 8, 8, 2])
+        >>> sampler.sample(lambda x_t, t_index: tf.sign(x_t), x_T).shape
+        TensorShape([1, 8, 8, 8, 2])
     """
 
     def __init__(self, diffusion, eta=0.0, clip_x_start=True):

@@ -7,7 +7,14 @@ from tf_diffseg.diffusion.sampler import Sampler
 
 
 class DDPMSampler(Sampler):
-    """Draws x_(t-1) from the reverse process p(x_(t-1) | x_t)."""
+    """Draws x_(t-1) from the reverse process p(x_(t-1) | x_t).
+
+    Example:
+        >>> sampler = DDPMSampler(GaussianDiffusion(num_timesteps=5))
+        >>> x_T = initial_noise([0], [1, 8, 8, 8, 2])
+        >>> sampler.sample(lambda x_t, t_index: tf.sign(x_t), x_T, seed=[1]).shape
+        TensorShape([1, 8, 8, 8, 2])
+    """
 
     @property
     def draws_noise(self):

@@ -60,6 +60,13 @@ class GaussianDiffusion:
             is trained with, those that this diffusion visits; fractions between
             them where it is respaced to more.
         num_timesteps_trained: the number of steps that the network is trained with.
+
+    Example:
+        >>> diffusion = GaussianDiffusion(num_timesteps=5)
+        >>> x_start = tf.ones([1, 8, 8, 8, 2])
+        >>> x_t = diffusion.q_sample(x_start, noise=tf.zeros_like(x_start), t_index=4)
+        >>> bool(tf.reduce_all(x_t < 0.01))  # Hardly anything is left at the last step.
+        True
     """
 
     def __init__(

@@ -8,6 +8,11 @@ class ModelOutput(enum.Enum):
 
     X_START: the mask, encoded in [-1, 1].
     NOISE: the noise that was added to it.
+
+    Example:
+        >>> diffusion = GaussianDiffusion(model_output=ModelOutput.NOISE)
+        >>> diffusion.model_output.value
+        'noise'
     """
 
     X_START = "x_start"
@@ -22,6 +27,11 @@ class ModelVariance(enum.Enum):
     LEARNED: a second half of the output channels is the log variance.
     LEARNED_RANGE: a second half of the output channels, in [-1, 1], interpolates
         between the two fixed log variances (Nichol and Dhariwal 2021, equation 15).
+
+    Example:
+        >>> variance = ModelVariance("learned_range")
+        >>> variance.is_learned
+        True
     """
 
     FIXED_SMALL = "fixed_small"

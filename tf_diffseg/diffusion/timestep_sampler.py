@@ -18,6 +18,12 @@ class TimestepSampler:
         sampling: the `TimestepSampling`.
         history_per_step: number of losses kept per step.
         uniform_probability: share of draws that stay uniform.
+
+    Example:
+        >>> sampler = TimestepSampler(num_timesteps=5)
+        >>> t_index, weights = sampler.sample([0, 1], 8, sampler.probabilities())
+        >>> weights.numpy().tolist()  # All steps alike.
+        [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
 
     def __init__(

@@ -56,6 +56,12 @@ class Segmenter:
         label_values: the value of each class id in the data set's own files.
         region_labels: where classes overlap, the class id that each is written as, see
             `probabilities_to_label`; None where they are exclusive.
+
+    Example:
+        >>> model = SegmentationUNet3D(num_classes=2, num_channels=(4,), num_heads=0)
+        >>> segmenter = Segmenter(model.sample, VolumePreprocessor(), [0, 7])
+        >>> segmenter(np.ones([8, 8, 8, 1], np.float32), np.eye(4, dtype="f4"), 0).shape
+        TensorShape([8, 8, 8])
     """
 
     def __init__(self, sample, preprocessor, label_values, region_labels=None):

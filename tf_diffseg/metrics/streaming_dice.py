@@ -17,6 +17,12 @@ class StreamingDice(keras.metrics.Metric):
         num_classes: number of classes.
         include_background: whether class 0 counts in `result`.
         from_masks: whether inputs are masks rather than class ids.
+
+    Example:
+        >>> dice = StreamingDice(num_classes=2)
+        >>> dice.update_state(np.ones([1, 4, 4, 4]), np.ones([1, 4, 4, 4]))
+        >>> float(dice.result())
+        1.0
     """
 
     def __init__(

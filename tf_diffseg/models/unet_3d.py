@@ -61,6 +61,11 @@ class UNet3D(keras.Model):
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
+
+    Example:
+        >>> network = UNet3D(out_channels=2, num_channels=(4, 8), num_heads=1)
+        >>> network({"image": np.zeros([1, 8, 8, 8, 1], np.float32)}).shape
+        TensorShape([1, 8, 8, 8, 2])
     """
 
     def __init__(

@@ -60,6 +60,12 @@ class VolumePreprocessor(OldCalls, GridPreprocessor):
 
     Raises:
         ValueError: if an argument is not as above.
+
+    Example:
+        >>> preprocessor = VolumePreprocessor(spacing_mm=(2.0, 2.0, 2.0))
+        >>> image, affine = preprocessor(np.ones([8, 8, 8, 1], np.float32), np.eye(4))
+        >>> image.shape
+        TensorShape([4, 4, 4, 1])
     """
 
     def __init__(

@@ -28,6 +28,10 @@ def evaluate_run(model_dir, data_dir, split="test", ensemble_with=(), **options)
     Raises:
         InputError: a folder is not as it must be, data and run do not fit, or an
             option is out of range.
+
+    Example:
+        >>> scores = evaluate_run(run, data_dir, split="test")
+        >>> dice = [case.mean_dice for case in scores]
     """
     trained = TrainedModels(
         paths_with(model_dir, ensemble_with), InferenceOptions(**options)

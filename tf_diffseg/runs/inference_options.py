@@ -12,7 +12,13 @@ from tf_diffseg.fields import check, option
 
 @dataclasses.dataclass(frozen=True)
 class InferenceOptions:
-    """Values of one inference; each is a flag of the same name."""
+    """Values of one inference; each is a flag of the same name.
+
+    Example:
+        >>> options = InferenceOptions(num_samples=3, flip_axes="x")
+        >>> options.given()
+        ['num_samples', 'flip_axes']
+    """
 
     sampler: str | None = option(
         None,

@@ -43,6 +43,11 @@ def load_pretrained(source):
 
     Raises:
         InitError: the source is none of these, or damaged.
+
+    Example:
+        >>> model = load_pretrained(run)
+        >>> model.predict(np.zeros([1, 8, 8, 8, 1], np.float32), verbose=0).shape
+        (1, 8, 8, 8, 3)
     """
     path = _model_path(source)
     if path.suffix in _HDF5:
@@ -76,6 +81,13 @@ def init_from(model, source, freeze=None):
         InitError: the source is none of these, is damaged, or has no weight that fits;
             or of the part to freeze no layer is taken whole. The model is as it was.
         ValueError: there is no such part to freeze.
+
+    Example:
+        >>> small = {"num_channels": (2, 2), "num_blocks": (1, 1), "num_heads": 1}
+        >>> model = DiffusionUNet3D(num_classes=5, **small)
+        >>> taken = init_from(model, run)
+        >>> taken.num_taken < taken.num_all  # The head has other classes.
+        True
     """
     part = () if freeze is None else layers_of(model, freeze)
     path = _model_path(source)

@@ -29,7 +29,13 @@ _network = functools.partial(option, part="network")
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(AugmentationConfig):
-    """Values of a training run; each is a flag of `experiments.train` as well."""
+    """Values of a training run; each is a flag of `experiments.train` as well.
+
+    Example:
+        >>> config = TrainConfig(patch_shape=(64, 64, 32), epochs=20)
+        >>> config.strategy
+        'recycling'
+    """
 
     patch_shape: tuple[int, ...] = _training(
         (48, 48, 48),

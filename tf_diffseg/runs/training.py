@@ -41,6 +41,10 @@ def train(
             same call goes on.
         tf_diffseg.training.WorkerLost: another worker ended; the same call in all of
             them goes on from the last checkpoint.
+
+    Example:
+        >>> config = TrainConfig(patch_shape=(8, 8, 8), epochs=1, num_channels=(4, 8))
+        >>> run = train(config, data_dir, "RUN")
     """
     plan = _checked(config, data_dir, model_dir, data_service, tracker)
     from tf_diffseg.runs.training_run import train_plan

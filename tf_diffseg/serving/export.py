@@ -55,6 +55,11 @@ def export_saved_model(
     Raises:
         ValueError: an argument is out of its range, or another process exports to
             the folder.
+
+    Example:
+        >>> model = SegmentationUNet3D(num_classes=2, num_channels=(4,), num_heads=0)
+        >>> segmenter = Segmenter(model.sample, VolumePreprocessor(), [0, 7])
+        >>> version = export_saved_model(segmenter, model, "EXPORT", {"name": "toy"})
     """
     with _alone_in(export_dir):
         return _export_next(

@@ -8,6 +8,11 @@ class TrainingStrategy(enum.Enum):
 
     SUPERVISED has neither noisy mask nor time: the baseline that is no diffusion
     model. The others are the functions of `noisy_mask`.
+
+    Example:
+        >>> strategy = TrainingStrategy("self_conditioning")
+        >>> strategy.is_self_conditioned
+        True
     """
 
     SUPERVISED = "supervised"

@@ -81,6 +81,12 @@ class DiffusionUNet3D(SegmentationUNet3D):
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
+
+    Example:
+        >>> model = DiffusionUNet3D(num_classes=3, num_channels=(4, 8), num_heads=1)
+        >>> model.compile("adamw", sampler="ddim:eta=0.5")
+        >>> model.predict(np.zeros([1, 8, 8, 8, 1], np.float32), verbose=0).shape
+        (1, 8, 8, 8, 3)
     """
 
     def __new__(cls, *args, **kwargs):

@@ -107,6 +107,12 @@ class SegmentationUNet3D(KerasUNet3D):
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
+
+    Example:
+        >>> model = SegmentationUNet3D(num_classes=3, num_channels=(4, 8), num_heads=1)
+        >>> model.compile("adamw")
+        >>> model.predict(np.zeros([1, 8, 8, 8, 1], np.float32), verbose=0).shape
+        (1, 8, 8, 8, 3)
     """
 
     sampler: Sampler | None = None

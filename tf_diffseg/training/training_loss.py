@@ -33,6 +33,10 @@ class TrainingLoss:
 
     Raises:
         ValueError: a weight is negative or not finite, or there is no such loss.
+
+    Example:
+        >>> loss = TrainingLoss(cross_entropy_weight=0.0, focal_weight=0.5)
+        >>> model = SegmentationUNet3D(2, loss=loss, num_channels=(4,), num_heads=0)
     """
 
     def __init__(

@@ -60,6 +60,10 @@ def write_label(path, label, like):
     Raises:
         InputError: if `like` cannot be read, or the format does not hold its grid.
         ValueError: if `label` does not have its shape.
+
+    Example:
+        >>> label = np.zeros([12, 12, 8], np.uint8)
+        >>> write_label("label.nii.gz", label, like="image.nii.gz")
     """
     with whole_files() as whole:
         write_result(whole, path, smallest_type(label), read_volume(like))

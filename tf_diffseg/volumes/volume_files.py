@@ -48,6 +48,11 @@ def read_volume(path, dtype=None):
     Raises:
         InputError: if there is no such file, its format is not known, or its
             reader refuses it.
+
+    Example:
+        >>> volume = read_volume("image.nii.gz")
+        >>> volume.array.shape, volume.affine.shape
+        ((12, 12, 8), (4, 4))
     """
     _check_is_there(path)
     if os.path.isdir(path):
@@ -112,6 +117,11 @@ def read_image(paths):
         InputError: if a file is missing, damaged, of no known format, not a 3D
             volume or a 4D one with channels last, not finite or without a usable
             affine, or if the files lie on different grids.
+
+    Example:
+        >>> image = read_image("image.nii.gz")
+        >>> image.array.shape  # Channels come last.
+        (12, 12, 8, 1)
     """
     paths = [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else paths
     volumes = [_as_image(read_volume(path, np.float32)) for path in paths]

@@ -171,6 +171,11 @@ def load_segmenter(model, ensemble_with=(), **options):
     Raises:
         InputError: the path is none of these, the model cannot be read, or an option is
             out of range or does not apply to it.
+
+    Example:
+        >>> segmenter = load_segmenter(run, num_samples=2)
+        >>> label = segmenter(nibabel.load("image.nii.gz"))
+        >>> nibabel.save(label, "label.nii.gz")
     """
     chosen = InferenceOptions(**options)
     path = find_model(model)
