@@ -23,12 +23,12 @@ _DECIDING_MODULES = {
     ),
     "tf_diffseg/data": "example_schema example_wire gzip_member record_checksum",
     "tf_diffseg/preprocessing": (
-        "crop_pad foreground intensity limits orientation resampling "
-        "volume_preprocessor"
+        "crop_pad foreground grid_preprocessor intensity intensity_choice limits "
+        "old_calls orientation resampling source_grid volume_preprocessor"
     ),
     "tf_diffseg/volumes": (
         "dicom_files dicom_series dicom_slices dicom_stack file_endings grids headers "
-        "itk_files mgh nibabel_volume nifti simpleitk volume volume_files "
+        "itk_files mgh nibabel_volume nifti nifti_notes simpleitk volume volume_files "
         "volume_limits voxels"
     ),
 }

@@ -56,7 +56,7 @@ def test_windows_have_the_shape_that_the_run_was_trained_on(runs):
 
 def test_windows_of_another_shape_where_asked_for(runs):
     image = _image((16, 8, 6))
-    options = InferenceOptions(window_shape=("16", "8", "6"))
+    options = InferenceOptions(window_shape=(16, 8, 6))
     trained = TrainedModels([runs["diffusion"]], options)
     whole = trained.models[0].sample(tf.constant(image[np.newaxis]), tf.constant([3]))
     np.testing.assert_allclose(_sample(trained, image), whole[0], atol=1e-5)

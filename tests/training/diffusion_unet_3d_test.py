@@ -472,7 +472,10 @@ def test_compile_chooses_another_sampler_that_is_saved(tmp_path):
         model.compile("adam", sampler="magic")
 
 
-@pytest.mark.parametrize("strategy", ["recycling", "self_conditioning"])
+@pytest.mark.parametrize(
+    "strategy",
+    ["recycling", pytest.param("self_conditioning", marks=pytest.mark.slow)],
+)
 def test_of_two_branches_the_image_is_seen_once(strategy, monkeypatch, tmp_path):
     image, label = _two_halves(2)
     model = _model(strategy=strategy, mask_branch=(4,), dropout=0.1)

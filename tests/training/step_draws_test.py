@@ -15,7 +15,7 @@ from tf_diffseg.training import step_draws
 from tf_diffseg.training.distribution.replica_share import (
     gather_from_replicas, share_of_replica)
 from tf_diffseg.training.distribution.devices import mirrored_strategy
-from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
+from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D, run_network
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 configuration = [tf.config.LogicalDeviceConfiguration()] * 2
@@ -33,7 +33,7 @@ def draw(step):
     examples = step_draws.example_seeds(seeds.noise, share)
     all_values = gather_from_replicas(tf.cast(examples, tf.float32), share)
     dropout_seeds = step_draws.example_seeds(seeds.dropout, share)
-    logits = model._run_network(image, dropout_seeds=dropout_seeds[:1])
+    logits = run_network(model, {"image": image}, dropout_seeds=dropout_seeds[:1])
     more = {"examples": examples, "gathered": all_values, "logits": logits}
     return {**seeds._asdict(), **more}
 
