@@ -383,8 +383,8 @@ class DiffusionUNet3D(SegmentationUNet3D):
         by_step = tf.unstack(self._loss_by_step.result())
         return super()._loss_results() | dict(zip(names, by_step, strict=True))
 
-    def _dice_results(self):
-        results = super()._dice_results()
+    def _scores(self):
+        results = super()._scores()
         if self._scores_steps:
             by_step = tf.unstack(self._dice_by_step.result())
             results |= dict(zip(self._dice_step_names, by_step, strict=True))

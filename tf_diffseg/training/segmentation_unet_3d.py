@@ -409,13 +409,16 @@ class SegmentationUNet3D(KerasUNet3D):
         return results
 
     def _dice_results(self):
+        # Where no voxel has a known class, nothing is known of the model either.
+        is_known = tf.convert_to_tensor(self._loss_means["loss"].count) > 0.0
+        scores = self._scores().items()
+        return {name: tf.where(is_known, score, math.nan) for name, score in scores}
+
+    def _scores(self):
         per_class = tf.unstack(self._dice.per_class())[-len(self._dice_names) :]
         by_name = dict(zip(self._dice_names, per_class, strict=True))
-        loss = self._loss_means["loss"]
-        results = {"loss": loss.result(), "dice": self._dice.result(), **by_name}
-        # Where no voxel has a known class, nothing is known of the model either.
-        is_known = tf.convert_to_tensor(loss.count) > 0.0
-        return {name: tf.where(is_known, v, math.nan) for name, v in results.items()}
+        loss = self._loss_means["loss"].result()
+        return {"loss": loss, "dice": self._dice.result(), **by_name}
 
     @property
     def _dice_names(self):
