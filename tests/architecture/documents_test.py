@@ -1,5 +1,6 @@
 """The documents name what is there."""
 
+import ast
 import re
 
 import pytest
@@ -17,9 +18,12 @@ _DOCUMENTS = sorted(
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#([^)\s]+))?\)|\]\(#([^)\s]+)\)")
 _PATH = re.compile(r"`((?:tf_diffseg|data_tools|experiments|tests)/[\w/.]+)`")
 _MODULE = re.compile(r"-m ((?:tf_diffseg|data_tools|experiments|tests)(?:\.\w+)+)")
-# Names of things that a document shows how to add, and of nothing.
+_TEST = re.compile(r"`(test_\w+)`")
+_TEST_FILE = re.compile(r"`([\w./]+_test\.py)`")
+_PYTHON = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+# Names things that it shows how to add.
 _ADDED = "docs/extending.md"
-_NOTHING = ("tests/a/c_test.py", "tests/b/c_test.py")
+_NAMED = [document for document in _DOCUMENTS if document != _ADDED]
 
 
 def _text(document):
@@ -45,25 +49,51 @@ def test_links_lead_somewhere(document):
             assert (anchor or own) in found, f"{document} links to #{anchor or own}"
 
 
-@pytest.mark.parametrize("document", _DOCUMENTS)
-def test_files_and_commands_are_there(document):
+@pytest.mark.parametrize("document", _NAMED)
+def test_files_and_tests_are_there(document):
     text = _text(document)
-    tree = source_tree.repository()
-    for path in _PATH.findall(text) if document != _ADDED else ():
-        if path in _NOTHING:
-            continue
-        places = (source_tree.REPOSITORY / path, tree.root / f"{path}.py")
+    for path in _PATH.findall(text) + _TEST_FILE.findall(text):
+        places = (source_tree.REPOSITORY / path, source_tree.REPOSITORY / f"{path}.py")
         assert any(place.exists() for place in places), f"{document}: {path}"
-    for module in _MODULE.findall(text):
-        assert module in tree.modules, f"{document}: python -m {module}"
+    tests = {
+        name
+        for module in source_tree.repository().modules.values()
+        for name in module.defined
+    }
+    # Keras's, which a test in the documents must not be called.
+    assert {*_TEST.findall(text)} - {"test_step"} <= tests
 
 
 @pytest.mark.parametrize("document", _DOCUMENTS)
+def test_commands_are_there(document):
+    modules = source_tree.repository().modules
+    for module in _MODULE.findall(_text(document)):
+        assert modules[module].has_main, f"{document}: python -m {module}"
+
+
+@pytest.mark.parametrize("document", _NAMED)
 def test_python_is_that_of_the_library(document):
-    if document == _ADDED:
-        return
-    for block in re.findall(r"```python\n(.*?)```", _text(document), re.DOTALL):
-        assert not re.search(r"(from|import) (experiments|data_tools)", block)
+    exports = {
+        module.name: set(module.exports)
+        for module in source_tree.repository().modules.values()
+        if module.exports
+    }
+    for block in _PYTHON.findall(_text(document)):
+        for package, name in _names_used(ast.parse(block)):
+            assert package.split(".")[0] not in ("experiments", "data_tools")
+            if package.split(".")[0] == "tf_diffseg":
+                assert name in exports[package], f"{document}: {package}.{name}"
+
+
+def _names_used(block):
+    """Pairs of a module and a name in it that a block of Python takes."""
+    for node in ast.walk(block):
+        if isinstance(node, ast.ImportFrom):
+            yield from ((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names if "." in alias.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield node.value.id, node.attr
 
 
 @pytest.mark.skipif(not _DOCUMENTS, reason="Bazel builds no documents")
