@@ -111,6 +111,18 @@ def test_counts_in_a_graph_of_unknown_shapes():
     assert sampler.saved_steps == 3.0
 
 
+def test_it_goes_by_the_x_start_of_the_sampler_in_it():
+    class Halving(DDIMSampler):
+        def predict_x_start(self, model_out, x_t, t_index):
+            return 0.5 * super().predict_x_start(model_out, x_t, t_index)
+
+    inner, x_T = Halving(GaussianDiffusion()), initial_noise([1], _SHAPE)
+    denoise = _settles_after(0)
+    np.testing.assert_array_equal(
+        EarlyExitSampler(inner, 0.0).sample(denoise, x_T), inner.sample(denoise, x_T)
+    )
+
+
 @pytest.mark.parametrize("max_change", [-0.1, 1.0])
 def test_a_share_out_of_range_is_refused(max_change):
     with pytest.raises(ValueError, match=r"max_change must be in \[0, 1\)"):

@@ -3,13 +3,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffseg.diffusion import DDIMSampler
+from tf_diffseg.diffusion import DDIMSampler, GaussianDiffusion
 from tf_diffseg.metrics import StreamingDice
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.flat_network import flat_network
 from tf_diffseg.training.optimizer import KernelDecayAdamW
 from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
 from tf_diffseg.training.step_draws import step_seeds
+from tf_diffseg.training.training_loss import TrainingLoss
 
 NUM_CLASSES = 3
 
@@ -497,3 +498,41 @@ def test_of_two_branches_the_image_is_seen_once(strategy, monkeypatch, tmp_path)
     np.testing.assert_allclose(
         loaded.predict(image, verbose=0), trajectory.numpy()[-1], atol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        lambda diffusion: DDIMSampler(diffusion.respaced(3), eta=0.25),
+        lambda diffusion: DDIMSampler(diffusion, clip_x_start=False),
+        lambda diffusion: "ddpm:num_timesteps=3",
+    ],
+)
+def test_a_sampler_is_saved_with_its_steps_and_options(sampler):
+    model = DiffusionUNet3D(3, num_channels=(4,), num_heads=0)
+    model.compile("adam", sampler=sampler(model.diffusion))
+    loaded = DiffusionUNet3D.from_config(model.get_config()).sampler
+    assert type(loaded) is type(model.sampler)
+    assert loaded.options == model.sampler.options
+    np.testing.assert_array_equal(
+        loaded.diffusion.alphas_cumprod, model.sampler.diffusion.alphas_cumprod
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"sampler": "ddim:eta=much"}, "sampler=ddim:eta=much"),
+        (
+            {"loss": TrainingLoss(), "dice_weight": 2.0},
+            "dice_weight: give them to loss",
+        ),
+        (
+            {"diffusion": GaussianDiffusion(), "num_timesteps": 3},
+            "num_timesteps: give them to diffusion",
+        ),
+    ],
+)
+def test_refuses_parts_that_do_not_go_together(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        flat_network(2, num_channels=(4,), num_heads=0, **arguments)

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import json
 import signal
@@ -173,18 +174,33 @@ def test_sigterm_is_left_alone_after_an_interrupt(tmp_path):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_rate_that_is_lowered_last_is_not_lost(tmp_path):
-    model = _model()
-    model.compile(keras.optimizers.SGD(1e-2))
-
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_rate_that_is_lowered_last_is_not_lost(dies, tmp_path):
     class Lower(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             self.model.optimizer.learning_rate = 1e-3
 
-    saving = Checkpointing(tmp_path)
+        def on_train_batch_begin(self, batch, logs=None):
+            if dies and float(self.model.optimizer.learning_rate) < 2e-3:
+                raise KeyboardInterrupt
+
+    model = _model(use_ema=dies)
     image, label = np.zeros([2, 4, 4, 4, 1], np.float32), np.zeros([2, 4, 4, 4], int)
-    model.fit(image, label, callbacks=[saving, Lower()], verbose=0)
-    again = _model()
-    again.compile(keras.optimizers.SGD(1e-2))
+    with contextlib.suppress(KeyboardInterrupt):
+        callbacks = [Checkpointing(tmp_path), Lower()]
+        epochs = 2 if dies else 1
+        model.fit(image, label, epochs=epochs, callbacks=callbacks, verbose=0)
+    again = _model(use_ema=dies)
     assert restore(again, tmp_path) == Place(1, 0)
     assert float(again.optimizer.learning_rate) == pytest.approx(1e-3)
+
+
+def test_a_rate_that_is_lowered_after_averages_are_taken_is_told(tmp_path):
+    class Lower(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.optimizer.learning_rate = 1e-3
+
+    image, label = np.zeros([2, 4, 4, 4, 1], np.float32), np.zeros([2, 4, 4, 4], int)
+    callbacks = [Checkpointing(tmp_path), Lower()]
+    with pytest.warns(UserWarning, match="put that callback before Checkpointing"):
+        _model(use_ema=True).fit(image, label, callbacks=callbacks, verbose=0)

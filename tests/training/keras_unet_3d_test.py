@@ -12,6 +12,7 @@ import tensorflow as tf
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.flat_network import flat_network
 from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
+from tf_diffseg.training.training_checks import check_compile
 
 optimizers = keras.optimizers
 RNG = np.random.default_rng(0)
@@ -465,6 +466,18 @@ def test_an_image_in_a_dict_beside_its_label_is_taken():
 def test_compile_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         _model().compile("adam", **arguments)
+
+
+def test_several_steps_at_once_need_one_device():
+    steps = {"steps_per_execution": 2}
+    check_compile("sgd", "auto", 1, False, steps)
+    with pytest.raises(ValueError, match="steps_per_execution must be 1 on several"):
+        check_compile("sgd", "auto", 1, True, steps)
+
+
+def test_fit_names_what_it_takes_by_place():
+    with pytest.raises(ValueError, match="fit takes batch_size, epochs and verbose"):
+        _model().fit(IMAGE, LABEL, 2, 1, 0, [])
 
 
 def test_validation_without_a_known_voxel_knows_nothing():

@@ -185,8 +185,15 @@ def test_more_losses_are_taken_by_name_and_saved():
         ("focal_loss:weight=-1", "the weight of focal_loss in more_losses must be"),
         ("focal_loss:alpha=1", "more_losses: alpha is no option of focal_loss"),
         ("focal_loss:gamma", "expected a name with options"),
+        ("focal_loss:weight=much", "the weight of focal_loss in more_losses must be"),
+        ("dice_loss:weight=2", "more_losses: dice_loss has a weight already"),
     ],
 )
 def test_refuses_more_losses_that_are_none(identifier, message):
     with pytest.raises(ValueError, match=message):
         TrainingLoss(more_losses=[identifier])
+
+
+def test_refuses_a_loss_that_is_named_twice():
+    with pytest.raises(ValueError, match="focal_loss has a weight already"):
+        TrainingLoss(more_losses=["focal_loss", "focal_loss:weight=2"])

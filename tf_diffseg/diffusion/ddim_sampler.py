@@ -45,8 +45,8 @@ class DDIMSampler(Sampler):
 
     @property
     def options(self):
-        """Dict of eta."""
-        return {"eta": self.eta}
+        """See `Sampler.options`; eta always."""
+        return {"eta": self.eta, **super().options}
 
     @property
     def draws_noise(self):

@@ -61,6 +61,10 @@ class EarlyExitSampler(Sampler):
             return 0.0
         return self.diffusion.num_timesteps - int(self.num_steps) / count
 
+    def predict_x_start(self, model_out, x_t, t_index):
+        """As the wrapped sampler, which may go by another x_start than most."""
+        return self.sampler.predict_x_start(model_out, x_t, t_index)
+
     def step(self, model_out, x_t, t_index, noise):
         """Goes from x_t to x_(t-1), see `Sampler.step`."""
         return self.sampler.step(model_out, x_t, t_index, noise)

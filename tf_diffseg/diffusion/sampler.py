@@ -52,8 +52,11 @@ class Sampler(abc.ABC):
 
     @property
     def options(self):
-        """Dict of the arguments that a sampler of this kind may be made with."""
-        return {}
+        """Dict of the arguments, but the diffusion, that make the same sampler.
+
+        Those that are as by default may be left out.
+        """
+        return {} if self.clip_x_start else {"clip_x_start": False}
 
     @property
     @abc.abstractmethod

@@ -6,7 +6,7 @@ import inspect
 from tf_diffseg.text import named_options, with_options
 
 # Place of each class. The arguments of its constructor behind the diffusion are its
-# options, as in "ddim:eta=0.5".
+# options, as in "ddim:eta=0.5"; num_timesteps, of all, respaces the diffusion.
 SAMPLERS = {
     "ddim": "tf_diffseg.diffusion.ddim_sampler.DDIMSampler",
     "ddpm": "tf_diffseg.diffusion.ddpm_sampler.DDPMSampler",
@@ -36,10 +36,15 @@ def get_sampler(identifier, diffusion, **options):
     sampler = _class_of(name)
     known = list(inspect.signature(sampler).parameters)[1:]
     options = given | options
+    if "num_timesteps" in options:
+        diffusion = diffusion.respaced(options.pop("num_timesteps"))
     for option in options:
         if option not in known:
             raise ValueError(f"{option} is no option of sampler={name}")
-    return sampler(diffusion, **options)
+    try:
+        return sampler(diffusion, **options)
+    except TypeError as error:  # Such as text in place of a number.
+        raise ValueError(f"sampler={identifier}: {error}") from error
 
 
 def identifier_of(sampler):
@@ -50,7 +55,10 @@ def identifier_of(sampler):
     """
     for name in SAMPLERS:
         if type(sampler) is _class_of(name):
-            return with_options(name, sampler.options)
+            diffusion, options = sampler.diffusion, sampler.options
+            if diffusion.num_timesteps != diffusion.num_timesteps_trained:
+                options |= {"num_timesteps": diffusion.num_timesteps}
+            return with_options(name, options)
     raise ValueError(
         f"{type(sampler).__name__} is not in SAMPLERS of tf_diffseg.diffusion, by "
         "which a model with this sampler is saved"

@@ -162,22 +162,19 @@ class TrainedModels:
 
         if model.sampler is None:
             return model
-        diffusion = model.diffusion
-        if self.options.num_timesteps is not None:
-            try:
-                diffusion = diffusion.respaced(self.options.num_timesteps)
-            except ValueError as error:
-                raise InputError(str(error), argument="num_timesteps") from None
-        identifier = identifier_of(model.sampler)
-        asked, eta = self.options.sampler, self.options.eta
+        identifier, asked = identifier_of(model.sampler), self.options.sampler
         if asked is not None and asked != named_options(identifier)[0]:
             identifier = asked
+        given = {
+            "num_timesteps": self.options.num_timesteps,
+            "eta": self.options.eta,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
         try:
-            model.sampler = get_sampler(
-                identifier, diffusion, **({} if eta is None else {"eta": eta})
-            )
+            model.sampler = get_sampler(identifier, model.diffusion, **given)
         except ValueError as error:
-            raise InputError(str(error), argument="eta") from None
+            names = [name for name in given if str(error).startswith(name)]
+            raise InputError(str(error), *names) from None
         if self.options.early_exit is not None:
             model.sampler = EarlyExitSampler(model.sampler, self.options.early_exit)
         return model

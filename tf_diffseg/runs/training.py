@@ -12,10 +12,6 @@ def train(
 ):
     """Trains a network on converted shards, or goes on where the run stopped.
 
-        config = tf_diffseg.TrainConfig(patch_shape=(40, 56, 40), epochs=8)
-        run = tf_diffseg.train(config, "SHARDS", "RUN")
-        segmenter = tf_diffseg.load_segmenter(run)
-
     Everything that can be checked is checked before TensorFlow is loaded and before
     anything is written.
 
@@ -31,7 +27,7 @@ def train(
 
     Returns:
         `RunFolder`, a path that `load_segmenter`, `evaluate_run` and `load_pretrained`
-        take; `load_model()` gives the trained `DiffusionUNet3D`.
+        take; `load_model()` gives the trained model.
 
     Raises:
         InputError: a folder is not as it must be, values do not fit one another, the

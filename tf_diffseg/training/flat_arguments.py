@@ -42,11 +42,12 @@ def composed(arguments):
         the last not where the model is supervised.
 
     Raises:
-        ValueError: a supervised model was to learn a variance or to choose steps.
+        ValueError: a supervised model was to learn a variance or to choose steps, or a
+            part is given beside flat arguments of it.
     """
     arguments = dict(arguments)
-    diffusion = _taken(arguments, _OF_DIFFUSION)
-    loss = _taken(arguments, _OF_LOSS)
+    diffusion = _taken(arguments, _OF_DIFFUSION, "diffusion")
+    loss = _taken(arguments, _OF_LOSS, "loss")
     eta = arguments.pop("eta", 0.0)
     if isinstance(loss.get("more_losses"), str):
         loss["more_losses"] = loss["more_losses"].split()
@@ -83,8 +84,12 @@ def composed_with_warning(arguments):
     return composed(arguments)
 
 
-def _taken(arguments, names):
-    return {name: arguments.pop(name) for name in names if name in arguments}
+def _taken(arguments, names, part):
+    """Takes flat arguments out, those of a part that is not given itself."""
+    taken = {name: arguments.pop(name) for name in names if name in arguments}
+    if taken and arguments.get(part) is not None:
+        raise ValueError(f"{', '.join(taken)}: give them to {part}, which is given too")
+    return taken
 
 
 def _check_supervised(diffusion, arguments):

@@ -40,6 +40,10 @@ class KerasUNet3D(UNet3D):
             ValueError: image and label do not fit, examples or classes are to be
                 weighed, or no layer is left to train.
         """
+        if len(args) > 3:
+            raise ValueError(
+                "fit takes batch_size, epochs and verbose by place, name the others"
+            )
         _refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
         self._assert_compile_called("fit")
         check_trained(self)

@@ -45,6 +45,11 @@ def check_compile(optimizer, jit_compile, accumulation_steps, several, others):
                 "the model's arguments choose and weigh its terms"
             )
     refuse_gradient_accumulation(optimizer)
+    if several and others.get("steps_per_execution", 1) != 1:
+        raise ValueError(
+            "steps_per_execution must be 1 on several devices: Keras loses what a step "
+            "is fed with"
+        )
     if several and jit_compile is True:
         raise ValueError(
             "jit_compile=True needs one device: XLA compiles no step that several share"

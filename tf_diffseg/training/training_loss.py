@@ -3,6 +3,7 @@
 import functools
 import inspect
 import math
+import numbers
 
 import keras
 
@@ -56,10 +57,24 @@ class TrainingLoss:
         self.noise_weight = noise_weight
         self.variational_weight = variational_weight
         self.more_losses = tuple(more_losses)
-        self._more = dict(map(_weighted_loss, self.more_losses))
+        self._more = self._checked_more()
         for name, weight in self.get_config().items():
             if name.endswith("_weight"):
                 _check_weight(name, weight)
+
+    def _checked_more(self):
+        """Dict from name to (weight, loss) of `more_losses`, each loss once."""
+        own = {
+            "dice_loss": self.dice_weight,
+            "cross_entropy": self.cross_entropy_weight,
+            "focal_loss": self.focal_weight,
+        }
+        more = {}
+        for name, weighted in map(_weighted_loss, self.more_losses):
+            if name in more or own.get(name):
+                raise ValueError(f"more_losses: {name} has a weight already")
+            more[name] = weighted
+        return more
 
     @classmethod
     def get(cls, identifier):
@@ -181,7 +196,8 @@ def _weighted_loss(identifier):
 
 
 def _check_weight(name, weight):
-    if not (math.isfinite(weight) and weight >= 0.0):
+    is_number = isinstance(weight, numbers.Real)
+    if not (is_number and math.isfinite(weight) and weight >= 0.0):
         raise ValueError(f"{name} must be a finite number, 0 or more, got {weight}")
 
 

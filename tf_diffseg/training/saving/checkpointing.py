@@ -124,6 +124,7 @@ class Checkpointing(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Gives the metrics of an epoch that goes on what they held."""
         del logs
+        self._save_another_rate()
         self._epoch = epoch
         self._steps_in_epoch = 0
         if self.place.step and epoch == self.place.epoch:
@@ -177,24 +178,31 @@ class Checkpointing(keras.callbacks.Callback):
         self._stop_if_asked(0)
 
     def on_train_end(self, logs=None):
-        """Leaves SIGTERM to whom it belonged.
-
-        Saves again where a callback has lowered the learning rate since: those that
-        follow this one are told of the end of an epoch after it.
-        """
+        """Leaves SIGTERM to whom it belonged."""
         del logs
         self._sigterm.leave()
-        if not self._saved or numeric_rate(self.model.optimizer) == self._saved[0]:
-            return
-        if uses_averages(self.model.optimizer):  # Which are the weights by now.
+        if self._has_another_rate and uses_averages(self.model.optimizer):
+            # The averages are the weights by now, and would be taken for them.
             warnings.warn(
                 "a callback has changed the learning rate after the last checkpoint, "
                 "which has the one before: put that callback before Checkpointing",
                 stacklevel=2,
             )
-            return
-        _, epoch, kwargs = self._saved
-        self._save(epoch, **{**kwargs, "best": False})
+        else:
+            self._save_another_rate()
+
+    @property
+    def _has_another_rate(self):
+        return self._saved and numeric_rate(self.model.optimizer) != self._saved[0]
+
+    def _save_another_rate(self):
+        """Saves again where a callback has changed the learning rate since.
+
+        Callbacks that follow this one are told of the end of an epoch after it.
+        """
+        if self._has_another_rate:
+            _, epoch, kwargs = self._saved
+            self._save(epoch, **{**kwargs, "best": False})
 
     def _check_place(self, path):
         """What is saved behind the newest checkpoint would be the first to be lost."""
