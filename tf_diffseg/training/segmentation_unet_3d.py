@@ -257,9 +257,11 @@ class SegmentationUNet3D(KerasUNet3D):
         )
         gradients = sum_gradients(gradients)
         self._observe_norm(gradients)
-        self.optimizer.apply_gradients(
-            zip(gradients, self.trainable_variables, strict=True)
-        )
+        with tf.control_dependencies([each for each in gradients if each is not None]):
+            # After the gradients, so that a step that fails is not counted as taken.
+            self.optimizer.apply_gradients(
+                zip(gradients, self.trainable_variables, strict=True)
+            )
 
         losses = {name: values[: share.size] for name, values in losses.items()}
         self._observe_losses(losses, draws, counted, share)

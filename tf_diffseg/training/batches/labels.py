@@ -81,7 +81,10 @@ class LabelIds:
         whole, is_wrong = self.rounded(label)
 
         def refuse():
-            shown = _shown(tf.boolean_mask(_in_exact_type(label), is_wrong))
+            values = tf.convert_to_tensor(label)
+            if values.dtype != tf.uint64:  # Its ids from 2**63 are negative in int64.
+                values = _in_exact_type(values)
+            shown = _shown(tf.boolean_mask(values, is_wrong))
             told = tf.strings.join([f"{self}, got ", shown])
             return tf.debugging.Assert(False, [told])
 
