@@ -30,7 +30,8 @@ def preview(output, data_dir, options, split="train", uid=None, num_draws=5, see
     name = example["uid"].numpy().decode()
     rows = [(f"{name} as it is", example["image"], example["label"])]
     draw = tf.function(
-        lambda stateless_seed: augment(example, stateless_seed, **options)
+        lambda stateless_seed: augment(example, stateless_seed, **options),
+        autograph=False,
     )
     for index in range(num_draws):
         new = draw(tf.constant([seed + index, 0], tf.int64))

@@ -65,6 +65,7 @@ class CaseScorer:
                 batch_size=batch_size,
             ),
             reduce_retracing=True,
+            autograph=False,
         )
 
     def score(self, uids, description="evaluate"):

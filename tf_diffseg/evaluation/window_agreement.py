@@ -69,7 +69,7 @@ def window_agreement(trained, shard_paths, uids):
 def _labels(segmenter, sample):
     """Function (image [x, y, z, c], seed) -> class ids [x, y, z], by `sample`."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def label(image, seed):
         return segmenter.label(sample(image[tf.newaxis], seed[tf.newaxis])[0])
 

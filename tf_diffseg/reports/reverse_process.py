@@ -47,7 +47,7 @@ def sample_steps(model, image, seed):
         List of `ReverseStep`, from noise to the segmentation.
     """
     image, seed = tf.constant(image[np.newaxis]), tf.constant([seed])
-    denoise = tf.function(model.denoise_fn(image))
+    denoise = tf.function(model.denoise_fn(image), autograph=False)
     seen = []
 
     def denoise_and_note(x_t, t_index, *condition):

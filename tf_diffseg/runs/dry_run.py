@@ -112,7 +112,7 @@ def _cost_of_step(config, manifest, strategy):
         "label": tf.TensorSpec(shape, tf.int32),
     }
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(batch):
         return strategy.run(model.train_step, args=(batch,))
 

@@ -171,7 +171,7 @@ def _read(
     return values[0], tf.where(is_inside, tf.gather(label, index), 0)
 
 
-_read_compiled = tf.function(_read, jit_compile=_HAS_XLA)
+_read_compiled = tf.function(_read, jit_compile=_HAS_XLA, autograph=False)
 
 
 def _source_along(axis, shape, volume_shape, backward, centre, displacement):

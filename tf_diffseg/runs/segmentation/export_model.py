@@ -139,6 +139,7 @@ class ExportModel:
                 batch_size=self._options.batch_size,
             ),
             reduce_retracing=True,
+            autograph=False,
         )
 
 

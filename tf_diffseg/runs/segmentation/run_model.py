@@ -20,7 +20,9 @@ class RunModel:
         self._options = trained.options
         segmenter = trained.segmenter()
         # Traced once for all shapes.
-        self._label = tf.function(segmenter, input_signature=_signature(manifest))
+        self._label = tf.function(
+            segmenter, input_signature=_signature(manifest), autograph=False
+        )
         self._predict = tf.function(
             functools.partial(
                 segmenter.predict,
@@ -28,6 +30,7 @@ class RunModel:
                 batch_size=self._options.batch_size,
             ),
             input_signature=_signature(manifest),
+            autograph=False,
         )
 
     @property

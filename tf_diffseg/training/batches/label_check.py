@@ -54,7 +54,9 @@ def checked_data(data, label_ids, asserts):
         return data
     if isinstance(data, tf.data.Dataset):
         return data.map(
-            lambda *batch: _asserted(batch, label_ids),
+            tf.autograph.experimental.do_not_convert(
+                lambda *batch: _asserted(batch, label_ids)
+            ),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )

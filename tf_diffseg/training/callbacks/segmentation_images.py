@@ -38,6 +38,7 @@ class SegmentationImages(keras.callbacks.Callback):
             self.model.sample,
             input_signature=[image, tf.TensorSpec([1], tf.int32)],
             jit_compile=self.model.jit_compile,
+            autograph=False,
         )
         self._writer = tf.summary.create_file_writer(
             os.path.join(self.log_dir, "validation")

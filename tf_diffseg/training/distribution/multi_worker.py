@@ -52,7 +52,7 @@ def _make_function(model, name, step, force=False):
     if getattr(model, name) is None or force:
         strategy = model.distribute_strategy
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def one_step(iterator):
             values = strategy.run(getattr(model, step), args=(iterator.get_next(),))
             return {
