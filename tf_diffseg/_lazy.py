@@ -21,8 +21,8 @@ def lazy_exports(package, modules):
         `(__getattr__, __dir__, __all__)` to assign in the package.
 
     Raises:
-        ValueError: a name is that of a module of the package: once somebody imports
-            the module, Python would find it in place of the export.
+        ValueError: a name is also the name of a module of the package. Python would
+            find the module in place of the export once somebody imports it.
     """
     shadowed = sorted(set(modules) & set(modules.values()))
     if shadowed:
@@ -44,13 +44,13 @@ def moved_names(module, package, names):
     """Makes the `__getattr__` of a module whose names have moved to a package.
 
     Args:
-        module: `__name__` of the module, which goes with the next release.
+        module: `__name__` of the module, which the next release removes.
         package: dotted name of the package that exports the names now.
-        names: the names.
+        names: the names that have moved.
 
     Returns:
-        `__getattr__` to assign in the module: it gives a name with a
-        `DeprecationWarning` that tells where the name is now.
+        `__getattr__` to assign in the module. It returns the object of a name and
+        gives a `DeprecationWarning` that tells where the name is now.
     """
 
     def getattr_(name):

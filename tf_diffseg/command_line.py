@@ -1,4 +1,4 @@
-"""What every command line module shares: how it runs, how it fails."""
+"""How every command runs and how it fails."""
 
 import os
 import signal
@@ -14,15 +14,15 @@ def parse_numbers(flag_name, text, count, number=float):
 
     Args:
         flag_name: name of the flag, for the message.
-        text: its value, or None where it was not given.
-        count: how many numbers must be there.
+        text: its value, or None if it was not given.
+        count: how many numbers the flag must have.
         number: `float` or `int`.
 
     Returns:
-        Tuple of `count` numbers, or None for None.
+        Tuple of `count` numbers, or None if `text` is None.
 
     Raises:
-        InputError: if `text` is anything else.
+        InputError: `text` is anything else.
     """
     if text is None:
         return None
@@ -40,42 +40,42 @@ def parse_numbers(flag_name, text, count, number=float):
 
 
 class _Terminated(BaseException):
-    """SIGTERM: like an interrupt, it must pass every `except Exception`."""
+    """SIGTERM came. Like an interrupt it must pass every `except Exception`."""
 
 
 def _on_sigterm(number, _):
-    signal.signal(number, signal.SIG_IGN)  # once: what cleans up must finish
+    signal.signal(number, signal.SIG_IGN)  # a second one must not stop the cleaning up
     raise _Terminated
 
 
 def _log_warnings_only():
-    """Undoes that absl shows all information where --verbosity is not given."""
+    """Logs warnings and errors only, unless --verbosity is given."""
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
 
 
-def _end_where_interrupted(kind, error, traceback):
-    """An interrupt before `run`, as modules load, is no error to be traced."""
+def _exit_on_interrupt(kind, error, traceback):
+    """Ends without a traceback if an interrupt comes before `run`."""
     if issubclass(kind, KeyboardInterrupt):
         print("interrupted", file=sys.stderr, flush=True)
         os._exit(130)
     sys.__excepthook__(kind, error, traceback)
 
 
-# Commands import this module first.
-sys.excepthook = _end_where_interrupted
+# Commands import this module first, so this also holds while their modules load.
+sys.excepthook = _exit_on_interrupt
 
 
 def run(main, takes_arguments=False):
     """Runs `main(argv)` under absl and exits the process.
 
     Args:
-        main: function of the list of arguments, the program's name first.
-        takes_arguments: whether there may be others than flags.
+        main: function of the list of arguments; the first one is the program's name.
+        takes_arguments: whether the command takes arguments that are not flags.
 
-    `InputError` becomes one line on stderr and exit code 1, an interrupt exit
-    code 130, SIGTERM exit code 143, each after every `finally` has run; every
-    other error keeps its traceback.
+    An `InputError` becomes one line on stderr and exit code 1, an interrupt exit code
+    130, SIGTERM exit code 143; every `finally` runs before. Every other error keeps
+    its traceback.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

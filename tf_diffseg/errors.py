@@ -3,12 +3,13 @@
 import errno
 import re
 
-# What the system says of one file, and Python, without a number, of its content.
-_OF_THE_FILE = frozenset(
+# Error numbers of the system that concern one file. Python's own errors about the
+# content of a file have no number.
+_FILE_ERRORS = frozenset(
     {
         None,
         errno.EACCES,
-        errno.EINVAL,  # a damaged header may have it read at no place
+        errno.EINVAL,  # a damaged header can lead to a position that no file has
         errno.EISDIR,
         errno.ELOOP,
         errno.ENAMETOOLONG,
@@ -19,26 +20,23 @@ _OF_THE_FILE = frozenset(
     }
 )
 
-
 _MARKED_ARGUMENT = re.compile(r"`([a-z]\w*(?:=[^`]*)?)`")
 
 
 def as_flags(text):
-    """A message for the command line: `` `name=value` `` in it becomes --name=value."""
+    """Turns `` `name=value` `` in a message into --name=value, for the command line."""
     return _MARKED_ARGUMENT.sub(r"--\1", text)
 
 
 class InputError(ValueError):
-    """A file, folder or argument the user gave is not as it must be.
-
-    The message is one line that names the file or argument, what was expected and
-    what came. Command lines print it without a traceback. Arguments further on in the
-    message stand in backquotes, `` `name` `` or `` `name=value` ``.
+    """A file, folder or argument that the user gave is wrong.
 
     Args:
-        message: a line of text.
-        argument: the argument that the message starts with, if it starts with one:
-            command lines have a flag of that name, and put its dashes in front.
+        message: one line that names the file or argument, what was expected and what
+            came. Commands print it without a traceback. Arguments inside the message
+            stand in backquotes: `` `name` `` or `` `name=value` ``.
+        argument: the argument that the message starts with, if it starts with one.
+            Commands, which have a flag of that name, put the dashes in front.
     """
 
     def __init__(self, message, argument=None):
@@ -46,7 +44,7 @@ class InputError(ValueError):
         self.argument = argument
 
     def of_command(self):
-        """The message with its arguments as flags."""
+        """Returns the message with its arguments as flags."""
         return as_flags(f"--{self}" if self.argument else str(self))
 
 
@@ -55,16 +53,16 @@ class CaseError(InputError):
 
 
 class MachineError(InputError):
-    """Memory, a disk or a network fails: the file that was read may be good."""
+    """Memory, a disk or a network failed; the file that was read may be good."""
 
 
 def is_of_machine(error):
-    """Whether an exception is the fault of the machine, not of the file it reads."""
+    """Whether the machine, and not the file that was read, caused an exception."""
     if isinstance(error, OSError):
-        return error.errno not in _OF_THE_FILE
+        return error.errno not in _FILE_ERRORS
     return isinstance(error, MemoryError)
 
 
 def reading_error(message, error):
-    """What to raise of a file at which reading ended with an exception."""
+    """Returns the error to raise if reading a file ended with an exception."""
     return MachineError(message) if is_of_machine(error) else InputError(message)

@@ -1,6 +1,6 @@
-"""Options: dataclass fields that say what they are, and one check of their values.
+"""Options: dataclass fields that describe themselves, and one check of their values.
 
-Loads neither TensorFlow nor absl; `tf_diffseg.option_flags` makes flags of them.
+Loads neither TensorFlow nor absl; `tf_diffseg.option_flags` makes flags of options.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ import typing
 
 from tf_diffseg.errors import InputError
 
-# Beyond it lie numbers that training, of 32 bits, takes for infinite.
+# Larger numbers become infinite in training, which computes with 32 bits.
 _LARGEST = 3e38
 
 
@@ -28,20 +28,20 @@ def option(
     takes_options=False,
     letters="",
 ):
-    """A field of a dataclass whose values `check` checks.
+    """Makes a dataclass field whose value `check` checks.
 
     Args:
-        default: value if none is given; the field's type says whether it may be None.
+        default: value if none is given. It may be None if the field's type allows it.
         help: what the option means.
         part: what the value is for, such as "pipeline"; see `part_values`.
-        at_least: smallest value of a number, or of each of several.
-        at_most: largest value.
-        less_than: a value that is too large already.
+        at_least: smallest allowed value of a number, or of each number of a tuple.
+        at_most: largest allowed value.
+        less_than: smallest value that is too large.
         length: how many numbers a tuple has; None for any.
         choices: the only values of a text: an Enum class, or values and members.
-        takes_options: whether a choice may have options, as "ddim:eta=0.5", which
-            what it is the choice of checks.
-        letters: the letters of which a text may have each once.
+        takes_options: whether a choice may have options, such as "ddim:eta=0.5".
+            The chosen thing checks them itself.
+        letters: the letters that a text may contain, each at most once.
 
     Returns:
         A field for a class of `dataclasses.dataclass`.
@@ -61,7 +61,7 @@ def option(
 
 
 def part_values(instance, *parts):
-    """Dict from name to value of the options that belong to one of `parts`."""
+    """Returns a dict from name to value of the options that belong to `parts`."""
     return {
         field.name: getattr(instance, field.name)
         for field in dataclasses.fields(instance)
@@ -70,19 +70,19 @@ def part_values(instance, *parts):
 
 
 def kinds(cls):
-    """Dict from the name of each option to its type: str, bool, int, tuple ..."""
+    """Returns a dict from the name of each option to its type, such as str or tuple."""
     hints = typing.get_type_hints(cls)
     return {field.name: _kind(hints[field.name]) for field in dataclasses.fields(cls)}
 
 
 def check(instance):
-    """Checks the values of a dataclass of options, and turns each into its type.
+    """Checks the values of a dataclass of options and converts each to its type.
 
-    A list becomes a tuple, a whole number a float, a value of NumPy one of Python and
-    a member of an Enum its value, if the option is of that type.
+    If the option has that type, a list becomes a tuple, a whole number a float, a
+    NumPy value a Python value and a member of an Enum its value.
 
     Raises:
-        InputError: a value is of another type, or out of range; the message names the
+        InputError: a value has another type or is out of range. The message names the
             option, what was expected and what came.
     """
     hints = typing.get_type_hints(type(instance))
@@ -91,7 +91,7 @@ def check(instance):
         if value is None and type(None) in typing.get_args(hints[field.name]):
             continue
         value, kind = _as_python(value), _kind(hints[field.name])
-        expected = _unmet(field.metadata, kind, value)
+        expected = _unmet_expectation(field.metadata, kind, value)
         if expected:
             raise InputError(
                 f"{field.name} must be {expected}, got {value!r}", argument=field.name
@@ -100,7 +100,7 @@ def check(instance):
 
 
 def _kind(hint):
-    """The type of a hint, without what is in it and without None."""
+    """Returns the type of a hint: tuple for `tuple[int, ...] | None`."""
     if isinstance(hint, types.UnionType):
         hint = typing.get_args(hint)[0]
     return typing.get_origin(hint) or hint
@@ -112,8 +112,8 @@ def _as_python(value):
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def _unmet(metadata, kind, value):
-    """What is expected of a value, if it is anything else; or None."""
+def _unmet_expectation(metadata, kind, value):
+    """Returns what is expected of a value that is wrong, or None if it is right."""
     choices, letters = metadata["choices"], metadata["letters"]
     if choices:
         name = value
@@ -122,18 +122,18 @@ def _unmet(metadata, kind, value):
         return None if name in choices else f"one of {', '.join(choices)}"
     if kind is tuple:
         length = metadata["length"]
-        if not _are_whole(value, length):
+        if not _is_tuple_of_whole_numbers(value, length):
             return f"{length or 'some'} whole numbers"
-        return _outside(metadata, value)
+        return _unmet_range(metadata, value)
     expected, fits = _EXPECTED[kind]
     if not fits(value):
         return expected
     if letters and len(set(value) & set(letters)) != len(value):
         return f"of {letters}"
-    return _outside(metadata, (value,))
+    return _unmet_range(metadata, (value,))
 
 
-def _outside(metadata, values):
+def _unmet_range(metadata, values):
     least, most = metadata["at_least"], metadata["at_most"]
     if least is not None and min(values) < least:
         return f"at least {least}"
@@ -144,28 +144,25 @@ def _outside(metadata, values):
     return None
 
 
-def _whole(value):
+def _is_whole(value):
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def _are_whole(values, length):
-    is_list = isinstance(values, (tuple, list)) and all(map(_whole, values))
-    return is_list and len(values) == (length or max(len(values), 1))
+def _is_tuple_of_whole_numbers(values, length):
+    if not (isinstance(values, (tuple, list)) and all(map(_is_whole, values))):
+        return False
+    return len(values) == (length or max(len(values), 1))
 
 
-def _finite(value):
+def _is_finite(value):
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     return is_number and abs(value) <= _LARGEST
 
 
-def _is_a(*of):
-    return lambda value: isinstance(value, of)
-
-
 _EXPECTED: dict[type, tuple[str, typing.Callable]] = {
-    str: ("text", _is_a(str)),
-    bool: ("true or false", _is_a(bool)),
-    int: ("a whole number", _whole),
-    float: ("a finite number of 32 bits", _finite),
-    dict: ("names with a number each", _is_a(dict)),
+    str: ("text", lambda value: isinstance(value, str)),
+    bool: ("true or false", lambda value: isinstance(value, bool)),
+    int: ("a whole number", _is_whole),
+    float: ("a finite number of 32 bits", _is_finite),
+    dict: ("names with a number each", lambda value: isinstance(value, dict)),
 }

@@ -1,4 +1,4 @@
-"""Flags of the options of a dataclass, as `tf_diffseg.fields` describes them."""
+"""Makes flags of the options of a dataclass; see `tf_diffseg.fields`."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ from absl import flags
 
 from tf_diffseg.fields import kinds
 
-# So that a flag counts as one of the module that asks for it.
+# absl then counts a flag to the module that calls `define_flags`.
 flags.disclaim_key_flags()
 
 
@@ -15,15 +15,15 @@ def define_flags(cls, names=None, has_defaults=True):
 
     Args:
         cls: a dataclass of options.
-        names: of some options, to define flags for these alone.
-        has_defaults: whether a flag that is not given has the option's default; if
-            not, it is None.
+        names: names of the options that get a flag; None for all.
+        has_defaults: whether a flag has the default of its option. If not, the
+            default is None.
     """
-    of_class = kinds(cls)
+    option_kinds = kinds(cls)
     for field in dataclasses.fields(cls):
         if names is None or field.name in names:
             default = field.default if has_defaults else None
-            _define(field.name, of_class[field.name], default, field.metadata)
+            _define(field.name, option_kinds[field.name], default, field.metadata)
 
 
 def _define(name, kind, default, metadata):
@@ -48,17 +48,15 @@ def _define(name, kind, default, metadata):
 
 
 def from_flags(cls, base=None):
-    """What the flags of `define_flags` say.
+    """Makes an instance of `cls` from the flags of `define_flags`.
 
     Args:
         cls: a dataclass of options.
-        base: an instance, for the values of flags that are None; None for defaults.
-
-    Returns:
-        An instance of `cls`.
+        base: an instance that gives the values of flags that are None, or None to
+            take the defaults of `cls`.
 
     Raises:
-        InputError: a value is not as its option must be.
+        InputError: a value does not fit its option.
     """
     values = {}
     for name, kind in kinds(cls).items():
@@ -69,7 +67,7 @@ def from_flags(cls, base=None):
 
 
 def _numbers(texts):
-    """Whole numbers of a flag; as it was written if they are anything else."""
+    """Converts texts to whole numbers; joins them again if one is anything else."""
     try:
         return tuple(map(int, texts))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Whether something can be written where an argument says, asked before any work."""
+"""Checks of output paths, made before any work is done."""
 
 import os
 import pathlib
@@ -7,12 +7,12 @@ from tf_diffseg.errors import InputError
 
 
 def real_path(path):
-    """The place itself where `path` is a link to it, there or not."""
+    """Returns `path` with all links followed; nothing needs to be there."""
     return pathlib.Path(os.path.realpath(path))
 
 
 def output_folder(argument, value):
-    """Checks the path of a folder to write into, which may not exist yet.
+    """Checks the path of a folder to write into, which need not exist yet.
 
     Args:
         argument: name of the argument, for the message.
@@ -22,7 +22,7 @@ def output_folder(argument, value):
         `pathlib.Path`.
 
     Raises:
-        InputError: no folder can be there.
+        InputError: there is no folder and none can be made.
     """
     if not value:
         raise InputError(f"{argument} is empty, expected a folder", argument)
@@ -31,17 +31,10 @@ def output_folder(argument, value):
 
 
 def output_file(argument, value):
-    """Checks the path of a file to write; as `output_folder`.
-
-    Args:
-        argument: name of the argument, for the message.
-        value: its value.
-
-    Returns:
-        `pathlib.Path`.
+    """Checks the path of a file to write, like `output_folder`.
 
     Raises:
-        InputError: a folder is there, or its own folder cannot be.
+        InputError: `value` is a folder, or the file's folder cannot be made.
     """
     if os.path.isdir(value):
         raise InputError(f"{argument}={value} is a folder, expected a file", argument)
@@ -57,7 +50,7 @@ def _check_folder(argument, value, folder):
         if folder.is_symlink():
             raise refusal(" is a loop of links")
         place = next(path for path in (folder, *folder.parents) if path.exists())
-    except OSError as error:  # such as a name that is too long
+    except OSError as error:  # for example, a name is too long
         raise refusal(f": {error.strerror}") from error
     if not place.is_dir():
         if place == real_path(value):

@@ -1,16 +1,16 @@
-"""Loading TensorFlow without the lines it prints that no setting turns off."""
+"""Loads TensorFlow without the lines that it prints whatever its settings are."""
 
 import contextlib
 import os
 import sys
 import tempfile
 
-_STDERR = 2  # the descriptor: C++ knows no sys.stderr
+_STDERR = 2  # the file descriptor: C++ does not write to sys.stderr
 
 
 @contextlib.contextmanager
 def _stderr_held_back():
-    """Holds back what is written to stderr, C++ included; shown on an error."""
+    """Holds back what Python and C++ write to stderr; shows it if an error comes."""
     sys.stderr.flush()
     kept = os.dup(_STDERR)
     with tempfile.TemporaryFile() as file:
@@ -28,11 +28,10 @@ def _stderr_held_back():
 
 
 def load_tensorflow():
-    """Imports TensorFlow, which says nothing unless that fails.
+    """Imports TensorFlow, which prints nothing unless the import fails.
 
-    Since 2.19 it greets with a dozen lines (which CPU instructions, which CUDA
-    libraries) before its log level counts. A user who is told one thing that
-    is wrong should not have to look for it among those.
+    Since 2.19 it prints a dozen lines about CPU instructions and CUDA libraries before
+    it reads its log level. They would hide a message about a wrong argument.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _stderr_held_back():

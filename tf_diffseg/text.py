@@ -1,4 +1,4 @@
-"""Text for messages, and text files that people write."""
+"""Texts for messages, and readers of text that people write."""
 
 import ast
 import json
@@ -8,18 +8,18 @@ from tf_diffseg.errors import InputError
 
 
 def shown(value, longest=200):
-    """`value` for a message: on one line, without control characters, cut."""
+    """Writes `value` for a message: on one line, without control characters, cut."""
     text = ascii(value) if not str(value).isprintable() else repr(value)
     return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def one_line(error):
-    """What an error says, on one line."""
+    """Returns the text of an error on one line."""
     return " ".join(str(error).split())
 
 
 def read_json_value(path):
-    """What a JSON file holds; raises InputError if it cannot be read."""
+    """Reads a JSON file; raises InputError if it cannot be read."""
     try:
         # Some editors put a byte order mark at the start.
         return json.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
@@ -38,10 +38,10 @@ def read_json(path):
 
 
 def named_options(text):
-    """What "name:option=value,option=value" says.
+    """Parses "name:option=value,option=value".
 
     Returns:
-        (name, dict from option to a number, a truth value or text).
+        (name, dict from option to its value: a number, a truth value or a text).
 
     Raises:
         ValueError: an option has no value.
@@ -54,17 +54,17 @@ def named_options(text):
             raise ValueError(
                 f"{text}: expected a name with options such as {name}:option=1.5"
             )
-        options[option.strip()] = _value(value.strip())
+        options[option.strip()] = _parsed_value(value.strip())
     return name.strip(), options
 
 
 def with_options(name, options):
-    """The text that `named_options` takes apart."""
+    """Writes the text that `named_options` parses."""
     values = ",".join(f"{option}={value}" for option, value in options.items())
     return f"{name}:{values}" if values else name
 
 
-def _value(text):
+def _parsed_value(text):
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever ends the writing."""
+"""Writes files that appear whole or not at all, whatever ends the writing."""
 
 import contextlib
 import json
@@ -10,10 +10,11 @@ from tf_diffseg.errors import InputError
 
 @contextlib.contextmanager
 def writing(place):
-    """Turns what the system says against writing into one line.
+    """Turns an error of the system, such as a full disk, into one line.
 
     Raises:
-        InputError: names `place` and the reason, such as a full disk.
+        InputError: something cannot be written; the message names the file, or
+            `place`, and the reason.
     """
     try:
         yield
@@ -24,16 +25,17 @@ def writing(place):
 
 @contextlib.contextmanager
 def whole_files():
-    """Writes files that appear together, each once all are whole.
+    """Writes files that appear together, once all of them are whole.
 
     Yields:
-        Function of a path, whose folder it makes: a context manager that gives the
-        temporary path to write to, with the same ending in small letters. At last the
-        files get their names, in the order in which they were written.
+        A function of a path that makes the path's folder and returns a context
+        manager. The context manager gives a temporary path to write to, with the same
+        ending in small letters. In the end the files get their names, in the order in
+        which they were written.
 
     Raises:
-        InputError: names the file that cannot be written, and the reason. None of
-            them is left, and those of an earlier time are as they were.
+        InputError: a file cannot be written; the message names it and the reason. No
+            new file is left, and earlier files of these names are unchanged.
     """
     paths = {}
 
@@ -58,10 +60,10 @@ def whole_files():
 
 
 def _with_small_ending(name):
-    """Libraries that tell formats by endings know few in capital letters.
+    """Returns a name with its ending in small letters.
 
-    Of .Nii nibabel makes .nii, of .MHA ITK makes .mhd and .zraw: files that nobody
-    would put in place or remove.
+    Libraries do not know all endings in capital letters: nibabel writes .nii for .Nii,
+    ITK .mhd and .zraw for .MHA. Nobody would rename or remove these files.
     """
     ending = "".join(pathlib.PurePath(name).suffixes[-2:])
     return name[: len(name) - len(ending)] + ending.lower()
@@ -69,21 +71,18 @@ def _with_small_ending(name):
 
 @contextlib.contextmanager
 def whole_file(path):
-    """Gives a temporary path that becomes `path` on success; see `whole_files`."""
+    """Gives a temporary path that is renamed to `path` at the end: `whole_files`."""
     with whole_files() as whole, whole(path) as temporary:
         yield temporary
 
 
 def write_text(path, text, whole=whole_file):
-    """Writes a file of text, whole or not at all.
+    """Writes a text file, whole or not at all; raises InputError if it cannot.
 
     Args:
-        path: of the file.
-        text: what it is to hold.
-        whole: from `whole_files`, if the file is to appear with others.
-
-    Raises:
-        InputError: it cannot be written.
+        path: path of the file.
+        text: its content.
+        whole: function from `whole_files`, if the file shall appear with others.
     """
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -96,7 +95,7 @@ def write_json(path, value, indent=None, whole=whole_file):
 
 @contextlib.contextmanager
 def _named(path, temporary):
-    """As `writing`, of a temporary file by the name that it is to have."""
+    """Does what `writing` does, and names `path` in place of its temporary file."""
     with writing(path):
         try:
             yield

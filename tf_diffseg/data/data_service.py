@@ -1,4 +1,4 @@
-"""The dispatcher of a `tf.data` service."""
+"""Checks the address of the dispatcher of a `tf.data` service."""
 
 import re
 import socket
@@ -10,12 +10,12 @@ _PATIENCE_S = 20.0
 
 
 def check_data_service(address):
-    """Raises InputError unless something listens at a dispatcher's address.
+    """Raises InputError unless something listens at `address`.
 
-    TensorFlow would wait for it without end, and without a word.
+    TensorFlow would wait forever, without a message.
 
     Args:
-        address: such as "grpc://localhost:5050".
+        address: address of a dispatcher, such as "grpc://localhost:5050".
     """
     match = _ADDRESS.fullmatch(address)
     if match is None:

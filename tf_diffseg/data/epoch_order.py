@@ -1,8 +1,8 @@
-"""Which case comes when: the order of the training cases, as plain arithmetic.
+"""The order of the training cases.
 
-Epochs are made of rounds. A round takes as many cases as a batch has examples and
-gives `patches_per_volume` batches, each with one patch of every case: a volume is
-decoded once for all its patches, and a batch never holds two of one volume.
+An epoch consists of rounds. A round takes as many cases as a batch has examples and
+gives `patches_per_volume` batches, each with one patch of every case. So a volume is
+decoded once for all its patches, and a batch never has two patches of one volume.
 """
 
 import dataclasses
@@ -18,13 +18,13 @@ class EpochOrder:
     """The order of the cases of every epoch.
 
     Attributes:
-        num_examples: training cases.
+        num_examples: number of training cases.
         batch_size: examples in a batch, over all workers and replicas.
-        patches_per_volume: see above.
+        patches_per_volume: patches of each case in an epoch.
         remainder: a `Remainder` or its value.
 
     Raises:
-        ValueError: a number is below 1, or DROP would leave nothing.
+        ValueError: a number is below 1, or DROP would leave no case.
     """
 
     num_examples: int
@@ -47,26 +47,26 @@ class EpochOrder:
 
     @property
     def rounds_per_epoch(self):
-        """Rounds of an epoch."""
+        """Number of rounds in an epoch."""
         if self.remainder is Remainder.DROP:
             return self.num_examples // self.batch_size
         return -(-self.num_examples // self.batch_size)
 
     @property
     def steps_per_epoch(self):
-        """Batches of an epoch."""
+        """Number of batches in an epoch."""
         return self.rounds_per_epoch * self.patches_per_volume
 
     def cases(self, round_index, seed):
-        """The cases of a round.
+        """Draws the cases of a round.
 
         Args:
-            round_index: int64 scalar, counted from the first epoch's first.
+            round_index: int64 scalar; 0 is the first round of the first epoch.
             seed: stateless seed [2] of the run.
 
         Returns:
-            (int64 [batch_size] cases in [0, num_examples), int64 [batch_size, 2]
-            stateless seeds, one for each).
+            (cases int64 [batch_size] in [0, num_examples), a stateless seed for each,
+            int64 [batch_size, 2]).
         """
         epoch = round_index // self.rounds_per_epoch
         seed_epoch = fold_in(seed, epoch)
@@ -82,16 +82,10 @@ class EpochOrder:
 
 
 def steps_per_epoch(num_examples, batch_size, patches_per_volume=1, remainder="drop"):
-    """Batches of an epoch of `training_dataset`.
-
-    Args:
-        num_examples: training cases.
-        batch_size: examples in a batch, over all workers and replicas.
-        patches_per_volume: patches of each case in an epoch.
-        remainder: a `Remainder` or its value.
+    """Number of batches in an epoch of `training_dataset`; arguments of `EpochOrder`.
 
     Raises:
-        ValueError: a number is below 1, or nothing would be left.
+        ValueError: a number is below 1, or no case would be left.
     """
     order = EpochOrder(num_examples, batch_size, patches_per_volume, remainder)
     return order.steps_per_epoch

@@ -1,16 +1,17 @@
-"""The features of one stored case: their only home, both ways.
+"""Writes and reads the features of a stored case.
 
-A case is one `tf.train.Example`. A volume named `v` takes two features,
-`v/value` (raw little-endian bytes, C order) and `v/shape`, which is how
-TensorFlow Datasets lays out a tensor of unknown shape with encoding "bytes".
+A case is one `tf.train.Example`. A volume named `v` has two features, `v/value` (raw
+little-endian bytes, C order) and `v/shape`. TensorFlow Datasets stores a tensor of
+unknown shape in this way if its encoding is "bytes".
 
-Two grids are kept. `image` and `label` lie on the processed grid, which the
-network trains on. `source_label` lies on the grid of the user's file, with
-`source_affine`, so that a prediction is judged where the user will see it, and
-`crop_box`, what part of that grid the processed one was made from.
+An Example has two grids. `image` and `label` lie on the processed grid, on which the
+network trains. `source_label` lies on the grid of the user's file, where a prediction
+is scored; `source_affine` places this grid in the world, and `crop_box` is the part of
+it from which the processed grid was made.
 
-Volumes take the smallest type that holds them exactly, one for all cases of a data
-set: class ids by the number of classes, images as `image/dtype` says.
+A volume has the smallest type that holds it exactly, the same type in all cases of a
+data set. The number of classes decides the type of class ids, `image/dtype` tells that
+of images.
 """
 
 import math
@@ -32,29 +33,29 @@ KEYS = (
 )
 TRAINING_KEYS = ("uid", "image", "label", "spacing_mm")
 
-# What images may be stored as, the smallest first; parsed, they are float32.
+# Types in which images may be stored, the smallest first. Parsed images are float32.
 IMAGE_DTYPES = ("uint8", "int16", "uint16", "float32")
 COMPRESSIONS = ("", "GZIP")
 _LABEL_DTYPES = ("uint8", "uint16", "int32")
 
-# What an Example holds beside its volumes, at most.
+# Largest size of an Example without its volumes.
 _OTHER_BYTES = 4096
 
-# First voxel and size, -1 to the end, as `tf.slice` takes them.
+# First voxel and size as `tf.slice` takes them; -1 is to the end.
 _WHOLE_BOX = ((0, 0, 0), (-1, -1, -1))
 
 
 def shard_file_name(dataset, split, shard_index, num_shards):
-    """Name of one TFRecord shard, e.g. `phantom-train.tfrecord-00000-of-00004`.
+    """Makes the name of a shard, such as `phantom-train.tfrecord-00000-of-00004`.
 
     Args:
-        dataset: name of the data set as files spell it.
+        dataset: name of the data set in file names.
         split: name of the split.
         shard_index: in [0, num_shards).
         num_shards: number of shards of the split.
 
     Raises:
-        ValueError: if `shard_index` is out of range.
+        ValueError: `shard_index` is out of range.
     """
     if not 0 <= shard_index < num_shards:
         raise ValueError(f"shard_index must be in [0, {num_shards}), got {shard_index}")
@@ -81,7 +82,7 @@ def _volume_features(name, array):
 
 
 def smallest_image_dtype(low, high, is_whole):
-    """The first of `IMAGE_DTYPES` that holds every value of an image.
+    """Returns the first of `IMAGE_DTYPES` that holds every value of an image.
 
     Args:
         low: the smallest value.
@@ -96,21 +97,20 @@ def smallest_image_dtype(low, high, is_whole):
 
 
 def label_dtype(num_classes):
-    """The smallest type that class ids are stored as."""
+    """Returns the type in which class ids are stored."""
     return next(d for d in _LABEL_DTYPES if num_classes - 1 <= np.iinfo(d).max)
 
 
 def example_bytes(image_shape, source_shape, num_classes, image_dtype):
-    """How long a serialized case gets, a few thousand bytes at most too many.
+    """Returns the size of a serialized case, or up to 4096 bytes more.
+
+    No program reads more than `example_wire.LARGEST_EXAMPLE_BYTES`.
 
     Args:
         image_shape: (x, y, z, channels) of the preprocessed image.
         source_shape: (i, j, k) of the file.
-        num_classes: of the data set.
-        image_dtype: of `IMAGE_DTYPES`.
-
-    Returns:
-        An int; nothing reads more than `example_wire.LARGEST_EXAMPLE_BYTES`.
+        num_classes: number of classes of the data set.
+        image_dtype: one of `IMAGE_DTYPES`.
     """
     *shape, channels = map(int, image_shape)
     image_bytes = channels * np.dtype(image_dtype).itemsize
@@ -121,7 +121,7 @@ def example_bytes(image_shape, source_shape, num_classes, image_dtype):
 
 
 def _as_class_ids(name, label, num_classes):
-    """Checks class ids and stores them in the smallest type for all classes."""
+    """Checks class ids and converts them to the smallest type for all classes."""
     label = np.asarray(label)
     if label.ndim != 3 or not np.issubdtype(label.dtype, np.integer):
         raise ValueError(
@@ -143,7 +143,7 @@ def _little_endian(array, dtype):
 
 
 def _as_image(image, dtype):
-    """Stores an image as a type that holds its values exactly."""
+    """Converts an image to a type that holds its values exactly."""
     if dtype not in IMAGE_DTYPES:
         raise ValueError(f"image_dtype must be one of {IMAGE_DTYPES}, got {dtype!r}")
     stored = _little_endian(image, dtype)
@@ -173,20 +173,21 @@ def example_parts(
     Args:
         uid: name of the case, unique in its data set.
         image: float (x, y, z, channels), preprocessed.
-        label: integer class ids (x, y, z) on the image's grid.
-        spacing_mm: (x, y, z) voxel size of that grid.
+        label: integer class ids (x, y, z) on the grid of the image.
+        spacing_mm: (x, y, z), voxel size of that grid.
         source_affine: (4, 4), voxel to world of the user's file.
         source_label: integer class ids (i, j, k) on the grid of that file.
-        num_classes: of the data set; how class ids are stored.
-        crop_box: int (2, 3), of the `SourceGrid`.
-        image_dtype: of `IMAGE_DTYPES`; how the image is stored.
+        num_classes: number of classes of the data set; it decides the stored type of
+            class ids.
+        crop_box: int (2, 3), box of the `SourceGrid`.
+        image_dtype: stored type of the image, one of `IMAGE_DTYPES`.
 
     Returns:
-        List of bytes and of views of the arrays, which joined are the serialized
+        List of bytes and of views of the arrays. Joined they are the serialized
         `tf.train.Example`.
 
     Raises:
-        ValueError: if a shape, type or value is not as above.
+        ValueError: a shape, type or value is not as above.
     """
     image = np.asarray(image)
     if image.ndim != 4:
@@ -216,7 +217,7 @@ def example_parts(
 
 
 def encode_example(*arguments, **keywords):
-    """Serializes one case to bytes; it has the arguments of `example_parts`."""
+    """Serializes one case to bytes; takes the arguments of `example_parts`."""
     return b"".join(example_parts(*arguments, **keywords))
 
 
@@ -227,7 +228,7 @@ def _volume_spec(name, rank):
     }
 
 
-# What to read from the Example for each key that `parse_example` returns.
+# Features to read from an Example for each key that `parse_example` returns.
 _SPECS = {
     "uid": {"uid": tf.io.FixedLenFeature([], tf.string)},
     "image": {
@@ -244,7 +245,7 @@ _SPECS = {
 
 
 def _decode(value, dtypes, index, to_dtype):
-    """Decodes raw bytes whose type, of `dtypes`, is known when they come."""
+    """Decodes raw bytes of type `dtypes[index]`; `index` is a tensor."""
 
     def decode_as(dtype):
         return lambda: tf.cast(tf.io.decode_raw(value, tf.as_dtype(dtype)), to_dtype)
@@ -282,17 +283,17 @@ def parse_example(serialized, keys=KEYS):
 
     Args:
         serialized: scalar string tensor, from `encode_example`.
-        keys: what to return, of `KEYS`; the rest is not decoded.
-            `TRAINING_KEYS` leaves out the file's own grid.
+        keys: keys to return, of `KEYS`. The others are not decoded; `TRAINING_KEYS`
+            leaves out the grid of the file.
 
     Returns:
-        Dict from key to tensor: `uid` string, `image` float32 (x, y, z,
-        channels), `label` int32 (x, y, z), `spacing_mm` float32 (3,),
-        `source_affine` float32 (4, 4), `source_shape` int32 (3,),
-        `source_label` int32 (i, j, k), `crop_box` int32 (2, 3).
+        Dict from key to tensor: `uid` string, `image` float32 (x, y, z, channels),
+        `label` int32 (x, y, z), `spacing_mm` float32 (3,), `source_affine` float32
+        (4, 4), `source_shape` int32 (3,), `source_label` int32 (i, j, k), `crop_box`
+        int32 (2, 3).
 
     Raises:
-        ValueError: if `keys` names something an Example does not hold.
+        ValueError: a key is not one of `KEYS`.
     """
     unknown = sorted(set(keys) - set(KEYS))
     if unknown:

@@ -1,21 +1,21 @@
-"""Serializing an Example whose features are large, without a copy of them.
+"""Serializes an Example with large features without copying them.
 
-Protocol Buffers copies a volume four times on its way into a `tf.train.Example` and
-out again as bytes. The format is simple: a message is a row of fields, each a tag (its
-number, and that its length follows), the length and the content; see
-https://protobuf.dev/programming-guides/encoding. Lists and messages nest so:
+Protocol Buffers copies a volume four times to put it into a `tf.train.Example` and to
+serialize it. Its format is simple: a message is a row of fields, and a field is a tag
+(its number and type), its length and its content; see
+https://protobuf.dev/programming-guides/encoding. Lists and messages nest like this:
 
     Example   1: Features   1: map entry   1: name, 2: Feature   1: BytesList   1: bytes
 """
 
-# Longer messages can be written, but nothing reads them.
+# Longer messages can be written, but no program reads them.
 LARGEST_EXAMPLE_BYTES = 2**31 - 1
 
 _FIELD_1, _FIELD_2 = b"\x0a", b"\x12"
 
 
 def _varint(number):
-    """Seven bits a byte, the lowest first; the eighth says that there is more."""
+    """Writes seven bits per byte, the lowest first; the eighth means: more follows."""
     content = bytearray()
     while number >= 0x80:
         content.append(number & 0x7F | 0x80)
@@ -25,7 +25,7 @@ def _varint(number):
 
 
 def _field(tag, parts):
-    """The parts of a field with a content that is `parts`, joined."""
+    """Lists the parts of a field whose content is `parts`, joined."""
     length = sum(memoryview(part).nbytes for part in parts)
     return [tag, _varint(length), *parts]
 
@@ -38,10 +38,10 @@ def example_parts(features):
             whose bytes become a list of one.
 
     Returns:
-        List of bytes and of views of the arrays. Joined, they are what
-        `SerializeToString(deterministic=True)` gives of that `tf.train.Example`:
-        without it the order of the features, hence the shard's checksum, changes
-        from one process to the next.
+        List of bytes and of views of the arrays. Joined they are the result of
+        `SerializeToString(deterministic=True)` of that `tf.train.Example`. Without
+        `deterministic` the order of features, and so the shard's checksum, changes
+        from process to process.
     """
     entries = []
     for name, feature in sorted(features.items()):

@@ -1,16 +1,16 @@
-"""Records of a compressed shard that can be read alone.
+"""Writes and finds records of a compressed shard that can be read alone.
 
-A gzip file may be a row of members (RFC 1952), each compressed for itself, and every
-reader takes them for one stream. A compressed shard has one member for each record,
-whose header tells its length on disk in an extra field, `TD`: going from length to
-length finds any record without decompressing another.
+A gzip file may be a row of members (RFC 1952), each compressed alone; every reader
+takes them for one stream. A compressed shard has one member for each record. An extra
+field `TD` of its header holds its length on disk, so that any record is found without
+decompressing another.
 """
 
 import struct
 import zlib
 
-# Magic, deflate, an extra field follows; no time; no level, no system; its length, name
-# and content's length; the length of the member.
+# Magic, deflate and a flag of an extra field; no time; no level and no system; the
+# length of the extra field, its name, the length of its content; the member's length.
 _HEADER = struct.Struct("<4s4s2sH2sHQ")
 _FIXED = (b"\x1f\x8b\x08\x04", b"\0" * 4, b"\0\xff", 12, b"TD", 8)
 HEADER_BYTES = _HEADER.size
@@ -18,12 +18,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def write_member(source, target):
-    """Compresses a file to a member.
-
-    Args:
-        source: open binary file, read to its end.
-        target: open binary file, empty.
-    """
+    """Compresses an open binary file, read to its end, to an empty one."""
     target.write(_HEADER.pack(*_FIXED, 0))
     compressor = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
     checksum = size = 0
@@ -38,10 +33,9 @@ def write_member(source, target):
 
 
 def member_bytes(header):
-    """Length on disk of the member with this header, or None if it is none.
+    """Returns the length on disk of the member that begins with `header`.
 
-    Args:
-        header: first `HEADER_BYTES` bytes.
+    It is None if the `HEADER_BYTES` bytes of `header` are not such a header.
     """
     if len(header) < HEADER_BYTES:
         return None

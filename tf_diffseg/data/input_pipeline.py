@@ -1,4 +1,4 @@
-"""From TFRecord shards to batches."""
+"""Makes batches of the cases in TFRecord shards."""
 
 import numpy as np
 import tensorflow as tf
@@ -13,11 +13,11 @@ from tf_diffseg.data.record_reader import RecordReader
 from tf_diffseg.data.shard_index import VERIFY, ShardError, index_shards
 from tf_diffseg.data.validation_batches import batches_of_one_shape
 
-# Batches that wait for the trainer. A fixed number bounds the memory.
+# How many batches wait for the trainer. A fixed number bounds the memory.
 _WAITING_BATCHES = 4
-# Nothing here branches on tensors in Python; converting it would take longer than
-# building the graph.
-_AS_IT_IS = tf.autograph.experimental.do_not_convert
+# No function here branches on tensors in Python. AutoGraph would need longer to convert
+# them than TensorFlow needs to build the graph.
+_no_autograph = tf.autograph.experimental.do_not_convert
 
 
 def training_dataset(
@@ -40,36 +40,36 @@ def training_dataset(
 ):
     """Batches of augmented random patches, epoch after epoch without end.
 
-    Which cases are in a batch, their patches and their augmentation are functions of
-    (seed, epoch, step), so a run that starts at some step sees what an uninterrupted
-    one would have seen. Cases are read one by one where they lie in the shards: every
-    order is as likely as any other, and memory does not grow with their number.
+    The seed, the epoch and the step alone decide which cases are in a batch, and their
+    patches and augmentation. A run that starts at some step gets the batches of a run
+    without interruption. Cases are read one by one from any place in the shards: every
+    order is equally likely, and the memory does not grow with the number of cases.
 
     Args:
-        shard_paths: TFRecord files of `data.example_schema`.
-        num_examples: cases that must be in them.
+        shard_paths: paths of TFRecord files of `data.example_schema`.
+        num_examples: number of cases that they must hold.
         patch_shape: three ints.
         batch_size: examples in a batch, over all workers and replicas.
         seed: int.
         first_epoch: epoch to start in.
         first_step: step of that epoch to start with.
-        patches_per_volume: patches that are cut from a volume once it is decoded, for
-            as many consecutive batches.
-        foreground_share: share of the patches about foreground, see
+        patches_per_volume: patches to cut from a decoded volume, each for one of as
+            many consecutive batches.
+        foreground_share: share of patches that are centred on foreground, see
             `random_patch.patch_start`.
-        balance_classes: whether those are about each class alike.
-        remainder: `Remainder` or its value: what becomes of cases that do not fill
-            the last batch of an epoch.
-        input_context: `tf.distribute.InputContext` where a strategy asks for the
-            dataset of one worker: it gets its own part of each batch, in batches of
-            one replica. All parts together are the batches of one worker.
-        data_service: address of a `tf.data` service's dispatcher that shall run the
-            pipeline, such as "grpc://localhost:5050", or None.
-        num_parallel_calls: cases that are loaded at the same time. The batches do not
-            depend on it.
+        balance_classes: whether these are centred on each class equally often.
+        remainder: `Remainder` or its value: what happens to cases that do not fill the
+            last batch of an epoch.
+        input_context: `tf.distribute.InputContext` if a strategy asks for the dataset
+            of one worker. The worker gets its part of each batch, in batches of one
+            replica. All parts together are the batches of a single worker.
+        data_service: address of the dispatcher of a `tf.data` service that shall run
+            the pipeline, such as "grpc://localhost:5050", or None.
+        num_parallel_calls: how many cases are loaded at once. The batches do not depend
+            on it.
         ignored_id: see `random_patch.patch_start`.
-        **augmentation: options of `augmentation.augment`; without any, cases stay as
-            they are.
+        **augmentation: options of `augmentation.augment`; without options cases are
+            not changed.
 
     Returns:
         Infinite dataset of dicts: `image` float32 [batch, x, y, z, channels],
@@ -105,7 +105,7 @@ def training_dataset(
         "label": tf.TensorSpec(patch_shape, tf.int32),
     }
 
-    @_AS_IT_IS
+    @_no_autograph
     def cases_of_round(round_index):
         cases, seeds = order.cases(round_index, tf.constant([seed, 0], tf.int64))
         skipped = tf.constant(first_patch, tf.int64)
@@ -114,7 +114,7 @@ def training_dataset(
             (cases[mine], seeds[mine], tf.repeat(skipped, mine.stop - mine.start))
         )
 
-    @_AS_IT_IS
+    @_no_autograph
     def load(case, seed_case, skipped):
         example = read(case)
 
@@ -133,7 +133,7 @@ def training_dataset(
 
         return _map_range(patch, patches_per_volume, patch_signature), skipped
 
-    @_AS_IT_IS
+    @_no_autograph
     def batches_of_round(patches, skipped):
         # (cases, patches, ...) to (batches, cases of a replica, ...)
         batches = tf.nest.map_structure(
@@ -144,7 +144,7 @@ def training_dataset(
             skipped[0] * num_replicas
         )
 
-    # Rounds are the source: what a `tf.data` service deals out to its workers.
+    # Rounds are the source, so a `tf.data` service distributes them over its workers.
     dataset = (
         tf.data.Dataset.range(first_round, tf.int64.max)
         .flat_map(cases_of_round)
@@ -166,10 +166,10 @@ def evaluation_dataset(shard_paths, keys=KEYS, input_context=None):
     """Whole cases, one by one and in the order of the shards.
 
     Args:
-        shard_paths: TFRecord files of `data.example_schema`.
+        shard_paths: paths of TFRecord files of `data.example_schema`.
         keys: which of `data.example_schema.KEYS` to read.
-        input_context: `tf.distribute.InputContext` of one of several workers, which
-            gets every so manieth case; None for all.
+        input_context: `tf.distribute.InputContext` of one of n workers, which gets
+            every n-th case; None for all cases.
 
     Returns:
         Dataset of dicts as `parse_example` returns them, without a batch axis.
@@ -197,18 +197,18 @@ def evaluation_dataset(shard_paths, keys=KEYS, input_context=None):
 
 
 def validation_dataset(shard_paths, batch_voxels=0, input_context=None):
-    """Batches of whole cases as they are, each case once.
+    """Batches of whole cases, each case once and without changes.
 
-    Cases of one shape make up batches, see `validation_batches`; of the shapes all
-    labels are read once. The scores do not depend on the batches.
+    The cases of a batch have one shape, see `validation_batches`; all labels are read
+    once to learn the shapes. The scores do not depend on the batches.
 
     Args:
-        shard_paths: TFRecord files of `data.example_schema`.
-        batch_voxels: voxels of a batch, at most, unless it is of one case.
-        input_context: `tf.distribute.InputContext` where a strategy asks for the
-            dataset of one worker: batches are of one replica then, which replicas and
-            workers have in turn, and all workers have equally many, the last ones
-            empty. None for all batches.
+        shard_paths: paths of TFRecord files of `data.example_schema`.
+        batch_voxels: largest number of voxels of a batch, unless it has only one case.
+        input_context: `tf.distribute.InputContext` if a strategy asks for the dataset
+            of one worker. Batches then are for one replica each and are dealt out in
+            turn. All workers get equally many; the last ones may be empty. None for
+            all batches.
 
     Returns:
         Dataset of dicts: `image` float32 [batch, x, y, z, channels], `label` int32
@@ -233,13 +233,13 @@ def validation_dataset(shard_paths, batch_voxels=0, input_context=None):
     ends = np.cumsum([0, *map(len, batches)])
     cases = tf.constant([case for batch in batches for case in batch], tf.int64)
 
-    @_AS_IT_IS
+    @_no_autograph
     def read_case(case):
         example = read(case)
         image = tf.ensure_shape(example["image"], [None, None, None, num_channels])
         return {"image": image, "label": example["label"]}
 
-    @_AS_IT_IS
+    @_no_autograph
     def load(first, last):
         return (
             tf.data.Dataset.from_tensor_slices(cases[first:last])
@@ -264,7 +264,7 @@ def validation_dataset(shard_paths, batch_voxels=0, input_context=None):
 
 
 def _worker_share(batch_size, input_context):
-    """(slice of a batch that one worker loads, examples in a batch of one replica)."""
+    """Returns the slice of a batch that a worker loads, and the batch of a replica."""
     if input_context is None:
         return slice(0, batch_size), batch_size
     num_replicas = input_context.num_replicas_in_sync
@@ -280,8 +280,8 @@ def _worker_share(batch_size, input_context):
 
 
 def _map_range(function, num, signature):
-    """Results of a function of 0 to num - 1, stacked."""
-    if num == 1:  # The most common, and no loop.
+    """Stacks the results of a function of 0 to num - 1."""
+    if num == 1:  # The most common case needs no loop.
         return tf.nest.map_structure(
             lambda value: value[tf.newaxis], function(tf.constant(0, tf.int64))
         )
@@ -290,7 +290,7 @@ def _map_range(function, num, signature):
 
 
 def _patch_by_patch(values, replica_batch_size):
-    """[cases, patches, ...] to [batches, replica_batch_size, ...], patch by patch."""
+    """Turns [cases, patches, ...] into [batches, replica_batch_size, ...]."""
     num_batches = values.shape[0] * values.shape[1] // replica_batch_size
     if values.shape[1] > 1:
         values = tf.transpose(values, [1, 0, *range(2, values.shape.rank)])
@@ -303,7 +303,7 @@ def _patch_by_patch(values, replica_batch_size):
 def _options():
     options = tf.data.Options()
     options.deterministic = True
-    # Cases are loaded in parallel: dividing each operation as well only costs, and
-    # makes sums depend on the number of threads.
+    # Cases are loaded in parallel. Parallel operations too would only cost time and
+    # make sums depend on the number of threads.
     options.threading.max_intra_op_parallelism = 1
     return options

@@ -19,9 +19,9 @@ class Shard:
     """One TFRecord file.
 
     Attributes:
-        file_name: inside the folder of the manifest.
-        num_examples: cases in it.
-        sha256: of the whole file, hexadecimal.
+        file_name: name in the folder of the manifest.
+        num_examples: number of cases in the file.
+        sha256: SHA-256 of the file, hexadecimal.
     """
 
     file_name: str
@@ -31,11 +31,11 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """One split, in the order in which its cases are stored.
+    """One split.
 
     Attributes:
-        uids: names of the cases.
-        shards: its files, in order.
+        uids: names of the cases, in the order in which they are stored.
+        shards: files of the split, in order.
         statistics: see `data_tools.conversion.fingerprint.summarize`.
     """
 
@@ -44,7 +44,7 @@ class Split:
     statistics: dict
 
     def uids_by_shard(self):
-        """List of the names of the cases in each of `shards`."""
+        """Lists the names of the cases in each of `shards`."""
         ends = list(itertools.accumulate(shard.num_examples for shard in self.shards))
         return [
             self.uids[end - shard.num_examples : end]
@@ -57,24 +57,24 @@ class Manifest:
     """A converted data set.
 
     Attributes:
-        dataset: name as the shard files spell it.
-        modality: of the images, e.g. "MRI".
-        license: of the data.
+        dataset: name of the data set in the names of its shards.
+        modality: modality of the images, such as "MRI".
+        license: license of the data.
         class_names: name per class id, background first.
         label_values: value in the source files per class id.
         channel_names: name per image channel.
         preprocessing: config of `tf_diffseg.preprocessing.VolumePreprocessor`.
-        splits: by name.
-        regions: unions of classes to segment as one, each with the fields of
-            `Region` of a data set; empty where each class stands for itself.
-        image_dtype: type that images are stored as.
-        compression: of the shards, "GZIP" or "".
-        fingerprint: what the cases are like, see `data_tools.conversion.fingerprint`.
-        skipped: reason per case that was left out, by uid.
-        warnings: what is odd without being wrong, each a dict with `case`, a uid or
-            None for the data set, `kind`, `text` and `counts`, figures by name.
+        splits: dict from name to `Split`.
+        regions: unions of classes to segment as one, each with the fields of `Region`
+            of a data set; empty if there are none.
+        image_dtype: type in which images are stored.
+        compression: compression of the shards, "GZIP" or "".
+        fingerprint: measures of the cases, see `data_tools.conversion.fingerprint`.
+        skipped: dict from the uid of a case that was left out to the reason.
+        warnings: dicts about what is odd without being wrong: `case`, a uid or None
+            for the data set, `kind`, `text`, and `counts`, a dict of numbers.
         ignore_label: value in the source files of voxels without a class, or None.
-        format_version: of this file and of the Examples.
+        format_version: version of this file and of the Examples.
     """
 
     dataset: str
@@ -101,12 +101,12 @@ class Manifest:
 
     @property
     def ignored_id(self):
-        """What voxels without a class hold in the shards; None where each has one."""
+        """Id of voxels without a class in the shards; None if there are none."""
         return None if self.ignore_label is None else self.num_classes
 
     @property
     def num_labels(self):
-        """Number of ids that a label in the shards may hold, `ignored_id` included."""
+        """Number of ids that a label in the shards may have, with `ignored_id`."""
         return self.num_classes + (self.ignore_label is not None)
 
     @property
@@ -115,7 +115,7 @@ class Manifest:
         return len(self.channel_names)
 
     def split(self, name):
-        """The split `name`; raises InputError if there is none."""
+        """Returns the split `name`; raises InputError if it does not exist."""
         if name not in self.splits:
             raise InputError(
                 f"data set {self.dataset} has no split {name!r}, "
@@ -124,7 +124,7 @@ class Manifest:
         return self.splits[name]
 
     def shard_paths(self, data_dir, split):
-        """Paths of a split's shards, in order; raises InputError if one is gone."""
+        """Lists the paths of a split's shards; raises InputError if one is missing."""
         folder = pathlib.Path(data_dir)
         paths = [str(folder / shard.file_name) for shard in self.split(split).shards]
         missing = [path for path in paths if not os.path.isfile(path)]
@@ -151,8 +151,8 @@ def read_manifest(data_dir):
         The `Manifest`.
 
     Raises:
-        InputError: if there is no such folder, or its `manifest.json` is
-            missing, unreadable, of another program or of a newer format.
+        InputError: the folder does not exist, or its `manifest.json` is missing,
+            unreadable, of another program or of a newer format.
     """
     folder = pathlib.Path(data_dir)
     path = folder / FILE_NAME
@@ -199,7 +199,7 @@ def _from_json(path, fields):
 
 
 def file_sha256(path):
-    """SHA-256 of a file, hexadecimal."""
+    """Returns the SHA-256 of a file, hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(1 << 20):

@@ -1,4 +1,4 @@
-"""Random patches of a case."""
+"""Draws and cuts random patches of a case."""
 
 import tensorflow as tf
 
@@ -15,20 +15,20 @@ def random_patch(
     balance_classes=False,
     ignored_id=None,
 ):
-    """Cuts the same patch, placed at random, out of an image and its label.
+    """Cuts the same random patch out of an image and its label.
 
-    Where an axis is shorter than the patch it is padded on both sides: the image
-    with its smallest value per channel, the label with background, also where some of
-    its voxels are ignored: that nothing is there is known.
+    An axis that is shorter than the patch is padded on both sides: the image with its
+    smallest value per channel, the label with background. Padding is never ignored,
+    because it is known that nothing is there.
 
     Args:
         image: (x, y, z, channels).
         label: class ids (x, y, z).
         patch_shape: three ints.
         seed: stateless seed [2].
-        foreground_share: see `patch_start`.
-        balance_classes: see `patch_start`.
-        ignored_id: see `patch_start`.
+        foreground_share: see `patch_start`, also for the next arguments.
+        balance_classes: bool.
+        ignored_id: int or None.
 
     Returns:
         (image, label) of shapes (*patch_shape, channels) and patch_shape.
@@ -54,29 +54,29 @@ def patch_start(
         patch_shape: three ints.
         seed: stateless seed [2].
         foreground_share: share of patches that are centred on a foreground voxel, as
-            far as the ends of the volume let them; a volume without foreground has
-            none. nnU-Net takes a third. The others lie anywhere.
-        balance_classes: whether the foreground voxel is of each class that is there
-            with the same probability, or any voxel with the same.
-        ignored_id: what the label holds where the class is not known, which is
-            neither foreground nor background. In a volume that has such voxels the
-            other patches are centred on voxels of a known class, as nnU-Net has them:
-            elsewhere there may be nothing to learn. None where all are known.
+            far as the ends of the volume allow; nnU-Net takes a third. The other
+            patches, and those of a volume without foreground, lie anywhere.
+        balance_classes: whether each class that is present is drawn with the same
+            probability, or else each foreground voxel.
+        ignored_id: id of voxels whose class is not known, which are neither foreground
+            nor background; None if there are none. In a volume with such voxels the
+            other patches are centred on voxels of a known class, as in nnU-Net:
+            elsewhere there may be nothing to learn.
 
     Returns:
-        int32 (3,), first voxel; negative where the patch is longer than the volume
+        int32 (3,), first voxel. It is negative if the patch is longer than the volume
         and reaches beyond it on both sides.
     """
     missing = patch_shape - tf.shape(label)
-    # Half of what is missing comes before, the odd voxel after.
+    # Half of the padding comes before the volume; the odd voxel comes after it.
     longest_start = tf.maximum(-missing, 0)
     before = tf.maximum(missing, 0) // 2
     seed_kind, seed_place = split(seed, 2)
-    # The product may round up to the number itself.
+    # Rounding may lift the product to the number itself.
     places = uniform(seed_place, [3]) * tf.cast(longest_start + 1, tf.float32)
     anywhere = tf.minimum(tf.cast(places, tf.int32), longest_start)
 
-    def about(centre):
+    def centred_on(centre):
         return tf.clip_by_value(
             centre - tf.constant(patch_shape) // 2, 0, longest_start
         )
@@ -87,14 +87,16 @@ def patch_start(
         is_foreground &= is_known
         anywhere = tf.cond(
             tf.reduce_any(is_known) & ~tf.reduce_all(is_known),
-            lambda: about(tf.cast(_one_of(tf.where(is_known), seed_place), tf.int32)),
+            lambda: centred_on(
+                tf.cast(_one_of(tf.where(is_known), seed_place), tf.int32)
+            ),
             lambda: anywhere,
         )
     if not foreground_share:
         return tf.ensure_shape(anywhere, [3]) - before
     start = tf.cond(
         happens(seed_kind, foreground_share) & tf.reduce_any(is_foreground),
-        lambda: about(
+        lambda: centred_on(
             _foreground_voxel(label, is_foreground, seed_place, balance_classes)
         ),
         lambda: anywhere,
@@ -103,12 +105,12 @@ def patch_start(
 
 
 def _foreground_voxel(label, is_foreground, seed, balance_classes):
-    """int32 (3,), of a label that has foreground."""
+    """Draws a voxel, int32 (3,), of a label that has foreground."""
     seed_class, seed_voxel = split(seed, 2)
     chosen = is_foreground
     if balance_classes:
         counts = tf.math.bincount(tf.reshape(tf.where(is_foreground, label, 0), [-1]))
-        # The first, background, is not to be drawn.
+        # Background, the first, must not be drawn.
         present = tf.where(tf.concat([[0], counts[1:]], axis=0) > 0)[:, 0]
         chosen = label == tf.cast(_one_of(present, seed_class), label.dtype)
     return tf.cast(_one_of(tf.where(chosen), seed_voxel), tf.int32)

@@ -1,4 +1,4 @@
-"""Reading one case of a shard, inside or outside of a dataset."""
+"""Reads one case of a shard, inside or outside of a dataset."""
 
 import re
 
@@ -17,7 +17,7 @@ class RecordReader:
 
     Args:
         index: `shard_index.ShardIndex`.
-        keys: what to read, of `example_schema.KEYS`.
+        keys: which of `example_schema.KEYS` to read.
     """
 
     def __init__(self, index, keys):
@@ -39,10 +39,10 @@ class RecordReader:
             case: int scalar, in [0, len(index)).
 
         Returns:
-            Dict as `parse_example` gives it.
+            Dict as `parse_example` returns it.
 
         Raises:
-            tf.errors.InvalidArgumentError: the record is damaged; the message names
+            tf.errors.InvalidArgumentError: the record is damaged. The message names
                 shard and record, see `damaged_record`.
         """
         shard, number, offset, num_bytes = tf.unstack(self._columns[case])
@@ -52,12 +52,12 @@ class RecordReader:
             record = _gzip_record(path, offset, num_bytes, after)
         else:
             record = _record(path, offset, num_bytes)
-        # One attempt: a file that cannot be opened gives errors without end, and
-        # `ignore_errors` would never stop asking.
+        # Only one attempt: a file that cannot be opened fails again and again, and
+        # `ignore_errors` would never stop reading.
         attempts = tf.data.Dataset.zip(tf.data.Dataset.range(1), record)
         examples = attempts.map(lambda _, data: (True, parse_example(data, self._keys)))
-        # What cannot be read or parsed leaves nothing, and that gets a name here:
-        # TensorFlow's own message tells neither file nor record.
+        # A record that cannot be read or parsed is left out, and then gets an error
+        # here: TensorFlow's own message names neither file nor record.
         nothing = tf.nest.map_structure(_empty, examples.element_spec[1])
         is_whole, example = (
             examples.ignore_errors()
@@ -86,10 +86,10 @@ def _record(path, offset, num_bytes):
 
 
 def _gzip_record(path, offset, num_bytes, after):
-    """Dataset of one record, of a `gzip_member` with `after` bytes behind it."""
+    """Makes a dataset of the record in a `gzip_member` that `after` bytes follow."""
 
     def data(member):
-        # The checksum is gzip's; that of the record inside need not be looked at.
+        # gzip checks its own checksum; that of the record inside is not needed.
         record = tf.io.decode_compressed(member, "GZIP")
         num_data = tf.strings.length(record) - BEFORE_DATA - AFTER_DATA
         return tf.strings.substr(record, BEFORE_DATA, num_data)
@@ -100,14 +100,7 @@ def _gzip_record(path, offset, num_bytes, after):
 
 
 def damaged_record(error):
-    """The message that names a damaged record, of an error that a dataset raised.
-
-    Args:
-        error: any exception.
-
-    Returns:
-        One line, or None where the error is another.
-    """
+    """Returns the line in an exception that names a damaged record, or None."""
     match = _MESSAGE.search(str(error))
     return match and match.group()
 

@@ -1,13 +1,13 @@
-"""What an epoch does with cases that are left over; loads no TensorFlow."""
+"""What happens to the last cases of an epoch. Loads no TensorFlow."""
 
 import enum
 
 
 class Remainder(enum.Enum):
-    """What becomes of cases that do not fill the last batch of an epoch.
+    """What happens to cases that do not fill the last batch of an epoch.
 
-    DROP leaves them out; they are others in every epoch. PAD fills the batch with
-    the first cases of the epoch, once more.
+    DROP leaves them out; each epoch leaves out other cases. PAD fills the batch by
+    repeating the first cases of the epoch.
     """
 
     DROP = "drop"

@@ -1,4 +1,4 @@
-"""Whether shards hold the cases that their manifest tells of."""
+"""Checks that shards hold as many cases as their manifest says."""
 
 import os
 
@@ -6,15 +6,15 @@ from tf_diffseg.errors import InputError
 
 
 def check_counts(manifest, shard_paths):
-    """Raises InputError unless each shard is there with as many cases as it had.
+    """Raises InputError unless each shard holds as many cases as the manifest says.
 
-    A file that ends between two records cannot be told from a whole one by itself.
+    A shard that is cut between two records looks whole by itself.
 
     Args:
         manifest: `Manifest` of the data.
         shard_paths: from its `shard_paths`.
     """
-    # TensorFlow loads only once the flags are known to be right.
+    # TensorFlow loads only after the flags have been checked.
     from tf_diffseg.data.shard_errors import named_shard_errors
     from tf_diffseg.data.shard_index import VERIFY, index_shards
 

@@ -1,4 +1,4 @@
-"""What is wrong with the shards, in one line."""
+"""Turns errors of damaged shards into one line."""
 
 import contextlib
 
@@ -11,7 +11,7 @@ from tf_diffseg.errors import InputError
 
 @contextlib.contextmanager
 def named_shard_errors():
-    """Turns the error of a damaged shard into an InputError that names it."""
+    """Turns the error of a damaged shard into an InputError that names the shard."""
     try:
         yield
     except ShardError as error:

@@ -1,9 +1,9 @@
-"""Where each case lies in the shards, so that any can be read alone.
+"""Finds the place of each case in the shards, so that any case can be read alone.
 
-A TFRecord file is a row of records: the length of the data (8 bytes, little-endian),
-a checksum of it (4 bytes), the data and its checksum (4 bytes); see TensorFlow's
-`core/lib/io/record_writer.h`. Going from length to length reads a few bytes a case, as
-it does in a compressed shard, see `gzip_member`.
+A TFRecord file is a row of records. A record is the length of its data (8 bytes,
+little-endian), a checksum of the length (4 bytes), the data and its checksum (4 bytes);
+see TensorFlow's `core/lib/io/record_writer.h`. Lengths alone lead from record to
+record, in compressed shards too: see `gzip_member`.
 """
 
 import dataclasses
@@ -20,20 +20,20 @@ VERIFY = "see `python -m data_tools.inspect_shards --verify`"
 
 
 class ShardError(ValueError):
-    """A shard is missing, truncated, damaged or of other data than it should be."""
+    """A shard is missing, truncated, damaged or holds other data than expected."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardIndex:
-    """Places of the records of some shards, in order.
+    """The places of all records of some shards, in order.
 
     Attributes:
-        paths: of the shards.
-        shard: int64 [n], which of `paths`.
-        number: int64 [n], of the record in its shard, from 0.
-        offset: int64 [n], its first byte there.
-        num_bytes: int64 [n], its length on disk.
-        is_gzip: int64 [n], 1 where it is a `gzip_member`, else 0.
+        paths: paths of the shards.
+        shard: int64 [n], index of the record's shard in `paths`.
+        number: int64 [n], number of the record in its shard, from 0.
+        offset: int64 [n], first byte of the record in its shard.
+        num_bytes: int64 [n], length of the record on disk.
+        is_gzip: int64 [n], 1 if the record is a `gzip_member`, else 0.
     """
 
     paths: tuple[str, ...]
@@ -48,17 +48,17 @@ class ShardIndex:
 
 
 def index_shards(shard_paths):
-    """Finds the records of TFRecord files, reading none of them.
+    """Finds the records of TFRecord files without reading their data.
 
     Args:
-        shard_paths: paths, in any file system that TensorFlow knows.
+        shard_paths: paths in any file system that TensorFlow knows.
 
     Returns:
         A `ShardIndex`.
 
     Raises:
-        ShardError: a shard is missing, ends within a record, or tells a length that
-            its checksum does not fit; or some shards are compressed and others not.
+        ShardError: a shard is missing, ends within a record, or has a length that does
+            not fit its checksum; or only some of the shards are compressed.
     """
     paths = tuple(str(path) for path in shard_paths)
     rows = [
@@ -103,7 +103,7 @@ def _records(path):
 
 
 def _end_of_plain_record(header, offset, size, path, number):
-    """Where it ends, beyond `size` if the file ends within its first bytes."""
+    """Returns the end of a record; more than `size` if its first bytes are cut."""
     if len(header) < BEFORE_DATA:
         return size + 1
     length, checksum = header[:8], header[8:BEFORE_DATA]

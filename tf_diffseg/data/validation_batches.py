@@ -1,23 +1,24 @@
-"""Which cases are validated together."""
+"""Groups cases into batches for validation."""
 
 import math
 
 
 def batches_of_one_shape(shapes, batch_voxels, num_devices=1):
-    """Groups cases into batches, one for one device each.
+    """Groups cases into batches of one shape.
 
-    Cases of one batch have one shape: padding would change what a network that
-    normalises over a volume sees. A batch holds as many as `batch_voxels` allow, one at
-    least, and no more than leaves every device something to do.
+    Cases are not padded, because padding changes the output of a network that
+    normalises over a volume. A batch has at least one case, and not so many that a
+    device would have none.
 
     Args:
         shapes: (x, y, z) of each case.
-        batch_voxels: voxels of a batch at most, unless one case has more.
-        num_devices: devices that the batches are dealt out to in turn.
+        batch_voxels: largest number of voxels of a batch of several cases.
+        num_devices: number of devices that get the batches in turn.
 
     Returns:
-        List of lists of numbers of cases; each case is in one of them. Those of many
-        voxels come first, so that devices that work side by side take alike long.
+        List of batches, each a list of indices of cases; each case is in one batch.
+        Large cases come first, so that devices that work side by side need about the
+        same time.
     """
     by_shape = {}
     for case, shape in enumerate(shapes):

@@ -1,7 +1,4 @@
-"""One DICOM file: what its header tells, by pydicom.
-
-Pixels stay on the disk, so that a header costs the same whatever they are.
-"""
+"""Reads the header of one DICOM file with pydicom, without its pixels."""
 
 import contextlib
 import dataclasses
@@ -12,16 +9,17 @@ from tf_diffseg.errors import InputError, reading_error
 from tf_diffseg.text import one_line
 from tf_diffseg.volumes.simpleitk import reason_to_install
 
-_MAGIC = b"DICM"  # behind 128 bytes of anything
-# How files begin that lack the 128 bytes: with the group of the first tag.
-_BARE = (b"\x02\0", b"\x08\0")
+_MAGIC = b"DICM"  # follows 128 bytes of anything
+# Files without these 128 bytes begin with the group of their first tag.
+_FIRST_GROUPS = (b"\x02\0", b"\x08\0")
 
-# That of Siemens' mosaics and of United Imaging's, where ImageType does not tell.
+# Private tags by which mosaics of Siemens and United Imaging are known if their
+# ImageType does not tell.
 _SIEMENS_CREATOR, _SIEMENS_NUMBER = (0x0019, 0x0010), (0x0019, 0x100A)
 _UNITED_IMAGING_FRAMES = (0x0065, 0x1050)
 _MOSAIC_TYPES = {"MOSAIC", "VFRAME"}
 
-# What tells images of one place apart, in the order in which it is told.
+# Tags that tell images of one place apart. Messages name the first that differs.
 _DISTINCTIONS = (
     "TemporalPositionIdentifier",
     "AcquisitionNumber",
@@ -38,7 +36,7 @@ _DISTINCTIONS = (
     "InstanceNumber",
 )
 
-# Numbers that a slice must have of each.
+# How many numbers a slice must have in each of these tags.
 GEOMETRY = {
     "ImagePositionPatient": 3,
     "ImageOrientationPatient": 6,
@@ -57,24 +55,23 @@ _TAGS = [
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What a DICOM file tells of itself, unchecked.
+    """The header of a DICOM file; its values are not checked.
 
     Attributes:
-        path: of the file.
-        kind: what it holds, by its SOP class: "CT Image", "RT Structure Set"; a
-            number where that is private, "" where there is none.
-        uid: of what it holds.
+        path: path of the file.
+        kind: name of the SOP class, such as "CT Image" or "RT Structure Set"; the
+            number of a private class, or "" without a class.
+        uid: SOPInstanceUID, or the path.
         series: SeriesInstanceUID.
         number: SeriesNumber, or "".
         description: SeriesDescription, or "".
-        num_frames: pictures in it.
-        is_mosaic: whether its picture is of several slices side by side.
-        shape: columns and rows; zeros where it has no pixels.
-        components: of a pixel.
+        num_frames: number of pictures in the file.
+        is_mosaic: whether the picture shows several slices side by side.
+        shape: columns and rows; zeros without pixels.
+        components: numbers per pixel.
         photometric: PhotometricInterpretation.
-        geometry: dict from the keyword of a tag to its list of numbers.
-        details: dict from the keyword of a tag to its value, of tags that tell apart
-            what was taken in one place.
+        geometry: dict from each tag of `GEOMETRY` to its list of numbers.
+        details: dict from each tag that tells images of one place apart to its text.
     """
 
     path: str
@@ -93,18 +90,18 @@ class Header:
 
     @property
     def is_image(self):
-        """Whether it is one or, by a class without a name, may be one."""
+        """Whether the file holds an image, or may hold one: its class has no name."""
         has_name = any(character.isalpha() for character in self.kind)
         return self.kind.endswith("Image") or not has_name
 
     @property
     def is_picture(self):
-        """Whether it is one picture that is no part of a larger one."""
+        """Whether the file holds one picture of one slice."""
         return self.num_frames == 1 and not self.is_mosaic
 
 
 def load_pydicom(path):
-    """Imports pydicom, which the file `path` needs; raises InputError without it."""
+    """Imports pydicom to read the file `path`; raises InputError without pydicom."""
     try:
         import pydicom
     except ImportError as error:
@@ -113,7 +110,7 @@ def load_pydicom(path):
 
 
 def is_dicom(path):
-    """Whether a file says that it is DICOM; False where it cannot be opened."""
+    """Whether a file can be opened and says that it is DICOM."""
     with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:
         return file.read(132)[128:] == _MAGIC
     return False
@@ -121,8 +118,8 @@ def is_dicom(path):
 
 @contextlib.contextmanager
 def reading(path, what):
-    """Makes an `InputError` of whatever ends the reading of a file."""
-    # What pydicom finds odd is told where it matters here.
+    """Turns every error of reading a file into an `InputError`."""
+    # The code here reports what matters itself; pydicom need not.
     logger = logging.getLogger("pydicom")
     before, logger.disabled = logger.disabled, True
     try:
@@ -131,29 +128,26 @@ def reading(path, what):
             yield
     except InputError:
         raise
-    except Exception as error:  # damage ends in errors of any kind
+    except Exception as error:  # damage can cause an error of any kind
         raise reading_error(f"{path} {what}: {one_line(error)[:300]}", error) from error
     finally:
         logger.disabled = before
 
 
 def read_header(path):
-    """Reads the header of a file.
-
-    Args:
-        path: of any file.
+    """Reads the header of a file of any kind.
 
     Returns:
-        `Header`, or None if it is no DICOM file.
+        `Header`, or None if the file is not DICOM.
 
     Raises:
-        InputError: if it is one and damaged, or pydicom is not installed.
+        InputError: the DICOM file is damaged, or pydicom is not installed.
     """
     with reading(path, "cannot be read as DICOM"):
         with open(path, "rb") as file:
             start = file.read(132)
         is_named = start[128:] == _MAGIC
-        if not is_named and start[:2] not in _BARE:
+        if not is_named and start[:2] not in _FIRST_GROUPS:
             return None
         pydicom = load_pydicom(path)
         dataset = pydicom.dcmread(
@@ -163,7 +157,7 @@ def read_header(path):
             return None
         header = _header(path, dataset)
     if header.is_image and 0 in header.shape:
-        # Private classes need no pixels.
+        # Only a file of a private class may be an image and have no pixels.
         if header.kind.endswith("Image") or not header.kind:
             raise InputError(f"{path} is damaged: it ends before its Rows and Columns")
         return dataclasses.replace(header, kind=f"class {header.kind}")
@@ -216,14 +210,14 @@ def _private(dataset, tag):
 
 
 def _whole_number(value):
-    """A private value, of which files without types give the bytes."""
+    """Converts a private value; pydicom gives bytes if its type is not known."""
     if isinstance(value, bytes):
         return int.from_bytes(value[:2], "little")
     return int(value)
 
 
 def _values(value):
-    """Values of a tag that may have none, one or several."""
+    """Lists the values of a tag, which may have none, one or several."""
     if value is None or isinstance(value, str | bytes):
         return [value] if value else []
     return list(value) if hasattr(value, "__iter__") else [value]

@@ -1,8 +1,8 @@
-"""Reading a DICOM series: the slices of one folder that belong together.
+"""Reads a DICOM series: the slices of one folder that belong together.
 
-What lies beside them is passed over and named. They must be a stack: parallel, each
-exactly above the other, equally far apart. What is not, such as a tilted gantry or a
-missing slice, is refused and not resampled in silence.
+Other files of the folder are passed over and named. The slices must be a stack:
+parallel, each exactly above the other, equally far apart. Other slices, such as those
+of a tilted gantry or with a gap, are refused and not resampled silently.
 """
 
 import dataclasses
@@ -16,54 +16,51 @@ from tf_diffseg.volumes.dicom_stack import stack_affine
 from tf_diffseg.volumes.volume import Volume
 from tf_diffseg.volumes.volume_limits import check_size
 
-# How many of a list are told, the rest counted.
-_TOLD = 5
+# How many entries of a list a message names; it counts the others.
+_MOST_NAMED = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """Pictures of one folder that are of one series.
+    """The pictures of one series in a folder.
 
     Attributes:
-        headers: list of `dicom_files.Header`, by the names of their files.
+        headers: list of `dicom_files.Header`, in the order of their file names.
     """
 
     headers: list
 
     @property
     def path(self):
-        """Of one of its files: a path that stands for the series."""
+        """Path of the first file, which stands for the series."""
         return self.headers[0].path
 
     @property
     def number(self):
-        """Its number, or "" without one."""
+        """SeriesNumber, or ""."""
         return self.headers[0].number
 
     @property
     def is_one_picture(self):
-        """Whether it is no more than a picture, such as a scout."""
+        """Whether it is a single picture, such as a scout."""
         return len(self.headers) == 1 and self.headers[0].is_picture
 
     def __str__(self):
-        """One of its files, and what it is."""
+        """Describes the series by one of its files."""
         first = self.headers[0]
         words = filter(None, [first.kind, first.description])
         return f"{self.path} ({', '.join(words)}, {len(self.headers)} file(s))"
 
 
 def series_in(folder):
-    """Finds the series of a folder, and what else is there.
-
-    Args:
-        folder: whose sub-folders are not looked into.
+    """Finds the series of a folder, but not of its sub-folders.
 
     Returns:
-        `(series, passed_over)`: list of `Series` by their numbers and paths, and of
-        names of what is none, each with what it is.
+        `(series, passed_over)`: list of `Series` sorted by number and path, and list
+        of the names of all else in the folder, each with its kind.
 
     Raises:
-        InputError: if a file is DICOM and damaged, or pydicom is not installed.
+        InputError: a DICOM file is damaged, or pydicom is not installed.
     """
     found, passed_over = {}, []
     for name in sorted(os.listdir(folder)):
@@ -84,23 +81,23 @@ def series_in(folder):
 
 
 def read(path, dtype=None):
-    """Reads a series, rescaled as each slice says.
+    """Reads a series and rescales each slice as its header says.
 
     Args:
-        path: of its folder, or of any of its files where the folder holds several.
-        dtype: of the result; None is float32.
+        path: path of its folder, or of any of its files if the folder holds several
+            series.
+        dtype: type of the result; None for float32.
 
     Returns:
-        `Volume` of (i, j, k): column, row, slice. Its notes name what was passed
-        over.
+        `Volume` of (i, j, k): column, row, slice. A note names what was passed over.
 
     Raises:
-        InputError: if pydicom is not installed, a file is damaged, there are several
-            series to choose from, or the slices are no stack as above.
+        InputError: pydicom is not installed, a file is damaged, the folder holds
+            several series, or the slices are not a stack.
     """
     path = str(path)
     series, passed_over = _chosen(path)
-    slices = list(map(dicom_slices.slice_of, series.headers))
+    slices = [dicom_slices.slice_of(header) for header in series.headers]
     slices, affine = stack_affine(path, slices)
     shape = (*slices[0].shape, len(slices))
     check_size(path, shape, 4, float("inf"))
@@ -112,7 +109,7 @@ def read(path, dtype=None):
 
 
 def _chosen(path):
-    """`(Series, names of what lies beside it)` of a folder or a file."""
+    """Returns `(Series, names of all else in its folder)` for a folder or a file."""
     if os.path.isfile(path):
         series, _ = series_in(os.path.dirname(path) or ".")
         for one in series:
@@ -134,14 +131,12 @@ def _chosen(path):
 
 
 def series_paths(folder):
-    """What to name, to read each series of a folder.
-
-    Args:
-        folder: whose sub-folders are not looked into.
+    """Finds a path for each series of a folder that `read` takes.
 
     Returns:
-        Dict from path to what tells the series from the others there: the folder and
-        "" if it holds one. Single pictures beside a series, as scouts, are left out.
+        Dict from path to a text that tells the series from the others: if there is
+        only one series, from the folder to "". Single pictures beside a series, such
+        as scouts, are left out.
 
     Raises:
         InputError: as `series_in`.
@@ -161,7 +156,7 @@ def series_paths(folder):
 
 
 def some(names, separator=", "):
-    """The first of a list of names in words, and how many more there are."""
-    more = len(names) - _TOLD
-    told = separator.join(names[:_TOLD])
-    return f"{told}{separator}and {more} more" if more > 0 else told
+    """Joins the first names of a list and tells how many more there are."""
+    num_more = len(names) - _MOST_NAMED
+    text = separator.join(names[:_MOST_NAMED])
+    return f"{text}{separator}and {num_more} more" if num_more > 0 else text

@@ -1,6 +1,6 @@
-"""The slice in a DICOM file: its place in the world and its pixels.
+"""Reads the slice in a DICOM file: its place in the world and its pixels.
 
-Compressed pixels are decompressed by GDCM.
+GDCM decompresses compressed pixels.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from tf_diffseg.text import shown
 from tf_diffseg.volumes.dicom_files import GEOMETRY, load_pydicom, reading
 from tf_diffseg.volumes.simpleitk import reason_to_install
 
-# Cosines of an orientation are given with a few digits.
+# Files round the cosines of an orientation to a few digits.
 _COSINE_TOLERANCE = 1e-2
 
 _TO_VOLUME = "convert it to NIfTI, as with dcm2niix"
@@ -23,13 +23,14 @@ class Slice:
     """A picture of grey values with its place in the world.
 
     Attributes:
-        path: of its file.
-        uid: of the picture itself.
+        path: path of its file.
+        uid: SOPInstanceUID of the picture.
         shape: columns and rows.
-        spacing_mm: between columns and between rows.
+        spacing_mm: distance of columns and of rows.
         origin: float64 (3,), centre of the first pixel in mm, in LPS+.
-        directions: float64 (3, 3): along a row, along a column, and their normal.
-        details: as of its `Header`.
+        directions: float64 (3, 3). Its columns are unit vectors along a row, along a
+            column and along their normal.
+        details: `details` of its `Header`.
     """
 
     path: str
@@ -42,16 +43,11 @@ class Slice:
 
 
 def slice_of(header):
-    """The slice that a file holds.
-
-    Args:
-        header: its `Header`.
-
-    Returns:
-        `Slice`.
+    """Makes the `Slice` of a file from its `Header`.
 
     Raises:
-        InputError: if it is more than a slice, of colours, or has no place in space.
+        InputError: the file holds several slices or colours, or its header does not
+            tell where the slice lies.
     """
     path = header.path
     if header.is_mosaic:
@@ -63,8 +59,7 @@ def slice_of(header):
     if header.num_frames != 1:
         raise InputError(
             f"{path} is a multi-frame image ({header.kind or 'DICOM'}, "
-            f"{header.num_frames} "
-            f"frames), expected one slice in a file; {_TO_VOLUME}"
+            f"{header.num_frames} frames), expected one slice in a file; {_TO_VOLUME}"
         )
     is_grey = header.photometric.upper().startswith("MONOCHROME")
     if header.components != 1 or not is_grey:
@@ -106,17 +101,14 @@ def _geometry(header, name):
 
 
 def pixels(one):
-    """Reads the pixels of a slice.
-
-    Args:
-        one: `Slice`.
+    """Reads the pixels of a `Slice`.
 
     Returns:
-        float32 (column, row): the stored values times slope plus intercept, or by
-        the table of the modality, whatever the photometric interpretation.
+        float32 (column, row): the stored values times slope plus intercept, or mapped
+        by the modality's table. The photometric interpretation changes nothing.
 
     Raises:
-        InputError: if they are damaged, or a tag that tells how to read them is.
+        InputError: the pixels, or a tag that tells how to read them, are damaged.
     """
     pydicom = load_pydicom(one.path)
     with reading(one.path, "is damaged"):
@@ -141,17 +133,17 @@ def pixels(one):
             slope = _scale(one.path, dataset, "RescaleSlope", 1.0)
             intercept = _scale(one.path, dataset, "RescaleIntercept", 0.0)
             array = array.astype(np.float64) * slope + intercept
-    with np.errstate(over="ignore"):  # infinite, which is for the caller to refuse
+    with np.errstate(over="ignore"):  # the caller refuses infinite pixels
         return array.T.astype(np.float32)
 
 
 def _decoded(path, dataset):
-    """Stored pixels (rows, columns); what decompresses them tells little of why not."""
+    """Returns the stored pixels (rows, columns)."""
     from pydicom import uid
     from pydicom.pixels import get_decoder
 
     syntax = dataset.file_meta.get("TransferSyntaxUID")
-    if syntax is None:  # as old files, which do not tell what was found in them
+    if syntax is None:  # old files do not tell; pydicom has found it out
         is_implicit, is_little = dataset.original_encoding
         explicit = uid.ExplicitVRLittleEndian if is_little else uid.ExplicitVRBigEndian
         syntax = uid.ImplicitVRLittleEndian if is_implicit else explicit

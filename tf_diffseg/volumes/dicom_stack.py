@@ -1,4 +1,4 @@
-"""Whether slices are a stack: parallel, each above the other, equally far apart."""
+"""Checks that slices are a stack: parallel, above each other, equally far apart."""
 
 import numpy as np
 
@@ -6,20 +6,20 @@ from tf_diffseg.errors import InputError
 from tf_diffseg.volumes import simpleitk
 from tf_diffseg.volumes.headers import check_affine, check_spacing
 
-# Directions are cosines with up to 6 digits.
+# Files round the cosines of a direction, at best to 6 digits.
 _ANGLE_TOLERANCE = 1e-3
-# Of the distance between slices: by how much one may lie off the even grid that fits
-# them best. Positions are rounded, to 0.01 mm often and to whole millimetres at times,
-# which is up to a fifth of 2.5 mm, and a little more where the grid gives way.
+# How far a slice may lie off the even grid that fits all best, in distances between
+# slices. Files round positions, often to 0.01 mm and at times to whole millimetres:
+# that is up to a fifth of 2.5 mm, and a little more because the grid is fitted.
 _GRID_TOLERANCE = 0.25
-# Of a pixel: by how much slices may be shifted in their plane.
+# How far slices may be shifted in their plane, in pixels.
 _SHIFT_TOLERANCE = 0.2
-# Of the distance between slices: in a longer gap a slice is missing, whatever the
-# positions are rounded to.
+# In a gap of more distances between slices a slice is missing, however the positions
+# are rounded.
 _LONGEST_GAP = 1.5
-# Of the distance: with a shorter gap slices are missing in most of the others.
+# If a gap has fewer distances, slices are missing in most of the other gaps.
 _SHORTEST_GAP = 0.55
-# Of the longest gap: slices that are closer lie in one place.
+# Slices that are closer than this share of the longest gap lie in one place.
 _SAME_PLACE = 0.01
 
 _ONE_VOLUME = (
@@ -29,22 +29,22 @@ _ONE_VOLUME = (
 
 
 def stack_affine(path, slices):
-    """Sorts slices, and finds where the volume that they make up lies.
+    """Sorts slices and finds the affine of their volume.
 
     Args:
-        path: of their folder, for messages.
+        path: path of their folder, for messages.
         slices: list of `dicom_slices.Slice` in any order.
 
     Returns:
-        `(slices, affine)`: from first to last along their normal, and float64 (4, 4)
-        from column, row and slice to the world in RAS+.
+        `(slices, affine)`: slices sorted along their normal, and float64 (4, 4) from
+        column, row and slice to the world in RAS+.
 
     Raises:
-        InputError: if they are no stack.
+        InputError: the slices are not a stack.
     """
     if len(slices) < 2:
         raise InputError(f"{path} holds {len(slices)} DICOM slice(s), expected a stack")
-    _check_alike(slices)
+    _check_same_size_and_direction(slices)
     normal = slices[0].directions[:, 2]
     slices = sorted(slices, key=lambda one: (float(one.origin @ normal), one.path))
     first = slices[0]
@@ -59,8 +59,7 @@ def stack_affine(path, slices):
     return slices, affine
 
 
-def _check_alike(slices):
-    """Raises InputError unless all slices are of one size and direction."""
+def _check_same_size_and_direction(slices):
     first = slices[0]
     for one in slices[1:]:
         if one.shape != first.shape or not np.allclose(
@@ -93,20 +92,20 @@ def _check_places(path, slices, positions_mm):
             f"{one.path} and {other.path} lie in one place: they are the same picture "
             f"(SOPInstanceUID {one.uid}), expected each slice once"
         )
-    told_apart = _told_apart(place)
+    difference = _difference_in_words(place)
     if len(places) > 1 and min(counts) == 1 and counts.count(1) > len(counts) // 2:
         raise InputError(
-            f"{one.path} and {other.path} lie in one place, {told_apart}; {_ONE_VOLUME}"
+            f"{one.path} and {other.path} lie in one place, {difference}; {_ONE_VOLUME}"
         )
     raise InputError(
         f"{path} holds {max(counts)} slices at each of {len(places)} place(s), as a "
         f"time series or several acquisitions: {one.path} and {other.path} lie in one "
-        f"place, {told_apart}; {_ONE_VOLUME}"
+        f"place, {difference}; {_ONE_VOLUME}"
     )
 
 
-def _told_apart(place):
-    """By which tag slices of one place differ, in words."""
+def _difference_in_words(place):
+    """Names the first tag in which the slices of one place differ."""
     for name in place[0].details:
         values = {one.details[name]: None for one in place}
         if len(values) > 1:
@@ -117,9 +116,9 @@ def _told_apart(place):
 
 
 def _distance(slices, positions_mm):
-    """Mean distance; raises InputError unless slices are that far apart."""
+    """Returns the mean distance; raises InputError if distances are not equal."""
     gaps = np.diff(positions_mm)
-    # The lower median: of two gaps the longer is that of a missing slice.
+    # The lower median: if there are two gaps, a slice is missing in the longer one.
     usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])
     longest, shortest = int(gaps.argmax()), int(gaps.argmin())
     odd, what = None, ""
@@ -139,7 +138,7 @@ def _distance(slices, positions_mm):
 
 
 def _check_on_grid(slices, positions_mm):
-    """Raises InputError if a slice lies off the grid that fits all best."""
+    """Raises InputError if a slice lies off the even grid that fits all best."""
     indices = np.arange(len(slices))
     distance_mm, first_mm = np.polyfit(indices, positions_mm, 1)
     off_mm = np.abs(positions_mm - first_mm - distance_mm * indices)

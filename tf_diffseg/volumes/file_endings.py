@@ -1,8 +1,8 @@
-"""How files of volumes are named."""
+"""Names of volume files."""
 
 import os
 
-# What `volume_files` reads, beside folders of DICOM slices; longer endings first.
+# Endings that `volume_files` reads, beside DICOM series; longer endings first.
 VOLUME_ENDINGS = (
     ".nii.gz",
     ".nii",
@@ -14,7 +14,7 @@ VOLUME_ENDINGS = (
 
 
 def uid_of_file(path):
-    """A case's name from its image's file name."""
+    """Returns the name of a case: the file name of its image without the ending."""
     name = os.path.basename(path)
     for ending in VOLUME_ENDINGS:
         if name.lower().endswith(ending):

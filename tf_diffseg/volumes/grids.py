@@ -1,4 +1,4 @@
-"""Whether two volumes lie on one grid."""
+"""Compares the grids of two volumes."""
 
 import dataclasses
 
@@ -6,20 +6,20 @@ import numpy as np
 
 from tf_diffseg.errors import InputError
 
-# Two volumes are on one grid if no corner is off by more, in voxels.
+# Two volumes lie on one grid if their corners are no farther apart, in voxels.
 GRID_TOLERANCE = 0.1
-# Less is not even told: headers hold float32 numbers of hundreds of millimetres.
+# Smaller differences are not reported: headers hold hundreds of mm in float32.
 _ROUNDING_ERROR = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
 class GridDifference:
-    """In what two grids differ.
+    """How two grids differ.
 
     Attributes:
         aspect: "shape", "spacing", "orientation" or "origin".
         message: one line that names both files.
-        is_error: False where the difference is below a tenth of a voxel.
+        is_error: False if the difference is below a tenth of a voxel.
     """
 
     aspect: str
@@ -28,7 +28,7 @@ class GridDifference:
 
 
 def corner_distance(affine, other, shape):
-    """Largest distance of one corner of a grid (i, j, k) under two affines (4, 4)."""
+    """Largest distance that two affines (4, 4) put between corners of a grid (3,)."""
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(shape) - 1)
     matrix = affine - other
     return np.linalg.norm(corners @ matrix[:3, :3].T + matrix[:3, 3], axis=1).max()
@@ -39,11 +39,11 @@ def grid_difference(image, other, whose="its image"):
 
     Args:
         image: a `Volume`.
-        other: another, which the message blames.
-        whose: what the first is to the other, for the message.
+        other: another `Volume`. The message says that it differs.
+        whose: what `image` is to `other`, for the message.
 
     Returns:
-        A `GridDifference`, or None where there is nothing but rounding.
+        A `GridDifference`, or None if the grids differ by rounding only.
     """
     if image.grid_shape != other.grid_shape:
         return GridDifference(
@@ -71,15 +71,10 @@ def grid_difference(image, other, whose="its image"):
 
 
 def check_same_grid(image, other, whose="its image"):
-    """Raises InputError unless two `Volume`s lie on one grid.
-
-    Args:
-        image: a `Volume`.
-        other: another, which the message blames.
-        whose: what the first is to the other, for the message.
+    """Raises InputError unless two volumes lie on one grid; see `grid_difference`.
 
     Returns:
-        Remarks, as a `Volume` has them, on a difference too small to refuse.
+        `remarks` of a `Volume` about a difference that is too small to refuse.
     """
     difference = grid_difference(image, other, whose)
     if difference is None:

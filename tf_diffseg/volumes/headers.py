@@ -1,4 +1,4 @@
-"""What the header of a file may say of a volume: its shape, spacing and affine."""
+"""Checks the shape, spacing and affine in the header of a file."""
 
 import dataclasses
 
@@ -18,8 +18,8 @@ class LengthUnit:
     """A unit of length that a header may have.
 
     Attributes:
-        name: in words, for messages.
-        mm: how many millimetres it is.
+        name: its name, for messages.
+        mm: its length in millimetres.
     """
 
     name: str
@@ -27,14 +27,14 @@ class LengthUnit:
 
     @property
     def largest_spacing_mm(self):
-        """A voxel of this unit is no larger.
+        """Largest spacing of a file with this unit.
 
-        Files of ordinary scans exist that say metre and mean millimetre.
+        It is small for metres, because some files say metre and mean millimetre.
         """
         return LARGEST_SPACING_MM if self.mm <= 1.0 else LARGEST_SPACING_OF_METRES_MM
 
     def note(self, path):
-        """What to tell of a file that has this unit."""
+        """Writes the note about a file that has this unit."""
         return f"{path}: the unit of length is {self.name}, it is converted to mm"
 
 
@@ -42,14 +42,14 @@ MILLIMETRE = LengthUnit("millimetre")
 
 
 def in_millimetres(affine, unit):
-    """An affine (4, 4) of another unit, as float64 in millimetres."""
+    """Converts an affine (4, 4) of a unit to float64 in millimetres."""
     affine = np.array(affine, np.float64)
     affine[:3] *= unit.mm
     return affine
 
 
 def check_shape(path, shape):
-    """Raises InputError unless a file holds a 3D volume, of channels or not."""
+    """Raises InputError unless a file holds a 3D volume, with channels or without."""
     size = "x".join(map(str, shape))
     if shape and min(shape) < 1:
         raise InputError(f"{path} has no voxels ({size})")
@@ -61,30 +61,30 @@ def check_shape(path, shape):
 
 
 def check_spacing(path, spacing_mm, unit=MILLIMETRE):
-    """Raises InputError unless a header's voxel sizes (3,) can be lengths.
+    """Raises InputError unless a header's voxel sizes are those of a scan.
 
     Args:
-        path: of the file.
-        spacing_mm: (3,), in millimetres whatever the unit.
-        unit: `LengthUnit` in which the header has them.
+        path: path of the file.
+        spacing_mm: (3,), in millimetres, whatever the unit of the header.
+        unit: `LengthUnit` of the header.
     """
     values = [float(value) for value in spacing_mm]
     largest = unit.largest_spacing_mm
     if not all(SMALLEST_SPACING_MM <= v <= largest for v in values):
-        told = "" if unit == MILLIMETRE else f" (its unit of length is {unit.name})"
+        hint = "" if unit == MILLIMETRE else f" (its unit of length is {unit.name})"
         raise InputError(
-            f"{path} has the spacing {' x '.join(f'{v:g}' for v in values)} mm{told}, "
+            f"{path} has the spacing {' x '.join(f'{v:g}' for v in values)} mm{hint}, "
             f"expected {SMALLEST_SPACING_MM:g} to {largest:g} mm"
         )
 
 
 def check_affine(path, affine, unit=MILLIMETRE):
-    """Raises InputError unless an affine (4, 4) is finite and can be inverted.
+    """Raises InputError unless an affine is finite and can be inverted.
 
     Args:
-        path: of the file.
-        affine: voxel to world, in millimetres whatever the unit.
-        unit: `LengthUnit` in which the file has it.
+        path: path of the file.
+        affine: (4, 4), voxel to world in millimetres, whatever the unit of the file.
+        unit: `LengthUnit` of the file.
     """
     if not np.isfinite(affine).all():
         raise InputError(f"{path} has an affine with values that are NaN or infinite")

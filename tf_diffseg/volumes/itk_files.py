@@ -1,4 +1,4 @@
-"""Reading .nrrd and .mha volumes with SimpleITK."""
+"""Reads .nrrd and .mha volumes with SimpleITK."""
 
 import contextlib
 import math
@@ -26,29 +26,30 @@ from tf_diffseg.volumes.volume_limits import check_size
 
 ENDINGS = (".nrrd", ".mha")
 
-# A header's end and a line by which it takes voxels from another file.
+# The end of a header, and the line by which it takes voxels from another file.
 _HEADER_ENDS = {".nrrd": rb"\r?\n\r?\n", ".mha": rb"(?m)^\s*ElementDataFile\s*=.*\n"}
 _OTHER_FILES = {
     ".nrrd": rb"(?im)^data ?file\s*:",
     ".mha": rb"(?m)^\s*ElementDataFile\s*=(?!\s*LOCAL\s*$)",
 }
-# SimpleITK 2.5 crashes on a .mha of more dimensions than ITK's arrays have.
+# SimpleITK 2.5 crashes if a .mha has more dimensions than ITK's arrays.
 _DIMENSIONS = rb"(?m)^\s*NDims\s*=\s*[234]\s*$"
-# NRRD's bytes and lines before the voxels. Of compressed ones the lines come before
-# what is compressed, the bytes are compressed too.
+# NRRD's lines and bytes before the voxels. If voxels are compressed, the bytes are
+# compressed with them and the lines are not.
 _LINE_SKIP = rb"(?im)^line ?skip:\s*(\d+)"
 _BYTE_SKIP = rb"(?im)^byte ?skip:\s*(-?\d+)"
-# As many bytes as there are may be passed over; this many are looked at.
+# A file may have any number of bytes to skip; no more are looked at.
 _LONGEST_SKIP = 1 << 26
 _BZIP2 = rb"(?im)^encoding:\s*bz"
 _COMPRESSED = rb"(?im)^(encoding:.*gz|\s*CompressedData\s*=\s*[T1])"
 _TEXT = rb"(?im)^(encoding:\s*(ascii|te?xt)|\s*BinaryData\s*=\s*F)"
+_FORMATS = {".nrrd": "NRRD", ".mha": "MetaImage"}
 _IMAGE_IO = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}
 _LONGEST_HEADER = 1 << 20
-# Of zlib's `wbits`. What is not gzip NRRD's library takes for voxels as they are;
-# MetaImage's takes zlib too, and the stream tells which it is.
-_STREAMS = {".nrrd": 16 + 15, ".mha": 32 + 15}
-# Bytes of MetaImage's compressed voxels, and bytes to pass over before voxels.
+# Values of zlib's `wbits`: gzip alone, and gzip or zlib, whichever the stream tells.
+# The library of NRRD takes a stream that is not gzip for voxels.
+_WBITS = {".nrrd": 16 + 15, ".mha": 32 + 15}
+# MetaImage's fields for the bytes of compressed voxels and for bytes to skip.
 _COMPRESSED_SIZE = rb"(?m)^[ \t]*CompressedDataSize[ \t]*=[ \t]*(\S+)\s*\n"
 _HEADER_SIZE = rb"(?m)^\s*HeaderSize\s*=\s*[1-9]"
 
@@ -57,38 +58,56 @@ def read(path, dtype=None):
     """Reads a volume as it is stored.
 
     Args:
-        path: a .nrrd or .mha file that holds its voxels itself.
-        dtype: of floating point numbers to compute in; None keeps the exact type.
+        path: path of a file that holds its voxels itself.
+        dtype: type of the result; None keeps the type of the file.
 
     Returns:
         `Volume` of (i, j, k) or (i, j, k, channels), of any number type.
 
     Raises:
-        InputError: if SimpleITK is not installed, or the file is damaged, of
-            another format or shape or without a usable spacing and affine.
+        InputError: SimpleITK is not installed, or the file is damaged, of another
+            format or shape, or has no usable spacing and affine.
     """
     path = str(path)
     sitk = simpleitk.load_simpleitk(path)
-    ending = os.path.splitext(path)[1].lower()
-    header = _header_text(path, ending)
+    header = _header_text(path)
     unit = _unit(path, header)
-    reader = simpleitk.header_of(sitk, path, _IMAGE_IO[ending])
+    reader = _header_reader(sitk, path)
     shape = _shape(path, reader)
     affine = _affine(path, reader, unit)
     stream_size = _check_content(path, header, shape, _itemsize(sitk, path, reader))
     try:
-        with _with_size(path, header, stream_size) as readable:
+        with _with_stream_size(path, header, stream_size) as readable:
             reader.SetFileName(readable)
             image = reader.Execute()
     except RuntimeError as error:
         raise InputError(f"{path} is damaged: {simpleitk.reason_of(error)}") from error
-    # ITK's last axis comes first in memory, channels aside.
+    # ITK's first axis is the last one in memory, but for channels.
     array = sitk.GetArrayFromImage(image)
     spatial = reader.GetDimension()
     array = array.transpose((*range(spatial)[::-1], *range(spatial, array.ndim)))
     notes = _orientation_notes(path, header)
     notes += () if unit == MILLIMETRE else (unit.note(path),)
     return Volume(path, np.asarray(array.reshape(shape), dtype), affine, notes)
+
+
+def _ending(path):
+    return os.path.splitext(path)[1].lower()
+
+
+def _header_reader(sitk, path):
+    """Returns a `SimpleITK.ImageFileReader` that has read the header of a file."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(path)
+    reader.SetImageIO(_IMAGE_IO[_ending(path)])
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise InputError(
+            f"{path} cannot be read as {_FORMATS[_ending(path)]}: "
+            f"{simpleitk.reason_of(error)}"
+        ) from error
+    return reader
 
 
 def _shape(path, reader):
@@ -102,20 +121,20 @@ def _shape(path, reader):
 
 
 @contextlib.contextmanager
-def _with_size(path, header, stream_size):
-    """A file that ITK reads right: this one, or a copy with the size of its stream.
+def _with_stream_size(path, header, stream_size):
+    """Gives a file that ITK reads right: `path`, or a copy with the right size.
 
-    Where a .mha does not tell the size of its compressed voxels, or tells another, ITK
-    prints "Uncompress failed" and gives what was in memory.
+    If the header of a .mha lacks the size of the compressed voxels, or has a wrong one,
+    ITK prints "Uncompress failed" and returns memory of unknown content.
 
     Args:
-        path: of the file.
-        header: of the file.
+        path: path of the file.
+        header: its header.
         stream_size: bytes of its compressed voxels, or None.
     """
-    told = re.search(_COMPRESSED_SIZE, header)
-    is_told = told is not None and told[1] == str(stream_size).encode()
-    if stream_size is None or is_told or not path.lower().endswith(".mha"):
+    found = re.search(_COMPRESSED_SIZE, header)
+    is_right = found is not None and found[1] == str(stream_size).encode()
+    if stream_size is None or is_right or _ending(path) != ".mha":
         yield path
         return
     size = b"CompressedDataSize = %d\n" % stream_size
@@ -130,28 +149,26 @@ def _with_size(path, header, stream_size):
 
 
 def _check_content(path, header, shape, itemsize):
-    """Checks that the file can hold the volume, as far as can be told.
+    """Raises InputError if the file surely cannot hold the volume.
 
     Returns:
-        Bytes of the compressed voxels, or None where they are not compressed.
-
-    Raises:
-        InputError: it cannot.
+        Bytes of the compressed voxels, or None if they are not compressed.
     """
     is_compressed = re.search(_COMPRESSED, header)
     largest = os.path.getsize(path) - len(header)
     if is_compressed:
         largest *= LARGEST_COMPRESSION
     elif re.search(_TEXT, header):
-        largest *= itemsize  # a digit can be a voxel
+        largest *= itemsize  # one digit can be a voxel
     check_size(path, shape, itemsize, largest)
     if not is_compressed:
         return None
     return _check_stream(path, header, math.prod(shape) * itemsize)
 
 
-def _header_text(path, ending):
-    """A file's header; raises InputError if it has none or names other files."""
+def _header_text(path):
+    """Reads a header; raises InputError if it is missing or names other files."""
+    ending = _ending(path)
     with open(path, "rb") as file:
         start = file.read(_LONGEST_HEADER)
     end = re.search(_HEADER_ENDS[ending], start)
@@ -178,7 +195,7 @@ def _header_text(path, ending):
     return header
 
 
-# What tells of an orientation: without it ITK takes coordinates for LPS.
+# Fields that tell the orientation; without them ITK assumes LPS.
 _ORIENTATIONS = {
     ".nrrd": (
         rb"(?im)^space:\s*((left|right)-(anterior|posterior)-superior|[lr][ap]s)",
@@ -189,8 +206,7 @@ _ORIENTATIONS = {
 
 
 def _orientation_notes(path, header):
-    ending = os.path.splitext(path)[1].lower()
-    if all(re.search(pattern, header) for pattern in _ORIENTATIONS[ending]):
+    if all(re.search(pattern, header) for pattern in _ORIENTATIONS[_ending(path)]):
         return ()
     return (
         f"{path}: its header does not tell how the volume is oriented, x, y and z are "
@@ -198,7 +214,7 @@ def _orientation_notes(path, header):
     )
 
 
-# By the names that are found in files, in small letters.
+# Names of units as files have them, in small letters and without a plural s.
 _UNITS = {
     **dict.fromkeys(("mm", "millimeter", "millimetre"), MILLIMETRE),
     **dict.fromkeys(("m", "meter", "metre"), LengthUnit("metre", 1e3)),
@@ -210,7 +226,7 @@ _UNITS = {
     **dict.fromkeys(("nm", "nanometer", "nanometre"), LengthUnit("nanometre", 1e-6)),
 }
 _NO_UNITS = ("", "?")
-# NRRD's come in quotes, one an axis of space or, in old files, an axis of the array.
+# NRRD has units in quotes, for each axis of space or, in old files, of the array.
 _UNIT_FIELDS = (
     rb"(?im)^space ?units:(.*\S.*)$",
     rb"(?im)^units:(.*\S.*)$",
@@ -219,7 +235,7 @@ _DISTANCE_UNITS = rb"(?m)^\s*DistanceUnits\s*=\s*(\S+)"
 
 
 def _unit(path, header):
-    """`LengthUnit` of a header; raises InputError if it is not known or not one."""
+    """Reads the `LengthUnit`; raises InputError if it is unknown or not unique."""
     names = [m.decode("utf-8", "replace") for m in re.findall(_DISTANCE_UNITS, header)]
     for pattern in _UNIT_FIELDS:
         field = re.search(pattern, header)
@@ -230,10 +246,10 @@ def _unit(path, header):
             )
         if field and not names:
             names = re.findall(r'"([^"]*)"', field[1].decode("utf-8", "replace"))
-    told = [name for name in map(_singular, names) if name not in _NO_UNITS]
-    known = [_UNITS[name] for name in told if name in _UNITS]
+    given = [name for name in map(_singular, names) if name not in _NO_UNITS]
+    known = [_UNITS[name] for name in given if name in _UNITS]
     # A fourth axis, of time or channels, has a unit of its own.
-    is_known = len(known) == len(told) or len(names) > len(known) == 3
+    is_known = len(known) == len(given) or len(names) > len(known) == 3
     if len(set(known)) > 1 or not is_known:
         raise InputError(
             f"{path} has the units of length {', '.join(map(shown, names))}, expected "
@@ -259,7 +275,7 @@ def _affine(path, reader, unit):
 
 
 def _itemsize(sitk, path, reader):
-    """Bytes of one number; raises InputError on complex ones and the like."""
+    """Returns the bytes of a number; refuses complex numbers and the like."""
     name = sitk.GetPixelIDValueAsString(reader.GetPixelID())
     match = re.fullmatch(r"(?:vector of )?(\d+)-bit .*(?:integer|float)", name)
     if match is None:
@@ -268,14 +284,14 @@ def _itemsize(sitk, path, reader):
 
 
 def _check_stream(path, header, expected):
-    """Bytes of the compressed part; raises InputError unless it is whole.
+    """Returns the bytes of the compressed part; raises InputError unless it is whole.
 
-    SimpleITK takes what it could decompress of a damaged file for the volume.
+    SimpleITK itself accepts the part of a damaged file that it could decompress.
     """
     lines = re.search(_LINE_SKIP, header)
     skipped = re.search(_BYTE_SKIP, header)
     skip = int(skipped[1]) if skipped else 0
-    # With -1 the voxels are at the end, whatever comes before.
+    # With -1 the voxels are at the end, behind any number of bytes.
     most = expected + (_LONGEST_SKIP if skip < 0 else skip)
     try:
         with open(path, "rb") as file:
@@ -283,8 +299,7 @@ def _check_stream(path, header, expected):
             for _ in range(int(lines[1]) if lines else 0):
                 file.readline()
             start = file.tell()
-            wbits = _STREAMS[os.path.splitext(path)[1].lower()]
-            size, end = _decompressed_size(file, most, wbits)
+            size, end = _decompressed_size(file, most, _WBITS[_ending(path)])
     except ISAL_ERROR as error:
         raise InputError(f"{path} is damaged: {error}") from error
     if size is None:
@@ -300,10 +315,10 @@ def _check_stream(path, header, expected):
 
 
 def _decompressed_size(file, most, wbits):
-    """`(bytes that a stream stands for, where it ends in the file)`.
+    """Returns `(decompressed bytes, position of the end in the file)`.
 
-    The checksum is checked. The first is None where the stream is cut, and a number
-    above `most` where it is longer than that.
+    The checksum is checked. The first number is None if the stream is cut, and some
+    number above `most` if it is longer than that.
     """
     stream, size = isal_zlib.decompressobj(wbits), 0
     while not stream.eof:

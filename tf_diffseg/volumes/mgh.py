@@ -1,4 +1,4 @@
-"""Reading FreeSurfer volumes, .mgz and .mgh."""
+"""Reads FreeSurfer volumes, .mgz and .mgh."""
 
 import nibabel as nib
 
@@ -9,19 +9,7 @@ ENDINGS = (".mgz", ".mgh")
 
 
 def read(path, dtype=None):
-    """Reads a volume as it is stored.
-
-    Args:
-        path: a .mgz or .mgh file.
-        dtype: of floating point numbers to compute in; None keeps the exact type.
-
-    Returns:
-        `volume.Volume` of (i, j, k) or (i, j, k, channels), of any number type.
-
-    Raises:
-        InputError: if the file is damaged, of another format or shape or without a
-            usable spacing and affine.
-    """
+    """Reads a volume as it is stored; see `nifti.read`."""
     image = nibabel_volume.load(path, nib.MGHImage, "a FreeSurfer volume")
     check_spacing(path, image.header["delta"])
     return nibabel_volume.read_voxels(path, image, dtype, has_footer=True)

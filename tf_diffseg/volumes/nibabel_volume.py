@@ -1,4 +1,4 @@
-"""What the formats that nibabel reads have in common."""
+"""Reads volumes with nibabel, whatever their format."""
 
 import contextlib
 import math
@@ -23,10 +23,10 @@ from tf_diffseg.volumes.headers import (
 from tf_diffseg.volumes.volume import Volume
 from tf_diffseg.volumes.volume_limits import check_size
 
-# Its stub has an instance where there is the class.
+# The type stub of isal says that it is an instance, but it is a class.
 ISAL_ERROR = typing.cast(type[Exception], isal_zlib.error)
 
-# What nibabel raises on headers that are damaged or of something else.
+# Errors of nibabel about headers that are damaged or of another format.
 HEADER_ERRORS: tuple[type[Exception], ...] = (
     nib.filebasedimages.ImageFileError,
     nib.freesurfer.mghformat.MGHError,
@@ -43,13 +43,13 @@ HEADER_ERRORS: tuple[type[Exception], ...] = (
     zlib.error,
 )
 
-# No byte of a deflate stream stands for more, see https://zlib.net/zlib_tech.html.
+# Most bytes that a byte of a deflate stream gives: https://zlib.net/zlib_tech.html.
 LARGEST_COMPRESSION = 1032
 
 _COMPRESSED = (".gz", ".mgz")
 
-# The lower three bits of NIfTI's `xyzt_units`; the others are of time. Many a program
-# leaves them 0.
+# Units by the lower three bits of NIfTI's `xyzt_units`; the other bits are for time.
+# Many programs leave them 0.
 UNITS = {
     0: MILLIMETRE,
     1: LengthUnit("metre", 1e3),
@@ -57,10 +57,9 @@ UNITS = {
     3: LengthUnit("micrometre", 1e-3),
 }
 
-# Bytes behind the voxels that are read for the checksum at the end. A few kilobytes
-# decompress to gigabytes of zeros.
+# Most bytes behind the voxels that are read to reach the checksum at the end. A few
+# kilobytes can decompress to gigabytes of zeros.
 _MOST_BEHIND = 1 << 26
-
 
 NOT_ANALYZE = (
     "is ANALYZE, which does not tell left from right, expected NIfTI: convert it "
@@ -69,15 +68,15 @@ NOT_ANALYZE = (
 
 
 def is_analyze(image):
-    """Whether an image of nibabel is ANALYZE, SPM's included, and not NIfTI."""
+    """Whether a nibabel image is ANALYZE or its SPM variant, and not NIfTI."""
     is_nifti = isinstance(image, nib.Nifti1Pair)
     return isinstance(image, nib.AnalyzeImage) and not is_nifti
 
 
 def length_unit(header):
-    """`LengthUnit` of a nibabel header; millimetre where it does not tell.
+    """Returns the `LengthUnit` of a nibabel header.
 
-    Codes that NIfTI does not have are taken for millimetre, as nibabel does.
+    Like nibabel, it takes millimetre if there is no code, or one that NIfTI lacks.
     """
     is_nifti = isinstance(header, nib.Nifti1Header)
     code = int(header["xyzt_units"]) % 8 if is_nifti else 2
@@ -85,19 +84,19 @@ def length_unit(header):
 
 
 def load(path, kind, format_name):
-    """Opens a file and checks all that its header tells.
+    """Opens a file and checks its header, but reads no voxels.
 
     Args:
-        path: of the file.
-        kind: class of nibabel's images that it must be.
-        format_name: for messages.
+        path: path of the file.
+        kind: class of nibabel images that the file must hold.
+        format_name: name of the format, for messages.
 
     Returns:
-        The nibabel image, its voxels not read.
+        The nibabel image.
 
     Raises:
-        InputError: if the header cannot be understood, is of another format, or
-            tells of no 3D volume of numbers with a usable affine.
+        InputError: the header cannot be understood, is of another format, or does not
+            describe a 3D volume of numbers with a usable affine.
     """
     try:
         with _silent():
@@ -121,7 +120,7 @@ def load(path, kind, format_name):
 
 
 def _opened(path, kind):
-    """An image of nibabel, which looks for scan.nii in place of scan.Nii."""
+    """Opens an image; nibabel itself would look for scan.nii in place of scan.Nii."""
     endings = pathlib.PurePath(path).suffixes[-2:]
     if all(ending in (ending.lower(), ending.upper()) for ending in endings):
         return nib.load(path)
@@ -135,9 +134,10 @@ def _opened(path, kind):
 
 @contextlib.contextmanager
 def _silent():
-    """What nibabel mends in a header it logs; what matters is checked here.
+    """Keeps nibabel from logging what it repairs in a header; this module checks it.
 
-    Its own `LoggingOutputSuppressor` leaves the root's handlers, of which absl has one.
+    nibabel's own `LoggingOutputSuppressor` does not stop the root logger's handlers,
+    and absl has one of these.
     """
     logger = nib.imageglobals.logger
     before, logger.disabled = logger.disabled, True
@@ -148,7 +148,7 @@ def _silent():
 
 
 def _check_header(name, shape, stored, image):
-    """Raises InputError unless it is that of a 3D volume of numbers in the world."""
+    """Raises InputError unless an image is a 3D volume of numbers with an affine."""
     check_shape(name, shape)
     if stored.kind not in "buif":
         raise InputError(f"{name} holds {stored} voxels, expected numbers")
@@ -159,9 +159,9 @@ def _check_header(name, shape, stored, image):
 
 
 def shape_of(image):
-    """Shape without axes of 1 behind the third: (i, j, k, 1) is one channel.
+    """Returns the shape without axes of length 1 behind the third.
 
-    (i, j, k, 1, n) is NIfTI's way to keep the fourth axis, time, free for vectors.
+    NIfTI stores n channels as (i, j, k, 1, n), because its fourth axis is time.
     """
     shape = tuple(map(int, image.shape))
     return (*shape[:3], *(size for size in shape[3:] if size != 1))
@@ -171,18 +171,18 @@ def read_voxels(path, image, dtype=None, notes=(), has_footer=False):
     """Reads the voxels of a nibabel image.
 
     Args:
-        path: of its file.
+        path: path of its file.
         image: from `load`.
-        dtype: of floating point numbers to compute in; None keeps the exact type.
+        dtype: type of floating point numbers to compute in; None keeps the exact type.
             Whole numbers that are not scaled stay as they are stored.
-        notes: of the `Volume`.
-        has_footer: whether the format has something behind the voxels.
+        notes: notes of the `Volume`.
+        has_footer: whether the format has data behind the voxels.
 
     Returns:
         `Volume` of (i, j, k) or (i, j, k, channels).
 
     Raises:
-        InputError: if the file is damaged, or the memory is too small.
+        InputError: the file is damaged, or the memory is too small.
     """
     shape = shape_of(image)
     is_compressed = str(path).lower().endswith(_COMPRESSED)
@@ -205,9 +205,9 @@ def read_voxels(path, image, dtype=None, notes=(), has_footer=False):
 
 @contextlib.contextmanager
 def _reading(name):
-    """Makes an `InputError` of whatever ends the reading of voxels."""
+    """Turns errors of reading voxels into an `InputError`."""
     try:
-        # Voxels that scaling makes infinite are for the caller to refuse.
+        # The caller refuses voxels that scaling makes infinite.
         with np.errstate(over="ignore", invalid="ignore"):
             yield
     except HEADER_ERRORS as error:
@@ -219,18 +219,18 @@ def _reading(name):
 
 
 def volume_of(image, dtype=None):
-    """The voxels of a nibabel image, held to what those of a file are held to.
+    """Takes the voxels of a nibabel image, with the checks that a file gets.
 
     Args:
-        image: of nibabel, loaded from whatever format or made.
-        dtype: of floating point numbers to compute in; None keeps the exact type.
+        image: nibabel image, loaded from any format or made in memory.
+        dtype: type of floating point numbers to compute in; None keeps the exact type.
 
     Returns:
-        `Volume` of (i, j, k) or (i, j, k, channels), with the path of its file;
-        "the image" where it has none.
+        `Volume` of (i, j, k) or (i, j, k, channels). Its path is that of the file, or
+        "the image" without a file.
 
     Raises:
-        InputError: as `load` and `read_voxels`, or if it is no such image.
+        InputError: as `load` and `read_voxels`, or `image` is not such an image.
     """
     if not isinstance(image, nib.spatialimages.SpatialImage):
         raise InputError(
@@ -239,7 +239,7 @@ def volume_of(image, dtype=None):
     name, shape = image.get_filename() or "the image", shape_of(image)
     if is_analyze(image):
         raise InputError(f"{name} {NOT_ANALYZE}")
-    # The header of an image that was made may tell of another type than its array.
+    # An image made in memory may have a header with another type than its array.
     is_file = nib.is_proxy(image.dataobj)
     stored = image.get_data_dtype() if is_file else image.dataobj.dtype
     _check_header(name, shape, stored, image)
@@ -253,24 +253,23 @@ def volume_of(image, dtype=None):
 
 
 def _values(proxy, dtype):
-    """Voxels of a nibabel `ArrayProxy`, in `dtype` if there is anything to compute."""
+    """Reads voxels of a nibabel `ArrayProxy`; scaled voxels are computed in `dtype`."""
     is_scaled = (proxy.slope, proxy.inter) != (1, 0)
     return np.asarray(proxy, dtype if is_scaled else None)
 
 
 def _stored(path, image, dtype):
-    """`(voxels, number of bytes behind them)`."""
+    """Reads an uncompressed file: `(voxels, number of bytes behind them)`."""
     proxy = image.dataobj
     end = proxy.offset + math.prod(proxy.shape) * proxy.dtype.itemsize
     return _values(proxy, dtype), os.path.getsize(path) - end
 
 
 def _decompressed(path, image, dtype):
-    """As `_stored`, of a compressed file, read to its end.
+    """Reads a compressed file to its end; returns the same as `_stored`.
 
-    nibabel reads as far as there are voxels. The checksum comes behind them, and
-    without it damage to what does not compress goes unnoticed. isal decompresses
-    three times as fast as Python's own gzip.
+    nibabel stops behind the voxels. The checksum follows, and without it some damage
+    is not noticed. isal decompresses three times as fast as Python's own gzip.
     """
     proxy, behind = image.dataobj, 0
     spec = proxy.shape, proxy.dtype, proxy.offset, proxy.slope, proxy.inter

@@ -1,4 +1,4 @@
-"""Reading NIfTI volumes, with every way a file can be wrong."""
+"""Reads NIfTI volumes."""
 
 import gzip
 import io
@@ -16,13 +16,13 @@ from tf_diffseg.volumes.nifti_notes import notes_of
 
 ENDINGS = (".nii", ".nii.gz")
 
-# Intent codes of CIFTI, whose files also end in .nii: vertices of a surface and a few
-# voxels in one long axis.
+# Intent codes of CIFTI, whose files also end in .nii. They hold vertices of a surface
+# and a few voxels along one long axis.
 _CIFTI_INTENTS = range(3000, 3100)
 
 
 def _load(path):
-    """`(nibabel image, header as stored)`, checked."""
+    """Returns the nibabel image and the header as it is stored, both checked."""
     if not os.path.isfile(path):
         raise InputError(f"{path} does not exist")
     if not str(path).lower().endswith(ENDINGS):
@@ -34,7 +34,7 @@ def _load(path):
                 f"{path} is CIFTI, values of brain surfaces and no 3D volume (intent "
                 f"code {int(header['intent_code'])}), expected a volume in NIfTI"
             )
-        # nibabel makes 1 of 0, and drops the sign.
+        # nibabel turns 0 into 1 and drops the sign.
         unit = nibabel_volume.length_unit(header)
         pixdim = np.asarray(header["pixdim"][1:4], np.float64)
         check_spacing(path, pixdim * unit.mm, unit)
@@ -43,12 +43,15 @@ def _load(path):
 
 
 def load(path):
-    """The nibabel image of a file, its voxels not read; raises InputError as `read`."""
+    """Opens a file as a nibabel image without its voxels; refuses what `read` does."""
     return _load(path)[0]
 
 
 def _stored_header(path):
-    """The header without nibabel's mending; None for `load` to refuse."""
+    """Reads the header unchanged; None if it is one that `nibabel_volume.load` refuses.
+
+    nibabel itself repairs some fields when it loads a file.
+    """
     opened = gzip.open if str(path).lower().endswith(".gz") else open
     try:
         with opened(path, "rb") as file:
@@ -70,15 +73,15 @@ def read(path, dtype=None):
     """Reads a volume as it is stored, scaled as the header says.
 
     Args:
-        path: a .nii or .nii.gz file.
-        dtype: of floating point numbers to compute in; None keeps the exact type.
+        path: path of the file.
+        dtype: type of floating point numbers to compute in; None keeps the exact type.
 
     Returns:
         `Volume` of (i, j, k) or (i, j, k, channels), of any number type.
 
     Raises:
-        InputError: if the file is missing, damaged, not NIfTI, of another shape or
-            without a usable spacing and affine.
+        InputError: the file is missing, damaged, of another format or shape, or has no
+            usable spacing and affine.
     """
     volume, header = _load(path)
     return nibabel_volume.read_voxels(

@@ -1,4 +1,4 @@
-"""What is odd about the header of a NIfTI file, in words."""
+"""Notes about odd headers of NIfTI files."""
 
 import numpy as np
 
@@ -6,19 +6,19 @@ from tf_diffseg.volumes import nibabel_volume
 from tf_diffseg.volumes.grids import GRID_TOLERANCE, corner_distance
 from tf_diffseg.volumes.headers import MILLIMETRE, in_millimetres
 
-# A header's voxel size and that of its affine differ by no more through rounding.
+# Rounding puts no larger difference between a header's voxel size and its affine's.
 _SPACING_TOLERANCE = 1e-3
-# Those that NIfTI has, for no form and for five kinds of world.
+# Codes that NIfTI has: for no form, and for five kinds of world.
 _FORM_CODES = range(6)
 
 
 def notes_of(path, volume, header):
-    """What is odd about a header without being wrong.
+    """Lists what is odd about a header without being wrong.
 
     Args:
-        path: of the file.
+        path: path of the file.
         volume: its nibabel image.
-        header: as it is stored, not mended by nibabel; or None.
+        header: the header as it is stored, not repaired by nibabel; or None.
 
     Returns:
         Tuple of lines of text.
@@ -32,8 +32,8 @@ def notes_of(path, volume, header):
     spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.allclose(pixdim, spacing_mm, rtol=_SPACING_TOLERANCE):
         notes.append(
-            f"{path}: 'pixdim' tells of a spacing of {_by(pixdim)} mm, the affine, "
-            f"which is used, of {_by(spacing_mm)} mm"
+            f"{path}: 'pixdim' tells of a spacing of {_joined(pixdim)} mm, the affine, "
+            f"which is used, of {_joined(spacing_mm)} mm"
         )
     notes += _unknown_codes(path, header)
     if not (volume.header["sform_code"] or volume.header["qform_code"]):
@@ -53,7 +53,7 @@ def notes_of(path, volume, header):
 
 
 def _unknown_codes(path, header):
-    """Notes on forms whose code NIfTI does not have."""
+    """Lists notes on forms whose code NIfTI does not have."""
     return [
         f"{path}: {form}_code is {int(header[f'{form}_code'])}, which NIfTI does not "
         f"have: the {form} is not used, though other programs may use it"
@@ -63,7 +63,7 @@ def _unknown_codes(path, header):
 
 
 def _contradiction(path, volume, unit):
-    """Notes, one or none, on a qform that says other than the sform."""
+    """Lists the note on a qform that contradicts the sform, if it does."""
     sform, sform_code = volume.get_sform(coded=True)
     qform_code = int(volume.header["qform_code"])
     if not (qform_code and sform_code):
@@ -92,5 +92,5 @@ def _contradiction(path, volume, unit):
     ]
 
 
-def _by(values):
+def _joined(values):
     return " x ".join(f"{value:.4g}" for value in values)

@@ -1,4 +1,4 @@
-"""Writing label maps and maps over a scan, in every format that holds its grid."""
+"""Writes label maps and maps of numbers on the grid of a scan, in several formats."""
 
 import errno
 import os
@@ -21,29 +21,29 @@ from tf_diffseg.whole_files import whole_files
 
 _MGH = (".mgz", ".mgh")
 _ITK = (".nrrd", ".mha", ".mhd")
-# What a label map may be named as.
+# Endings that a label map may have.
 ENDINGS = (*nifti.ENDINGS, *_MGH, *_ITK)
 
 
 class FormatError(InputError):
-    """A format cannot hold what is to be written."""
+    """A format cannot hold the grid or the numbers."""
 
 
 def ending_of(path):
-    """The ending of a file that can be written, longest first, or None."""
+    """Returns the longest of `ENDINGS` that a path has, or None."""
     name = str(path).lower()
     fitting = [ending for ending in ENDINGS if name.endswith(ending)]
     return max(fitting, key=len, default=None)
 
 
 def files_of(path):
-    """All files that are written for one: .mhd has its voxels in another."""
+    """Lists all files that are written for a path; .mhd has its voxels in another."""
     path = pathlib.Path(path)
     return [path] if ending_of(path) != ".mhd" else [path.with_suffix(".zraw"), path]
 
 
 def check_can_write(path):
-    """Raises InputError where a library that a format needs is not installed."""
+    """Raises InputError if a library that the format needs is not installed."""
     if ending_of(path) in _ITK:
         simpleitk.load_simpleitk(path)
 
@@ -52,14 +52,15 @@ def write_label(path, label, like):
     """Writes class ids on the grid of another file.
 
     Args:
-        path: to write, of one of `ENDINGS`; there whole or not at all.
+        path: path of the file to write, with one of `ENDINGS`. The file appears whole
+            or not at all.
         label: integer (i, j, k), not negative.
-        like: file, or folder of DICOM slices, whose shape and affine to take, and
-            both forms with units and codes where both are NIfTI.
+        like: file, or folder of DICOM slices, with the shape and the affine to take. If
+            both files are NIfTI, units and both forms with their codes are kept too.
 
     Raises:
-        InputError: if `like` cannot be read, or the format does not hold its grid.
-        ValueError: if `label` does not have its shape.
+        InputError: `like` cannot be read, or the format cannot hold its grid.
+        ValueError: `label` does not have the shape of `like`.
 
     Example:
         >>> label = np.zeros([12, 12, 8], np.uint8)
@@ -74,14 +75,14 @@ def write_result(whole, path, array, like):
 
     Args:
         whole: from `whole_files.whole_files`, which gives the files their names.
-        path: to write, of one of `ENDINGS`.
+        path: path of the file to write, with one of `ENDINGS`.
         array: (i, j, k), whole numbers that are not negative, or float32.
-        like: `volume.Volume` of the scan. Where both are NIfTI, its file's header
-            tells the place in the world, both forms; else its affine does.
+        like: `volume.Volume` of the scan. If both files are NIfTI, the header of its
+            file gives the place in the world, with both forms; else its affine does.
 
     Raises:
-        FormatError: the format does not hold this grid, or these numbers.
-        ValueError: `array` does not have the scan's shape.
+        FormatError: the format cannot hold this grid or these numbers.
+        ValueError: `array` does not have the shape of the scan.
     """
     if array.shape != like.grid_shape:
         raise ValueError(
@@ -121,7 +122,7 @@ def _write_itk(whole, path, array, like):
     image.SetSpacing(spacing_mm)
     image.SetDirection(directions)
     *others, _ = files_of(path)
-    # ITK gives them the names that go with the header's, which comes last.
+    # ITK names the other files after the header's file, which is the last one.
     for other in others:
         with whole(other):
             pass
@@ -132,7 +133,7 @@ def _write_itk(whole, path, array, like):
         except RuntimeError as error:
             reason = simpleitk.reason_of(error)
             raise OSError(errno.EIO, reason, str(temporary)) from error
-        # ITK does not tell of a disk that is full.
+        # ITK does not report a full disk.
         if not np.array_equal(sitk.GetArrayViewFromImage(written), array.T):
             raise OSError(errno.EIO, "it is not whole", str(temporary))
         for other in others:
@@ -146,7 +147,7 @@ def _write_itk(whole, path, array, like):
 
 
 def _check_grid(path, affine, like):
-    """Raises FormatError where a file has another grid than the scan."""
+    """Raises FormatError if a written file has another grid than the scan."""
     distance_mm = corner_distance(affine, like.affine, like.grid_shape)
     if not distance_mm <= GRID_TOLERANCE * like.spacing_mm.min():
         raise FormatError(

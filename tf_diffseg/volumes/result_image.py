@@ -1,15 +1,15 @@
-"""Label maps and maps of numbers over a scan, as images of nibabel.
+"""Makes nibabel images of label maps and maps of numbers on the grid of a scan.
 
-Of the scan's header they keep what tells where its voxels lie, both forms with their
-codes and the units, and nothing that tells of its intensities, its acquisition or its
-patient: window, scaling, intent, description, extensions.
+They keep the fields of the scan's header that tell where its voxels lie: both forms
+with their codes, and the units. They keep nothing about its intensities, acquisition
+or patient: no window, scaling, intent, description or extensions.
 """
 
 import nibabel as nib
 import numpy as np
 
-# Of a NIfTI header, 1 or 2: where the voxels lie. `pixdim` of the first three axes and
-# the sign of the qform are copied apart.
+# Fields of NIfTI headers that tell where voxels lie, beside the first values of
+# `pixdim`: the sign of the qform and the spacing of three axes.
 _PLACE = (
     "dim_info",
     "xyzt_units",
@@ -25,25 +25,25 @@ _PLACE = (
     "srow_y",
     "srow_z",
 )
-# Cosine of the angle between two voxel axes that rounding explains.
+# Largest cosine of the angle between two voxel axes that comes from rounding.
 _LARGEST_SHEAR = 1e-5
-# For formats that do not have the smallest type.
+# Types to try if a format does not have the type of an array.
 _TYPES = (np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64)
 
 
 def smallest_type(label):
-    """Whole numbers, none negative, in the smallest type that holds them."""
+    """Converts whole numbers, none negative, to the smallest type that holds them."""
     label = np.asarray(label)
     return label.astype(np.min_scalar_type(int(label.max(initial=0))))
 
 
 def nifti_like(array, like):
-    """A NIfTI image on the grid of another image.
+    """Makes a NIfTI image on the grid of another image.
 
     Args:
         array: (i, j, k); whole numbers are a label map, other numbers a map.
-        like: image of nibabel that has this shape, channels aside. Of NIfTI the
-            version is kept too.
+        like: nibabel image of this shape, with channels or without. If it is NIfTI,
+            its version is kept.
 
     Returns:
         `nibabel.Nifti1Image` or `Nifti2Image`.
@@ -56,10 +56,10 @@ def nifti_like(array, like):
 
 
 def nifti_of(array, affine):
-    """A NIfTI image by its affine.
+    """Makes a NIfTI image with an affine.
 
     Args:
-        array: as of `nifti_like`.
+        array: as for `nifti_like`.
         affine: (4, 4), voxel to world (RAS+) in mm.
 
     Returns:
@@ -71,7 +71,7 @@ def nifti_of(array, affine):
     header.set_data_shape(np.shape(array))
     header.set_zooms(spacing_mm)
     header.set_sform(affine, code="scanner")
-    # Some programs read the qform alone. It is a rotation, and holds no shear.
+    # Some programs read the qform alone. It cannot hold shear.
     axes = affine[:3, :3] / spacing_mm
     if np.allclose(axes.T @ axes, np.eye(3), atol=_LARGEST_SHEAR):
         header.set_qform(affine, code="scanner")
@@ -80,10 +80,10 @@ def nifti_of(array, affine):
 
 
 def image_like(array, like):
-    """As `nifti_like`, but of the type of the other image where nibabel writes it.
+    """Does what `nifti_like` does, but keeps the type of `like` if nibabel writes it.
 
     Raises:
-        ValueError: that type's format has no numbers that hold these.
+        ValueError: the format has no number type that holds the values.
     """
     kind = type(like)
     if isinstance(like, nib.Nifti1Pair) or not kind.rw:
@@ -96,7 +96,7 @@ def image_like(array, like):
 
 
 def _place_of(like, header):
-    """Gives a new header the place in the world that an image's header tells."""
+    """Copies the place in the world from an image to a new header."""
     for name in _PLACE:
         header[name] = like.header[name]
     header["pixdim"][:4] = like.header["pixdim"][:4]
@@ -114,7 +114,7 @@ def _nifti(array, affine, kind, header):
 
 
 def _stored_type(kind, array):
-    """The first type that a format has and that holds the values of an array."""
+    """Returns the first type that a format has and that holds an array's values."""
     header = kind.header_class()
     for dtype in (array.dtype, *_TYPES):
         try:

@@ -1,4 +1,4 @@
-"""SimpleITK, which an extra installs, and its geometry in this project's terms."""
+"""Imports SimpleITK, an optional library, and converts its geometry."""
 
 import re
 
@@ -9,21 +9,18 @@ from tf_diffseg.text import one_line
 
 
 def reason_to_install(path, library, error):
-    """What to tell where a library is missing that a file needs."""
+    """Writes how to install a library that a file needs."""
     return f"{path} needs {library}: pip install 'tf_diffseg[itk]' ({error})"
 
 
 def load_simpleitk(path):
-    """Imports SimpleITK.
-
-    Args:
-        path: of the file that needs it, for the message.
+    """Imports SimpleITK, which the file `path` needs.
 
     Returns:
         The module.
 
     Raises:
-        InputError: if it is not installed.
+        InputError: SimpleITK is not installed.
     """
     try:
         import SimpleITK
@@ -33,50 +30,18 @@ def load_simpleitk(path):
     return SimpleITK
 
 
-def header_of(sitk, path, image_io):
-    """Reads the header of one file.
-
-    Args:
-        sitk: from `load_simpleitk`.
-        path: of the file.
-        image_io: name of SimpleITK's class for the format.
-
-    Returns:
-        A `SimpleITK.ImageFileReader` that has read the file's header.
-
-    Raises:
-        InputError: if it cannot.
-    """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.SetImageIO(image_io)
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise InputError(
-            f"{path} cannot be read as {_FORMATS[image_io]}: {reason_of(error)}"
-        ) from error
-    return reader
-
-
-_FORMATS = {
-    "NrrdImageIO": "NRRD",
-    "MetaImageIO": "MetaImage",
-}
-
-
 def reason_of(error):
-    """What is wrong, out of an error that also tells where in ITK's source."""
+    """Returns what an error of ITK says, without the place in ITK's source."""
     reason = re.split(r"(?i)itk(?:::| )ERROR: ", one_line(error))[-1]
-    return re.sub(r"\(0x[0-9a-f]+\)", "", reason)[:300]  # of objects in memory
+    return re.sub(r"\(0x[0-9a-f]+\)", "", reason)[:300]  # addresses in memory
 
 
 def affine_of(origin, directions, spacing_mm):
-    """Voxel to world in RAS+ from ITK's description in LPS+.
+    """Makes an affine, voxel to world in RAS+, of ITK's description in LPS+.
 
     Args:
-        origin: (3,) centre of the first voxel in mm.
-        directions: (3, 3), a unit vector per voxel axis in each column.
+        origin: (3,), centre of the first voxel in mm.
+        directions: (3, 3); each column is the unit vector of a voxel axis.
         spacing_mm: (3,).
 
     Returns:
@@ -89,10 +54,7 @@ def affine_of(origin, directions, spacing_mm):
 
 
 def description_of(affine):
-    """ITK's description in LPS+ of voxel to world in RAS+; undoes `affine_of`.
-
-    Args:
-        affine: float64 (4, 4).
+    """Undoes `affine_of`.
 
     Returns:
         `(origin, directions, spacing_mm)`, tuples of 3, 9 and 3 numbers.

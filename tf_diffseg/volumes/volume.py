@@ -10,12 +10,12 @@ class Volume:
     """A volume as its file has it.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         array: (i, j, k), or (i, j, k, channels) for images.
         affine: float64 (4, 4), voxel to world (RAS+) in mm.
-        notes: what is odd about the file without being wrong.
-        remarks: pairs of what was looked at and what was found odd about the file
-            beside others, or about its values, as `verification` tells them.
+        notes: lines on what is odd about the file without being wrong.
+        remarks: pairs (kind, text) on what is odd about its values, or about its grid
+            beside that of another file. `verification` reports them.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""Images, label maps and cases from files of any format that can be read."""
+"""Reads images, label maps and cases from files of any known format."""
 
 import dataclasses
 import itertools
@@ -20,13 +20,13 @@ from tf_diffseg.volumes.dicom_files import is_dicom
 from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
 from tf_diffseg.volumes.grids import check_same_grid
 
-# Float label files hold 0.9999 for 1: some tools resample and scale labels.
+# Some tools resample and scale labels, so that float files hold 0.9999 for 1.
 _ROUNDING = 1e-3
 
-# Voxels along the first and the third axis that are copied together.
+# Number of voxels along the first and the third axis that are copied together.
 _BLOCK = (32, 8)
 
-# Each has ENDINGS, and read(path, dtype) that gives a `Volume`.
+# Each has ENDINGS, and read(path, dtype) that returns a `Volume`.
 _READERS = (
     nifti,
     mgh,
@@ -38,16 +38,17 @@ def read_volume(path, dtype=None):
     """Reads a file of any known format as it is stored.
 
     Args:
-        path: of the file, or of a folder with a DICOM series, or of a file of one.
-        dtype: of floating point numbers to compute in; None keeps the exact type.
+        path: path of the file, of a folder with a DICOM series, or of one of its
+            files.
+        dtype: type of floating point numbers to compute in; None keeps the exact type.
             Whole numbers that are not scaled stay as they are stored.
 
     Returns:
         `volume.Volume` of (i, j, k) or (i, j, k, channels), which may hold NaNs.
 
     Raises:
-        InputError: if there is no such file, its format is not known, or its
-            reader refuses it.
+        InputError: there is no such file, its format is not known, or its reader
+            refuses it.
 
     Example:
         >>> volume = read_volume("image.nii.gz")
@@ -64,11 +65,11 @@ def read_volume(path, dtype=None):
         return dicom_series.read(path, dtype)
     raise InputError(
         f"{path} is of no known format, expected {', '.join(VOLUME_ENDINGS)} or a "
-        f"DICOM series, its folder or any of its files{_known_by_name(path)}"
+        f"DICOM series, its folder or any of its files{_advice(path)}"
     )
 
 
-# What people have and what to do with it.
+# Formats that are not read, with advice.
 _OTHER_FORMATS = {
     (".hdr", ".img"): (
         "it is one of the two files of NIfTI or ANALYZE: convert them to one .nii, "
@@ -80,7 +81,7 @@ _OTHER_FORMATS = {
 UNREAD_ENDINGS = tuple(itertools.chain.from_iterable(_OTHER_FORMATS))
 
 
-def _known_by_name(path):
+def _advice(path):
     for endings, advice in _OTHER_FORMATS.items():
         if str(path).lower().endswith(endings):
             return f"; {advice}"
@@ -88,7 +89,7 @@ def _known_by_name(path):
 
 
 def _check_is_there(path):
-    """Raises InputError unless there is a file or folder, and no pipe or device."""
+    """Raises InputError unless `path` is a file or folder; a pipe or device is not."""
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, ValueError) as error:  # a NUL in its name
@@ -99,24 +100,25 @@ def _check_is_there(path):
         raise reading_error(
             f"{path} cannot be read: {error.strerror}", error
         ) from error
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading one would not end
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading might never end
         raise InputError(f"{path} is not a regular file")
 
 
 def read_image(paths):
-    """Reads an image, its intensities scaled as the header says.
+    """Reads an image, with its intensities scaled as the header says.
 
     Args:
-        paths: one file, or several whose channels are put together in this order.
+        paths: path of a file, or paths of several files whose channels are joined in
+            this order.
 
     Returns:
-        `Volume` of float32 (i, j, k, channels), with the path and the grid of
-        the first file.
+        `Volume` of float32 (i, j, k, channels), with the path and the grid of the
+        first file.
 
     Raises:
-        InputError: if a file is missing, damaged, of no known format, not a 3D
-            volume or a 4D one with channels last, not finite or without a usable
-            affine, or if the files lie on different grids.
+        InputError: a file is missing, damaged, of no known format, neither a 3D volume
+            nor a 4D one with channels last, not finite or without a usable affine, or
+            the files lie on different grids.
 
     Example:
         >>> image = read_image("image.nii.gz")
@@ -141,16 +143,16 @@ def read_image(paths):
 
 
 def image_of(image):
-    """As `read_image`, of an image that nibabel holds.
+    """Does what `read_image` does, for a nibabel image.
 
     Args:
-        image: of nibabel, (i, j, k) or (i, j, k, channels).
+        image: nibabel image, (i, j, k) or (i, j, k, channels).
 
     Returns:
         `Volume` of float32 (i, j, k, channels).
 
     Raises:
-        InputError: if `read_image` would refuse a file of it.
+        InputError: `read_image` would refuse a file of this image.
     """
     return _as_image(nibabel_volume.volume_of(image, np.float32))
 
@@ -158,7 +160,7 @@ def image_of(image):
 def _as_image(volume):
     stored = volume.array
     channels = stored if stored.ndim == 4 else stored[..., np.newaxis]
-    with np.errstate(over="ignore"):  # a float64 may be too large: infinite, refused
+    with np.errstate(over="ignore"):  # a float64 that is too large becomes infinite
         array = in_c_order(channels, np.float32)
     if stored.dtype.kind == "f":
         check_finite(volume.path, array)
@@ -166,14 +168,10 @@ def _as_image(volume):
 
 
 def in_c_order(array, dtype):
-    """An array in C order, as TensorFlow has it; files have voxels in Fortran order.
+    """Converts an array (i, j, k, ...) to a type and to C order, as TensorFlow has it.
 
-    By blocks whose lines stay in the processor's cache until all their voxels are
-    copied: twice as fast as all at once.
-
-    Args:
-        array: (i, j, k, ...).
-        dtype: to convert to.
+    Files have Fortran order. Copying in blocks is twice as fast as copying all at once,
+    because the lines of a block stay in the processor's cache.
     """
     if array.flags.c_contiguous:
         return array.astype(dtype, copy=False)
@@ -193,18 +191,15 @@ def check_finite(path, array):
 
 
 def read_label(path):
-    """Reads a label map, whatever number type the file has.
-
-    Args:
-        path: of the file.
+    """Reads a label map of any number type.
 
     Returns:
-        `Volume` of (i, j, k), with the values of the file: int32, or a smaller
-        type of whole numbers that the file has.
+        `Volume` of (i, j, k) with the values of the file, as int32 or as a smaller type
+        of whole numbers that the file has.
 
     Raises:
-        InputError: as `read_image`, or if there are several channels, or a value
-            is further than 0.001 from a whole number or no int32.
+        InputError: as `read_image`, or there are several channels, or a value is
+            farther than 0.001 from a whole number or does not fit into int32.
     """
     volume = read_volume(path)
     array, notes = whole_numbers(path, volume.array)
@@ -213,15 +208,15 @@ def read_label(path):
 
 
 def whole_numbers(path, array):
-    """Label values of any number type as integers.
+    """Converts label values of any number type to integers.
 
     Args:
-        path: of their file, for messages.
-        array: (i, j, k) as `read_volume` gives it.
+        path: path of their file, for messages.
+        array: (i, j, k), from `read_volume`.
 
     Returns:
-        `(array, notes)`: (i, j, k) as `read_label` gives it, and what tells of values
-        that were rounded.
+        `(array, notes)`: integers (i, j, k) as `read_label` returns them, and notes
+        about values that were rounded.
 
     Raises:
         InputError: as `read_label`.
@@ -259,15 +254,15 @@ def read_case(case, num_channels):
 
     Args:
         case: `dataset.Case`.
-        num_channels: that its data set declares.
+        num_channels: number of channels that its data set declares.
 
     Returns:
-        `(image, label)`: `Volume`s of float32 (i, j, k, channels) and whole numbers
-        (i, j, k), as `read_label` gives them, on one grid.
+        `(image, label)`: `Volume`s as `read_image` and `read_label` return them, on
+        one grid.
 
     Raises:
-        InputError: as `read_image` and `read_label`, or if the number of channels
-            differs or the grids do.
+        InputError: as `read_image` and `read_label`, or the number of channels or the
+            grids differ.
     """
     image = read_image(case.image_paths)
     if image.array.shape[-1] != num_channels:

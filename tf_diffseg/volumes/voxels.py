@@ -1,4 +1,4 @@
-"""What the voxels of a volume are: their values, how many have each, a digest."""
+"""Counts the values of voxels, and makes a digest of them."""
 
 import hashlib
 
@@ -6,12 +6,12 @@ import numpy as np
 
 # Voxels counted at a time.
 _CHUNK = 1 << 18
-# A table of the values between the smallest and the largest has no more entries.
+# Largest number of entries of a table of all values between the extremes.
 LARGEST_TABLE = 1 << 20
 
 
 def distinct_values(array):
-    """Sorted values that occur in an array of int32 or a smaller type."""
+    """Lists the values of an array of int32 or a smaller type, sorted."""
     low, high = int(array.min()), int(array.max())
     if high - low >= LARGEST_TABLE:
         return np.unique(array).tolist()
@@ -20,8 +20,8 @@ def distinct_values(array):
 
 
 def count_values(array, length):
-    """Number of voxels of each value in [0, length) of an integer array."""
-    # In pieces: np.bincount makes int64 of all that it is given.
+    """Counts the voxels of each value in [0, length) of an integer array."""
+    # In chunks, because np.bincount converts its argument to int64.
     counts = np.zeros(length, np.int64)
     values = np.ravel(array)
     for start in range(0, values.size, _CHUNK):
@@ -30,7 +30,7 @@ def count_values(array, length):
 
 
 def voxel_digest(arrays, dtype):
-    """Digest of voxels as `dtype`, whatever type their files have."""
+    """Makes a digest of voxels as `dtype`, whatever type their files have."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(str(array.shape).encode())

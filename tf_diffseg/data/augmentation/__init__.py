@@ -1,6 +1,6 @@
-"""Random changes of a training case: pure functions of a case and a stateless seed.
+"""Random changes of a training case, as functions of the case and a stateless seed.
 
-`augment` chains them; each is usable alone.
+`augment` applies all of them; each can be used alone.
 """
 
 from tf_diffseg._lazy import lazy_exports

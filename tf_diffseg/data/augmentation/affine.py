@@ -1,4 +1,4 @@
-"""Random affine maps in millimetres."""
+"""Draws affine maps in millimetres."""
 
 import math
 
@@ -8,12 +8,12 @@ from tf_diffseg.data.augmentation.random_numbers import log_symmetric, split, sy
 
 
 def affine_matrix(seed, rotation_degrees=0.0, zoom=0.0, shear=0.0):
-    """A random map of millimetres: sheared, then zoomed, then rotated.
+    """Draws an affine map that shears, then zooms, then rotates.
 
     Args:
         seed: stateless seed [2].
-        rotation_degrees: largest rotation about each axis, either way.
-        zoom: largest change of size, as a share; 0.1 gives 1/1.1 to 1.1.
+        rotation_degrees: largest rotation about each axis, in both directions.
+        zoom: largest change of size, as a share; 0.1 gives factors of 1/1.1 to 1.1.
         shear: largest shear, mm along one axis per mm along another.
 
     Returns:
@@ -23,13 +23,13 @@ def affine_matrix(seed, rotation_degrees=0.0, zoom=0.0, shear=0.0):
     draws = symmetric(seed_movement, [6])
     rotation = rotation_matrix(math.radians(rotation_degrees) * draws[:3])
     xy, xz, yz = tf.unstack(shear * draws[3:])
-    # Triangular: its determinant is 1, so volumes stay, whatever the shear.
+    # The determinant is 1, so that no shear changes volumes.
     shearing = tf.stack([[1.0, xy, xz], [0.0, 1.0, yz], [0.0, 0.0, 1.0]])
     return log_symmetric(seed_zoom, zoom) * rotation @ shearing
 
 
 def rotation_matrix(angles):
-    """Rotation about x, then y, then z.
+    """Makes the matrix of a rotation about x, then y, then z.
 
     Args:
         angles: float (3,), in radians, counterclockwise.

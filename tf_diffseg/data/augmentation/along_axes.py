@@ -1,15 +1,15 @@
-"""Linear operations that act along each axis alone, as small dense matrices.
+"""Applies linear operations along each axis, as small dense matrices.
 
-Blur, simulated low resolution and spline fields all are such. A volume of 40 voxels a
-side takes 40x40 matrices: less work than a convolution with padding, and the ends of
-the volume are rows of the matrix like any other.
+Blur, simulated low resolution and spline fields are such operations. A volume of 40
+voxels per side needs 40x40 matrices. That is less work than a convolution with padding,
+and the ends of the volume need no special case.
 """
 
 import tensorflow as tf
 
 
 def apply_along_axes(volumes, matrices):
-    """Multiplies each spatial axis by a matrix.
+    """Multiplies a matrix along each spatial axis.
 
     Args:
         volumes: float (n, x, y, z).
@@ -30,15 +30,15 @@ def apply_along_axes(volumes, matrices):
 
 
 def channels_first(image):
-    """(x, y, z, channels) to (channels, x, y, z)."""
+    """Turns (x, y, z, channels) into (channels, x, y, z)."""
     return tf.transpose(image, [3, 0, 1, 2])
 
 
 def channels_last(image):
-    """(channels, x, y, z) to (x, y, z, channels)."""
+    """Turns (channels, x, y, z) into (x, y, z, channels)."""
     return tf.transpose(image, [1, 2, 3, 0])
 
 
 def rows_that_sum_to_one(weights):
-    """A matrix of weights as one of weighted means."""
+    """Scales the rows of a matrix, so that it computes weighted means."""
     return weights / tf.reduce_sum(weights, axis=1, keepdims=True)

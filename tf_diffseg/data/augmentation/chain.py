@@ -1,4 +1,4 @@
-"""All augmentation of a training case, in order."""
+"""Applies all augmentation of a training case, in order."""
 
 import functools
 
@@ -27,24 +27,24 @@ from tf_diffseg.data.augmentation.resampling import cut, resample
 
 
 def augment(example, seed, start=None, shape=None, **options):
-    """Moves image and label alike, then changes the image.
+    """Moves image and label together, then changes the intensities of the image.
 
-    The order is nnU-Net's: movement in one resampling, noise, blur, brightness,
-    contrast, low resolution, gamma; flips, which cost no interpolation, come with
-    the movement.
+    The order is that of nnU-Net: movement in one resampling, noise, blur, brightness,
+    contrast, low resolution, gamma. Flips, which need no interpolation, come with the
+    movement.
 
     Args:
         example: dict with `image` float (x, y, z, channels), `label` class ids
-            (x, y, z) and `spacing_mm` float (3,). Other keys pass.
+            (x, y, z) and `spacing_mm` float (3,). Other keys are returned unchanged.
         seed: stateless seed [2].
-        start: int (3,), first voxel of the box to give back; it may lie outside.
-            Default 0.
+        start: int (3,), first voxel of the box to return; it may lie outside of the
+            volume. Default 0.
         shape: three ints, voxels of that box. Default: the whole volume.
-        **options: of `OPTIONS`, which tells what they are. A probability that is not
-            given is 0, another option that is not given has its default.
+        **options: options of `OPTIONS`. If a probability is not given, it is 0; other
+            options then have their defaults.
 
     Returns:
-        The example with another `image` and `label`, cut to the box.
+        The example with a new `image` and `label`, cut to the box.
 
     Raises:
         ValueError: an option is unknown or out of range.
@@ -54,7 +54,7 @@ def augment(example, seed, start=None, shape=None, **options):
         name: 0.0 if name.endswith("_probability") else option.default
         for name, option in OPTIONS.items()
     }
-    # Which axes may be mirrored says already that they shall be.
+    # `flip_axes` alone turns mirroring on.
     values["flip_probability"] = OPTIONS["flip_probability"].default
     values |= options
     seed_movement, seed_flip, seed_intensity = split(seed, 3)
@@ -84,13 +84,8 @@ def _moved(example, seed, start, shape, values):
         return matrix, values["shift_mm"] * symmetric(seeds[3], [3])
 
     def random_displacement():
-        return elastic_displacement(
-            box,
-            spacing_mm,
-            seeds[4],
-            values["elastic_mm"],
-            values["elastic_spacing_mm"],
-        )
+        points = values["elastic_mm"], values["elastic_spacing_mm"]
+        return elastic_displacement(box, spacing_mm, seeds[4], *points)
 
     def resampled():
         matrix, shift_mm = tf.cond(
@@ -105,12 +100,12 @@ def _moved(example, seed, start, shape, values):
             image, label, spacing_mm, matrix, shift_mm, displacement_mm, start, box
         )
 
-    def as_it_is():
+    def unmoved():
         return (image, label) if shape is None else cut(image, label, start, box)
 
     if not (values["affine_probability"] or values["elastic_probability"]):
-        return as_it_is()
-    new_image, new_label = tf.cond(is_affine | is_elastic, resampled, as_it_is)
+        return unmoved()
+    new_image, new_label = tf.cond(is_affine | is_elastic, resampled, unmoved)
     static_shape = label.shape if shape is None else shape
     return (
         tf.ensure_shape(new_image, [*static_shape, image.shape[-1]]),
@@ -119,7 +114,7 @@ def _moved(example, seed, start, shape, values):
 
 
 def _intensities_changed(image, spacing_mm, seed, values):
-    """The image after each change that is drawn."""
+    """Applies each change that is drawn."""
 
     def with_noise(image, seed):
         seed_amount, seed_noise = split(seed, 2)
@@ -155,7 +150,7 @@ def _intensities_changed(image, spacing_mm, seed, values):
     shape = image.shape
     for (name, change), draw, seed_change in zip(changes, draws, seeds, strict=True):
         probability = values[f"{name}_probability"]
-        if probability:  # Otherwise the graph is smaller.
+        if probability:  # The graph has only what can happen.
             image = tf.cond(
                 draw < probability,
                 functools.partial(change, image, seed_change),

@@ -1,4 +1,4 @@
-"""Smooth random displacements."""
+"""Draws smooth displacements."""
 
 import tensorflow as tf
 
@@ -7,20 +7,20 @@ from tf_diffseg.data.augmentation.random_numbers import symmetric
 
 
 def elastic_displacement(shape, spacing_mm, seed, largest_mm, points_mm):
-    """A displacement field: a cubic B-spline of points moved at random.
+    """Draws a displacement field: a cubic B-spline whose points move at random.
 
-    Space does not fold while `largest_mm` is below 0.4 times `points_mm` (Choi and
-    Lee 2000, for uniform cubic B-splines: 1 / 2.48).
+    Space does not fold if `largest_mm` is below 0.4 times `points_mm` (Choi and Lee
+    2000: 1 / 2.48 for uniform cubic B-splines).
 
     Args:
-        shape: int (3,) or three ints: voxels of the field.
+        shape: int (3,) or three ints, voxels of the field.
         spacing_mm: float (3,).
         seed: stateless seed [2].
-        largest_mm: how far a point is moved along each axis at most.
+        largest_mm: largest movement of a point along each axis.
         points_mm: distance of the points.
 
     Returns:
-        float (3, x, y, z), in mm, at most `largest_mm` each.
+        float (3, x, y, z) in mm, each at most `largest_mm`.
     """
     matrices = [
         _spline_matrix(shape[axis], spacing_mm[axis] / points_mm) for axis in range(3)
@@ -31,7 +31,7 @@ def elastic_displacement(shape, spacing_mm, seed, largest_mm, points_mm):
 
 
 def _spline_matrix(size, step):
-    """(size, points): B-spline weights of voxels that are `step` point distances apart.
+    """Makes B-spline weights (size, points) of voxels `step` point distances apart.
 
     Two points lie before the first voxel and two behind the last.
     """

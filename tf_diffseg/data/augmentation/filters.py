@@ -1,4 +1,4 @@
-"""Blur and simulated low resolution, in millimetres."""
+"""Blurs images and simulates low resolution, in millimetres."""
 
 import tensorflow as tf
 
@@ -11,15 +11,15 @@ from tf_diffseg.data.augmentation.along_axes import (
 
 
 def blur(image, spacing_mm, sigma_mm):
-    """A Gaussian blur that is as wide along long voxels as along short ones.
+    """Blurs an image by a Gaussian of the same width in mm along each axis.
 
     Args:
         image: float (x, y, z, channels).
         spacing_mm: float (3,).
-        sigma_mm: float scalar; nothing changes at 0.
+        sigma_mm: float scalar; 0 changes nothing.
 
     Returns:
-        Image of the same shape. At its ends the mean is over the voxels there are.
+        Image of the same shape. Voxels near its ends are means of fewer voxels.
     """
     matrices = [
         _gaussian_matrix(tf.shape(image)[axis], sigma_mm / spacing_mm[axis])
@@ -29,15 +29,15 @@ def blur(image, spacing_mm, sigma_mm):
 
 
 def lower_resolution(image, spacing_mm, factor):
-    """An image as a scanner with larger voxels would give, interpolated back.
+    """Simulates a scanner with larger voxels, and interpolates back.
 
-    The simulated voxel is a cube of `factor` times the finest spacing. Axes that are
-    as coarse already stay as they are.
+    The simulated voxel is a cube with `factor` times the finest spacing. Axes whose
+    spacing is already as large do not change.
 
     Args:
         image: float (x, y, z, channels).
         spacing_mm: float (3,).
-        factor: float scalar, at least 1, where nothing changes.
+        factor: float scalar, at least 1; 1 changes nothing.
 
     Returns:
         Image of the same shape.
@@ -58,18 +58,18 @@ def _filtered(image, matrices):
 
 
 def _gaussian_matrix(size, sigma):
-    """(size, size), sigma in voxels."""
+    """Makes weights (size, size) of a Gaussian; `sigma` is in voxels."""
     places = tf.range(tf.cast(size, tf.float32))
-    # Far below a voxel the neighbours' weights are 0, and so is not the divisor.
+    # Such a small sigma already gives the neighbours no weight, and is not 0.
     distances = (places[:, tf.newaxis] - places) / tf.maximum(sigma, 1e-3)
     return rows_that_sum_to_one(tf.exp(-0.5 * tf.square(distances)))
 
 
 def _low_resolution_matrix(size, factor):
-    """(size, size): means over boxes of `factor` voxels, then between their centres."""
+    """Makes weights (size, size): means of boxes, then interpolation between them."""
     size = tf.cast(size, tf.float32)
     places = tf.range(size)
-    # Boxes cover the axis; the last may reach beyond its end.
+    # Boxes of `factor` voxels cover the axis; the last may reach beyond its end.
     starts = factor * tf.range(tf.math.ceil(size / factor))
     overlap = tf.minimum(places + 1.0, starts[:, tf.newaxis] + factor) - tf.maximum(
         places, starts[:, tf.newaxis]

@@ -1,4 +1,4 @@
-"""Mirroring."""
+"""Mirrors cases."""
 
 import tensorflow as tf
 
@@ -14,13 +14,13 @@ def flip(image, label, seed, flip_axes, probability=0.5):
         label: (x, y, z).
         seed: stateless seed [2].
         flip_axes: axes that may be mirrored, of "xyz".
-        probability: of mirroring each of them.
+        probability: probability of mirroring each of them.
 
     Returns:
         (image, label) of the same shapes.
 
     Raises:
-        ValueError: an axis is none of "xyz".
+        ValueError: an axis is not one of "xyz".
     """
     check_options({"flip_axes": flip_axes, "flip_probability": probability})
     allowed = tf.constant([axis in flip_axes for axis in AXES])

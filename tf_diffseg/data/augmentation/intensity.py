@@ -1,4 +1,4 @@
-"""Changes of intensity, each channel by its own statistics."""
+"""Changes the intensities of each channel by the channel's statistics."""
 
 import tensorflow as tf
 
@@ -8,11 +8,11 @@ _SPACE = (0, 1, 2)
 
 
 def change_gamma(image, exponent):
-    """Bends the intensity scale; mean and standard deviation stay.
+    """Applies a gamma curve that keeps the mean and the standard deviation.
 
     Args:
         image: float (x, y, z, channels).
-        exponent: float scalar, above 0; nothing changes at 1.
+        exponent: float scalar above 0; 1 changes nothing.
 
     Returns:
         Image of the same shape.
@@ -28,11 +28,11 @@ def change_gamma(image, exponent):
 
 
 def change_contrast(image, factor):
-    """Multiplies the distance of each voxel from the channel's mean.
+    """Multiplies the difference of each voxel from the mean of its channel.
 
     Args:
         image: float (x, y, z, channels).
-        factor: float scalar; nothing changes at 1.
+        factor: float scalar; 1 changes nothing.
 
     Returns:
         Image of the same shape.
@@ -42,7 +42,7 @@ def change_contrast(image, factor):
 
 
 def change_brightness(image, amount):
-    """Adds to all voxels.
+    """Adds the same amount to all voxels of a channel.
 
     Args:
         image: float (x, y, z, channels).
@@ -70,17 +70,17 @@ def add_noise(image, seed, amount):
 
 
 def drop_channel(image, seed):
-    """Sets one channel, drawn at random, to its smallest value.
+    """Sets a random channel to its smallest value.
 
     Args:
-        image: float (x, y, z, channels); an only channel is kept.
+        image: float (x, y, z, channels). A single channel is kept.
         seed: stateless seed [2].
 
     Returns:
         Image of the same shape.
     """
     num_channels = tf.shape(image)[-1]
-    # The product may round up to the number itself.
+    # Rounding may lift the product to the number itself.
     drawn = tf.cast(uniform(seed) * tf.cast(num_channels, tf.float32), tf.int32)
     drawn = tf.minimum(drawn, num_channels - 1)
     dropped = (tf.range(num_channels) == drawn) & (num_channels > 1)

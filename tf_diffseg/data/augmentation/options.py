@@ -1,106 +1,84 @@
-"""What `augment` can be told: names, defaults, ranges and help texts.
+"""The options of `augment`: names, defaults, ranges and help texts.
 
-The one home of these values, for function arguments, flags and configs alike. It
-loads no TensorFlow.
+Function arguments, flags and configs take them from here. Loads no TensorFlow.
 
-The defaults suit MR and CT at the intensity scales that `tf_diffseg.preprocessing`
-gives. They are close to those of nnU-Net (Isensee et al. 2021, supplementary note 4).
+The defaults suit MR and CT images scaled by `tf_diffseg.preprocessing`. They are close
+to those of nnU-Net (Isensee et al. 2021, supplementary note 4).
 """
 
 import dataclasses
-import functools
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.fields import check, option, part_values
 
 AXES = "xyz"
 _PART = "augmentation"
-_option = functools.partial(option, part=_PART)
+
+
+def _option(default, meaning, **limits):
+    return option(default, f"Augmentation: {meaning}", _PART, **limits)
+
+
+def _amount(default, meaning, at_least=0.0, at_most=None):
+    return _option(default, meaning, at_least=at_least, at_most=at_most)
 
 
 def _probability(default, of_what):
-    help_text = f"Augmentation: probability of {of_what}."
-    return _option(default, help_text, at_least=0.0, at_most=1.0)
+    return _amount(default, f"probability of {of_what}.", at_most=1.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class AugmentationConfig:
-    """What `augment` is told, under its names; raises InputError as `check` does."""
+    """The options of `augment`; raises InputError as `check` does."""
 
     affine_probability: float = _probability(0.5, "rotation, zoom, shear and shift")
-    rotation_degrees: float = _option(
-        15.0,
-        "Augmentation: largest rotation about each axis.",
-        at_most=180.0,
-        at_least=0.0,
+    rotation_degrees: float = _amount(
+        15.0, "largest rotation about each axis.", at_most=180.0
     )
-    zoom: float = _option(
-        0.15, "Augmentation: largest change of size, as a share.", at_least=0.0
+    zoom: float = _amount(0.15, "largest change of size, as a share.")
+    shear: float = _amount(
+        0.05, "largest shear, mm along one axis per mm along another."
     )
-    shear: float = _option(
-        0.05,
-        "Augmentation: largest shear, mm along one axis per mm along another.",
-        at_least=0.0,
-    )
-    shift_mm: float = _option(
-        2.0, "Augmentation: largest shift along each axis, in mm.", at_least=0.0
-    )
+    shift_mm: float = _amount(2.0, "largest shift along each axis, in mm.")
     flip_axes: str = _option(
         "",
-        "Augmentation: axes to mirror, of xyz; RAS+, so x is left and right. None "
-        "where the sides of the body are different classes.",
+        "axes to mirror, of xyz; RAS+, so x is left and right. None if the sides of "
+        "the body are different classes.",
         letters=AXES,
     )
     flip_probability: float = _probability(0.5, "mirroring each of --flip_axes")
     elastic_probability: float = _probability(0.1, "elastic deformation")
-    elastic_mm: float = _option(
-        3.0,
-        "Augmentation: largest displacement of elastic deformation, in mm.",
-        at_least=0.0,
+    elastic_mm: float = _amount(
+        3.0, "largest displacement of elastic deformation, in mm."
     )
-    elastic_spacing_mm: float = _option(
+    elastic_spacing_mm: float = _amount(
         16.0,
-        "Augmentation: distance of the points that elastic deformation moves, in mm. "
-        "More than 2.5 times --elastic_mm, or space folds.",
+        "distance of the points that elastic deformation moves, in mm. More than 2.5 "
+        "times --elastic_mm, or space folds.",
         at_least=1.0,
     )
     noise_probability: float = _probability(0.15, "added noise")
-    noise: float = _option(
-        0.2,
-        "Augmentation: most noise, in standard deviations of the image.",
-        at_least=0.0,
-    )
+    noise: float = _amount(0.2, "most noise, in standard deviations of the image.")
     blur_probability: float = _probability(0.1, "blur")
-    blur_mm: float = _option(
-        1.0, "Augmentation: largest sigma of blur, in mm.", at_least=0.0
-    )
+    blur_mm: float = _amount(1.0, "largest sigma of blur, in mm.")
     brightness_probability: float = _probability(0.15, "a change of brightness")
-    brightness: float = _option(
-        0.2,
-        "Augmentation: largest change of the mean, in standard deviations of the "
-        "image.",
-        at_least=0.0,
+    brightness: float = _amount(
+        0.2, "largest change of the mean, in standard deviations of the image."
     )
     contrast_probability: float = _probability(0.15, "a change of contrast")
-    contrast: float = _option(
-        0.25,
-        "Augmentation: largest change of the standard deviation, as a share.",
-        at_least=0.0,
+    contrast: float = _amount(
+        0.25, "largest change of the standard deviation, as a share."
     )
     low_resolution_probability: float = _probability(0.1, "simulated low resolution")
-    low_resolution: float = _option(
+    low_resolution: float = _amount(
         2.0,
-        "Augmentation: largest simulated voxel, as a multiple of the finest spacing.",
+        "largest simulated voxel, as a multiple of the finest spacing.",
         at_least=1.0,
     )
     gamma_probability: float = _probability(0.3, "a gamma curve")
-    gamma: float = _option(
-        0.4,
-        "Augmentation: largest change of the gamma exponent, as a share.",
-        at_least=0.0,
-    )
+    gamma: float = _amount(0.4, "largest change of the gamma exponent, as a share.")
     channel_drop_probability: float = _probability(
-        0.0, "the loss of one channel, where the image has several"
+        0.0, "the loss of one channel, if the image has several"
     )
 
     def __post_init__(self):
@@ -108,7 +86,7 @@ class AugmentationConfig:
         check(self)
 
     def augmentation(self):
-        """Those values that `augment` takes, under its names."""
+        """Returns a dict of the arguments of `augment`."""
         return part_values(self, _PART)
 
 
@@ -116,13 +94,10 @@ OPTIONS = {field.name: field for field in dataclasses.fields(AugmentationConfig)
 
 
 def check_options(values):
-    """Checks values of `OPTIONS`.
-
-    Args:
-        values: dict from name to value.
+    """Checks a dict from name to value of options.
 
     Raises:
-        InputError: a name is unknown, or a value out of its range.
+        InputError: a name is unknown, or a value is out of range.
     """
     unknown = sorted(set(values) - set(OPTIONS))
     if unknown:

@@ -1,4 +1,4 @@
-"""Draws from a stateless seed, the same on every device."""
+"""Draws from a stateless seed, with the same result on every device."""
 
 import math
 
@@ -8,36 +8,36 @@ _ALGORITHM = tf.random.Algorithm.PHILOX
 
 
 def split(seed, num):
-    """List of `num` seeds that differ, of a stateless seed [2]."""
+    """Makes `num` different seeds of a stateless seed [2]."""
     return tf.unstack(tf.random.split(seed, num, alg=_ALGORITHM))
 
 
 def fold_in(seed, value):
-    """The seed [2] that belongs to an integer, of a stateless seed [2]."""
+    """Makes a seed [2] of a stateless seed [2] and an integer."""
     return tf.random.experimental.stateless_fold_in(seed, value, alg=_ALGORITHM)
 
 
 def uniform(seed, shape=()):
-    """Uniform float32 in [0, 1)."""
+    """Draws uniform float32 in [0, 1)."""
     return tf.random.stateless_uniform(shape, seed, alg=_ALGORITHM)
 
 
 def symmetric(seed, shape=()):
-    """Uniform float32 in [-1, 1)."""
+    """Draws uniform float32 in [-1, 1)."""
     return tf.random.stateless_uniform(shape, seed, -1.0, 1.0, alg=_ALGORITHM)
 
 
 def log_symmetric(seed, largest):
-    """A factor between 1 / (1 + largest) and 1 + largest, as often below 1 as above."""
+    """Draws a factor in [1 / (1 + largest), 1 + largest], half of the time below 1."""
     return tf.exp(math.log1p(largest) * symmetric(seed))
 
 
 def normal(seed, shape):
-    """Standard normal float32, by Box and Muller (1958).
+    """Draws standard normal float32 by the method of Box and Muller (1958).
 
-    In vector operations, and of one random word for two numbers: 20 bits of it give
-    their distance from 0, 12 the angle. It takes about half the time of
-    `tf.random.stateless_normal`. Nothing lies beyond 5.3 standard deviations.
+    One random word gives two numbers: 20 bits of it their distance from 0, 12 bits the
+    angle. This takes about half the time of `tf.random.stateless_normal`. No number is
+    beyond 5.3 standard deviations.
     """
     num = tf.reduce_prod(shape)
     words = tf.random.stateless_uniform(
@@ -45,7 +45,7 @@ def normal(seed, shape):
     )
     distance_bits = tf.cast(tf.bitwise.right_shift(words, 12), tf.float32)
     angle_bits = tf.cast(tf.bitwise.bitwise_and(words, (1 << 12) - 1), tf.float32)
-    # The middle of each interval: never 0, whose logarithm is infinite.
+    # The middle of an interval is never 0, whose logarithm is infinite.
     share = (distance_bits + 0.5) * 2.0**-20
     radius = tf.sqrt(-2.0 * tf.math.log(share))
     angle = (2.0 * math.pi / (1 << 12)) * (angle_bits + 0.5)
@@ -54,5 +54,5 @@ def normal(seed, shape):
 
 
 def happens(seed, probability):
-    """Whether an event of a probability happens: a scalar bool."""
+    """Draws a scalar bool that is true with a probability."""
     return uniform(seed) < probability

@@ -1,12 +1,12 @@
-"""One resampling of image and label, for whatever moves their voxels."""
+"""Resamples image and label once, whatever movements there are."""
 
 import itertools
 import math
 
 import tensorflow as tf
 
-# XLA makes one loop of the arithmetic and of the reading of all neighbours, which takes
-# less than half the time of TensorFlow's operations one by one.
+# XLA makes one loop that reads all neighbours and computes. It takes less than half the
+# time of separate TensorFlow operations.
 _HAS_XLA = tf.test.is_built_with_xla()
 
 
@@ -20,12 +20,12 @@ def resample(
     start=None,
     shape=None,
 ):
-    """A box of the volume after a movement, read from the volume before it.
+    """Moves a volume and returns a box of the result.
 
-    What lies at p mm from the centre of the box moves to matrix @ p + shift_mm. The
-    image is interpolated linearly, the label takes its nearest voxel. What comes from
-    outside of the volume is the darkest of the image per channel, and background, also
-    where other voxels of the label are ignored.
+    A voxel at p mm from the centre of the box moves to matrix @ p + shift_mm. The image
+    is interpolated linearly, the label takes its nearest voxel. Voxels from outside of
+    the volume get the smallest value of their channel, and background as label, even
+    if other voxels of the label are ignored.
 
     Args:
         image: float (x, y, z, channels), read as float32.
@@ -33,10 +33,11 @@ def resample(
         spacing_mm: float (3,).
         matrix: float (3, 3), invertible.
         shift_mm: float (3,).
-        displacement_mm: float, broadcast to (3, *shape), or None: how far from there
-            each voxel of the box is read.
-        start: int (3,), first voxel of the box; it may lie outside. Default 0.
-        shape: three ints or int (3,), voxels of the box. Default: the volume's.
+        displacement_mm: float, broadcast to (3, *shape), or None. It is added to the
+            place from which each voxel of the box is read.
+        start: int (3,), first voxel of the box; it may lie outside of the volume.
+            Default 0.
+        shape: three ints or int (3,), voxels of the box. Default: the whole volume.
 
     Returns:
         (image, label) of shapes (*shape, channels) and shape; the image is float32.
@@ -76,27 +77,27 @@ def resample(
 
 
 def _part_that_is_read(image, label, half, backward, centre, displacement=None):
-    """The part of the volume that a patch is read from, and its first voxel.
+    """Cuts out the part of the volume from which a patch is read.
 
-    What is copied and padded then is of the size of the patch, not of the volume.
+    Copies are then as large as the patch, not as the volume.
 
     Args:
         image: float (x, y, z, channels).
         label: class ids (x, y, z).
         half: float (3,), from the centre of the patch to its last voxel.
-        backward: as for `_read`.
-        centre: as for `_read`.
-        displacement: as for `_read`.
+        backward: as for `_read`, also the next ones.
+        centre: float (3,).
+        displacement: float or None.
 
     Returns:
-        (image, label, first voxel int (3,)), of at least one voxel.
+        (image, label, int (3,) first voxel of the part), of at least one voxel.
     """
     reach = tf.linalg.matvec(tf.abs(backward), half)
     low, high = centre - reach, centre + reach
     if displacement is not None:
         low += tf.reduce_min(displacement, axis=[1, 2, 3])
         high += tf.reduce_max(displacement, axis=[1, 2, 3])
-    # One more for the neighbours, one for rounding.
+    # One voxel more for the neighbours, and one for rounding.
     end = tf.cast(tf.shape(label), tf.float32)
     low = tf.cast(tf.clip_by_value(tf.floor(low) - 1.0, 0.0, end - 1.0), tf.int32)
     high = tf.cast(tf.clip_by_value(tf.floor(high) + 3.0, 1.0, end), tf.int32)
@@ -106,10 +107,10 @@ def _part_that_is_read(image, label, half, backward, centre, displacement=None):
 
 
 def _in_one_row(image, label):
-    """Voxels in a row: image (n, channels) and label (n,).
+    """Flattens the voxels: image (n, channels) and label (n,).
 
-    Where shapes differ from case to case they are padded to few lengths: what is
-    compiled is so for each length anew.
+    Voxels of unknown shape are padded to one of few lengths, because XLA compiles for
+    each length anew.
     """
     image = tf.reshape(image, [-1, tf.shape(image)[-1]])
     label = tf.reshape(label, [-1])
@@ -130,12 +131,12 @@ def _read(
 
     Args:
         shape: three ints or int (3,), voxels of the box.
-        image: float (n, channels), the volume's voxels in a row.
+        image: float (n, channels), flattened voxels of the volume.
         label: class ids (n,).
         volume_shape: int (3,).
-        darkest: float (channels,), what the image is outside of the volume.
+        darkest: float (channels,), value of the image outside of the volume.
         backward: float (3, 3), from voxels of the box to voxels of the volume.
-        centre: float (3,), where the centre of the box is read.
+        centre: float (3,), voxel of the volume that is read for the centre of the box.
         displacement: float, broadcast to (3, *shape), in voxels, or None.
 
     Returns:
@@ -150,7 +151,7 @@ def _read(
 
     def voxels_at(places):
         index, is_inside = _flat_index(volume_shape, places)
-        # Numbers one by one: XLA is slow to read rows.
+        # Single numbers, because XLA reads rows slowly.
         index = index[..., tf.newaxis] * num_channels + tf.range(num_channels)
         read = tf.gather(flat_image, index)  # (x, y, z, channels)
         return tf.where(is_inside[..., tf.newaxis], read, darkest)
@@ -175,7 +176,7 @@ _read_compiled = tf.function(_read, jit_compile=_HAS_XLA, autograph=False)
 
 
 def _source_along(axis, shape, volume_shape, backward, centre, displacement):
-    """Where along one axis each voxel of a box is read, float (x, y, z); as `_read`."""
+    """Places along an axis, float (x, y, z), from which a box is read; see `_read`."""
     source = centre[axis]
     for box_axis in range(3):
         size = tf.cast(shape[box_axis], tf.float32)
@@ -184,19 +185,19 @@ def _source_along(axis, shape, volume_shape, backward, centre, displacement):
         source += tf.reshape(backward[axis, box_axis] * from_centre, along_box_axis)
     if displacement is not None:
         source += displacement[axis]
-    # Farther out all is the same, and integers stay small.
+    # Farther outside nothing changes, and integers stay small.
     return tf.clip_by_value(source, -2.0, tf.cast(volume_shape[axis] + 1, tf.float32))
 
 
 def _flat_index(shape, voxels):
-    """Index of voxels of a volume in a row, and whether there are such voxels.
+    """Returns the flat index of voxels, and whether they lie in the volume.
 
     Args:
-        shape: int (3,) of the volume.
-        voxels: three ints of any one shape.
+        shape: int (3,), shape of the volume.
+        voxels: three int tensors of the same shape.
 
     Returns:
-        (index, is_inside) of the shape of one of them; the index is 0 outside.
+        (index, is_inside) of that shape; the index is 0 outside of the volume.
     """
     x, y, z = voxels
     is_inside = (x >= 0) & (x < shape[0]) & (y >= 0) & (y < shape[1])
@@ -206,12 +207,12 @@ def _flat_index(shape, voxels):
 
 
 def cut(image, label, start, shape):
-    """A box of the volume as it is; what `resample` gives for no movement.
+    """Cuts a box out of a volume, as `resample` does without a movement.
 
     Args:
         image: (x, y, z, channels).
         label: class ids (x, y, z).
-        start: int (3,), first voxel of the box; it may lie outside.
+        start: int (3,), first voxel of the box; it may lie outside of the volume.
         shape: three ints or int (3,), voxels of the box.
 
     Returns:
