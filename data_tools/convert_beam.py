@@ -1,13 +1,13 @@
-r"""Converts a data set of medical volumes to shards on a cluster, by Apache Beam.
+r"""Converts a data set of medical volumes to shards on a cluster, with Apache Beam.
 
     python -m data_tools.convert_beam \
         --dataset_json=/shared/Task04_Hippocampus/dataset.json \
         --output_dir=/shared/hippocampus --spacing_mm=1,1,1 \
         --beam_options="--runner=FlinkRunner --flink_master=host:8081"
 
-Takes the flags of `data_tools.convert_nifti` and writes the same shards, bit for bit.
-The data and `--output_dir` must lie where all machines see them under the same path,
-and this package must be installed on all of them. See docs/data.md.
+It takes the flags of `data_tools.convert_nifti` and writes the same shards, bit for
+bit. All machines must see the data and `--output_dir` under the same path and have this
+package installed. See docs/data.md.
 """
 
 import shlex
@@ -21,13 +21,13 @@ from tf_diffseg.errors import InputError
 _BEAM_OPTIONS = flags.DEFINE_string(
     "beam_options",
     "--runner=DirectRunner",
-    "Options of Beam and its runner, as its documentation gives them.",
+    "Options of Beam and of its runner, in the form of Beam's documentation.",
 )
 
 
 def _workers():
     try:
-        import apache_beam  # noqa: F401 is there at all
+        import apache_beam  # noqa: F401 only checks that it is there
     except ImportError as error:
         raise InputError(
             "data_tools.convert_beam needs Apache Beam: pip install 'tf_diffseg[beam]'"

@@ -4,8 +4,8 @@ r"""Converts a data set of medical volumes to shards.
         --dataset_json=Task04_Hippocampus/dataset.json --output_dir=hippocampus \
         --spacing_mm=1,1,1 --volume_shape=48,64,48
 
-Everything wrong with the input is refused by name before `output_dir` appears. Stopped
-at any moment, the same command goes on where it was.
+It refuses wrong input by name before `output_dir` appears. If it is stopped at any
+moment, the same command goes on from there.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Tells what a converted data set holds, checks it, and draws it.
+"""Describes a converted data set, checks it and draws it.
 
 python -m data_tools.inspect_shards --data_dir=SHARDS [--verify] [--preview=PICTURES]
 """
@@ -15,13 +15,13 @@ _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote.", required=True
 )
 _VERIFY = flags.DEFINE_boolean(
-    "verify", False, "Reads all of it: every checksum, count and case."
+    "verify", False, "Reads everything and checks every checksum, count and case."
 )
-_PREVIEW = flags.DEFINE_string("preview", None, "Folder to draw a picture per case to.")
+_PREVIEW = flags.DEFINE_string("preview", None, "Folder for a picture of each case.")
 
 
 def main(_):
-    """Inspects the data set that the flags name; gives the exit code."""
+    """Inspects the data set that the flags name."""
     if _PREVIEW.value is not None:
         output_folder("preview", _PREVIEW.value)
     manifest = read_manifest(_DATA_DIR.value)

@@ -1,10 +1,9 @@
-"""Writes a synthetic data set in the Medical Segmentation Decathlon's layout.
+"""Writes a synthetic data set in the layout of the Medical Segmentation Decathlon.
 
     python -m data_tools.make_phantom --output_dir=phantom --num_cases=40 --seed=0
 
-writes `imagesTr/`, `labelsTr/` and `dataset.json`, which
-`data_tools.convert_nifti` reads. Case n of a seed is always the same, however
-many cases there are.
+writes `imagesTr/`, `labelsTr/` and `dataset.json`, which `data_tools.convert_nifti`
+reads. Case n of a seed does not depend on the number of cases.
 """
 
 from absl import flags

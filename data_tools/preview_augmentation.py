@@ -1,10 +1,10 @@
-r"""Draws a case as it is and under the configured augmentation.
+r"""Draws a case without and with the configured augmentation.
 
     python -m data_tools.preview_augmentation --data_dir=SHARDS --output=preview.png \
         [--model_dir=RUN] [--rotation_degrees=30 ...]
 
-Each augmentation has the flags of `experiments.train`, with the same defaults.
---model_dir takes the values of a run instead; flags replace them.
+The augmentations have the flags and defaults of `experiments.train`. With --model_dir,
+the values of that run are the defaults.
 """
 
 import json
@@ -25,12 +25,12 @@ _DATA_DIR = flags.DEFINE_string(
 )
 _OUTPUT = flags.DEFINE_string("output", None, "PNG file to write.", required=True)
 _MODEL_DIR = flags.DEFINE_string(
-    "model_dir", None, "Folder of a run, whose augmentation to show."
+    "model_dir", None, "Folder of a run whose augmentation to show."
 )
-_SPLIT = flags.DEFINE_string("split", "train", "Split that the case is of.")
-_UID = flags.DEFINE_string("uid", None, "Case to show; the split's first by default.")
+_SPLIT = flags.DEFINE_string("split", "train", "Split of the case.")
+_UID = flags.DEFINE_string("uid", None, "Case to show; by default the split's first.")
 _NUM_DRAWS = flags.DEFINE_integer(
-    "num_draws", 5, "How many augmented versions to draw.", lower_bound=1
+    "num_draws", 5, "Number of augmented versions to draw.", lower_bound=1
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the first version.", lower_bound=0)
 define_flags(AugmentationConfig)
@@ -38,22 +38,22 @@ define_flags(AugmentationConfig)
 
 def options_of_flags():
     """The augmentation that the flags describe; raises InputError."""
-    of_flags = from_flags(AugmentationConfig).augmentation()
+    options = from_flags(AugmentationConfig).augmentation()
     if not _MODEL_DIR.value:
-        return of_flags
-    options = _options_of_run(pathlib.Path(_MODEL_DIR.value) / "config.json")
-    given = {name: v for name, v in of_flags.items() if flags.FLAGS[name].present}
-    return options | given
+        return options
+    given = {name: v for name, v in options.items() if flags.FLAGS[name].present}
+    return _options_of_run(pathlib.Path(_MODEL_DIR.value)) | given
 
 
-def _options_of_run(path):
+def _options_of_run(model_dir):
+    path = model_dir / "config.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         options = {name: values[name] for name in OPTIONS if name in values}
         return AugmentationConfig(**options).augmentation()
     except (OSError, ValueError, TypeError) as error:
         raise InputError(
-            f"model_dir={path.parent}: {path} is not the config of a run: {error}",
+            f"model_dir={model_dir}: {path} is not the config of a run: {error}",
             argument="model_dir",
         ) from error
 
@@ -69,15 +69,9 @@ def main(_):
     from data_tools.inspection.augmentation_preview import preview
 
     with whole_file(output) as temporary:
-        preview(
-            temporary,
-            _DATA_DIR.value,
-            options,
-            _SPLIT.value,
-            _UID.value,
-            _NUM_DRAWS.value,
-            _SEED.value,
-        )
+        case = (_SPLIT.value, _UID.value)
+        draws = (_NUM_DRAWS.value, _SEED.value)
+        preview(temporary, _DATA_DIR.value, options, *case, *draws)
     print(f"picture: {output}")
 
 

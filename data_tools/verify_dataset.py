@@ -1,10 +1,10 @@
-r"""Lists all problems of all cases of a data set.
+r"""Lists the problems of all cases of a data set.
 
     python -m data_tools.verify_dataset --dataset_json=Task04_Hippocampus
 
 An error keeps a case from being converted, a warning does not. The exit code is 1 if
-there is an error. With flags of the converter that say how volumes are preprocessed,
-such as `--spacing_mm=3,3,3`, it also tells what that takes away.
+there is an error. With the converter's flags of preprocessing, such as
+`--spacing_mm=3,3,3`, it also lists what preprocessing takes away.
 """
 
 import collections
@@ -22,14 +22,14 @@ from tf_diffseg.output_path import output_file
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.whole_files import write_json
 
-_REPORT_JSON = flags.DEFINE_string("report_json", None, "File to write the report to.")
+_REPORT_JSON = flags.DEFINE_string("report_json", None, "File to write a report to.")
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", os.cpu_count(), "Processes that read cases.", lower_bound=1
 )
 
 
 def _problems():
-    """`(dataset or None, its problems)`."""
+    """`(dataset, its problems)`; without a dataset if it cannot be opened."""
     try:
         dataset = split_by_flags(dataset_of_flags())
     except InputError as error:
@@ -52,11 +52,11 @@ def _problems():
     return dataset, problems
 
 
-def _report(dataset, problems, count):
+def _report(dataset, problems, num_cases, count):
     return {
-        "dataset": None if dataset is None else dataset.path,
-        "convention": None if dataset is None else dataset.convention,
-        "num_cases": 0 if dataset is None else len(dataset.cases),
+        "dataset": dataset and dataset.path,
+        "convention": dataset and dataset.convention,
+        "num_cases": num_cases,
         "num_errors": count[Severity.ERROR],
         "num_warnings": count[Severity.WARNING],
         "problems": [
@@ -71,19 +71,20 @@ def _report(dataset, problems, count):
 
 
 def main(_):
-    """Verifies the data set that the flags name; returns the exit code."""
+    """Verifies the data set that the flags name, and returns the exit code."""
     if _REPORT_JSON.value is not None:
         output_file("report_json", _REPORT_JSON.value)
     dataset, problems = _problems()
     count = collections.Counter(problem.severity for problem in problems)
     print_problems(problems)
-    cases = 0 if dataset is None else len(dataset.cases)
+    num_cases = len(dataset.cases) if dataset else 0
     print(
-        f"{cases} case(s), {count[Severity.ERROR]} error(s), "
+        f"{num_cases} case(s), {count[Severity.ERROR]} error(s), "
         f"{count[Severity.WARNING]} warning(s)"
     )
     if _REPORT_JSON.value is not None:
-        write_json(_REPORT_JSON.value, _report(dataset, problems, count), indent=1)
+        report = _report(dataset, problems, num_cases, count)
+        write_json(_REPORT_JSON.value, report, indent=1)
     return 1 if count[Severity.ERROR] else 0
 
 

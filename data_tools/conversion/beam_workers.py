@@ -1,8 +1,7 @@
 """Runs the tasks of a conversion as Apache Beam pipelines.
 
-A pipeline for each part of the way: measuring, converting, joining to shards. Tasks and
-what comes of them are small; volumes go from the workers to the staging folder, which
-all machines must see.
+Measuring, converting and joining to shards are a pipeline each. Tasks and their results
+are small; workers write volumes to the staging folder, which all machines must see.
 """
 
 import contextlib
@@ -19,7 +18,7 @@ from tf_diffseg.whole_files import write_json
 
 
 class _Run(beam.DoFn):
-    """Runs a function on tasks and keeps results as files, numbered as the tasks."""
+    """Runs a function on numbered tasks and writes each result to a numbered file."""
 
     def __init__(self, function, results):
         self._function = function
@@ -29,9 +28,9 @@ class _Run(beam.DoFn):
         """Called once for each worker."""
         use_one_thread()
 
-    def process(self, numbered):
+    def process(self, numbered_task):
         """Runs one task."""
-        number, task = numbered
+        number, task = numbered_task
         try:
             result = {"result": self._function(task)}
         except InputError as error:
@@ -39,16 +38,16 @@ class _Run(beam.DoFn):
         write_json(self._results / f"{number}.json", result)
 
 
-def _checked(options):
-    """`PipelineOptions`; raises InputError on what Beam would pass over or fail with.
+def _pipeline_options(options):
+    """`PipelineOptions`; raises InputError on what Beam would ignore or fail with.
 
-    Options that Beam does not know go to the job servers of other runners, which have
-    options of their own. The DirectRunner has none: such an option is mistyped, as
-    may be the one that was to name another runner.
+    Beam passes options that it does not know to the job servers of other runners. The
+    DirectRunner has no job server: there, an unknown option is mistyped, perhaps the
+    one that should have named another runner.
     """
     stderr = io.StringIO()
     try:
-        with contextlib.redirect_stderr(stderr):  # argparse prints how to use it
+        with contextlib.redirect_stderr(stderr):  # argparse prints its usage there
             parsed = PipelineOptions(options)
             given = parsed.get_all_options(retain_unknown_options=True)
             runner = parsed.view_as(StandardOptions).runner or "DirectRunner"
@@ -61,19 +60,17 @@ def _checked(options):
     unknown = sorted(set(given) - set(PipelineOptions([]).get_all_options()))
     stray = [option for option in options[:1] if not option.startswith("-")]
     if stray or (unknown and "direct" in runner.lower()):
-        raise _refusal(
-            options,
-            f"Beam has no option {', '.join(stray or unknown)} for the {runner}",
-        )
+        names = ", ".join(stray or unknown)
+        raise _refusal(options, f"Beam has no option {names} for the {runner}")
     return parsed
 
 
-def _refusal(options, what):
+def _refusal(options, reason):
     given = f"beam_options={' '.join(options)}"
-    return InputError(f"{given}: {what}", argument="beam_options")
+    return InputError(f"{given}: {reason}", argument="beam_options")
 
 
-class BeamWorkers:
+class BeamWorkers(contextlib.AbstractContextManager):
     """Runs tasks in Beam pipelines; see `worker_pool.WorkerPool`.
 
     Args:
@@ -84,28 +81,15 @@ class BeamWorkers:
     """
 
     def __init__(self, options):
-        self._options = _checked(options)
-
-    def __enter__(self):
-        return self
+        self._options = _pipeline_options(options)
 
     def __exit__(self, *exception):
         return None
 
     def run(self, function, tasks, unit=None, done=0):
-        """Runs `function` on every task.
+        """Runs `function` on every task; see `worker_pool.WorkerPool.run`.
 
-        Args:
-            function: of one task; defined in a module, for workers to find it.
-            tasks: list.
-            unit: not used: runners have progress reports of their own.
-            done: not used.
-
-        Yields:
-            Results, in order.
-
-        Raises:
-            InputError: a task raised it.
+        `unit` and `done` have no effect: Beam's runners report progress themselves.
         """
         if not tasks:
             return

@@ -1,4 +1,4 @@
-"""One case from its files to a serialized Example, in a worker process."""
+"""Converts one case from its files to a serialized Example, in a worker process."""
 
 import dataclasses
 import functools
@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from data_tools.conversion.case_preprocessing import CasePreprocessing
 from data_tools.conversion.case_statistics import (
-    CaseMeasures,
     CaseSummary,
     measure_case,
     voxels_per_class,
@@ -21,15 +20,16 @@ from tf_diffseg.errors import CaseError, InputError, MachineError, reading_error
 from tf_diffseg.text import one_line, shown
 from tf_diffseg.volumes.volume_files import read_case
 from tf_diffseg.volumes.volume_limits import check_extent, check_resampled_size
+from tf_diffseg.whole_files import write_json
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """All that decides how cases are converted, beside their files.
+    """Everything but the files of a case that decides how it is converted.
 
     Attributes:
         label_values: value in the label files per class id, ascending.
-        num_channels: that the data set declares.
+        num_channels: number of channels that the data set declares.
         preprocessing: config of the `VolumePreprocessor`.
         image_dtype: of `example_schema.IMAGE_DTYPES`.
         compression: "GZIP" or "".
@@ -57,13 +57,13 @@ class Recipe:
 
     @property
     def num_labels(self):
-        """Class ids that a stored label may hold, that of ignored voxels included."""
+        """Number of class ids in a stored label, with the one of ignored voxels."""
         return len(self.label_values) + (self.ignore_label is not None)
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A case and how a worker goes about it.
+    """A case to convert.
 
     Attributes:
         case: `dataset.Case`.
@@ -80,11 +80,11 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class ConvertedCase:
-    """A case ready to be written.
+    """A case that can be written to a shard.
 
     Attributes:
         uid: name of the case.
-        parts: of the serialized Example, from `example_schema.example_parts`.
+        parts: parts of the serialized Example, from `example_schema.example_parts`.
         summary: `CaseSummary`.
     """
 
@@ -98,16 +98,15 @@ class ConvertedCase:
         return b"".join(self.parts)
 
 
-def _with_case_named(function):
-    """Makes every error one line with the case's name.
+def _naming_the_case(function):
+    """Makes every error one line that starts with the case's name.
 
-    Among thousands, the name is what the user needs. Only what its files are to blame
-    for is a `CaseError`: a good case must not be left out for want of memory, for a
-    disk that fails or for a fault of this code.
+    Only a fault of its files is a `CaseError`: a good case must not be left out because
+    memory runs out, a disk fails or this code has a bug.
     """
 
     @functools.wraps(function)
-    def named(case, recipe):
+    def wrapped(case, recipe):
         try:
             return function(case, recipe)
         except InputError as error:
@@ -119,13 +118,13 @@ def _with_case_named(function):
         except Exception as error:
             raise MachineError(_unforeseen(case, "converted", error)) from error
 
-    return named
+    return wrapped
 
 
-def _unforeseen(case, what, error):
+def _unforeseen(case, action, error):
     files = ", ".join((*case.image_paths, case.label_path))
     reason = f"{type(error).__name__}: {one_line(error)}"
-    return f"case {shown(case.uid)} ({files}) cannot be {what}: {reason}"
+    return f"case {shown(case.uid)} ({files}) cannot be {action}: {reason}"
 
 
 def _read(case, num_channels):
@@ -133,11 +132,11 @@ def _read(case, num_channels):
         return read_case(case, num_channels)
     except InputError:
         raise
-    except Exception as error:  # what a reader does not expect of a file
+    except Exception as error:  # the reader does not expect such a file
         raise reading_error(_unforeseen(case, "read", error), error) from error
 
 
-def _measured(case, recipe):
+def _read_and_measure(case, recipe):
     """`(image, class ids, CaseMeasures)`."""
     image, label = _read(case, recipe.num_channels)
     class_ids = to_class_ids(label, recipe.label_values, recipe.ignore_label)
@@ -147,25 +146,25 @@ def _measured(case, recipe):
     return image, class_ids, dataclasses.replace(measures, remarks=remarks)
 
 
-@_with_case_named
+@_naming_the_case
 def measured_case(case, recipe):
     """Reads, checks and measures one case.
 
     Args:
         case: `dataset.Case`.
-        recipe: `Recipe`, of which what decides how files are read counts.
+        recipe: `Recipe`, whose preprocessing is not used.
 
     Returns:
         `CaseMeasures`.
 
     Raises:
-        CaseError: as `convert_case`.
-        MachineError: as `convert_case`.
+        CaseError: see `convert_case`.
+        MachineError: see `convert_case`.
     """
-    return _measured(case, recipe)[-1]
+    return _read_and_measure(case, recipe)[-1]
 
 
-@_with_case_named
+@_naming_the_case
 def convert_case(case, recipe):
     """Reads, checks and preprocesses one case.
 
@@ -180,18 +179,18 @@ def convert_case(case, recipe):
         CaseError: if a file is not as it must be.
         MachineError: if anything else goes wrong with this case.
     """
-    image, class_ids, measures = _measured(case, recipe)
+    image, class_ids, measures = _read_and_measure(case, recipe)
     preprocess = CasePreprocessing.of(
         recipe.preprocessing, recipe.num_channels, recipe.num_labels
     )
-    # A tensor is a copy: one for all that follows, and the array goes.
+    # A tensor is a copy: everything below shares this one, and the array is freed.
     image = dataclasses.replace(image, array=tf.constant(image.array))
     source = preprocess.locate(image.array, image.affine)
     _check_size(image, class_ids, source, preprocess, recipe)
     label, uncropped_voxels = preprocess.label(class_ids, source)
     processed, affine, is_flat = preprocess.image(image.array, source)
     spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
-    del image  # Memory: what is not needed any more goes at once.
+    del image  # frees its memory before the Example is made
     parts = example_parts(
         uid=case.uid,
         image=processed,
@@ -245,21 +244,21 @@ def _constant_channels(image):
     return np.flatnonzero(low == high).tolist()
 
 
-def _giving_case_errors(function):
-    """Makes a task give what is wrong with its case, in place of raising it."""
+def _returning_case_errors(function):
+    """Makes a task return the message of a `CaseError`, or None if there is none."""
 
     @functools.wraps(function)
-    def giving(task):
+    def wrapped(task):
         try:
             function(task)
         except CaseError as error:
             return str(error)
         return None
 
-    return giving
+    return wrapped
 
 
-@_giving_case_errors
+@_returning_case_errors
 def stage_measures(task):
     """Measures the case of a `Task` into its staging folder.
 
@@ -267,16 +266,10 @@ def stage_measures(task):
         None, or what is wrong with the case.
     """
     measures = measured_case(task.case, task.recipe)
-    task.staging.keep_measures(task.key, dataclasses.asdict(measures))
+    write_json(task.staging.measures_path(task.key), dataclasses.asdict(measures))
 
 
-def staged_measures(staging, key):
-    """What `stage_measures` kept, or None."""
-    fields = staging.measures(key)
-    return fields and CaseMeasures(**fields)
-
-
-@_giving_case_errors
+@_returning_case_errors
 def stage_case(task):
     """Converts the case of a `Task` into its staging folder.
 
@@ -286,10 +279,6 @@ def stage_case(task):
     converted = convert_case(task.case, task.recipe)
     record_path = task.staging.record_path(task.key)
     write_example(record_path, converted.parts, task.recipe.compression)
-    # Last: a case with figures has its record.
-    task.staging.keep_figures(task.key, dataclasses.asdict(converted.summary))
-
-
-def staged_summary(staging, key):
-    """`CaseSummary` of what `stage_case` kept."""
-    return CaseSummary.from_json(staging.figures(key))
+    # The figures come last, so a case with figures has its record.
+    summary = dataclasses.asdict(converted.summary)
+    write_json(task.staging.figures_path(task.key), summary)

@@ -1,28 +1,28 @@
-"""What is odd about cases without being wrong, in words.
+"""Messages about cases that are odd without being wrong.
 
-`verification` looks at the files of cases, the converter at the same files on their way
-into shards: what both find is told here, once, so that both tell the same.
+`verification` and the converter look at the same files. Both take their messages from
+here, so that they say the same.
 """
 
 from data_tools.datasets.problems import Problem, Severity, warning
 from tf_diffseg.text import shown
 
-# A class that keeps a smaller share of its volume is told of.
+# A class that keeps a smaller share of its volume gets a warning.
 _LEAST_KEPT = 0.5
 
 
 def constant_channel(index, value):
-    """Message on an image whose channel `index` has one value."""
+    """Message about an image whose channel `index` has one value."""
     return f"channel {index} of the image is {value:g} everywhere"
 
 
 def no_foreground(path):
-    """Message on a label map that is background alone."""
+    """Message about a label map that holds only background."""
     return f"{path} has no foreground"
 
 
 def no_foreground_at_all(dataset):
-    """The `Problem` of a data set of which no label map has a foreground."""
+    """The `Problem` of a data set in which no label map has a foreground."""
     expected = ", ".join(map(str, dataset.label_values[1:]))
     message = (
         f"{dataset.path}: no label map of its {len(dataset.cases)} case(s) has a "
@@ -32,14 +32,11 @@ def no_foreground_at_all(dataset):
 
 
 def ignored_voxels(dataset, counts):
-    """How many voxels are ignored, where the data set has a label for them.
+    """List of one `Problem` if the data set has an ignore label, else an empty list.
 
     Args:
         dataset: `dataset.Dataset`.
-        counts: ignored voxels of each case.
-
-    Returns:
-        List of a `Problem`, or of none.
+        counts: number of ignored voxels of each case.
     """
     if dataset.ignore_label is None:
         return []
@@ -66,7 +63,7 @@ def absent_classes(dataset, found):
 
 
 def shared_image(case, first):
-    """The `Problem` of a case with the image of another, an error in two splits."""
+    """The `Problem` of two cases with one image: an error if their splits differ."""
     message = (
         f"case {shown(case.uid)}: its image has the voxels of case {shown(first.uid)}"
     )
@@ -77,7 +74,7 @@ def shared_image(case, first):
 
 
 def shared_label(case, first):
-    """The `Problem` of a case with the label map of another."""
+    """The `Problem` of two cases with one label map."""
     return warning(
         "duplicate",
         case.uid,
@@ -86,14 +83,14 @@ def shared_label(case, first):
 
 
 def file_warnings(case, measures):
-    """What is odd about the files of a case.
+    """Warnings about the files of a case, the same as from `verification`.
 
     Args:
         case: `dataset.Case`.
         measures: its `case_statistics.CaseMeasures`.
 
     Returns:
-        List of `Problem`, those that `verification` finds.
+        List of `Problem`.
     """
     found = [tuple(remark) for remark in measures.remarks]
     extremes = zip(measures.intensity["min"], measures.intensity["max"], strict=True)
@@ -111,7 +108,7 @@ def file_warnings(case, measures):
 
 
 def preprocessing_warnings(case, summary, class_names, preprocessing):
-    """What preprocessing takes away from a case.
+    """Warnings about what preprocessing takes away from a case.
 
     Args:
         case: `dataset.Case`.
@@ -120,7 +117,7 @@ def preprocessing_warnings(case, summary, class_names, preprocessing):
         preprocessing: config of the `VolumePreprocessor`.
 
     Returns:
-        List of `Problem`, warnings all.
+        List of `Problem`.
     """
     return [
         warning(check, case.uid, f"case {shown(case.uid)}: {message}", **counts)
@@ -159,10 +156,10 @@ def _label_losses(summary, class_names, preprocessing):
     measures = summary.measures
     before, after = measures.voxels_per_class, summary.stored_voxels
     if sum(before[1:]) and not sum(after[1:]):
-        how = _how(sum(summary.uncropped_voxels[1:]), preprocessing)
+        cause = _cause_of_loss(sum(summary.uncropped_voxels[1:]), preprocessing)
         yield (
             "foreground lost",
-            f"all {sum(before[1:])} labelled voxels of its file are lost {how}",
+            f"all {sum(before[1:])} labelled voxels of its file are lost {cause}",
             {"source_voxels": sum(before[1:]), "stored_voxels": 0},
         )
         return
@@ -180,8 +177,9 @@ def _label_losses(summary, class_names, preprocessing):
         }
         named = f"{shown(class_names[class_id])} has {before[class_id]} voxels"
         if not after[class_id]:
-            how = _how(summary.uncropped_voxels[class_id], preprocessing)
-            yield "class lost", f"{named} in its file, all lost {how}", counts
+            uncropped = summary.uncropped_voxels[class_id]
+            cause = _cause_of_loss(uncropped, preprocessing)
+            yield "class lost", f"{named} in its file, all lost {cause}", counts
         elif stored_ml < _LEAST_KEPT * source_ml:
             yield (
                 "class shrunk",
@@ -193,7 +191,7 @@ def _label_losses(summary, class_names, preprocessing):
 
 
 def lost_classes(dataset, before, after, preprocessing):
-    """Problems of classes that some cases lose, of voxel counts (cases, classes)."""
+    """Problems of classes that some cases lose; `before`, `after` (cases, classes)."""
     problems = []
     for class_id, name in enumerate(dataset.class_names):
         has_class = before[:, class_id] > 0
@@ -220,37 +218,37 @@ def lost_classes(dataset, before, after, preprocessing):
     return problems
 
 
-def crop_warning(name, split, preprocessing):
-    """The `Problem` of a `manifest.Split` from which the crop took labelled voxels."""
-    shape = _argument_value(preprocessing["volume_shape"])
-    voxels, cases = (split.statistics[f"cropped_{of}"] for of in ("voxels", "cases"))
-    return warning(
-        "crop",
-        None,
-        f"`volume_shape={shape}` cropped {voxels} labelled voxels away in {cases} of "
-        f"{len(split.uids)} {name} cases",
-        cropped_voxels=voxels,
-        cropped_cases=cases,
-    )
+def crop_warnings(splits, preprocessing):
+    """A `Problem` for each `manifest.Split` that the crop took labelled voxels from."""
+    problems = []
+    for name, split in splits.items():
+        voxels = split.statistics["cropped_voxels"]
+        cases = split.statistics["cropped_cases"]
+        message = (
+            f"{_arguments(preprocessing, ('volume_shape',))} cropped {voxels} labelled "
+            f"voxels away in {cases} of {len(split.uids)} {name} cases"
+        )
+        if cases:
+            counts = {"cropped_voxels": voxels, "cropped_cases": cases}
+            problems.append(warning("crop", None, message, **counts))
+    return problems
 
 
-def _how(uncropped, preprocessing):
-    """What took all voxels away, of which `uncropped` were left before the crop."""
+def _cause_of_loss(uncropped, preprocessing):
+    """What took all voxels away, if `uncropped` were left before the crop."""
     if uncropped:
-        shape = _argument_value(preprocessing["volume_shape"])
-        return f"by the crop to `volume_shape={shape}`"
+        return f"by the crop to {_arguments(preprocessing, ('volume_shape',))}"
     return f"by preprocessing ({grid_settings(preprocessing)})"
 
 
 def grid_settings(preprocessing):
-    """The settings that decide what is kept of a label map, as arguments."""
-    return _arguments(
-        preprocessing, ("crop_to_foreground", "spacing_mm", "volume_shape")
-    )
+    """The settings that decide which part of a label map is kept, as arguments."""
+    names = ("crop_to_foreground", "spacing_mm", "volume_shape")
+    return _arguments(preprocessing, names)
 
 
 def image_settings(preprocessing):
-    """The settings that decide what is kept of an image, as arguments."""
+    """The settings that decide which part of an image is kept, as arguments."""
     intensity = _arguments(preprocessing, ("intensity", "ct_window"))
     return f"{grid_settings(preprocessing)} {intensity}".strip()
 

@@ -1,4 +1,4 @@
-"""The name of what comes of a case: another whenever that could be another."""
+"""The name of a converted case, made of all that decides what it contains."""
 
 import dataclasses
 import functools
@@ -14,8 +14,8 @@ from tf_diffseg.errors import CaseError, MachineError, is_of_machine
 from tf_diffseg.text import shown
 from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
 
-# The code that decides what comes of a case: all that `case_conversion` imports but
-# what is common to all packages. A test holds that.
+# The code that decides how a case is converted: all that `case_conversion` imports
+# except the modules common to all packages. A test compares this list with the imports.
 _DECIDING_MODULES = {
     "data_tools/conversion": (
         "case_conversion case_preprocessing case_statistics class_ids "
@@ -40,18 +40,18 @@ DECIDING_FILES = tuple(
 
 
 def case_key(case, recipe):
-    """Name for what comes of a case: another whenever that could be another.
+    """Name for the result of a case: it changes whenever the result could change.
 
     Args:
-        case: `dataset.Case`, whose files' sizes and times count, not their content.
-        recipe: `Recipe`, or what else decides.
+        case: `dataset.Case`; the sizes and times of its files count, not their content.
+        recipe: `Recipe`.
 
     Returns:
         A hexadecimal digest.
 
     Raises:
-        CaseError: if a file cannot be looked up.
-        MachineError: if that is not the file's fault.
+        CaseError: if a file cannot be looked up and the file is at fault.
+        MachineError: if the machine is at fault.
     """
     files = (*case.image_paths, case.label_path)
     try:
@@ -61,9 +61,9 @@ def case_key(case, recipe):
         raise kind(
             f"case {shown(case.uid)}: {error.filename} cannot be read: {error.strerror}"
         ) from error
-    # Which split it is in decides where it goes, not what comes of it.
-    named = case.uid, case.image_paths, case.label_path
-    parts = [named, states, dataclasses.asdict(recipe), _code()]
+    # The split decides where the case goes, not what it contains, so it is left out.
+    names = case.uid, case.image_paths, case.label_path
+    parts = [names, states, dataclasses.asdict(recipe), _code_digest()]
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -71,15 +71,16 @@ def case_key(case, recipe):
 def _file_states(path):
     """Size and time of a file, or of each file in the folder of a DICOM series."""
     if not path.lower().endswith(VOLUME_ENDINGS) and os.path.isfile(path):
-        path = os.path.dirname(path) or "."  # a file that stands for its series
-    names = sorted(os.listdir(path)) if os.path.isdir(path) else None
-    files = [path] if names is None else [os.path.join(path, name) for name in names]
+        path = os.path.dirname(path) or "."  # this file stands for its series
+    files = [path]
+    if os.path.isdir(path):
+        files = [os.path.join(path, name) for name in sorted(os.listdir(path))]
     return [(file, os.stat(file).st_size, os.stat(file).st_mtime_ns) for file in files]
 
 
 @functools.cache
-def _code():
-    """Digest of the code that converts: what another version began is not mixed in."""
+def _code_digest():
+    """Digest of the converting code, so that no other version's cases are used."""
     digest = hashlib.sha256(f"{tf.__version__} {np.__version__}".encode())
     root = pathlib.Path(__file__).parents[2]
     for file in DECIDING_FILES:

@@ -1,4 +1,4 @@
-"""The preprocessing of cases as graphs, which hold fewer volumes at a time."""
+"""Preprocesses cases in TensorFlow graphs."""
 
 import functools
 import json
@@ -11,7 +11,7 @@ from tf_diffseg.preprocessing import SourceGrid, VolumePreprocessor
 
 
 class CasePreprocessing:
-    """A `VolumePreprocessor` as graphs, which hold fewer volumes at a time."""
+    """A `VolumePreprocessor` as graphs, which need less memory than eager calls."""
 
     def __init__(self, config, num_channels, num_labels):
         self._num_labels = num_labels
@@ -21,7 +21,7 @@ class CasePreprocessing:
         volume = [None, None, None]
         image = tf.TensorSpec([*volume, num_channels])
         affine = tf.TensorSpec([4, 4])
-        # Autograph would write a temporary file, on a disk that may be full.
+        # Autograph would write a temporary file, and the disk may be full.
         graph = functools.partial(tf.function, autograph=False)
         self._shape = preprocessor.processed_shape
         source = SourceGrid(
@@ -45,15 +45,15 @@ class CasePreprocessing:
 
     @classmethod
     def of(cls, config, num_channels, num_labels):
-        """That of a config, traced once in a process."""
+        """The preprocessing of a config, traced once per process."""
         return _cached(json.dumps(config), num_channels, num_labels)
 
     def locate(self, image, affine):
-        """As `VolumePreprocessor.locate`, of a tensor."""
+        """`VolumePreprocessor.locate` of a tensor (i, j, k, c)."""
         return self._locate(image, affine.astype(np.float32))
 
     def shape(self, source):
-        """As `VolumePreprocessor.processed_shape`, a tuple."""
+        """`VolumePreprocessor.processed_shape` as a tuple."""
         return tuple(self._shape(source).numpy().tolist())
 
     def image(self, image, source):
@@ -63,23 +63,22 @@ class CasePreprocessing:
         return _not_copied(volume.image), volume.affine.numpy(), is_flat
 
     def label(self, class_ids, source):
-        """The label on the processed grid, and what the crop to `volume_shape` had.
+        """The label on the processed grid, and its voxels before the crop.
 
         Args:
             class_ids: integers (i, j, k).
             source: `SourceGrid` of the image.
 
         Returns:
-            `(class ids, voxels)`: voxels per class id before the crop, or None.
+            `(class ids, voxels)`: voxels per class id before the crop to
+            `volume_shape`, or None without such a crop.
         """
         label, counts = self._label(class_ids, source)
         label = _not_copied(label)
         if not counts.shape[0]:
             return label, None
-        # They go up to the largest id that is there.
-        return label, (counts.numpy().tolist() + [0] * self._num_labels)[
-            : self._num_labels
-        ]
+        missing = self._num_labels - counts.shape[0]  # above the largest id found
+        return label, counts.numpy().tolist() + [0] * missing
 
 
 @functools.cache

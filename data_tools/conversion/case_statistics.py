@@ -1,4 +1,4 @@
-"""Figures of one case, for the manifest and for choosing how to preprocess."""
+"""Figures of one case, for the manifest and for the choice of preprocessing."""
 
 import dataclasses
 import math
@@ -10,29 +10,29 @@ from data_tools.conversion.intensity_statistics import describe_intensity
 from tf_diffseg.volumes.voxels import count_values, voxel_digest
 
 # Foreground intensities kept per case and channel: enough for percentiles of a data
-# set, and every case counts alike.
+# set in which every case has the same weight.
 _MOST_SAMPLES = 1000
 
 
 @dataclasses.dataclass(frozen=True)
 class CaseMeasures:
-    """Figures of one case as its files have it.
+    """Figures of one case in its files.
 
     Attributes:
-        source_shape: (3,) of the file.
-        source_spacing_mm: (3,) of the file.
-        ras_shape: the same along x, y and z, right, anterior and superior.
-        ras_spacing_mm: the same along x, y and z.
-        foreground_mm: extent of all labelled voxels along x, y and z, or None where
-            there is none.
+        source_shape: (3,) along the axes of the file.
+        source_spacing_mm: (3,) along the axes of the file.
+        ras_shape: (3,) along x, y and z: right, anterior and superior.
+        ras_spacing_mm: (3,) along x, y and z.
+        foreground_mm: extent of all labelled voxels along x, y and z, or None if
+            there are none.
         intensity: dict from statistic to values per channel.
         is_whole: whether all intensities are whole numbers.
-        foreground_samples: per channel, sorted intensities of labelled voxels, 1000
-            at most, spread evenly over them.
+        foreground_samples: per channel, sorted intensities of at most 1000 labelled
+            voxels, spread evenly over the foreground.
         voxels_per_class: number of voxels of each class.
-        label_sha256: of the class ids, or None where there is no foreground.
-        remarks: pairs of what was looked at and what was found odd in the files.
-        ignored_voxels: number of those that have no class.
+        label_sha256: of the class ids, or None if there is no foreground.
+        remarks: pairs of a check and what it found odd in the files.
+        ignored_voxels: number of voxels that have no class.
     """
 
     source_shape: list[int]
@@ -50,23 +50,23 @@ class CaseMeasures:
 
     @property
     def voxel_ml(self):
-        """Volume of a voxel of the file."""
+        """Volume of a voxel of the file in ml."""
         return math.prod(self.source_spacing_mm) / 1000.0
 
 
 @dataclasses.dataclass(frozen=True)
 class CaseSummary:
-    """Figures of one case that was converted.
+    """Figures of one converted case.
 
     Attributes:
-        measures: of its files.
+        measures: `CaseMeasures` of its files.
         shape: (3,) of the processed grid.
         spacing_mm: (3,) of the processed grid.
         uncropped_voxels: number of voxels of each class before the crop to
             `volume_shape`.
         stored_voxels: number of voxels of each class on the processed grid.
-        constant_channels: those of the processed image that are constant.
-        flat_channels: those whose percentiles are equal, see `intensity`.
+        constant_channels: channels of the processed image that have one value.
+        flat_channels: channels whose percentiles are equal, see `intensity`.
     """
 
     measures: CaseMeasures
@@ -84,12 +84,12 @@ class CaseSummary:
 
     @property
     def voxel_ml(self):
-        """Volume of a voxel of the processed grid."""
+        """Volume of a voxel of the processed grid in ml."""
         return math.prod(self.spacing_mm) / 1000.0
 
     @classmethod
     def from_json(cls, fields):
-        """The summary of which `dataclasses.asdict` made `fields`."""
+        """The summary that `dataclasses.asdict` turned into `fields`."""
         return cls(**{**fields, "measures": CaseMeasures(**fields["measures"])})
 
 
@@ -98,9 +98,9 @@ def measure_case(image, class_ids, num_classes):
 
     Args:
         image: `volume.Volume` of float32 (i, j, k, channels).
-        class_ids: integers (i, j, k) on its grid; those of `num_classes` have no
-            class, and are neither foreground nor background.
-        num_classes: of the data set.
+        class_ids: integers (i, j, k) on its grid; voxels of `num_classes` have no
+            class and are neither foreground nor background.
+        num_classes: number of classes of the data set.
 
     Returns:
         `CaseMeasures`.
@@ -131,34 +131,26 @@ def measure_case(image, class_ids, num_classes):
 
 
 def voxels_per_class(class_ids, num_classes):
-    """Number of voxels of each class; those that have none are left out.
-
-    Args:
-        class_ids: integers (i, j, k), as for `measure_case`.
-        num_classes: of the data set.
-
-    Returns:
-        List of as many numbers as classes.
-    """
+    """List of the number of voxels of each class, for `class_ids` (i, j, k)."""
     return _voxels_per_id(class_ids, num_classes, class_ids != 0)[:-1]
 
 
 def _voxels_per_id(class_ids, num_classes, is_not_background):
-    """As `voxels_per_class`, and one more number: of voxels without a class."""
+    """`voxels_per_class`, and then the number of voxels without a class."""
+    # Most voxels are background, so they are not counted one by one.
     others = class_ids[is_not_background]
     counts = count_values(others, num_classes + 1)
-    counts[0] = class_ids.size - others.size  # mostly the largest part
+    counts[0] = class_ids.size - others.size
     return counts.tolist()
 
 
 def _foreground_extent(is_foreground):
     """Voxels (3,) that the foreground spans along each axis, or None."""
-    along_z = is_foreground.any(axis=2)
-    along_xy = is_foreground.any(axis=(0, 1))
-    occupied = along_z.any(axis=1), along_z.any(axis=0), along_xy
-    if not occupied[0].any():
+    columns = is_foreground.any(axis=2)
+    if not columns.any():
         return None
-    indices = [np.flatnonzero(axis) for axis in occupied]
+    occupied = columns.any(axis=1), columns.any(axis=0), is_foreground.any(axis=(0, 1))
+    indices = [np.flatnonzero(along_axis) for along_axis in occupied]
     return np.array([index[-1] - index[0] + 1 for index in indices])
 
 

@@ -1,14 +1,13 @@
-"""What a conversion tells of a data set at its end, and what it refuses to write.
+"""Warnings at the end of a conversion, and data sets that it refuses to write.
 
-A data set without a labelled voxel or of constant images can be trained on to the last
-epoch, and teaches nothing.
+Training on a data set without a labelled voxel, or with constant images, would run to
+the last epoch and learn nothing.
 """
 
 import numpy as np
 
 from data_tools.conversion.case_findings import (
     absent_classes,
-    crop_warning,
     file_warnings,
     grid_settings,
     ignored_voxels,
@@ -36,10 +35,10 @@ def check_is_something(dataset, summaries, uids_of, preprocessing):
     if train:
         _check_foreground(dataset, train, "all cases of the split train", preprocessing)
     constant = [
-        len(of.constant_channels) == len(of.measures.intensity["min"])
-        for of in summaries.values()
+        len(summary.constant_channels) == len(summary.measures.intensity["min"])
+        for summary in summaries.values()
     ]
-    if all(constant) and any(_varies(of) for of in summaries.values()):
+    if all(constant) and any(_varies(summary) for summary in summaries.values()):
         raise InputError(
             f"{dataset.path}: the images of all {len(summaries)} cases have one value "
             f"once preprocessed ({image_settings(preprocessing)}), expected images "
@@ -53,9 +52,10 @@ def _varies(summary):
 
 
 def _check_foreground(dataset, summaries, which, preprocessing):
-    if any(sum(of.stored_voxels[1:]) for of in summaries.values()):
+    if any(sum(summary.stored_voxels[1:]) for summary in summaries.values()):
         return
-    in_files = sum(sum(of.measures.voxels_per_class[1:]) for of in summaries.values())
+    measures = [summary.measures for summary in summaries.values()]
+    in_files = sum(sum(measure.voxels_per_class[1:]) for measure in measures)
     if in_files:
         raise InputError(
             f"{dataset.path}: preprocessing ({grid_settings(preprocessing)}) leaves no "
@@ -71,39 +71,39 @@ def _check_foreground(dataset, summaries, which, preprocessing):
 
 
 def all_file_warnings(dataset, cases, measures):
-    """What is odd about the files of cases, as `verification` tells it.
+    """Warnings about the files of cases, the same as from `verification`.
 
     Args:
         dataset: `dataset.Dataset`.
-        cases: list of `dataset.Case`, those that were converted.
+        cases: list of the converted `dataset.Case`s.
         measures: dict from uid to `case_statistics.CaseMeasures`.
 
     Returns:
-        List of `Problem`, warnings all.
+        List of `Problem`.
     """
     problems = []
     for case in cases:
         problems += file_warnings(case, measures[case.uid])
     measures = [measures[case.uid] for case in cases]
-    voxels = np.sum([of.voxels_per_class for of in measures], axis=0)
+    voxels = np.sum([measure.voxels_per_class for measure in measures], axis=0)
     counts = zip(dataset.label_values, voxels, strict=True)
     found = {value for value, count in counts if count}
-    ignored = ignored_voxels(dataset, [of.ignored_voxels for of in measures])
-    problems += [of for of in ignored if of.is_warning]
+    ignored = [measure.ignored_voxels for measure in measures]
+    problems += [p for p in ignored_voxels(dataset, ignored) if p.is_warning]
     return absent_classes(dataset, found) + problems
 
 
 def all_preprocessing_warnings(dataset, cases, summaries, preprocessing):
-    """What preprocessing takes away from cases.
+    """Warnings about what preprocessing takes away from cases.
 
     Args:
         dataset: `dataset.Dataset`.
-        cases: list of `dataset.Case`, those that were preprocessed.
+        cases: list of the preprocessed `dataset.Case`s.
         summaries: dict from uid to `case_statistics.CaseSummary`.
         preprocessing: config of the `VolumePreprocessor`.
 
     Returns:
-        List of `Problem`, warnings all.
+        List of `Problem`.
     """
     problems = []
     for case in cases:
@@ -111,23 +111,6 @@ def all_preprocessing_warnings(dataset, cases, summaries, preprocessing):
             case, summaries[case.uid], dataset.class_names, preprocessing
         )
     summaries = [summaries[case.uid] for case in cases]
-    before = np.array([of.measures.voxels_per_class for of in summaries])
-    after = np.array([of.stored_voxels for of in summaries])
+    before = np.array([summary.measures.voxels_per_class for summary in summaries])
+    after = np.array([summary.stored_voxels for summary in summaries])
     return lost_classes(dataset, before, after, preprocessing) + problems
-
-
-def crop_warnings(splits, preprocessing):
-    """Tells of labelled voxels that the crop to `volume_shape` took away.
-
-    Args:
-        splits: dict from name to `manifest.Split`.
-        preprocessing: config of the `VolumePreprocessor`.
-
-    Returns:
-        List of `Problem`, one for each split at most.
-    """
-    return [
-        crop_warning(name, split, preprocessing)
-        for name, split in splits.items()
-        if split.statistics["cropped_cases"]
-    ]

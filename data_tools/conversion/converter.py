@@ -1,9 +1,8 @@
-"""A data set of medical files to TFRecord shards and their manifest.
+"""Converts a data set of medical files to TFRecord shards and their manifest.
 
-Workers convert one case at a time each into a staging folder (see `staging`); the
-cases are then joined to shards in the order of their uids. The bytes do not depend on
-how many workers there are, on what runs them, or on how often all of it was stopped
-and started again.
+Each worker converts one case at a time into a staging folder (see `staging`). Then the
+cases are joined to shards in the order of their uids. The bytes do not depend on the
+number or kind of workers, or on how often the conversion was stopped and restarted.
 """
 
 import contextlib
@@ -15,15 +14,14 @@ from data_tools.conversion.case_conversion import (
     Task,
     stage_case,
     stage_measures,
-    staged_measures,
-    staged_summary,
 )
+from data_tools.conversion.case_findings import crop_warnings
 from data_tools.conversion.case_key import case_key
+from data_tools.conversion.case_statistics import CaseMeasures, CaseSummary
 from data_tools.conversion.conversion_checks import (
     all_file_warnings,
     all_preprocessing_warnings,
     check_is_something,
-    crop_warnings,
 )
 from data_tools.conversion.fingerprint import fingerprint_of, summarize
 from data_tools.conversion.shards import ShardTask, assemble_shard, shards_of
@@ -37,6 +35,7 @@ from data_tools.datasets.dataset_check import dataset_warnings
 from tf_diffseg.data.example_schema import IMAGE_DTYPES, smallest_image_dtype
 from tf_diffseg.data.manifest import Manifest, Shard, Split
 from tf_diffseg.errors import CaseError, InputError, as_flags
+from tf_diffseg.text import read_json
 from tf_diffseg.whole_files import writing
 
 
@@ -45,7 +44,7 @@ class Options:
     """How a data set is written.
 
     Attributes:
-        num_shards: files per split, never more than it has cases.
+        num_shards: files per split, at most one per case.
         compression: of the shards, "GZIP" or "".
         skip_bad_cases: whether to leave cases out that cannot be converted.
         overwrite: whether to replace a converted data set.
@@ -61,13 +60,13 @@ def convert(dataset, output_dir, preprocessing, workers, options, skipped=None):
     """Converts a data set; `output_dir` appears whole or not at all.
 
     Args:
-        dataset: `dataset.Dataset` of which every case has a split, as
-            `split_plan.with_splits` gives it.
+        dataset: `dataset.Dataset` from `split_plan.with_splits`: every case has a
+            split.
         output_dir: folder to make.
         preprocessing: `preprocessing_choice.Choice`.
         workers: what runs the tasks, such as a `worker_pool.WorkerPool`.
         options: `Options`.
-        skipped: reason per case that was left out before, by uid.
+        skipped: dict from uid to reason, of the cases that are already left out.
 
     Returns:
         The `Manifest` that was written.
@@ -97,7 +96,7 @@ def _case_splits(dataset):
 
 
 class _Conversion:
-    """One run of `convert`, which has its arguments."""
+    """One run of `convert`; see there for the arguments."""
 
     def __init__(self, dataset, staging, workers, options, skipped):
         self._dataset = dataset
@@ -110,17 +109,21 @@ class _Conversion:
         self._skipped = dict(skipped)
 
     def run(self, preprocessing):
-        preprocessor, image_dtype = self._chosen(preprocessing)
+        preprocessor, image_dtype = self._choose(preprocessing)
         recipe = self._recipe(preprocessor.get_config(), image_dtype)
         tasks = self._tasks(recipe)
-        self._convert(tasks)
+        staging = self._staging
+        in_shards = staging.keys_in_shards()
+        self._run(stage_case, tasks, lambda key: staging.is_staged(key, in_shards))
         summaries = {
-            uid: staged_summary(self._staging, task.key) for uid, task in tasks.items()
+            uid: CaseSummary.from_json(read_json(staging.figures_path(task.key)))
+            for uid, task in tasks.items()
         }
-        warnings = self._shared_voxels(tasks, summaries)
         measures = {uid: summary.measures for uid, summary in summaries.items()}
+        warnings = self._drop_shared_images(tasks, measures)
+        summaries = {uid: summaries[uid] for uid in tasks}
         fingerprint = self._fingerprint(measures)
-        warnings += self._checked(tasks, summaries, recipe.preprocessing)
+        warnings += self._check(tasks, summaries, measures, recipe.preprocessing)
         splits = self._write_shards(tasks, summaries)
         warnings += crop_warnings(splits, recipe.preprocessing)
         return self._manifest(recipe, splits, fingerprint, warnings)
@@ -149,15 +152,14 @@ class _Conversion:
                     "text": as_flags(problem.message),
                     "counts": problem.counts,
                 }
-                for problem in sorted(warnings, key=lambda of: of.uid or "")
+                for problem in sorted(warnings, key=lambda problem: problem.uid or "")
             ],
         )
 
-    def _checked(self, tasks, summaries, preprocessing):
-        """Warnings of all cases; raises InputError where there is nothing to learn."""
+    def _check(self, tasks, summaries, measures, preprocessing):
+        """Warnings of all cases; raises InputError if there is nothing to learn."""
         check_is_something(self._dataset, summaries, self._uids_of, preprocessing)
         cases = [task.case for task in tasks.values()]
-        measures = {uid: summary.measures for uid, summary in summaries.items()}
         return [
             *dataset_warnings(self._dataset),
             *all_file_warnings(self._dataset, cases, measures),
@@ -169,7 +171,7 @@ class _Conversion:
         return Recipe.of(self._dataset, preprocessing, image_dtype, compression)
 
     def _tasks(self, recipe):
-        """Dict from uid to `Task`, of the cases that are not left out."""
+        """Dict from uid to the `Task` of each case that is not left out."""
         tasks = {}
         for case in self._cases:
             if case.uid in self._skipped:
@@ -188,7 +190,7 @@ class _Conversion:
         self._skipped[uid] = reason
 
     def _run(self, function, tasks, is_done):
-        """Runs `function` on the tasks that are not done; the bad ones go."""
+        """Runs `function` on the tasks that are not done; removes the bad ones."""
         to_do = {uid: task for uid, task in tasks.items() if not is_done(task.key)}
         results = self._workers.run(
             function, list(to_do.values()), "case", len(tasks) - len(to_do)
@@ -198,16 +200,18 @@ class _Conversion:
                 self._leave_out(uid, problem)
                 del tasks[uid]
 
-    def _chosen(self, preprocessing):
-        """`(preprocessor, image_dtype)`, by what the cases are like if need be."""
+    def _choose(self, preprocessing):
+        """`(preprocessor, image_dtype)`; measures the cases if they decide."""
         if preprocessing.is_fixed:
             preprocessor = preprocessing.preprocessor()
             if not preprocessor.keeps_values:
                 return preprocessor, IMAGE_DTYPES[-1]
         tasks = self._tasks(self._recipe({}, ""))
-        self._run(stage_measures, tasks, self._staging.is_measured)
+        measures_path = self._staging.measures_path
+        self._run(stage_measures, tasks, lambda key: measures_path(key).is_file())
         measures = {
-            uid: staged_measures(self._staging, task.key) for uid, task in tasks.items()
+            uid: CaseMeasures(**read_json(measures_path(task.key)))
+            for uid, task in tasks.items()
         }
         preprocessor = preprocessing.preprocessor(self._fingerprint(measures))
         if not preprocessor.keeps_values:
@@ -215,32 +219,22 @@ class _Conversion:
         return preprocessor, _common_dtype(measures.values())
 
     def _fingerprint(self, measures):
-        """Fingerprint of the training cases, or of all where there is no such split."""
+        """Fingerprint of the training cases, or of all cases without such a split."""
         split = "train" if "train" in self._uids_of else None
         uids = self._uids_of[split] if split else [case.uid for case in self._cases]
         of_split = [measures[uid] for uid in uids if uid in measures]
         if not of_split:
-            raise InputError(
-                f"{self._dataset.path}: no case of the split {split} can be converted"
-                if split
-                else f"{self._dataset.path}: no case can be converted"
-            )
+            which = f"no case of the split {split}" if split else "no case"
+            raise InputError(f"{self._dataset.path}: {which} can be converted")
         return fingerprint_of(of_split, split)
 
-    def _convert(self, tasks):
-        in_shards = self._staging.keys_in_shards()
-        self._run(
-            stage_case, tasks, lambda key: self._staging.is_staged(key, in_shards)
-        )
-
-    def _shared_voxels(self, tasks, summaries):
-        """Warnings of cases that are alike; takes out those in two splits."""
-        measures = {uid: of.measures for uid, of in summaries.items()}
+    def _drop_shared_images(self, tasks, measures):
+        """Removes the cases whose image is in two splits; returns other warnings."""
         cases = [task.case for task in tasks.values()]
         warnings, errors = cases_with_one_image(cases, measures)
         for problem in errors:
             self._leave_out(problem.uid, problem.message)
-            del tasks[problem.uid], summaries[problem.uid]
+            del tasks[problem.uid], measures[problem.uid]
         cases = [task.case for task in tasks.values()]
         return warnings + cases_with_one_label(cases, measures)
 
@@ -278,16 +272,16 @@ class _Conversion:
         }
 
     def _assemble(self, tasks_of):
-        """Makes the shards that are not made; dict from file name to `Task`s."""
+        """Makes the missing shards of a dict from file name to `Task`s."""
         for path in self._staging.shards.iterdir():
             if path.name not in tasks_of:
-                path.unlink()  # of a run with other splits or another `num_shards`
+                path.unlink()  # from a run with other splits or another `num_shards`
         to_do = {}
         for name, tasks in tasks_of.items():
             done = self._staging.done(name)
             if done is None or done["keys"] != [task.key for task in tasks]:
                 to_do[name] = tasks
-        # Such a run may have taken records into shards that are no more.
+        # Such a run may have moved records into the shards removed above.
         again = {task.case.uid: task for tasks in to_do.values() for task in tasks}
         self._run(stage_case, again, self._staging.is_staged)
         shard_tasks = [
@@ -302,7 +296,7 @@ def _common_dtype(measures):
     """The smallest type that holds the images of all cases exactly."""
     measures = list(measures)
     return smallest_image_dtype(
-        min(min(of.intensity["min"]) for of in measures),
-        max(max(of.intensity["max"]) for of in measures),
-        all(of.is_whole for of in measures),
+        min(min(measure.intensity["min"]) for measure in measures),
+        max(max(measure.intensity["max"]) for measure in measures),
+        all(measure.is_whole for measure in measures),
     )

@@ -1,93 +1,97 @@
-"""What the cases of a data set are like, and those of each split.
+"""Summarizes the cases of a data set and of each split.
 
-Settings are chosen by the fingerprint, after nnU-Net's (Isensee et al., Nature Methods
-2021): shapes, spacings, intensities of what is labelled, and how large each class is.
+The fingerprint decides automatic settings, like nnU-Net's (Isensee et al., Nature
+Methods 2021): shapes, spacings, foreground intensities and the size of each class.
 """
 
 import numpy as np
 
 
 def fingerprint_of(measures, split=None):
-    """Summarises cases.
+    """Summarizes cases.
 
     Args:
-        measures: their `CaseMeasures`, one at least.
-        split: name of the split that they are, or None for a whole data set.
+        measures: list of their `CaseMeasures`, at least one.
+        split: name of their split, or None for a whole data set.
 
     Returns:
         JSON-able dict; axes are x, y and z in RAS+, spreads have `min`, `median` and
         `max` over cases:
 
         * `split`, `num_cases`;
-        * `shape`: spread of voxels;
+        * `shape`: spread of the number of voxels;
         * `spacing_mm`: spread, and `percentile_10`;
         * `extent_mm`: spread of shape times spacing;
-        * `foreground_mm`: spread of the extent of all labelled voxels, over cases that
-          have some, or None;
+        * `foreground_mm`: spread of the extent of all labelled voxels, over the cases
+          that have some, or None;
         * `foreground_intensity`: `percentile_00_5`, `median`, `percentile_99_5`,
-          `mean` and `std` per channel, over labelled voxels, every case counting
-          alike, or None;
-        * `class_ml`: per class, spread of its volume over cases that have it, or None;
-        * `cases_per_class`: how many cases have it;
-        * `ignored_ml`: spread of the volume without a class, over cases that have
-          some, or None; `ignored_cases`: how many have.
+          `mean` and `std` per channel over labelled voxels, every case with the same
+          weight, or None;
+        * `class_ml`: per class, spread of its volume over the cases that have it, or
+          None;
+        * `cases_per_class`: number of cases that have each class;
+        * `ignored_ml`: spread of the volume without a class, over the cases that have
+          some, or None;
+        * `ignored_cases`: number of cases with such a volume.
     """
-    shape = np.array([of.ras_shape for of in measures])
-    spacing_mm = np.array([of.ras_spacing_mm for of in measures])
-    foreground = [of.foreground_mm for of in measures if of.foreground_mm is not None]
-    voxels = np.array([of.voxels_per_class for of in measures])
-    class_ml = voxels * spacing_mm.prod(axis=1, keepdims=True) / 1000.0
-    ignored_ml = np.array([of.ignored_voxels for of in measures])
-    ignored_ml = ignored_ml * spacing_mm.prod(axis=1) / 1000.0
+    shape = np.array([case.ras_shape for case in measures])
+    spacing_mm = np.array([case.ras_spacing_mm for case in measures])
+    foreground = [case.foreground_mm for case in measures if case.foreground_mm]
+    voxels = np.array([case.voxels_per_class for case in measures])
+    voxel_mm3 = spacing_mm.prod(axis=1)
+    class_ml = voxels * voxel_mm3[:, np.newaxis] / 1000.0
+    ignored_ml = np.array([case.ignored_voxels for case in measures]) * voxel_mm3 / 1e3
     return {
         "split": split,
         "num_cases": len(measures),
-        "shape": spread(shape),
+        "shape": _spread(shape),
         "spacing_mm": {
-            **spread(spacing_mm),
+            **_spread(spacing_mm),
             "percentile_10": np.percentile(spacing_mm, 10, axis=0).tolist(),
         },
-        "extent_mm": spread(shape * spacing_mm),
-        "foreground_mm": spread(foreground) if foreground else None,
+        "extent_mm": _spread(shape * spacing_mm),
+        "foreground_mm": _spread(foreground) if foreground else None,
         "foreground_intensity": _foreground_intensity(measures),
         "class_ml": [
-            spread(volume[volume > 0]) if volume.any() else None
+            _spread(volume[volume > 0]) if volume.any() else None
             for volume in class_ml.T
         ],
         "cases_per_class": (voxels > 0).sum(axis=0).tolist(),
-        "ignored_ml": spread(ignored_ml[ignored_ml > 0]) if ignored_ml.any() else None,
+        "ignored_ml": _spread(ignored_ml[ignored_ml > 0]) if ignored_ml.any() else None,
         "ignored_cases": int((ignored_ml > 0).sum()),
     }
 
 
 def _foreground_intensity(measures):
-    samples = [of.foreground_samples for of in measures if of.foreground_samples[0]]
+    samples = [np.array(case.foreground_samples) for case in measures]
+    samples = [channels for channels in samples if channels.size]  # each (c, samples)
     if not samples:
         return None
-    # A case with less foreground than others counts as much as they do.
-    weights = np.concatenate([np.full(len(of[0]), 1.0 / len(of[0])) for of in samples])
-    values = np.concatenate([np.array(of) for of in samples], axis=1)  # (c, samples)
+    # Every case has the same weight, however many samples it has.
+    counts = [channels.shape[1] for channels in samples]
+    weights = np.concatenate([np.full(count, 1.0 / count) for count in counts])
+    values = np.concatenate(samples, axis=1)  # (c, all samples)
     mean = np.average(values, axis=1, weights=weights)
     variance = np.average((values - mean[:, None]) ** 2, axis=1, weights=weights)
     return {
-        "percentile_00_5": [_percentile(of, weights, 0.5) for of in values],
-        "median": [_percentile(of, weights, 50.0) for of in values],
-        "percentile_99_5": [_percentile(of, weights, 99.5) for of in values],
+        "percentile_00_5": [_percentile(row, weights, 0.5) for row in values],
+        "median": [_percentile(row, weights, 50.0) for row in values],
+        "percentile_99_5": [_percentile(row, weights, 99.5) for row in values],
         "mean": mean.tolist(),
         "std": np.sqrt(variance).tolist(),
     }
 
 
 def _percentile(values, weights, percentile):
-    """The smallest value that this share of the weight does not exceed."""
+    """The smallest value that reaches this percentage of the weight."""
     order = np.argsort(values, kind="stable")
     share = np.cumsum(weights[order])
     rank = np.searchsorted(share, percentile / 100.0 * share[-1])
     return float(values[order[rank]])
 
 
-def spread(values):
-    """Smallest, median and largest over cases (n, ...) of each component."""
+def _spread(values):
+    """Minimum, median and maximum over cases (n, ...) of each component."""
     values = np.asarray(values)
     return {
         "min": values.min(axis=0).tolist(),
@@ -97,11 +101,10 @@ def spread(values):
 
 
 def _class_totals(prefix, voxels, voxel_ml):
+    ml = voxels * np.array(voxel_ml)[:, np.newaxis]
     return {
         f"{prefix}voxels_per_class": voxels.sum(axis=0).tolist(),
-        f"{prefix}ml_per_class": (voxels * np.array(voxel_ml)[:, None])
-        .sum(axis=0)
-        .tolist(),
+        f"{prefix}ml_per_class": ml.sum(axis=0).tolist(),
         f"{prefix}cases_per_class": (voxels > 0).sum(axis=0).tolist(),
     }
 
@@ -110,32 +113,35 @@ def summarize(summaries):
     """Statistics of a split, JSON-able.
 
     Args:
-        summaries: its `CaseSummary`s, one at least.
+        summaries: list of its `CaseSummary`s, at least one.
 
     Returns:
-        Dict: `source_shape`, `source_spacing_mm` and `shape`, each with min,
-        median and max over cases; `intensity`, the same for each statistic per
-        channel; `voxels_per_class`, `ml_per_class` and `cases_per_class` in the
-        files, and the same with `stored_` in front on the processed grids;
-        `cropped_cases` and `cropped_voxels`, labelled ones that `volume_shape`
-        cropped away; `ignored_cases` and `ignored_voxels`, those without a class.
+        Dict:
+
+        * `source_shape`, `source_spacing_mm`, `shape`: each with min, median and max
+          over cases;
+        * `intensity`: the same for each statistic per channel;
+        * `voxels_per_class`, `ml_per_class`, `cases_per_class` in the files, and with
+          the prefix `stored_` on the processed grids;
+        * `cropped_cases`, `cropped_voxels`: labelled voxels that `volume_shape` cut;
+        * `ignored_cases`, `ignored_voxels`: voxels without a class.
     """
     measures = [summary.measures for summary in summaries]
-    voxels = np.array([of.voxels_per_class for of in measures])
-    stored = np.array([of.stored_voxels for of in summaries])
+    voxels = np.array([case.voxels_per_class for case in measures])
+    stored = np.array([summary.stored_voxels for summary in summaries])
     cropped = np.array([summary.cropped_voxels for summary in summaries])
     return {
-        "source_shape": spread([of.source_shape for of in measures]),
-        "source_spacing_mm": spread([of.source_spacing_mm for of in measures]),
-        "shape": spread([summary.shape for summary in summaries]),
+        "source_shape": _spread([case.source_shape for case in measures]),
+        "source_spacing_mm": _spread([case.source_spacing_mm for case in measures]),
+        "shape": _spread([summary.shape for summary in summaries]),
         "intensity": {
-            name: spread([of.intensity[name] for of in measures])
+            name: _spread([case.intensity[name] for case in measures])
             for name in measures[0].intensity
         },
-        **_class_totals("", voxels, [of.voxel_ml for of in measures]),
-        **_class_totals("stored_", stored, [of.voxel_ml for of in summaries]),
+        **_class_totals("", voxels, [case.voxel_ml for case in measures]),
+        **_class_totals("stored_", stored, [summary.voxel_ml for summary in summaries]),
         "cropped_cases": int((cropped > 0).sum()),
         "cropped_voxels": int(cropped.sum()),
-        "ignored_cases": sum(of.ignored_voxels > 0 for of in measures),
-        "ignored_voxels": sum(of.ignored_voxels for of in measures),
+        "ignored_cases": sum(case.ignored_voxels > 0 for case in measures),
+        "ignored_voxels": sum(case.ignored_voxels for case in measures),
     }

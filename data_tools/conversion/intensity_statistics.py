@@ -1,12 +1,12 @@
-"""Statistics of the intensities of an image, exact and without copies of it."""
+"""Exact statistics of the intensities of an image, without a copy of it."""
 
 import math
 
 import numpy as np
 
-# Whole numbers over a range this wide are counted, which is faster than sorting.
+# Whole numbers over a smaller range are counted, which is faster than sorting.
 _WIDEST_COUNT = 1 << 17
-# Voxels turned to float64 at a time.
+# Voxels converted to float64 at a time.
 _CHUNK = 1 << 18
 
 
@@ -22,14 +22,14 @@ def describe_intensity(image):
     """
     channels = [_describe_channel(channel) for channel in np.moveaxis(image, -1, 0)]
     names = channels[0][0]
-    statistics = {name: [of[name] for of, _ in channels] for name in names}
+    statistics = {name: [channel[name] for channel, _ in channels] for name in names}
     return statistics, all(is_whole for _, is_whole in channels)
 
 
 def _describe_channel(channel):
     values = np.ravel(channel)
     low, high = float(values.min()), float(values.max())
-    counts = _counts(values, low, high)
+    counts = _level_counts(values, low, high)
     if counts is None:
         mean, variance = _moments(values)
         percentiles = _percentiles(values)
@@ -55,14 +55,14 @@ def _chunks(values):
     return (values[start : start + _CHUNK] for start in range(0, values.size, _CHUNK))
 
 
-def _counts(values, low, high):
-    """Voxels of each level from `low` to `high`, or None unless all are whole."""
+def _level_counts(values, low, high):
+    """Voxels of each level from `low` to `high`, or None if some are not whole."""
     if high - low >= _WIDEST_COUNT or max(abs(low), abs(high)) >= 2**24:
         return None
     counts = np.zeros(int(high - low) + 1, np.int64)
     for chunk in _chunks(values):
         level = chunk.astype(np.int32)
-        # Back in float32: numpy would compare the two in float64.
+        # Compared in float32, because numpy would otherwise convert both to float64.
         if not np.array_equal(level.astype(np.float32), chunk):
             return None
         counts += np.bincount(level - int(low), minlength=counts.size)
@@ -83,7 +83,7 @@ _PERCENTILES = (0.5, 50.0, 99.5)
 
 
 def _percentiles(values):
-    """As `np.percentile`, of float32 without a copy in float64."""
+    """`np.percentile` of float32, without a copy in float64."""
     ranks = np.array(_PERCENTILES) / 100.0 * (values.size - 1)
     below, above = np.floor(ranks).astype(int), np.ceil(ranks).astype(int)
     ranked = np.partition(values, np.unique([below, above]))

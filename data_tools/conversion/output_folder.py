@@ -1,4 +1,4 @@
-"""Where a data set may be written, and how it appears there at once."""
+"""Checks where a data set may be written, and puts it there at once."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from tf_diffseg.data import manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.output_path import output_folder, real_path
 
-# What `data_tools.conversion.converter` writes beside the shards.
+# The files that `data_tools.conversion.converter` writes beside the shards.
 _METADATA = frozenset({manifest.FILE_NAME, "features.json", "dataset_info.json"})
 
 
@@ -20,7 +20,7 @@ def check_output_dir(output_dir, overwrite):
     """Raises InputError unless `output_dir` may be written.
 
     A folder with files is replaced only with `overwrite`, and only if it holds a
-    converted data set and nothing else: a mistyped path must cost nobody a home
+    converted data set and nothing else: a mistyped path must not delete a home
     folder or a training run, which has a manifest too.
     """
     output_folder("output_dir", output_dir)
@@ -28,8 +28,8 @@ def check_output_dir(output_dir, overwrite):
     if os.path.ismount(folder):
         raise _refusal(
             output_dir,
-            f" is a mount point, which cannot be replaced by "
-            f"a finished folder: give a folder in it, such as {folder / 'shards'}",
+            " is a mount point, which cannot be replaced by a finished folder: give a "
+            f"folder in it, such as {folder / 'shards'}",
         )
     if not folder.exists() or not any(folder.iterdir()):
         return
@@ -48,9 +48,8 @@ def check_output_dir(output_dir, overwrite):
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
         raise _refusal(
             output_dir,
-            f" holds what no converted data set has "
-            f"({', '.join(foreign[:3])}{more}), so `overwrite` does not replace it; "
-            "remove it yourself",
+            f" holds what no converted data set has ({', '.join(foreign[:3])}{more}), "
+            "so `overwrite` does not replace it; remove it yourself",
         )
 
 
@@ -59,11 +58,11 @@ def _refusal(output_dir, what):
 
 
 def _foreign_entries(folder):
-    """Names in `folder` that are no file of the data set its manifest describes."""
+    """Names in `folder` that its manifest does not describe."""
     try:
         splits = manifest.read_manifest(folder).splits.values()
     except InputError:
-        splits = ()  # of another program or version: its files are not known
+        splits = ()  # from another program or version, so its files are unknown
     known = {shard.file_name for split in splits for shard in split.shards}
     known |= _METADATA
     return sorted(
@@ -74,29 +73,29 @@ def _foreign_entries(folder):
 
 
 def sibling(output_dir, suffix):
-    """Path of `.OUT.suffix` beside `output_dir`: one rename makes one the other."""
+    """Path of `.OUT.suffix` beside `output_dir`, on the same file system."""
     folder = real_path(output_dir)
     return folder.with_name(f".{folder.name}.{suffix}")
 
 
 def publish(new, output_dir):
-    """Makes a whole folder `output_dir`; a data set in its place is removed.
+    """Renames the complete folder `new` to `output_dir`, and removes what was there.
 
     Args:
         new: folder on the same file system.
-        output_dir: folder, absent, empty or to replace.
+        output_dir: folder that is absent, empty or to be replaced.
 
     Raises:
         OSError: if it cannot be renamed.
     """
     folder = real_path(output_dir)
     if folder.exists():
-        remove_old(output_dir)  # of a process that was killed
+        remove_old(output_dir)  # left by a process that was killed
         os.rename(folder, sibling(output_dir, "old"))
     os.rename(new, folder)
     remove_old(output_dir)
 
 
 def remove_old(output_dir):
-    """Removes the folder that `publish` has put aside."""
+    """Removes the folder that `publish` moved out of the way."""
     shutil.rmtree(sibling(output_dir, "old"), ignore_errors=True)

@@ -1,6 +1,6 @@
-"""How volumes are preprocessed: as flags say, or as fits the data set.
+"""Decides how volumes are preprocessed, by flags or by the data set.
 
-Each rule is stated in docs/data.md; a change here is a change there.
+docs/data.md states each rule; change both together.
 """
 
 import dataclasses
@@ -14,10 +14,10 @@ AUTO = "auto"
 MEDIAN = "median"
 NATIVE = "native"
 
-# An axis so much coarser than the finest is resampled to its finer cases' spacing,
-# the 10th percentile, as nnU-Net does.
+# An axis this many times coarser than the finest is resampled to the 10th percentile
+# of its spacings, as in nnU-Net.
 ANISOTROPY = 3.0
-# Volumes of a common shape go through the network whole; larger ones keep theirs.
+# Up to this size, all volumes get one shape and go through the network whole.
 MOST_VOXELS = 2**21
 SHAPE_MULTIPLE = 8
 
@@ -45,7 +45,7 @@ class Choice:
 
     @property
     def is_fixed(self):
-        """Whether it does not depend on what the cases are like."""
+        """Whether it does not depend on the cases."""
         chosen = (self.spacing_mm, self.volume_shape, self.intensity)
         return not any(value in (AUTO, MEDIAN) for value in chosen)
 
@@ -55,12 +55,12 @@ class Choice:
             return
         num_channels = len(self.channel_names)
         voxels = math.prod(self.volume_shape)
-        # Image and label of 4 bytes each are the least that there will be at once.
+        # At least the image and the label, of 4 bytes each, are in memory together.
         needed = voxels * 4 * (num_channels + 1)
         if needed > volume_limits.memory_bytes():
+            memory = _gib(volume_limits.memory_bytes())
             raise self._too_large(
-                f"a volume would take {_gib(needed)}, this machine has "
-                f"{_gib(volume_limits.memory_bytes())}"
+                f"a volume would take {_gib(needed)}, this machine has {memory}"
             )
         kinds = {self.intensity} if isinstance(self.intensity, str) else self.intensity
         may_be_bytes = self.spacing_mm == NATIVE and set(kinds) <= {AUTO, "none"}
@@ -71,16 +71,15 @@ class Choice:
                 f"than {LARGEST_EXAMPLE_BYTES / 2**30:.0f} GiB"
             )
 
-    def _too_large(self, what):
+    def _too_large(self, reason):
         shape = ",".join(map(str, self.volume_shape))
-        return InputError(f"volume_shape={shape}: {what}", argument="volume_shape")
+        return InputError(f"volume_shape={shape}: {reason}", argument="volume_shape")
 
     def preprocessor(self, fingerprint=None):
         """The `VolumePreprocessor`.
 
         Args:
-            fingerprint: of the data set, see `fingerprint`; not needed
-                where `is_fixed`.
+            fingerprint: from `fingerprint.fingerprint_of`; not needed if `is_fixed`.
 
         Raises:
             InputError: if a value is out of range.
@@ -114,14 +113,14 @@ def _gib(num_bytes):
 
 
 def _rounded(values):
-    """Without what an affine in float32 adds, 0.0001 mm and less."""
+    """Removes the error of an affine in float32, at most 0.0001 mm."""
     return tuple(max(round(value, 4), 1e-4) for value in values)
 
 
 def auto_spacing(fingerprint):
-    """The median spacing, and of a much coarser axis the 10th percentile.
+    """The median spacing, or the 10th percentile on an axis that is much coarser.
 
-    That axis gets no finer than the coarser of the other two.
+    That axis never gets finer than the coarser of the other two.
 
     Args:
         fingerprint: from `fingerprint_of`.
@@ -143,11 +142,11 @@ def auto_volume_shape(fingerprint, spacing_mm):
 
     Args:
         fingerprint: from `fingerprint_of`.
-        spacing_mm: that volumes are resampled to, or None for their own.
+        spacing_mm: spacing that volumes are resampled to, or None for their own.
 
     Returns:
-        (x, y, z), multiples of `SHAPE_MULTIPLE`, or None where that would be more
-        than `MOST_VOXELS`: volumes then keep their shapes.
+        (x, y, z), multiples of `SHAPE_MULTIPLE`, or None if that is more than
+        `MOST_VOXELS`: volumes then keep their shapes.
     """
     largest = fingerprint["shape"]["max"]
     if spacing_mm is not None:
@@ -160,18 +159,21 @@ def auto_volume_shape(fingerprint, spacing_mm):
 
 
 def auto_intensity(channel_names, fingerprint):
-    """CT by its own scale, other images each by its own.
+    """Chooses how to scale each channel, by its name.
 
     A channel named CT is clipped to the 0.5 and 99.5 percentiles of the labelled
-    voxels of the data set, one window for all cases; one named noNorm is left as it
-    is (both names are nnU-Net's); any other has its z-score taken.
+    voxels of the data set, one window for all cases. A channel named noNorm is not
+    changed. Both names are nnU-Net's. Any other channel gets its z-score.
 
     Args:
         channel_names: name per channel.
         fingerprint: from `fingerprint_of`.
 
     Returns:
-        `(intensity, ct_window)` as `VolumePreprocessor` takes them.
+        `(intensity, ct_window)` for `VolumePreprocessor`.
+
+    Raises:
+        InputError: if a channel is CT and no case has a labelled voxel.
     """
     kinds = tuple(_AUTO_INTENSITY.get(name.lower(), "zscore") for name in channel_names)
     window_of = fingerprint["foreground_intensity"]
@@ -192,5 +194,5 @@ _AUTO_INTENSITY = {"ct": "ct_window", "nonorm": "none"}
 def _window(foreground_intensity, channel):
     low = foreground_intensity["percentile_00_5"][channel]
     high = foreground_intensity["percentile_99_5"][channel]
-    # A constant foreground still wants a window of some width.
+    # A constant foreground still needs a window of some width.
     return (low, high) if low < high else (low - 1.0, high + 1.0)

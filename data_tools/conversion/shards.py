@@ -1,4 +1,4 @@
-"""Shards made of the records of cases."""
+"""Joins the records of cases to shards."""
 
 import concurrent.futures
 import dataclasses
@@ -15,10 +15,10 @@ def shards_of(dataset_name, split, uids, num_shards):
     """Divides the cases of a split among shards.
 
     Args:
-        dataset_name: as file names spell it.
+        dataset_name: name of the data set in file names.
         split: name of the split.
-        uids: of its cases, in order.
-        num_shards: files, never more than there are cases.
+        uids: uids of its cases, in order.
+        num_shards: number of files; there is at most one per case.
 
     Returns:
         List of pairs of a file name and the uids of its cases.
@@ -36,8 +36,8 @@ class ShardTask:
     """A shard to make.
 
     Attributes:
-        file_name: of the shard.
-        keys: of its cases, in order.
+        file_name: name of the shard.
+        keys: keys of its cases, in order.
         staging: `staging.Staging`.
     """
 
@@ -47,19 +47,16 @@ class ShardTask:
 
 
 def assemble_shard(task):
-    """Joins the records of cases to one shard, and removes them.
+    """Makes the shard of a `ShardTask`, and removes the records of its cases.
 
-    TFRecord files, gzipped ones too, are joined by writing one after the other.
-
-    Args:
-        task: `ShardTask`.
+    TFRecord files, gzipped ones too, can be joined byte by byte.
 
     Raises:
-        InputError: if it cannot be written.
+        InputError: if the shard cannot be written.
     """
     staging, shard, keys = task.staging, task.file_name, task.keys
     paths = [staging.record_path(key) for key in keys]
-    # Both take as long, and neither holds Python's lock.
+    # Hashing takes as long as writing, and both release Python's lock.
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
         digest = thread.submit(_sha256, paths)
         with (
@@ -68,7 +65,7 @@ def assemble_shard(task):
         ):
             for chunk in _chunks(paths):
                 joined.write(chunk)
-    # Before the records go: a shard that is not known to be whole is made again.
+    # Noted before the records go: without the note, the shard is made again from them.
     done = {"keys": keys, "sha256": digest.result()}
     staging.keep_done(shard, done)
     for path in paths:
@@ -76,7 +73,7 @@ def assemble_shard(task):
 
 
 def _chunks(paths):
-    """What files hold, one after the other, in pieces that are valid until the next."""
+    """Yields the content of files; each piece is valid until the next one."""
     buffer = memoryview(bytearray(_CHUNK_BYTES))
     for path in paths:
         with open(path, "rb", buffering=0) as file:

@@ -1,4 +1,4 @@
-"""Cases that have the same image: in two splits, a test would know what was trained."""
+"""Finds cases with the same voxels: a test must not score an image of the training."""
 
 import collections
 import json
@@ -11,27 +11,27 @@ from tf_diffseg.volumes.voxels import voxel_digest
 
 
 def cases_with_one_image(cases, measures):
-    """Finds cases that have the image of a case before them.
+    """Finds cases that have the image of an earlier case.
 
     Args:
-        cases: of `dataset.Case`; of those with one image the first one's split counts.
+        cases: list of `dataset.Case`.
         measures: dict from uid to `case_statistics.CaseMeasures`.
 
     Returns:
-        `(warnings, errors)`: two lists of `Problem`, as of `shared_image`.
+        `(warnings, errors)`: lists of `Problem`; errors if the two splits differ.
 
     Raises:
-        InputError: if an image cannot be read any more.
+        InputError: if an image can no longer be read.
     """
     alike = collections.defaultdict(list)
     for case in cases:
-        of = measures[case.uid]
-        alike[json.dumps([of.source_shape, of.intensity])].append(case)
+        of_case = measures[case.uid]
+        alike[json.dumps([of_case.source_shape, of_case.intensity])].append(case)
     warnings, errors = [], []
     for group in alike.values():
         if len(group) == 1:
             continue
-        # Figures of two images hardly ever agree to the last digit, so few are read.
+        # The figures of two images rarely agree to the last digit, so few are read.
         first_of = {}
         for case in group:
             digest = voxel_digest([read_image(case.image_paths).array], np.float32)
@@ -43,14 +43,14 @@ def cases_with_one_image(cases, measures):
 
 
 def cases_with_one_label(cases, measures):
-    """Finds cases that have the label map of a case before them, by name.
+    """Finds cases that have the label map of an earlier case, in the order of uids.
 
     Args:
-        cases: of `dataset.Case`.
+        cases: list of `dataset.Case`.
         measures: dict from uid to `case_statistics.CaseMeasures`.
 
     Returns:
-        List of `Problem`, as of `shared_label`.
+        List of `Problem`.
     """
     problems, first_of = [], {}
     for case in sorted(cases, key=lambda case: case.uid):

@@ -1,16 +1,16 @@
-"""What an unfinished conversion has done so far, so that it can go on.
+"""Keeps what an unfinished conversion has done, so that it can go on.
 
-Beside the folder OUT that is to be made lies `.OUT.partial`:
+The folder `.OUT.partial` lies beside the folder OUT that a conversion makes:
 
-    measured/KEY.json                    a case's figures, for choosing by them
+    measured/KEY.json                    a case's figures, for automatic settings
     cases/KEY.json, cases/KEY.tfrecord   its figures and its record
-    shards/                              what becomes OUT, by one rename
+    shards/                              becomes OUT, by one rename
     done/SHARD.json                      which cases a shard holds, and its checksum
 
-A KEY is a digest of all that decides what comes of a case, its files included, so
-that what lies under it is right, whoever wrote it and when. Every file is written
-under another name and then renamed: it is there whole or not at all, even if the
-process is killed.
+A KEY is a digest of the case's files and of everything else that decides the result.
+Files under a KEY are therefore right, whichever process wrote them. Every file is
+written under another name and then renamed: it is there whole or not at all, even if
+the process is killed.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from data_tools.conversion.output_folder import (
     sibling,
 )
 from tf_diffseg.errors import InputError
-from tf_diffseg.text import read_json_value
+from tf_diffseg.text import read_json
 from tf_diffseg.whole_files import write_json, writing
 
 
@@ -49,7 +49,7 @@ class Staging:
 
     @property
     def results(self):
-        """Folder where what runs the tasks may keep files of its own."""
+        """Folder where workers may keep files of their own."""
         return self.folder / "results"
 
     def make(self):
@@ -57,60 +57,40 @@ class Staging:
         for name in ("measured", "cases", "shards", "done", "results"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
 
+    def measures_path(self, key):
+        """JSON file with the figures of a case before it is converted."""
+        return self.folder / "measured" / f"{key}.json"
+
+    def figures_path(self, key):
+        """JSON file with the figures of a converted case; its record is whole."""
+        return self.folder / "cases" / f"{key}.json"
+
     def record_path(self, key):
-        """TFRecord file of a case alone."""
+        """TFRecord file of one case."""
         return self.folder / "cases" / f"{key}.tfrecord"
-
-    def keep_measures(self, key, measures):
-        """Keeps what a case was measured to be before it was converted, JSON-able."""
-        write_json(self._measures_path(key), measures)
-
-    def measures(self, key):
-        """What `keep_measures` kept of a case, or None."""
-        return _read(self._measures_path(key))
-
-    def keep_figures(self, key, figures):
-        """Keeps the figures, JSON-able, of a case whose record is whole."""
-        write_json(self._figures_path(key), figures)
-
-    def figures(self, key):
-        """What `keep_figures` kept of a case, or None."""
-        return _read(self._figures_path(key))
 
     def keep_done(self, shard, done):
         """Keeps `{"keys": [...], "sha256": ...}` of a shard that is whole."""
         write_json(self.folder / "done" / f"{shard}.json", done)
 
     def done(self, shard):
-        """What `keep_done` kept of a shard, or None where that is gone."""
-        has_shard = (self.shards / shard).is_file()
-        return _read(self.folder / "done" / f"{shard}.json") if has_shard else None
-
-    def is_measured(self, key):
-        """Whether a case is measured."""
-        return self._measures_path(key).is_file()
+        """The dict that `keep_done` kept, or None if the shard is not there."""
+        path = self.folder / "done" / f"{shard}.json"
+        is_done = path.is_file() and (self.shards / shard).is_file()
+        return read_json(path) if is_done else None
 
     def is_staged(self, key, keys_in_shards=frozenset()):
-        """Whether a case is converted, to a record or already into a shard."""
+        """Whether the record of a case is there or already in a shard."""
         has_record = self.record_path(key).is_file() or key in keys_in_shards
-        return has_record and self._figures_path(key).is_file()
+        return has_record and self.figures_path(key).is_file()
 
     def keys_in_shards(self):
         """Keys of all cases that finished shards hold."""
-        names = [path.stem for path in (self.folder / "done").glob("*.json")]
-        return {
-            key for name in names for key in (self.done(name) or {"keys": []})["keys"]
-        }
-
-    def _measures_path(self, key):
-        return self.folder / "measured" / f"{key}.json"
-
-    def _figures_path(self, key):
-        return self.folder / "cases" / f"{key}.json"
-
-
-def _read(path):
-    return read_json_value(path) if path.is_file() else None
+        keys = set()
+        for path in (self.folder / "done").glob("*.json"):
+            done = self.done(path.stem)
+            keys |= set(done["keys"] if done else ())
+        return keys
 
 
 class InUseError(InputError):
@@ -120,12 +100,12 @@ class InUseError(InputError):
 def check_start(output_dir, overwrite):
     """Raises InputError unless a conversion to `output_dir` may start or go on.
 
-    Removes what a process left that was killed when all was done but tidying up.
+    Removes the staging folder of a process that was killed after it had published.
     """
     staging = Staging(sibling(output_dir, "partial"))
     if _is_published(staging, output_dir):
         with contextlib.suppress(InUseError), _locked(output_dir, staging.folder):
-            if _is_published(staging, output_dir):  # still: nobody has begun another
+            if _is_published(staging, output_dir):  # no other process has begun since
                 shutil.rmtree(staging.folder, ignore_errors=True)
                 remove_old(output_dir)
     check_output_dir(output_dir, overwrite)
@@ -146,8 +126,8 @@ def _is_published(staging, output_dir):
 def staging_for(output_dir, overwrite=False):
     """Gives the `Staging` of a conversion; its shards become `output_dir` on success.
 
-    On an error it stays, as it does when the process is killed, and the next
-    conversion to the same folder uses what is in it.
+    After an error or a kill it stays, and the next conversion to the same folder uses
+    what it holds.
 
     Args:
         output_dir: folder to make.
@@ -157,17 +137,18 @@ def staging_for(output_dir, overwrite=False):
         A `Staging`.
 
     Raises:
-        InputError: as `check_output_dir`, if the place cannot be written, or while
-            another process converts to it.
+        InputError: if `check_output_dir` refuses the folder, if it cannot be written,
+            or while another process converts to it.
     """
     check_start(output_dir, overwrite)
     staging = Staging(sibling(output_dir, "partial"))
     with contextlib.ExitStack() as stack:
         with writing(staging.folder):
             stack.enter_context(_locked(output_dir, staging.folder))
-            check_output_dir(output_dir, overwrite)  # another may have just finished
+            check_output_dir(output_dir, overwrite)  # another may just have finished
             staging.make()
-            _remove_temporary(staging.folder)
+            for temporary in staging.folder.glob("*/.*"):  # of a killed process
+                temporary.unlink(missing_ok=True)
         try:
             yield staging
         except BaseException:
@@ -181,7 +162,7 @@ def staging_for(output_dir, overwrite=False):
 
 @contextlib.contextmanager
 def _locked(output_dir, folder):
-    """Keeps other processes out; the system lets go when this one ends."""
+    """Keeps other processes out; the system unlocks when this one ends."""
     path = folder / "lock"
     while True:
         folder.mkdir(parents=True, exist_ok=True)
@@ -193,16 +174,12 @@ def _locked(output_dir, folder):
                     f"output_dir={output_dir} is being written by another process",
                     argument="output_dir",
                 ) from error
-            # The one before may have removed the file between open and lock.
+            # The previous process may have removed the file between open and lock.
             if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 yield
                 return
 
 
 def _has_begun(staging):
-    return any(any(staging.folder.glob(f"{n}/*.json")) for n in ("measured", "cases"))
-
-
-def _remove_temporary(folder):
-    for path in folder.glob("*/.*"):
-        path.unlink(missing_ok=True)
+    folders = (staging.folder / name for name in ("measured", "cases"))
+    return any(any(folder.glob("*.json")) for folder in folders)

@@ -1,8 +1,8 @@
-"""`dataset_info.json` and `features.json` beside the shards.
+"""Writes `dataset_info.json` and `features.json` beside the shards.
 
-With them `tfds.builder_from_directory(folder)` opens a converted data set; see
-https://www.tensorflow.org/datasets/external_tfrecord. They are written by hand,
-TensorFlow Datasets is not needed.
+With these, `tfds.builder_from_directory(folder)` opens a converted data set; see
+https://www.tensorflow.org/datasets/external_tfrecord. Writing them does not need
+TensorFlow Datasets.
 """
 
 import pathlib
@@ -14,7 +14,7 @@ _FEATURES = "tensorflow_datasets.core.features"
 
 
 def _tensor(dtype, shape=(), encoding="none"):
-    # -1 is any size; proto JSON writes 64 bit integers as strings.
+    # -1 stands for any size; proto JSON writes 64 bit integers as strings.
     dimensions = {"dimensions": [str(size) for size in shape]} if shape else {}
     return {
         "pythonClassName": f"{_FEATURES}.tensor_feature.Tensor",
@@ -22,12 +22,13 @@ def _tensor(dtype, shape=(), encoding="none"):
     }
 
 
-def tfds_features(num_channels, num_labels, image_dtype):
-    """The features of `tf_diffseg.data.example_schema` as TFDS spells them."""
-    class_ids = _tensor(label_dtype(num_labels), (-1, -1, -1), "bytes")
+def _features(manifest):
+    """The features of `tf_diffseg.data.example_schema` in the format of TFDS."""
+    image_shape = (-1, -1, -1, manifest.num_channels)
+    class_ids = _tensor(label_dtype(manifest.num_labels), (-1, -1, -1), "bytes")
     return {
         "uid": _tensor("string"),
-        "image": _tensor(image_dtype, (-1, -1, -1, num_channels), "bytes"),
+        "image": _tensor(manifest.image_dtype, image_shape, "bytes"),
         "label": class_ids,
         "spacing_mm": _tensor("float32", (3,)),
         "source_affine": _tensor("float32", (4, 4)),
@@ -48,8 +49,8 @@ def write_tfds_metadata(folder, manifest):
     """Writes both files.
 
     Args:
-        folder: that the shards are in.
-        manifest: `Manifest` of those shards.
+        folder: folder of the shards.
+        manifest: their `Manifest`.
     """
     dataset_info = {
         "name": manifest.dataset,
@@ -61,11 +62,7 @@ def write_tfds_metadata(folder, manifest):
     }
     features = {
         "pythonClassName": f"{_FEATURES}.features_dict.FeaturesDict",
-        "featuresDict": {
-            "features": tfds_features(
-                manifest.num_channels, manifest.num_labels, manifest.image_dtype
-            )
-        },
+        "featuresDict": {"features": _features(manifest)},
     }
     for name, content in (("dataset_info", dataset_info), ("features", features)):
         write_json(pathlib.Path(folder) / f"{name}.json", content, indent=1)

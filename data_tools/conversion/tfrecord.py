@@ -1,9 +1,9 @@
-"""Writing a TFRecord file of one record a piece at a time.
+"""Writes a TFRecord file of one record, a piece at a time.
 
-A record is the length of its data (8 bytes, little-endian), a checksum of that, the
-data and its checksum; see TensorFlow's `core/lib/io/record_writer.h`. TensorFlow's own
-writer wants the data as one string and passes it to the system as a whole. Pieces are
-checked and written while they are in the processor's cache, and volumes not copied.
+A record is the length of its data (8 bytes, little-endian), a checksum of the length,
+the data and its checksum; see TensorFlow's `core/lib/io/record_writer.h`. TensorFlow's
+own writer takes the data as one string, so it would copy every volume. Here, a piece is
+summed and written while it is in the processor's cache.
 """
 
 import struct
@@ -21,8 +21,8 @@ def write_record(path, parts):
     """Writes a TFRecord file of one record.
 
     Args:
-        path: to write.
-        parts: bytes and views of bytes that, joined, are the data.
+        path: file to write.
+        parts: list of bytes or views of bytes; joined, they are the data.
 
     Raises:
         OSError: if it cannot be written.
@@ -44,8 +44,8 @@ def write_example(path, parts, compression):
     """Writes a TFRecord file of one Example, whole or not at all.
 
     Args:
-        path: to write.
-        parts: of the serialized Example, from `example_schema.example_parts`.
+        path: file to write.
+        parts: parts of the serialized Example, from `example_schema.example_parts`.
         compression: "GZIP" or "".
 
     Raises:
@@ -53,15 +53,11 @@ def write_example(path, parts, compression):
     """
     with whole_file(path) as temporary:
         write_record(temporary, parts)
-        if compression:
-            _compress(temporary)
-
-
-def _compress(path):
-    """Replaces a file by a gzip member with its content."""
-    with (
-        whole_file(path) as compressed,
-        open(path, "rb") as source,
-        open(compressed, "wb") as target,
-    ):
-        write_member(source, target)
+        if not compression:
+            return
+        with (
+            whole_file(temporary) as compressed,
+            open(temporary, "rb") as source,
+            open(compressed, "wb") as target,
+        ):
+            write_member(source, target)

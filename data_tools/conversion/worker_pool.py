@@ -1,4 +1,7 @@
-"""Worker processes that do one task at a time each. Loads nothing heavy itself."""
+"""Runs tasks in worker processes, one task at a time in each.
+
+Importing this module loads no TensorFlow.
+"""
 
 import collections
 import concurrent.futures
@@ -14,51 +17,34 @@ from tqdm import tqdm
 from tf_diffseg.errors import InputError
 from tf_diffseg.quiet import load_tensorflow
 
-# Of glibc, elsewhere without effect. Volumes lie in large pages, which the system gives
-# faster than many small ones, and go back to it when they are freed; smaller buffers,
-# of which there are many a volume, do not.
+# Settings of glibc; elsewhere without effect. Volumes get large pages, which the system
+# provides faster than many small ones, and go back to the system when they are freed.
+# The many smaller buffers of a volume do not.
 _MEMORY = (
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8388608:"
     "glibc.malloc.trim_threshold=8388608"
 )
 
 
-def _end_with_parent():
-    """Ends this process when its parent ends, in whatever way that does."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
+def start_reader():
+    """Prepares a new process that needs no TensorFlow.
 
-    def wait():
+    The process ends when its parent ends, however the parent ends.
+    """
+    parent = multiprocessing.parent_process()
+
+    def end_with_parent():
         parent.join()
         os._exit(1)
 
-    threading.Thread(target=wait, daemon=True).start()
-
-
-@contextlib.contextmanager
-def interrupts_held_back():
-    """Holds interrupts back where processes are started, which inherit that for ever.
-
-    An interrupt is the parent's to handle, also while a worker still loads.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def start_reader():
-    """Sets a fresh process up that needs no TensorFlow and ends with its parent."""
-    _end_with_parent()
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def use_one_thread():
-    """Has TensorFlow use one thread and no accelerator in this process.
+    """Makes TensorFlow use one thread and no accelerator in this process.
 
-    Where it runs already it stays as it is: to whoever started it, sums in another
-    order matter less than an error.
+    If TensorFlow already runs, it stays as it is: another order of sums is better than
+    an error.
     """
     import tensorflow as tf
 
@@ -69,26 +55,24 @@ def use_one_thread():
 
 
 def start_worker():
-    """Sets a fresh process up: one thread, no accelerator.
+    """Prepares a new process for TensorFlow with one thread and no accelerator.
 
-    With one thread each, workers share the machine, and sums are added in one
-    order whatever their number. For the rest see `start_reader`.
+    Workers of one thread share the machine, and their sums do not depend on the number
+    of workers. See also `start_reader`.
     """
     start_reader()
-    # The parent has the log level of the user; errors come back as exceptions.
+    # The parent logs at the level of the user; errors come back as exceptions.
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     load_tensorflow()
     use_one_thread()
 
 
-class WorkerPool:
-    """Runs tasks in worker processes; use it as a context.
-
-    Processes start with the first task that there is.
+class WorkerPool(contextlib.AbstractContextManager):
+    """Runs tasks in worker processes, which start with the first task; a context.
 
     Args:
-        num_workers: processes.
-        start: function that sets a fresh process up, `start_worker` or `start_reader`.
+        num_workers: number of processes.
+        start: function that prepares a new process, `start_worker` or `start_reader`.
     """
 
     def __init__(self, num_workers, start=start_worker):
@@ -97,9 +81,6 @@ class WorkerPool:
         self._stack = contextlib.ExitStack()
         self._pool = None
 
-    def __enter__(self):
-        return self
-
     def __exit__(self, *exception):
         return self._stack.__exit__(*exception)
 
@@ -107,10 +88,10 @@ class WorkerPool:
         """Runs `function` on every task.
 
         Args:
-            function: of one task; defined in a module, for processes to find it.
-            tasks: list.
+            function: function of one task, defined in a module so that workers find it.
+            tasks: list of tasks.
             unit: what a progress bar counts, or None for no bar.
-            done: tasks that were done before, for the bar.
+            done: number of tasks that were done before, for the bar.
 
         Yields:
             Results, in order.
@@ -121,9 +102,8 @@ class WorkerPool:
         if not tasks:
             return
         if self._pool is None:
-            self._pool = self._stack.enter_context(
-                _pool(self._num_workers, self._start)
-            )
+            pool = _pool(self._num_workers, self._start)
+            self._pool = self._stack.enter_context(pool)
         with _progress(tasks, unit, done) as progress:
             for result in self._in_order(function, tasks):
                 progress.update()
@@ -134,8 +114,7 @@ class WorkerPool:
         waiting = iter(tasks)
         while True:
             for task in itertools.islice(waiting, 2 * self._num_workers - len(pending)):
-                with interrupts_held_back():  # this may start a process
-                    pending.append(self._pool.submit(function, task))
+                pending.append(self._submit(function, task))
             if not pending:
                 return
             try:
@@ -147,12 +126,18 @@ class WorkerPool:
                 ) from error
             yield result
 
+    def _submit(self, function, task):
+        # This may start a process, which inherits the blocked interrupt for ever: only
+        # the parent handles an interrupt, even while a worker still loads.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self._pool.submit(function, task)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-class InProcess:
-    """Runs tasks in this process, one after the other; as `WorkerPool`."""
 
-    def __enter__(self):
-        return self
+class InProcess(contextlib.AbstractContextManager):
+    """Runs tasks in this process, one after the other, with `WorkerPool`'s methods."""
 
     def __exit__(self, *exception):
         return None
@@ -170,14 +155,14 @@ def _progress(tasks, unit, done):
         total=done + len(tasks),
         initial=done,
         unit=unit,
-        # None shows it on a terminal only.
+        # None shows the bar only on a terminal.
         disable=None if unit else True,
     )
 
 
 @contextlib.contextmanager
 def _pool(num_workers, start):
-    # Read when a process starts, and pools start theirs as they are needed.
+    # glibc reads this when a process starts, which may be during any task.
     os.environ.setdefault("GLIBC_TUNABLES", _MEMORY)
     pool = concurrent.futures.ProcessPoolExecutor(
         num_workers,
@@ -185,13 +170,13 @@ def _pool(num_workers, start):
         mp_context=multiprocessing.get_context("spawn"),
         initializer=start,
     )
-    not_ours = multiprocessing.active_children()
+    others = multiprocessing.active_children()
     try:
         yield pool
     except BaseException:
-        # A case may take minutes, and nobody waits for it any more.
+        # A case may take minutes, and nobody waits for it any longer.
         for process in multiprocessing.active_children():
-            if process not in not_ours:
+            if process not in others:
                 process.terminate()
         raise
     finally:

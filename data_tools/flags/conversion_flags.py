@@ -1,4 +1,4 @@
-"""The flags of every command that converts, and what they ask for."""
+"""The flags of every command that converts, and the conversion by these flags."""
 
 from absl import flags
 
@@ -12,7 +12,7 @@ _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder to make; it must be new or empty.", required=True
 )
 _NUM_SHARDS = flags.DEFINE_integer(
-    "num_shards", 4, "Files per split; never more than cases.", lower_bound=1
+    "num_shards", 4, "Files per split; at most one per case.", lower_bound=1
 )
 _COMPRESSIONS = {"none": "", "gzip": "GZIP"}
 _COMPRESSION = flags.DEFINE_enum(
@@ -21,7 +21,7 @@ _COMPRESSION = flags.DEFINE_enum(
 _SKIP_BAD_CASES = flags.DEFINE_boolean(
     "skip_bad_cases",
     False,
-    "Leaves cases out that cannot be converted; the manifest lists them.",
+    "Leaves out cases that cannot be converted; the manifest lists them.",
 )
 _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Replaces the converted data set in --output_dir."
@@ -32,10 +32,10 @@ def convert_with(make_workers):
     """Converts the data set that the flags name.
 
     Args:
-        make_workers: function without arguments that gives what runs the tasks, see
-            `conversion.convert`.
+        make_workers: function without arguments that returns the workers, see
+            `converter.convert`.
     """
-    # Cheap checks come first: TensorFlow takes seconds to load.
+    # Cheap checks come first, because TensorFlow takes seconds to load.
     check_start(_OUTPUT_DIR.value, _OVERWRITE.value)
     dataset = split_by_flags(dataset_of_flags())
     print(dataset.describe(), flush=True)
@@ -57,7 +57,7 @@ def convert_with(make_workers):
             dataset, output_dir, choice, make_workers(), options, skipped
         )
     except InUseError:
-        raise  # what is kept is the other's
+        raise  # the staging folder belongs to the other process
     except BaseException:
         kept = kept_in(output_dir)
         if kept is not None:

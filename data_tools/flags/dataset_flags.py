@@ -1,4 +1,4 @@
-"""The flags by which every command is told which data set to read."""
+"""The flags that tell every command which data set to read."""
 
 import math
 import re
@@ -24,19 +24,19 @@ _LABELS = flags.DEFINE_string(
 _IGNORE_LABEL = flags.DEFINE_integer(
     "ignore_label",
     None,
-    "Value in the label files of voxels whose class is not known, such as 255; the "
-    "data set may declare it itself.",
+    "Value in the label files for voxels whose class is not known, such as 255; a data "
+    "set may also declare it.",
 )
 _SPLIT = flags.DEFINE_string(
     "split",
     "train=0.7,validation=0.15,test=0.15",
-    "Split names and fractions, where the data set has no splits of its own; a case's "
-    "name decides where it goes.",
+    "Split names and fractions, if the data set has no splits of its own; the name of "
+    "a case decides where it goes.",
 )
 _SPLIT_FILE = flags.DEFINE_string(
     "split_file",
     None,
-    "JSON that says which split each case is in, in place of --split: nnU-Net's "
+    "JSON file that says which split each case is in, in place of --split: nnU-Net's "
     "splits_final.json, or a data list with fold or validation; see docs/data.md.",
 )
 _FOLD = flags.DEFINE_integer(
@@ -45,17 +45,17 @@ _FOLD = flags.DEFINE_integer(
 _GROUP_BY = flags.DEFINE_string(
     "group_by",
     None,
-    "Regular expression with one group, searched in a case's name, or column of the "
-    "data set: cases of which it gives the same are in one split.",
+    "Regular expression with one group, searched in each case's name, or a column of "
+    "the data set: cases with the same result go to the same split.",
 )
 flags.mark_flags_as_mutual_exclusive(["dataset_json", "dataset_csv"], required=True)
 
 
 def dataset_of_flags():
-    """Reads the `Dataset` that the flags name, not yet its cases' files.
+    """Reads the `Dataset` that the flags name, without the files of its cases.
 
     Raises:
-        InputError: as `open_dataset.read_dataset` and `Dataset.with_ignore_label`.
+        InputError: see `open_dataset.read_dataset` and `Dataset.with_ignore_label`.
     """
     labels = None if _LABELS.value is None else parse_labels(_LABELS.value)
     if _DATASET_CSV.value is not None:
@@ -66,14 +66,11 @@ def dataset_of_flags():
 
 
 def split_by_flags(dataset):
-    """Puts every case of a `Dataset` into a split.
-
-    Returns:
-        A `Dataset`.
+    """The `Dataset` with every case in a split.
 
     Raises:
-        InputError: as `split_plan.with_splits`, if flags do not go together, or if the
-            data set has its own splits and a flag gives others.
+        InputError: see `split_plan.with_splits`; also if flags contradict each other or
+            the splits of the data set.
     """
     for name in ("split", "split_file"):
         if dataset.has_splits and flags.FLAGS[name].present:

@@ -1,4 +1,4 @@
-"""The flags that say how volumes are preprocessed, each value checked at once."""
+"""The flags that say how volumes are preprocessed, and the checks of their values."""
 
 import math
 
@@ -21,23 +21,24 @@ _SPACING_MM = flags.DEFINE_string(
 _VOLUME_SHAPE = flags.DEFINE_string(
     "volume_shape",
     None,
-    "x,y,z voxels to crop or pad to, or auto; none keeps each shape.",
+    "x,y,z voxels to crop or pad to, or auto; without it, each shape is kept.",
 )
 _INTENSITY = flags.DEFINE_list(
     "intensity",
     "zscore",
-    "zscore, percentile, ct_window or none, for all channels or one for each; or auto.",
+    "zscore, percentile, ct_window or none, once for all channels or one per channel; "
+    "or auto.",
 )
 _CT_WINDOW = flags.DEFINE_multi_string(
     "ct_window",
     None,
-    "low,high in Hounsfield units, for --intensity=ct_window; once, or once for each "
+    "low,high in Hounsfield units for --intensity=ct_window, once or once for each "
     "such channel.",
 )
 _CROP_TO_FOREGROUND = flags.DEFINE_boolean(
     "crop_to_foreground", False, "Crops to what is brighter than the darkest voxel."
 )
-# Spelt out: reading the Intensity enum would load TensorFlow for --help.
+# Listed here because the Intensity enum would load TensorFlow for --help.
 INTENSITIES = ("zscore", "percentile", "ct_window", "none")
 
 
@@ -51,11 +52,11 @@ def choice_of_flags(channel_names):
     """The `Choice` that the flags describe.
 
     Args:
-        channel_names: of the data set's images.
+        channel_names: names of the data set's channels.
 
     Raises:
-        InputError: if a value is not as its flag wants it, or if volumes of
-            `--volume_shape` do not fit into memory or into a record.
+        InputError: if the value of a flag is wrong, or if volumes of `--volume_shape`
+            do not fit into memory or into a record.
     """
     intensity, ct_window = _intensity(len(channel_names))
     choice = Choice(
@@ -71,7 +72,7 @@ def choice_of_flags(channel_names):
 
 
 def _positive_or(name, words, number):
-    """The flag's three positive numbers, one of some words, or None."""
+    """The flag's three positive numbers, one of `words`, or None."""
     value = flags.FLAGS[name].value
     if value is None or value in words:
         return value
@@ -96,7 +97,7 @@ def _windows():
 
 
 def _intensity(num_channels):
-    """`(intensity, ct_window)` as `VolumePreprocessor` takes them, or `AUTO`."""
+    """`(intensity, ct_window)` for `VolumePreprocessor`; or `AUTO` and None."""
     kinds, windows = _INTENSITY.value, _windows()
     flag = f"--intensity={','.join(kinds)}"
     if kinds == [AUTO]:
@@ -109,8 +110,8 @@ def _intensity(num_channels):
             f"{flag}: expected {', '.join(INTENSITIES)} or {AUTO}, once or once for "
             f"each of {num_channels} channel(s)"
         )
-    of_channels = kinds * num_channels if len(kinds) == 1 else kinds
-    num_windows = of_channels.count("ct_window")
+    channel_kinds = kinds * num_channels if len(kinds) == 1 else kinds
+    num_windows = channel_kinds.count("ct_window")
     if not num_windows and windows:
         raise InputError(f"{flag} takes no window, leave out --ct_window")
     if len(windows) not in (min(num_windows, 1), num_windows):
@@ -121,6 +122,6 @@ def _intensity(num_channels):
     if len(kinds) == 1 and len(windows) <= 1:
         return kinds[0], windows[0] if windows else None
     remaining = iter(windows * num_windows if len(windows) == 1 else windows)
-    return tuple(of_channels), tuple(
-        next(remaining) if kind == "ct_window" else None for kind in of_channels
+    return tuple(channel_kinds), tuple(
+        next(remaining) if kind == "ct_window" else None for kind in channel_kinds
     )

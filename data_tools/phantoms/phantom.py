@@ -1,10 +1,10 @@
-"""Synthetic cases with a known truth, made to look like MR and hard to cheat on.
+"""Makes synthetic cases with a known truth that look like MR.
 
 An anatomy (`data_tools.phantoms.phantom_anatomy`) is sampled on a grid of random shape,
-spacing, axis order and obliqueness, two points per voxel and axis, so that
-borders hold partial volumes. A smooth bias field, tissue texture and Rician
-noise follow. Class intensities overlap with the background's: see
-`data_tools.phantoms.threshold_baseline` for how little a threshold reaches.
+spacing, axis order and obliqueness, with two points per voxel and axis, so that borders
+hold partial volumes. A smooth bias field, tissue texture and Rician noise follow. The
+intensities of classes and background overlap, so a threshold finds little: see
+`data_tools.phantoms.threshold_baseline`.
 """
 
 import dataclasses
@@ -15,18 +15,9 @@ from data_tools.phantoms.phantom_anatomy import Anatomy, Tissue
 
 CLASS_NAMES = ("background", "organ", "vessel", "nodule")
 
-_CLASS_IDS = np.zeros(len(Tissue), np.uint8)
-_CLASS_IDS[[Tissue.ORGAN, Tissue.VESSEL, Tissue.NODULE]] = 1, 2, 3
-
-_INTENSITIES = np.zeros(len(Tissue))
-_INTENSITIES[Tissue.AIR] = 0.02
-_INTENSITIES[Tissue.FAT] = 0.86
-_INTENSITIES[Tissue.PLAIN] = 0.40
-_INTENSITIES[Tissue.SECOND_ORGAN] = 0.60
-_INTENSITIES[Tissue.GLAND] = 0.84
-_INTENSITIES[Tissue.ORGAN] = 0.60
-_INTENSITIES[Tissue.VESSEL] = 0.84
-_INTENSITIES[Tissue.NODULE] = 0.38
+# Per tissue: air, fat, plain, second organ, gland, organ, vessel, nodule.
+_CLASS_IDS = np.array([0, 0, 0, 0, 0, 1, 2, 3], np.uint8)
+_INTENSITIES = np.array([0.02, 0.86, 0.40, 0.60, 0.84, 0.60, 0.84, 0.38])
 
 _SHAPE_RANGE = (36, 56)
 _SUPERSAMPLING = 2
@@ -35,12 +26,12 @@ _NOISE = 0.035
 
 @dataclasses.dataclass(frozen=True)
 class PhantomCase:
-    """One case as a file would hold it.
+    """One case on the grid of its file.
 
     Attributes:
         image: int16 (i, j, k).
-        label: uint8 class ids (i, j, k), see `CLASS_NAMES`.
-        affine: float64 (4, 4), voxel to world.
+        label: uint8 class ids (i, j, k), indices of `CLASS_NAMES`.
+        affine: float64 (4, 4), from voxel to world.
     """
 
     image: np.ndarray
@@ -49,11 +40,11 @@ class PhantomCase:
 
 
 def make_case(seed, index):
-    """Case number `index` of a data set, whatever the number of cases.
+    """Makes one case, which does not depend on the number of cases.
 
     Args:
-        seed: int, of the data set.
-        index: int, of the case.
+        seed: int, seed of the data set.
+        index: int, number of the case.
 
     Returns:
         A `PhantomCase`.
@@ -70,14 +61,14 @@ def make_case(seed, index):
     signal *= np.exp(0.25 * _smooth_field(rng, positions, (60.0, 110.0), num_waves=4))
     noise = rng.normal(0.0, _NOISE, (2, *shape))
     magnitude = np.hypot(signal + noise[0], noise[1])  # Rician
-    # Scanners differ in gain, and so do the published data sets.
+    # Scanners differ in gain, so published data sets do too.
     image = np.rint(magnitude * rng.uniform(150.0, 1500.0)).astype(np.int16)
     label = class_shares.argmax(axis=-1).astype(np.uint8)
     return PhantomCase(image, label, affine)
 
 
 def _random_grid(rng):
-    """`(shape, affine)` that covers the body, some anisotropic, some oblique."""
+    """`(shape, affine)` of a grid over the body; some are anisotropic or oblique."""
     spacing_mm = np.full(3, rng.uniform(0.85, 1.3))
     if rng.random() < 0.5:
         spacing_mm[rng.integers(3)] = rng.uniform(1.2, 1.6)
@@ -95,7 +86,7 @@ def _random_grid(rng):
 
 
 def _small_rotation(rng):
-    """Rotation (3, 3) by up to 9 degrees about each axis, 15 or so in all."""
+    """Rotation (3, 3) by up to 9 degrees about each axis, about 15 in total."""
     rotation = np.eye(3)
     for axis in range(3):
         angle = np.deg2rad(rng.uniform(-9.0, 9.0))
@@ -115,7 +106,7 @@ def _positions(shape, affine, per_axis=1):
 
 
 def _tissue_shares(tissue):
-    """Part of each voxel (i, j, k, tissue) that each tissue fills."""
+    """Fraction of each voxel that each tissue fills, (i, j, k, tissue)."""
     factor = _SUPERSAMPLING
     i, j, k = (size // factor for size in tissue.shape)
     one_hot = np.eye(len(Tissue), dtype=np.float32)[tissue]
@@ -124,7 +115,7 @@ def _tissue_shares(tissue):
 
 
 def _smooth_field(rng, positions, wavelengths_mm, num_waves):
-    """Random field (i, j, k) of mean 0 and deviation about 1."""
+    """Random field (i, j, k) with mean 0 and a standard deviation of about 1."""
     directions = rng.normal(size=(num_waves, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     lengths_mm = rng.uniform(*wavelengths_mm, (num_waves, 1))

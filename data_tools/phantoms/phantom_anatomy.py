@@ -1,12 +1,12 @@
-"""The anatomy of a phantom: shapes in millimetres that tell tissue by place.
+"""The anatomy of a phantom: solid shapes in millimetres, each of one tissue.
 
-A rounded body under a rim of fat holds an organ, a vessel that runs through it
-and a nodule inside it. What makes it a problem of shape and context: the fat and
-a gland are as bright as the vessel, a second organ without vessel looks like the
-organ, and the nodule has the intensity of the plain tissue around everything.
+A rounded body under a rim of fat holds an organ, a vessel that runs through the organ
+and a nodule inside it. Intensity alone does not tell them: the fat and a gland are as
+bright as the vessel, a second organ without a vessel looks like the organ, and the
+nodule looks like the plain tissue around everything.
 
-Shapes are implicit functions of a world position, so one anatomy can be sampled
-on any grid. Pose, size and a smooth deformation are drawn at random.
+Shapes are implicit functions of a world position, so one anatomy can be sampled on any
+grid. Pose, size and a smooth deformation are drawn at random.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ import numpy as np
 
 
 class Tissue(enum.IntEnum):
-    """What fills a point of the world."""
+    """The tissue at a point of the world."""
 
     AIR = 0
     FAT = 1
@@ -28,20 +28,19 @@ class Tissue(enum.IntEnum):
     NODULE = 7
 
 
-# Where fat begins, as a part of the way from the body's centre to its surface.
+# Fat begins at this fraction of the way from the body's centre to its surface.
 _FAT_LEVEL = 0.89
 
-# Between the surfaces of vessel, nodule and organ, so that none swallows another.
+# Least distance between the surfaces of vessel, nodule and organ.
 _GAP_MM = 1.0
 
 
 def _rotation(rng, max_degrees):
-    """Rotation (3, 3) by up to `max_degrees` about a random axis."""
+    """Rotation (3, 3) by up to `max_degrees` about a random axis (Rodrigues)."""
     axis = rng.normal(size=3)
     x, y, z = axis / np.linalg.norm(axis)
     angle = np.deg2rad(rng.uniform(-max_degrees, max_degrees))
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    # Rodrigues' formula.
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
 
@@ -63,7 +62,7 @@ class _Ellipsoid:
         )
 
     def level(self, points):
-        """Distance from the centre over that of the surface, 1 on it."""
+        """Distance from the centre, as a fraction of the surface's distance."""
         scaled = (points - self.centre) @ self.rotation / self.semi_axes
         return np.linalg.norm(scaled, axis=-1)
 
@@ -80,7 +79,7 @@ class _Tube:
 
     @classmethod
     def random(cls, rng, middle, half_length_mm, radius_mm, bend_mm):
-        """A quadratic Bezier curve, upright but for a random tilt."""
+        """A quadratic Bezier curve along z, tilted at random."""
         direction = _rotation(rng, 25.0) @ np.array([0.0, 0.0, half_length_mm])
         bend = rng.normal(size=3)
         bend -= direction * (bend @ direction) / (direction @ direction)
@@ -101,7 +100,7 @@ class _Tube:
 
 @dataclasses.dataclass(frozen=True)
 class _Deformation:
-    """Smooth displacement, a few plane waves: wave vectors, shifts and phases."""
+    """Smooth displacement, a sum of a few plane waves."""
 
     waves: np.ndarray  # (n, 3), radians per mm
     shifts: np.ndarray  # (n, 3), mm
@@ -166,7 +165,7 @@ class Anatomy:
         lean = depth < _FAT_LEVEL
         lean_points = points[lean]
         lean_tissue = np.full(len(lean_points), Tissue.PLAIN, np.uint8)
-        for solid, name in (  # each hides those before it
+        for solid, name in (  # each solid hides the ones before it
             (self.second_organ, Tissue.SECOND_ORGAN),
             (self.gland, Tissue.GLAND),
             (self.organ, Tissue.ORGAN),
@@ -179,9 +178,9 @@ class Anatomy:
 
 
 def _random_nodule(rng, organ, vessel):
-    """A nodule wholly inside the organ and clear of the vessel.
+    """A nodule inside the organ and clear of the vessel.
 
-    Redrawn until it fits, smaller as it goes on, down to 8.4 mm across.
+    It is redrawn until it fits, smaller each time, down to a diameter of 8.4 mm.
     """
     smallest = min(organ.semi_axes)
     for radius_mm in np.linspace(5.8, 4.2, 200):

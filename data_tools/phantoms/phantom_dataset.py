@@ -1,4 +1,4 @@
-"""Phantoms as files in the Medical Segmentation Decathlon's layout."""
+"""Writes phantoms in the layout of the Medical Segmentation Decathlon."""
 
 import nibabel as nib
 from tqdm import tqdm
@@ -11,10 +11,10 @@ from tf_diffseg.whole_files import write_json
 
 
 def write_phantoms(output_dir, num_cases, seed):
-    """Writes the data set and says what a threshold would reach on it.
+    """Writes the data set, and scores the best threshold on it.
 
     Args:
-        output_dir: folder, new or empty.
+        output_dir: new or empty folder.
         num_cases: number of cases.
         seed: seed of the data set.
 
@@ -43,7 +43,7 @@ def write_phantoms(output_dir, num_cases, seed):
         training.append(
             {"image": f"./imagesTr/{file_name}", "label": f"./labelsTr/{file_name}"}
         )
-    # Last: a folder with dataset.json is whole.
+    # dataset.json comes last, so a folder that has it is whole.
     write_json(folder / "dataset.json", _description(training), indent=1)
     return best_threshold_dice(images, labels)
 

@@ -1,13 +1,12 @@
-"""What the best intensity threshold reaches: a floor for any network.
+"""Scores the best intensity threshold, the least that a network must reach.
 
-If an interval of intensity found with the truth in hand scores well, a data set
-says nothing about segmentation.
+A data set on which such a threshold scores well says nothing about segmentation.
 """
 
 import numpy as np
 
 _NUM_BINS = 128
-_RANGE = (-4.0, 6.0)  # of z-scored intensities; the rest goes to the end bins
+_RANGE = (-4.0, 6.0)  # of z-scores; values outside go to the first or last bin
 
 
 def _zscored_bins(image):
@@ -20,13 +19,13 @@ def _zscored_bins(image):
 def best_threshold_dice(images, labels):
     """Mean foreground Dice of the best intensity interval of each class.
 
-    Each image is z-scored. For each class, all intervals between two of 129
-    thresholds are tried with the truth in hand; the one interval with the best
-    mean Dice over the cases that hold the class counts.
+    Each image is z-scored. For each class, this tries all intervals between two of 129
+    thresholds, and takes the one with the best mean Dice over the cases that hold the
+    class.
 
     Args:
         images: sequence of arrays (x, y, z).
-        labels: sequence of integer class ids (x, y, z), 0 being background.
+        labels: sequence of integer class ids (x, y, z), 0 for background.
 
     Returns:
         `(mean, per_class)`: mean Dice, and a dict from class id to Dice.
@@ -41,7 +40,7 @@ def best_threshold_dice(images, labels):
     return mean, per_class
 
 
-def _cumulated(bins):
+def _below(bins):
     """Voxels below each threshold (num_bins + 1,)."""
     counts = np.bincount(bins.ravel(), minlength=_NUM_BINS)
     return np.concatenate([[0], np.cumsum(counts)])
@@ -52,10 +51,10 @@ def _best_interval_dice(bins, masks):
     for case_bins, mask in zip(bins, masks, strict=True):
         if not mask.any():
             continue
-        every, inside = _cumulated(case_bins), _cumulated(case_bins[mask])
+        total_below, inside_below = _below(case_bins), _below(case_bins[mask])
         # (low, high): voxels between the two thresholds.
-        predicted = np.maximum(every[np.newaxis] - every[:, np.newaxis], 0)
-        hit = np.maximum(inside[np.newaxis] - inside[:, np.newaxis], 0)
+        predicted = np.maximum(total_below - total_below[:, np.newaxis], 0)
+        hit = np.maximum(inside_below - inside_below[:, np.newaxis], 0)
         total += 2.0 * hit / (predicted + mask.sum())
         num_cases += 1
     return float(total.max() / num_cases)

@@ -10,7 +10,7 @@ import pytest
 class MsdFolder:
     """A folder of small cases that a test may damage.
 
-    Every case has its own axis order: label value 7 is class 2, so that values
+    Every case has its own axis order. Label value 7 is class 2, so that label values
     and class ids differ.
     """
 
@@ -33,7 +33,7 @@ class MsdFolder:
         return self.folder / "dataset.json"
 
     def add_case(self, uid, seed=0, image=None, label=None, affine=None):
-        """Writes a case, random where not given, and lists it."""
+        """Writes a case, with random arrays by default, and lists it."""
         rng = np.random.default_rng(seed)
         if image is None:
             image = rng.normal(100.0, 10.0, (8, 9, 10)).astype(np.float32)
@@ -43,16 +43,13 @@ class MsdFolder:
             affine = np.eye(4)
             affine[:3] = affine[rng.permutation(3)]
             affine[:3] *= (1.0, 1.5, -2.0, 1.0)
-        names = {}
-        for key, sub, array in (
-            ("image", "imagesTr", image),
-            ("label", "labelsTr", label),
-        ):
-            path = self.folder / sub / f"{uid}.nii.gz"
+        for name, array in (("imagesTr", image), ("labelsTr", label)):
+            path = self.folder / name / f"{uid}.nii.gz"
             path.parent.mkdir(parents=True, exist_ok=True)
             nib.save(nib.Nifti1Image(array, affine), path)
-            names[key] = f"./{sub}/{uid}.nii.gz"
-        self.fields["training"].append(names)
+        name = f"{uid}.nii.gz"
+        entry = {"image": f"./imagesTr/{name}", "label": f"./labelsTr/{name}"}
+        self.fields["training"].append(entry)
         self.write()
 
     def write(self, **changes):
@@ -67,6 +64,15 @@ def msd_folder(tmp_path):
     folder = tmp_path / "source"
     folder.mkdir()
     return MsdFolder(folder)
+
+
+@pytest.fixture
+def damaged_folder(msd_folder):
+    """An `MsdFolder` of four good cases and then one, "wrong", of NaN voxels."""
+    for index in range(4):
+        msd_folder.add_case(f"good_{index}", index)
+    msd_folder.add_case("wrong", image=np.full((8, 9, 10), np.nan, np.float32))
+    return msd_folder
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,9 @@
-"""The converter as its user runs it: real processes, real files."""
+"""The converter as users run it."""
 
 import hashlib
 import json
 import os
 import pathlib
-import resource
 import signal
 import subprocess
 import sys
@@ -17,41 +16,39 @@ import tensorflow as tf
 from data_tools.conversion.staging import staging_for
 from data_tools.flags import preprocessing_flags
 from tests.commands import run_module
-from tests.data_tools.in_process import contents
+from tests.data_tools.in_process import contents, convert_by_flags
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.errors import InputError
 from tf_diffseg.preprocessing import VolumePreprocessor
 from tf_diffseg.preprocessing.intensity import Intensity
 
-
-def _run(module, **flags):
-    flags = [f"--{name}={value}" for name, value in flags.items()]
-    return run_module(f"data_tools.{module}", *flags)
+_MODULE = "data_tools.convert_nifti"
+_HALVES = "train=0.5,test=0.5"
 
 
-def _convert(dataset_json=None, output_dir=None, **flags):
-    flags = {"split": "train=0.5,test=0.5", "num_workers": 1, **flags}
-    if dataset_json is not None:
-        flags["dataset_json"] = dataset_json
-    return _run("convert_nifti", output_dir=output_dir, **flags)
+def _as_arguments(flags):
+    return [f"--{name}={value}" for name, value in flags.items()]
+
+
+def _convert(folder, output_dir, **flags):
+    """Runs the command, with one worker by default."""
+    flags = {"split": _HALVES, "num_workers": 1, **flags}
+    flags |= {"dataset_json": folder.dataset_json, "output_dir": output_dir}
+    return run_module(_MODULE, *_as_arguments(flags))
 
 
 @pytest.fixture(scope="module")
 def converted(toy_folder, tmp_path_factory):
     """The toy data, converted by two workers: `(folder, finished process)`."""
     output = tmp_path_factory.mktemp("converted") / "toy"
-    done = _convert(
-        toy_folder.dataset_json,
-        output,
-        volume_shape="6,12,12",
-        num_shards=3,
-        num_workers=2,
-    )
-    assert done.returncode == 0, done.stderr
+    flags = {"volume_shape": "6,12,12", "num_shards": 3}
+    done = _convert(toy_folder, output, num_workers=2, **flags)
+    assert (done.returncode, done.stderr) == (0, "")
     return output, done
 
 
-def test_manifest_tells_what_is_there(toy_folder, converted):
+def test_manifest_describes_the_shards(converted):
     output, _ = converted
     manifest = read_manifest(output)
     assert manifest.dataset == "toy_data"
@@ -79,14 +76,13 @@ def test_manifest_tells_what_is_there(toy_folder, converted):
 def test_tfds_metadata_describes_the_stored_features(converted):
     output, _ = converted
     manifest = read_manifest(output)
-    described = json.loads((output / "features.json").read_text())
-    described = described["featuresDict"]["features"]
+    features = json.loads((output / "features.json").read_text())
     (path, *_) = manifest.shard_paths(output, "train")
     example = tf.train.Example.FromString(
         next(iter(tf.data.TFRecordDataset(path))).numpy()
     )
     stored = {name.partition("/")[0] for name in example.features.feature}
-    assert set(described) == stored
+    assert set(features["featuresDict"]["features"]) == stored
     info = json.loads((output / "dataset_info.json").read_text())
     for split in info["splits"]:
         shards = manifest.split(split["name"]).shards
@@ -110,20 +106,12 @@ def test_tensorflow_datasets_opens_the_folder(converted):
                 np.testing.assert_array_equal(value, expected)
 
 
-def test_summary_is_all_that_is_printed(converted):
+def test_command_prints_a_summary(converted):
     output, done = converted
-    assert done.stderr == ""
     lines = done.stdout.splitlines()
     assert "follows the Medical Segmentation Decathlon: 9 cases" in lines[0]
-    assert lines[1].split()[1:] == [
-        "cases",
-        "of",
-        "split",
-        "train",
-        "min",
-        "median",
-        "max",
-    ]
+    header = "cases of split train min median max"
+    assert lines[1].split()[1:] == header.split()
     table = lines.index("split  cases  shards")
     assert lines[table - 1] == (
         "preprocessing: volume_shape=[6, 12, 12], intensity=zscore"
@@ -132,195 +120,7 @@ def test_summary_is_all_that_is_printed(converted):
     assert lines[-1] == f"data set toy_data in {output}"
 
 
-def test_bytes_do_not_depend_on_the_number_of_workers(toy_folder, converted, tmp_path):
-    done = _convert(
-        toy_folder.dataset_json, tmp_path / "toy", volume_shape="6,12,12", num_shards=3
-    )
-    assert done.returncode == 0, done.stderr
-    assert contents(tmp_path / "toy") == contents(converted[0])
-
-
-@pytest.fixture
-def damaged_folder(msd_folder):
-    """Five good cases and one, scan_9, whose image is all NaN."""
-    for index in range(5):
-        msd_folder.add_case(f"good_{index}", index)
-    image = np.full((8, 9, 10), np.nan, np.float32)
-    msd_folder.add_case("scan_9", image=image)
-    return msd_folder
-
-
-def test_refusal_is_one_line_and_no_data_set(damaged_folder, tmp_path):
-    output = tmp_path / "out"
-    done = _convert(damaged_folder.dataset_json, output)
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: case 'scan_9': ")
-    assert "scan_9.nii.gz has 720 voxel(s) that are NaN or infinite" in line
-    assert not output.exists()
-    assert done.stdout.endswith(
-        f"kept in {tmp_path}/.out.partial; the same command goes on from it\n"
-    )
-    # The file is mended, and what was done is used as it is.
-    (entry,) = [e for e in damaged_folder.fields["training"] if "scan_9" in e["image"]]
-    damaged_folder.fields["training"].remove(entry)
-    damaged_folder.add_case("scan_9", 9)
-    kept = {p: p.stat().st_ino for p in tmp_path.glob(".out.partial/cases/*")}
-    assert kept
-    done = _convert(damaged_folder.dataset_json, output)
-    assert done.returncode == 0, done.stderr
-    done = _convert(damaged_folder.dataset_json, tmp_path / "at_once")
-    assert contents(output) == contents(tmp_path / "at_once")
-    assert not list(tmp_path.glob(".*"))
-
-
-def test_bad_cases_are_left_out_where_that_is_wished(damaged_folder, tmp_path):
-    missing = {"image": "./imagesTr/gone.nii.gz", "label": "./labelsTr/gone.nii.gz"}
-    damaged_folder.write(training=[*damaged_folder.fields["training"], missing])
-    output = tmp_path / "out"
-    done = _convert(damaged_folder.dataset_json, output, skip_bad_cases=True)
-    assert done.returncode == 0, done.stderr
-    manifest = read_manifest(output)
-    uids = [uid for split in manifest.splits.values() for uid in split.uids]
-    assert sorted(uids) == [f"good_{index}" for index in range(5)]
-    assert list(manifest.skipped) == ["gone", "scan_9"]
-    assert "720 voxel(s) that are NaN" in manifest.skipped["scan_9"]
-    assert "gone.nii.gz does not exist" in manifest.skipped["gone"]
-    told = [line for line in done.stdout.splitlines() if line.startswith("left out: ")]
-    assert told == [f"left out: {reason}" for reason in manifest.skipped.values()]
-
-
-def _limit_file_size():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-
-
-def test_full_disk_is_one_line_and_skips_no_case(toy_folder, tmp_path):
-    command = [sys.executable, "-m", "data_tools.convert_nifti", "--num_workers=1"]
-    command += [f"--dataset_json={toy_folder.dataset_json}", "--skip_bad_cases"]
-    command += [f"--output_dir={tmp_path / 'out'}", "--split=all=1"]
-    done = subprocess.run(
-        command, capture_output=True, encoding="utf-8", preexec_fn=_limit_file_size
-    )
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: cannot write ")
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    "flags, message",
-    [
-        ({"split": "train=0.6"}, "--split=train=0.6: the fractions must add up to 1"),
-        ({"spacing_mm": "1,1"}, "--spacing_mm=1,1: expected 3 numbers"),
-        ({"spacing_mm": "mean"}, "3 numbers separated by commas, or auto or median"),
-        ({"intensity": "minmax"}, "--intensity=minmax: expected zscore, percentile"),
-        ({"intensity": "zscore,none"}, "once or once for each of 1 channel(s)"),
-        ({"volume_shape": "8,8,x"}, "--volume_shape=8,8,x: expected 3 whole numbers"),
-        ({"ct_window": "0,80"}, "--intensity=zscore takes no window"),
-        ({"split_file": "s.json"}, "--split_file=s.json says how cases are split"),
-        ({"fold": "0"}, "--fold=0 chooses a fold of --split_file, which is not given"),
-        ({"group_by": "toy"}, "--group_by=toy has 0 groups in parentheses"),
-        ({"dataset_json": "nowhere.json"}, "no dataset.json at nowhere.json"),
-        ({"labels": "0=a,1=b"}, "declares its labels itself, leave out --labels"),
-    ],
-)
-def test_wrong_flags_are_one_line(toy_folder, tmp_path, flags, message):
-    flags = {"dataset_json": toy_folder.dataset_json, **flags}
-    done = _convert(output_dir=tmp_path / "out", **flags)
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ")
-    assert message in line
-    assert not any(tmp_path.iterdir())
-
-
-def test_wrong_flags_are_found_before_tensorflow_loads(toy_folder, tmp_path):
-    code = "import sys; sys.modules['tensorflow'] = None\n"
-    code += (
-        "from data_tools import convert_nifti; from tf_diffseg import command_line\n"
-    )
-    code += "command_line.run(convert_nifti.main)"
-    flags = [f"--dataset_json={toy_folder.dataset_json}", f"--output_dir={tmp_path}/o"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *flags, "--volume_shape=0,4,4"],
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert done.stderr == "error: --volume_shape=0,4,4: expected positive numbers\n"
-
-
-def test_output_dir_with_files_is_refused(toy_folder, converted):
-    output, _ = converted
-    before = contents(output)
-    done = _convert(toy_folder.dataset_json, output)
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"error: --output_dir={output} holds a converted data set; "
-        "--overwrite replaces it\n"
-    )
-    assert contents(output) == before
-
-
-def test_what_another_process_keeps_is_not_told_of(toy_folder, tmp_path):
-    with staging_for(tmp_path / "out"):
-        done = _convert(toy_folder.dataset_json, tmp_path / "out")
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.endswith("is being written by another process")
-    assert "is kept" not in done.stdout
-
-
-def _processes_of_group(group):
-    """Ids of the processes of a group that run, from Linux's /proc."""
-    members = set()
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
-        except OSError:  # it ended in between
-            continue
-        if int(its_group) == group and state != "Z":
-            members.add(int(stat.parent.name))
-    return members
-
-
-def _wait_until(is_reached, seconds=300):
-    """Waits much longer than any machine takes."""
-    end = time.monotonic() + seconds
-    while not is_reached():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_signal_ends_the_workers_too(msd_folder, tmp_path, number):
-    image = np.zeros((160, 160, 160), np.float32)
-    for index in range(4):
-        msd_folder.add_case(f"a_{index}", image=image, label=image, affine=np.eye(4))
-    command = [sys.executable, "-m", "data_tools.convert_nifti", "--split=all=1"]
-    command += [f"--dataset_json={msd_folder.dataset_json}", "--num_workers=2"]
-    command += [f"--output_dir={tmp_path / 'out'}", "--spacing_mm=0.4,0.4,0.4"]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True
-    )
-    with process:
-        try:
-            # The command, what tracks its resources, and two workers.
-            _wait_until(lambda: len(_processes_of_group(process.pid)) >= 4)
-            assert (tmp_path / ".out.partial").is_dir()
-            time.sleep(1)  # to be in the midst of it, wherever that is
-            process.send_signal(number)
-            _, stderr = process.communicate(timeout=300)
-            _wait_until(lambda: not _processes_of_group(process.pid))
-        finally:
-            for member in _processes_of_group(process.pid):
-                os.kill(member, signal.SIGKILL)
-    if number == signal.SIGTERM:
-        assert (process.returncode, stderr) == (143, "terminated\n")
-        assert [path.name for path in tmp_path.iterdir()] == ["source"]
-
-
-def test_crop_through_the_foreground_is_told(converted):
+def test_command_warns_if_the_crop_cuts_foreground(converted):
     output, done = converted
     for name, split in read_manifest(output).splits.items():
         # Every file is wider than 6 voxels and full of foreground.
@@ -333,20 +133,180 @@ def test_crop_through_the_foreground_is_told(converted):
         ) in done.stdout
 
 
+def test_bytes_do_not_depend_on_the_number_of_workers(toy_folder, converted, tmp_path):
+    flags = {"volume_shape": "6,12,12", "num_shards": 3}
+    _convert(toy_folder, tmp_path / "toy", **flags).check_returncode()
+    assert contents(tmp_path / "toy") == contents(converted[0])
+
+
+def test_refused_command_goes_on_once_the_file_is_mended(damaged_folder, tmp_path):
+    output = tmp_path / "out"
+    done = _convert(damaged_folder, output)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: case 'wrong': ")
+    assert "wrong.nii.gz has 720 voxel(s) that are NaN or infinite" in line
+    assert not output.exists()
+    assert done.stdout.endswith(
+        f"kept in {tmp_path}/.out.partial; the same command goes on from it\n"
+    )
+    damaged_folder.fields["training"].pop()
+    damaged_folder.add_case("wrong", 9)
+    assert list(tmp_path.glob(".out.partial/cases/*"))
+    for folder in (output, tmp_path / "at_once"):
+        _convert(damaged_folder, folder).check_returncode()
+    assert contents(output) == contents(tmp_path / "at_once")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_skip_bad_cases_leaves_them_out(damaged_folder, tmp_path, capsys):
+    missing = {"image": "./imagesTr/gone.nii.gz", "label": "./labelsTr/gone.nii.gz"}
+    damaged_folder.write(training=[*damaged_folder.fields["training"], missing])
+    output = tmp_path / "out"
+    convert_by_flags(
+        dataset_json=damaged_folder.folder,
+        output_dir=output,
+        split=_HALVES,
+        spacing_mm="median",
+        skip_bad_cases=True,
+    )
+    manifest = read_manifest(output)
+    uids = [uid for split in manifest.splits.values() for uid in split.uids]
+    assert sorted(uids) == [f"good_{index}" for index in range(4)]
+    assert list(manifest.skipped) == ["gone", "wrong"]
+    assert "720 voxel(s) that are NaN" in manifest.skipped["wrong"]
+    assert "gone.nii.gz does not exist" in manifest.skipped["gone"]
+    lines = capsys.readouterr().out.splitlines()
+    left_out = [line for line in lines if line.startswith("left out: ")]
+    assert left_out == [f"left out: {reason}" for reason in manifest.skipped.values()]
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ({"split": "train=0.6"}, "--split=train=0.6: the fractions must add up to 1"),
+        ({"spacing_mm": "1,1"}, "--spacing_mm=1,1: expected 3 numbers"),
+        ({"spacing_mm": "mean"}, "3 numbers separated by commas, or auto or median"),
+        ({"intensity": "minmax"}, "--intensity=minmax: expected zscore, percentile"),
+        ({"intensity": "zscore,none"}, "once or once for each of 1 channel(s)"),
+        ({"volume_shape": "8,8,x"}, "--volume_shape=8,8,x: expected 3 whole numbers"),
+        (
+            {"split": "train=1", "split_file": "s.json"},
+            "--split=train=1: --split_file=s.json says how cases are split",
+        ),
+        ({"fold": "0"}, "--fold=0 chooses a fold of --split_file, which is not given"),
+        ({"group_by": "toy"}, "--group_by=toy has 0 groups in parentheses"),
+        ({"dataset_json": "nowhere.json"}, "no dataset.json at nowhere.json"),
+        ({"labels": "0=a,1=b"}, "declares its labels itself, leave out --labels"),
+    ],
+)
+def test_wrong_flags_are_refused_before_anything_is_written(
+    toy_folder, tmp_path, flags, message
+):
+    flags = {"dataset_json": toy_folder.dataset_json, **flags}
+    with pytest.raises(InputError) as raised:
+        convert_by_flags(output_dir=tmp_path / "out", **flags)
+    assert message in raised.value.of_command()
+    assert not any(tmp_path.iterdir())
+
+
+def test_wrong_flags_are_found_before_tensorflow_loads(toy_folder, tmp_path):
+    code = "import sys; sys.modules['tensorflow'] = None\n"
+    code += f"from {_MODULE} import command_line, main; command_line.run(main)"
+    flags = {"dataset_json": toy_folder.folder, "output_dir": tmp_path / "out"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *_as_arguments(flags), "--volume_shape=0,4,4"],
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.stderr == "error: --volume_shape=0,4,4: expected positive numbers\n"
+
+
+def test_output_dir_with_a_data_set_is_refused(toy_folder, converted):
+    output, _ = converted
+    before = contents(output)
+    with pytest.raises(InputError) as raised:
+        convert_by_flags(dataset_json=toy_folder.folder, output_dir=output)
+    assert raised.value.of_command() == (
+        f"--output_dir={output} holds a converted data set; --overwrite replaces it"
+    )
+    assert contents(output) == before
+
+
+def test_second_conversion_to_a_folder_is_refused(toy_folder, tmp_path, capsys):
+    with staging_for(tmp_path / "out"):
+        with pytest.raises(InputError, match="is being written by another process$"):
+            convert_by_flags(
+                dataset_json=toy_folder.folder, output_dir=tmp_path / "out"
+            )
+    assert "is kept" not in capsys.readouterr().out
+
+
+def _processes_of_group(group):
+    """Ids of the running processes of a group, from Linux's /proc."""
+    members = set()
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:  # it ended in between
+            continue
+        if int(its_group) == group and state != "Z":
+            members.add(int(stat.parent.name))
+    return members
+
+
+def _wait_until(is_reached, seconds=300):
+    """Waits, by default much longer than any machine takes."""
+    end = time.monotonic() + seconds
+    while not is_reached():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_signal_ends_the_workers_too(msd_folder, tmp_path, number):
+    image = np.zeros((160, 160, 160), np.float32)
+    for index in range(4):
+        msd_folder.add_case(f"a_{index}", image=image, label=image, affine=np.eye(4))
+    flags = {"dataset_json": msd_folder.folder, "output_dir": tmp_path / "out"}
+    flags |= {"split": "all=1", "num_workers": 2, "spacing_mm": "0.4,0.4,0.4"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", _MODULE, *_as_arguments(flags)],
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    with process:
+        try:
+            # The command, its resource tracker and two workers.
+            _wait_until(lambda: len(_processes_of_group(process.pid)) >= 4)
+            assert (tmp_path / ".out.partial").is_dir()
+            time.sleep(1)  # so that the workers are busy
+            process.send_signal(number)
+            _, stderr = process.communicate(timeout=300)
+            _wait_until(lambda: not _processes_of_group(process.pid))
+        finally:
+            for member in _processes_of_group(process.pid):
+                os.kill(member, signal.SIGKILL)
+    if number == signal.SIGTERM:
+        assert (process.returncode, stderr) == (143, "terminated\n")
+        assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
 def test_real_data(hippocampus_dir, tmp_path):
     fields = json.loads((hippocampus_dir / "dataset.json").read_text())
     fields["training"] = fields["training"][:2]
     for folder in ("imagesTr", "labelsTr"):
         (tmp_path / folder).symlink_to(hippocampus_dir / folder)
     (tmp_path / "dataset.json").write_text(json.dumps(fields))
-    done = _convert(
-        tmp_path / "dataset.json",
-        tmp_path / "out",
+    convert_by_flags(
+        dataset_json=tmp_path,
+        output_dir=tmp_path / "out",
         split="train=1",
         intensity="percentile",
         volume_shape="48,64,48",
     )
-    assert done.returncode == 0, done.stderr
     manifest = read_manifest(tmp_path / "out")
     assert manifest.class_names == ["background", "Anterior", "Posterior"]
     paths = manifest.shard_paths(tmp_path / "out", "train")
@@ -357,7 +317,7 @@ def test_real_data(hippocampus_dir, tmp_path):
         assert np.count_nonzero(example["label"]) == foreground > 0
 
 
-def test_table_with_splits(toy_folder, tmp_path):
+def test_table_with_splits(toy_folder, tmp_path, capsys):
     table = tmp_path / "cases.csv"
     folder = toy_folder.folder
     rows = [
@@ -365,27 +325,26 @@ def test_table_with_splits(toy_folder, tmp_path):
         for i, split in enumerate(("test", "train", "test"))
     ]
     table.write_text("image,label,split\n" + "\n".join(rows))
-    flags = {"labels": "0=background,2=organ,7=vessel", "num_workers": 1}
+    flags = {"dataset_csv": table, "labels": "0=background,2=organ,7=vessel"}
     output = tmp_path / "out"
-    done = _run("convert_nifti", dataset_csv=table, output_dir=output, **flags)
-    assert done.returncode == 0, done.stderr
-    assert "follows a table of cases: 3 cases" in done.stdout.splitlines()[0]
+    convert_by_flags(output_dir=output, **flags)
+    lines = capsys.readouterr().out.splitlines()
+    assert "follows a table of cases: 3 cases" in lines[0]
     splits = read_manifest(output).splits
     assert {name: split.uids for name, split in splits.items()} == {
         "test": ["toy_00", "toy_02"],
         "train": ["toy_01"],
     }
-    done = _convert(output_dir=tmp_path / "new", dataset_csv=table, **flags)
-    assert done.returncode == 1
-    assert "cases.csv has its own splits, leave out --split" in done.stderr
+    with pytest.raises(InputError, match="has its own splits, leave out --split"):
+        convert_by_flags(output_dir=tmp_path / "new", split=_HALVES, **flags)
 
 
 def test_flag_values_are_those_of_the_enum():
     assert tuple(kind.value for kind in Intensity) == preprocessing_flags.INTENSITIES
 
 
-def test_help_is_instant_for_it_loads_no_tensorflow():
-    code = "import sys, data_tools.convert_nifti; print('tensorflow' in sys.modules)"
+def test_help_loads_no_tensorflow():
+    code = f"import sys, {_MODULE}; print('tensorflow' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, encoding="utf-8"
     )

@@ -13,19 +13,19 @@ from data_tools.flags.conversion_flags import convert_with
 
 
 def open_dataset(path, labels=None):
-    """As `read_dataset`; every file that it names must be there."""
+    """`read_dataset`, and a check that every file is there."""
     dataset = read_dataset(path, labels)
     check_cases(dataset)
     return dataset
 
 
 def split(dataset, fractions=None):
-    """A `Dataset` whose cases are divided, in halves by default."""
+    """The `Dataset` with its cases in splits, by default in halves."""
     return with_splits(dataset, SplitRule(fractions or {"train": 0.5, "test": 0.5}))
 
 
 def convert_here(folder, output_dir, fractions=None, preprocessing=None, **options):
-    """Converts a folder's data set; gives its manifest."""
+    """Converts a folder's data set, and returns its manifest."""
     dataset = split(open_dataset(folder), fractions)
     return convert(
         dataset,
@@ -37,7 +37,7 @@ def convert_here(folder, output_dir, fractions=None, preprocessing=None, **optio
 
 
 def convert_by_flags(**values):
-    """Converts as the command does with these flags, and prints what it prints."""
+    """Converts and prints as the command does with these flags."""
     flags.FLAGS.mark_as_parsed()
     values = {name: str(value) for name, value in values.items()}
     with flagsaver.as_parsed(**values):
@@ -45,5 +45,5 @@ def convert_by_flags(**values):
 
 
 def contents(folder):
-    """What each file of a folder holds, by name."""
+    """Dict from the name of each file in a folder to its bytes."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}

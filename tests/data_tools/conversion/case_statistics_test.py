@@ -1,12 +1,10 @@
-"""The quick figures are numpy's."""
+"""The figures of a case equal numpy's."""
 
 import numpy as np
 import pytest
 
-from data_tools.conversion.case_statistics import (
-    describe_intensity,
-    measure_case,
-)
+from data_tools.conversion.case_statistics import measure_case
+from data_tools.conversion.intensity_statistics import describe_intensity
 from tf_diffseg.volumes.volume import Volume
 
 
@@ -23,7 +21,7 @@ def _channels():
 
 
 @pytest.mark.parametrize("name", _channels())
-def test_intensity_is_numpys(name):
+def test_intensity_statistics_equal_numpys(name):
     image = _channels()[name].astype(np.float32)[..., np.newaxis]
     statistics, is_whole = describe_intensity(image)
     exact = image[..., 0].astype(np.float64)
@@ -42,14 +40,14 @@ def test_intensity_is_numpys(name):
         np.testing.assert_allclose(statistics[key], [value], rtol=1e-9, atol=1e-9)
 
 
-def test_every_channel_has_its_figures():
+def test_every_channel_has_its_own_figures():
     image = np.stack([_channels()["whole"], _channels()["fractions"]], axis=-1)
     statistics, is_whole = describe_intensity(image.astype(np.float32))
     assert not is_whole
     np.testing.assert_allclose(statistics["mean"], image.mean(axis=(0, 1, 2)))
 
 
-def test_measures_follow_the_world_and_not_the_file():
+def test_measures_are_along_the_axes_of_the_world():
     # File axes: superior to inferior, then right, then anterior.
     affine = np.array([[0, 2, 0, 0], [0, 0, 3, 0], [-5, 0, 0, 0], [0, 0, 0, 1.0]])
     class_ids = np.zeros((4, 6, 8), np.int32)
@@ -73,7 +71,7 @@ def test_samples_are_few_and_span_the_foreground():
     assert samples[0] == 0 and samples[-1] >= 7990
 
 
-def test_no_foreground_is_no_extent():
+def test_without_foreground_there_is_no_extent():
     image = np.zeros((3, 3, 3, 2), np.float32)
     class_ids = np.zeros((3, 3, 3), np.int32)
     measures = measure_case(Volume("a.nii", image, np.eye(4)), class_ids, 2)

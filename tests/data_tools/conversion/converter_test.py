@@ -1,36 +1,33 @@
-"""The whole of a conversion: what it writes, and that being killed changes nothing."""
+"""What a conversion writes, also after it was killed and started again."""
 
-import os
 import pathlib
 import random
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.data_tools.conftest import MsdFolder
 from tests.data_tools.in_process import contents, convert_here
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.data.input_pipeline import evaluation_dataset
-from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.data.record_reader import damaged_record
 from tf_diffseg.data.shard_index import ShardError
 from tf_diffseg.errors import InputError
+
+_ALL = {"train": 1.0}
 
 
 @pytest.fixture(scope="module")
 def few_cases(tmp_path_factory):
     """Folder of a data set of four cases."""
-    from tests.data_tools.conftest import MsdFolder
-
     return MsdFolder(tmp_path_factory.mktemp("few"), num_cases=4).folder
 
 
 def _kill(source, folder, runs):
-    """`(attempts killed, steps of the last)` of each run."""
+    """`(number of killed attempts, steps of the last)` of each run."""
     command = [sys.executable, "-m", "tests.data_tools.kill_conversion"]
     command += [str(source), str(folder)]
     command += [",".join(map(str, steps)) for steps in runs]
@@ -40,10 +37,10 @@ def _kill(source, folder, runs):
 
 
 @pytest.mark.slow
-def test_killed_at_random_steps_it_ends_the_same(few_cases, tmp_path):
+def test_conversion_killed_at_random_steps_ends_the_same(few_cases, tmp_path):
     ((_, num_steps),) = _kill(few_cases, tmp_path / "at_once", [[]])
     rng = random.Random(0)
-    # What was done is not done again, so that ten of these span the whole way.
+    # Work that is done is not repeated, so ten short attempts span a whole conversion.
     short = [rng.randint(4, num_steps // 6) for _ in range(10)]
     anywhere = [[rng.randint(1, num_steps // 2)] for _ in range(3)]
     last = [[num_steps - left] for left in range(3, 16, 3)]
@@ -55,85 +52,26 @@ def test_killed_at_random_steps_it_ends_the_same(few_cases, tmp_path):
         assert contents(tmp_path / "killed" / str(number)) == expected
 
 
-@pytest.mark.slow
-def test_real_processes_killed_at_ten_random_moments_end_the_same(
-    tmp_path_factory, tmp_path
-):
-    source = tmp_path_factory.mktemp("phantoms") / "source"
-    make = [sys.executable, "-m", "data_tools.make_phantom", f"--output_dir={source}"]
-    subprocess.run([*make, "--num_cases=16"], check=True, capture_output=True)
-
-    def command(output):
-        return [
-            *(sys.executable, "-m", "data_tools.convert_nifti", "--num_workers=2"),
-            *(f"--dataset_json={source}", f"--output_dir={output}"),
-            *("--spacing_mm=0.8,0.8,0.8", "--split=train=1", "--num_shards=3"),
-        ]
-
-    started = time.monotonic()
-    subprocess.run(command(tmp_path / "at_once"), check=True, capture_output=True)
-    seconds = time.monotonic() - started
-    rng = random.Random(1)
-    killed = 0
-    for _ in range(10):
-        process = subprocess.Popen(
-            command(tmp_path / "out"),
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            process.wait(rng.uniform(0.3, 1.0) * seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            killed += 1
-        process.wait()
-        if (tmp_path / "out").exists():
-            break
-    assert killed
-    if not (tmp_path / "out").exists():
-        subprocess.run(command(tmp_path / "out"), check=True, capture_output=True)
-    assert contents(tmp_path / "out") == contents(tmp_path / "at_once")
-
-
-def test_what_is_done_is_not_done_again(msd_folder, tmp_path, monkeypatch):
-    for index in range(4):
-        msd_folder.add_case(f"a_{index}", index)
-    bad = np.full((8, 9, 10), np.nan, np.float32)
-    msd_folder.add_case("b", image=bad)
-    with pytest.raises(InputError, match="case 'b': .* NaN"):
-        convert_here(msd_folder.folder, tmp_path / "out", {"train": 1.0})
-    records = list((tmp_path / ".out.partial" / "cases").glob("*.tfrecord"))
-    assert len(records) == 4
-    before = {path.name: path.stat().st_ino for path in records}
-    msd_folder.fields["training"].pop()
-    msd_folder.write()
+def test_finished_work_is_not_repeated(damaged_folder, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="case 'wrong': .* NaN"):
+        convert_here(damaged_folder.folder, tmp_path / "out", _ALL)
+    records = (tmp_path / ".out.partial" / "cases").glob("*.tfrecord")
+    assert len(list(records)) == 4
+    damaged_folder.fields["training"].pop()
+    damaged_folder.write()
     monkeypatch.setattr("data_tools.conversion.converter.stage_case", None)
-    manifest = convert_here(msd_folder.folder, tmp_path / "out", {"train": 1.0})
-    assert len(manifest.split("train").uids) == len(before) == 4
+    manifest = convert_here(damaged_folder.folder, tmp_path / "out", _ALL)
+    assert len(manifest.split("train").uids) == 4
 
 
-def test_other_settings_use_nothing_of_before(msd_folder, tmp_path):
-    for index in range(3):
-        msd_folder.add_case(f"a_{index}", index)
-    msd_folder.add_case("b", image=np.full((8, 9, 10), np.inf, np.float32))
-    settings = {"volume_shape": (8, 8, 8)}
-    with pytest.raises(InputError, match="case 'b': "):
-        convert_here(msd_folder.folder, tmp_path / "out", {"train": 1.0})
-    msd_folder.fields["training"].pop()
-    msd_folder.write()
+def test_other_settings_use_no_earlier_work(damaged_folder, tmp_path):
+    with pytest.raises(InputError, match="case 'wrong': "):
+        convert_here(damaged_folder.folder, tmp_path / "out", _ALL)
+    damaged_folder.fields["training"].pop()
+    damaged_folder.write()
     for name in ("out", "at_once"):
-        convert_here(msd_folder.folder, tmp_path / name, {"train": 1.0}, settings)
-    assert contents(tmp_path / "out") == contents(tmp_path / "at_once")
-
-
-def test_other_shards_are_made_of_what_is_done(few_cases, tmp_path, monkeypatch):
-    monkeypatch.setattr("data_tools.conversion.staging.publish", _interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        convert_here(few_cases, tmp_path / "out", {"train": 1.0}, num_shards=2)
-    monkeypatch.undo()
-    for name in ("out", "at_once"):
-        convert_here(few_cases, tmp_path / name, {"train": 1.0}, num_shards=3)
+        settings = {"volume_shape": (8, 8, 8)}
+        convert_here(damaged_folder.folder, tmp_path / name, _ALL, settings)
     assert contents(tmp_path / "out") == contents(tmp_path / "at_once")
 
 
@@ -141,42 +79,25 @@ def _interrupt(*_):
     raise KeyboardInterrupt
 
 
-def test_two_at_once_are_refused(few_cases, tmp_path):
-    from data_tools.conversion.staging import staging_for
-
-    with staging_for(tmp_path / "out"):
-        with pytest.raises(InputError, match="is being written by another process"):
-            convert_here(few_cases, tmp_path / "out")
-
-
-def test_bad_cases_are_left_out_where_that_is_wished(msd_folder, tmp_path):
-    for index in range(5):
-        msd_folder.add_case(f"good_{index}", index)
-    msd_folder.add_case("bad", image=np.full((8, 9, 10), np.nan, np.float32))
-    manifest = convert_here(
-        msd_folder.folder,
-        tmp_path / "out",
-        {"train": 1.0},
-        {"spacing_mm": "median"},
-        skip_bad_cases=True,
-    )
-    assert manifest.split("train").uids == [f"good_{index}" for index in range(5)]
-    assert list(manifest.skipped) == ["bad"]
-    assert "bad.nii.gz has 720 voxel(s) that are NaN" in manifest.skipped["bad"]
-    assert read_manifest(tmp_path / "out") == manifest
+def test_other_shards_are_made_of_finished_records(few_cases, tmp_path, monkeypatch):
+    monkeypatch.setattr("data_tools.conversion.staging.publish", _interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        convert_here(few_cases, tmp_path / "out", _ALL, num_shards=2)
+    monkeypatch.undo()
+    for name in ("out", "at_once"):
+        convert_here(few_cases, tmp_path / name, _ALL, num_shards=3)
+    assert contents(tmp_path / "out") == contents(tmp_path / "at_once")
 
 
 def test_a_split_of_bad_cases_is_refused(msd_folder, tmp_path):
     msd_folder.add_case("bad", image=np.full((8, 9, 10), np.nan, np.float32))
     with pytest.raises(InputError, match="no case of the split train can be conv"):
-        convert_here(
-            msd_folder.folder, tmp_path / "out", {"train": 1.0}, skip_bad_cases=True
-        )
+        convert_here(msd_folder.folder, tmp_path / "out", _ALL, skip_bad_cases=True)
 
 
 def test_gzip_holds_the_same_examples(few_cases, tmp_path):
-    plain = convert_here(few_cases, tmp_path / "plain", {"train": 1.0})
-    gzip = convert_here(few_cases, tmp_path / "gz", {"train": 1.0}, compression="GZIP")
+    plain = convert_here(few_cases, tmp_path / "plain", _ALL)
+    gzip = convert_here(few_cases, tmp_path / "gz", _ALL, compression="GZIP")
     assert (plain.compression, gzip.compression) == ("", "GZIP")
     # TensorFlow Datasets reads no compressed TFRecord files.
     assert not (tmp_path / "gz" / "features.json").exists()
@@ -186,7 +107,7 @@ def test_gzip_holds_the_same_examples(few_cases, tmp_path):
     paths = gzip.shard_paths(tmp_path / "gz", "train")
     ours = list(tf.data.TFRecordDataset(paths, compression_type="GZIP"))
     assert [e.numpy() for e in ours] == [e.numpy() for e in theirs]
-    # The input pipeline finds any case without decompressing others.
+    # The input pipeline finds any case without decompressing the others.
     for example, expected in zip(evaluation_dataset(paths), theirs, strict=True):
         tf.nest.map_structure(
             np.testing.assert_array_equal, example, parse_example(expected)
@@ -205,7 +126,7 @@ def test_gzip_holds_the_same_examples(few_cases, tmp_path):
 @pytest.mark.parametrize(
     "largest, dtype", [(200, "uint8"), (3000, "int16"), (0.5, "float32")]
 )
-def test_images_take_one_type_that_is_exact_for_all(
+def test_images_get_the_smallest_type_that_is_exact_for_all(
     msd_folder, tmp_path, largest, dtype
 ):
     for index, value in enumerate((7, largest, 9)):
@@ -214,14 +135,13 @@ def test_images_take_one_type_that_is_exact_for_all(
         msd_folder.add_case(f"a_{index}", image=image, affine=np.eye(4))
     output = tmp_path / "out"
     manifest = convert_here(
-        msd_folder.folder, output, {"train": 1.0}, {"intensity": "none"}, num_shards=1
+        msd_folder.folder, output, _ALL, {"intensity": "none"}, num_shards=1
     )
     assert manifest.image_dtype == dtype
     (path,) = manifest.shard_paths(output, "train")
-    for serialized, value in zip(
-        tf.data.TFRecordDataset(path), (7, largest, 9), strict=True
-    ):
-        image = parse_example(serialized)["image"].numpy()
+    examples = map(parse_example, tf.data.TFRecordDataset(path))
+    for example, value in zip(examples, (7, largest, 9), strict=True):
+        image = example["image"].numpy()
         assert image[3, 4, 5, 0] == value == image.sum()
 
 

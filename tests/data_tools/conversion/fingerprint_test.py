@@ -1,14 +1,18 @@
-"""The fingerprint is what the cases are, and settings follow the stated rules."""
+"""The fingerprint summarizes the cases, and automatic settings follow its rules."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from data_tools.conversion import preprocessing_choice
 from data_tools.conversion.case_statistics import CaseMeasures
 from data_tools.conversion.fingerprint import fingerprint_of
-from data_tools.conversion.preprocessing_choice import Choice
+from data_tools.conversion.preprocessing_choice import (
+    Choice,
+    auto_intensity,
+    auto_spacing,
+    auto_volume_shape,
+)
 from data_tools.inspection.manifest_text import fingerprint_table
 from tf_diffseg.errors import InputError
 
@@ -29,7 +33,7 @@ def _measures(**fields):
     return CaseMeasures(**fields)
 
 
-def test_figures_of_the_cases():
+def test_fingerprint_of_three_cases():
     cases = [
         _measures(),
         _measures(ras_shape=[50, 30, 10], voxels_per_class=[14000, 0, 1000]),
@@ -47,7 +51,7 @@ def test_figures_of_the_cases():
     assert vessel == {"min": 2.0, "median": 2.0, "max": 2.0}
 
 
-def test_every_case_counts_alike_in_the_intensities():
+def test_every_case_has_the_same_weight_in_the_intensities():
     dark = _measures(foreground_samples=[[0.0] * 10])
     bright = _measures(foreground_samples=[[100.0] * 1000])
     intensity = fingerprint_of([dark, bright])["foreground_intensity"]
@@ -57,7 +61,7 @@ def test_every_case_counts_alike_in_the_intensities():
     assert intensity["percentile_99_5"] == [100.0]
 
 
-def test_percentiles_are_numpys():
+def test_percentiles_equal_numpys():
     samples = np.sort(np.random.default_rng(0).normal(40, 10, 2000))
     case = _measures(foreground_samples=[samples.tolist()])
     intensity = fingerprint_of([case])["foreground_intensity"]
@@ -66,7 +70,7 @@ def test_percentiles_are_numpys():
         assert intensity[key] == [expected]
 
 
-def test_no_foreground_at_all_is_none():
+def test_without_foreground_figures_are_none():
     case = _measures(
         foreground_mm=None, foreground_samples=[[]], voxels_per_class=[24000, 0, 0]
     )
@@ -89,7 +93,7 @@ def test_table_has_a_row_for_each_figure():
 
 
 def _spacing_fingerprint(*spacings):
-    return fingerprint_of([_measures(ras_spacing_mm=list(s)) for s in spacings])
+    return fingerprint_of([_measures(ras_spacing_mm=list(mm)) for mm in spacings])
 
 
 @pytest.mark.parametrize(
@@ -106,32 +110,29 @@ def _spacing_fingerprint(*spacings):
     ],
 )
 def test_auto_spacing(spacings, expected):
-    fingerprint = _spacing_fingerprint(*spacings)
-    assert preprocessing_choice.auto_spacing(fingerprint) == expected
+    assert auto_spacing(_spacing_fingerprint(*spacings)) == expected
 
 
 def test_auto_volume_shape_holds_every_case():
     cases = [_measures(ras_shape=[41, 30, 20]), _measures(ras_shape=[10, 33, 64])]
     fingerprint = fingerprint_of(cases)
-    shape = preprocessing_choice.auto_volume_shape
-    assert shape(fingerprint, None) == (48, 40, 64)
-    assert shape(fingerprint, (1.0, 1.0, 1.0)) == (48, 40, 128)
-    assert shape(fingerprint, (0.2, 0.2, 0.2)) is None  # 2e7 voxels
+    assert auto_volume_shape(fingerprint, None) == (48, 40, 64)
+    assert auto_volume_shape(fingerprint, (1.0, 1.0, 1.0)) == (48, 40, 128)
+    assert auto_volume_shape(fingerprint, (0.2, 0.2, 0.2)) is None  # 2e7 voxels
 
 
-def test_auto_intensity_goes_by_the_name_of_the_channel():
+def test_auto_intensity_depends_on_the_name_of_the_channel():
     samples = np.linspace(-100, 300, 1000).tolist()
     fingerprint = fingerprint_of([_measures(foreground_samples=[samples] * 3)])
-    auto = preprocessing_choice.auto_intensity
-    kinds, windows = auto(("T1", "CT", "noNorm"), fingerprint)
+    kinds, windows = auto_intensity(("T1", "CT", "noNorm"), fingerprint)
     assert kinds == ("zscore", "ct_window", "none")
     assert windows[0] is None and windows[2] is None
     np.testing.assert_allclose(windows[1], (-98, 298), atol=0.5)
-    assert auto(("MRI",), fingerprint) == ("zscore", None)
-    kind, window = auto(("ct",), fingerprint)
+    assert auto_intensity(("MRI",), fingerprint) == ("zscore", None)
+    kind, window = auto_intensity(("ct",), fingerprint)
     assert kind == "ct_window" and window == windows[1]
     with pytest.raises(InputError, match="no case has a labelled voxel"):
-        auto(("CT",), fingerprint_of([_measures(foreground_samples=[[]])]))
+        auto_intensity(("CT",), fingerprint_of([_measures(foreground_samples=[[]])]))
 
 
 def test_choice_resolves_words_and_keeps_numbers():

@@ -1,4 +1,4 @@
-"""A folder appears whole or not at all, and nobody's files are lost."""
+"""A folder appears whole or not at all, and no file of the user is lost."""
 
 import contextlib
 
@@ -41,6 +41,12 @@ def _write_data_set(folder, **fields):
     Manifest(**fields).write(folder)
 
 
+def _refused(output, message, overwrite=False):
+    with pytest.raises(InputError, match=message):
+        with staged_folder(output, overwrite):
+            pass
+
+
 def test_appears_on_success_only(tmp_path):
     output = tmp_path / "deep" / "out"
     with staged_folder(output) as folder:
@@ -58,7 +64,7 @@ def test_failure_leaves_nothing(tmp_path, error):
     assert _names(tmp_path) == []
 
 
-def test_failure_leaves_what_was_there(tmp_path):
+def test_failure_keeps_the_old_data_set(tmp_path):
     output = tmp_path / "out"
     _write_data_set(output)
     before = _names(output)
@@ -78,11 +84,7 @@ def test_empty_folder_is_filled(tmp_path):
 def test_overwrite_replaces_a_data_set(tmp_path):
     output = tmp_path / "out"
     _write_data_set(output)
-    with pytest.raises(
-        InputError, match="holds a converted data set; `overwrite` replaces it"
-    ):
-        with staged_folder(output):
-            pass
+    _refused(output, "holds a converted data set; `overwrite` replaces it")
     with staged_folder(output, overwrite=True) as folder:
         (folder / "new").touch()
     assert _names(output) == ["new"]
@@ -91,9 +93,7 @@ def test_overwrite_replaces_a_data_set(tmp_path):
 
 def test_overwrite_spares_other_folders(tmp_path):
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(InputError, match="holds files but no manifest.json"):
-        with staged_folder(tmp_path, overwrite=True):
-            pass
+    _refused(tmp_path, "holds files but no manifest.json", overwrite=True)
     assert _names(tmp_path) == ["thesis.tex"]
 
 
@@ -104,35 +104,28 @@ def test_overwrite_spares_a_training_run(tmp_path, entry):
     (run / entry).mkdir() if entry.endswith("/") else (run / entry).touch()
     before = _names(run)
     message = rf"run holds what no converted data set has \({entry.strip('/')}\)"
-    with pytest.raises(InputError, match=message), staged_folder(run, overwrite=True):
-        pass
+    _refused(run, message, overwrite=True)
     assert _names(run) == before
 
 
-def test_overwrite_spares_a_folder_that_a_shard_is_named_after(tmp_path):
-    output = tmp_path / "out"
-    _write_data_set(output)
-    shard = output / "toy-all.tfrecord-00000-of-00001"
+def test_overwrite_spares_a_folder_with_the_name_of_a_shard(tmp_path):
+    _write_data_set(tmp_path)
+    shard = tmp_path / "toy-all.tfrecord-00000-of-00001"
     shard.unlink()
     shard.mkdir()
-    with pytest.raises(InputError, match="holds what no converted data set has"):
-        with staged_folder(output, overwrite=True):
-            pass
+    _refused(tmp_path, "holds what no converted data set has", overwrite=True)
     assert shard.is_dir()
 
 
-def test_overwrite_spares_what_an_unknown_manifest_describes(tmp_path):
-    output = tmp_path / "out"
-    _write_data_set(output, format_version=99)
-    before = _names(output)
-    with pytest.raises(InputError, match="holds what no converted data set has"):
-        with staged_folder(output, overwrite=True):
-            pass
-    assert _names(output) == before
+def test_overwrite_spares_the_data_set_of_an_unknown_version(tmp_path):
+    _write_data_set(tmp_path, format_version=99)
+    before = _names(tmp_path)
+    _refused(tmp_path, "holds what no converted data set has", overwrite=True)
+    assert _names(tmp_path) == before
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_a_link_is_filled_where_it_leads(tmp_path, is_there):
+def test_the_target_of_a_link_is_filled(tmp_path, is_there):
     target, link = tmp_path / "target", tmp_path / "link"
     link.symlink_to(target)
     if is_there:
@@ -144,59 +137,34 @@ def test_a_link_is_filled_where_it_leads(tmp_path, is_there):
     assert _names(tmp_path) == ["link", "target"]
 
 
-def test_a_loop_of_links_is_refused(tmp_path):
-    (tmp_path / "a").symlink_to("b")
-    (tmp_path / "b").symlink_to("a")
-    with pytest.raises(InputError, match="a is a loop of links"):
-        with staged_folder(tmp_path / "a"):
-            pass
-    assert _names(tmp_path) == ["a", "b"]
-
-
 def test_a_mount_point_is_refused_at_once(tmp_path, monkeypatch):
     output = tmp_path / "disk"
     output.mkdir()
     monkeypatch.setattr("os.path.ismount", lambda path: path == output)
-    with pytest.raises(InputError, match="disk is a mount point.*disk/shards"):
-        with staged_folder(output):
-            pass
+    _refused(output, "disk is a mount point.*disk/shards")
     with staged_folder(output / "shards") as folder:
         (folder / "a").touch()
     assert _names(output / "shards") == ["a"]
 
 
-def test_what_a_process_left_that_was_killed_at_the_end_is_removed(tmp_path):
+def test_leftovers_of_a_process_killed_at_the_end_are_removed(tmp_path):
     output = tmp_path / "out"
     _write_data_set(output)
     for name in (".out.partial/cases", ".out.old"):
         (tmp_path / name).mkdir(parents=True)
-    with pytest.raises(InputError, match="holds a converted data set; `overwrite`"):
-        with staged_folder(output):
-            pass
+    _refused(output, "holds a converted data set; `overwrite`")
     assert _names(tmp_path) == ["out"]
 
 
-def test_what_is_not_yet_published_stays(tmp_path):
+def test_unpublished_work_stays(tmp_path):
     output = tmp_path / "out"
     _write_data_set(output)
     (tmp_path / ".out.partial" / "shards").mkdir(parents=True)
-    with pytest.raises(InputError, match="`overwrite` replaces it"):
-        with staged_folder(output):
-            pass
+    _refused(output, "`overwrite` replaces it")
     assert _names(tmp_path) == [".out.partial", "out"]
 
 
-@pytest.mark.parametrize(
-    "place, message",
-    [
-        ("file", "file is a file, expected a folder"),
-        ("file/below", "below lies below .*file, which is not a folder"),
-        ("file/a/b", "b lies below .*file, which is not a folder"),
-        ("x" * 300, "File name too long"),
-    ],
-)
-def test_place_that_is_no_folder(tmp_path, place, message):
+def test_a_place_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=message), staged_folder(tmp_path / place):
-        pass
+    _refused(tmp_path / "file" / "a", "a lies below .*file, which is not a folder")
     assert _names(tmp_path) == ["file"]

@@ -1,4 +1,4 @@
-"""Worker processes leave interrupts to the process that started them."""
+"""Only the process that starts workers handles an interrupt."""
 
 import os
 import signal
@@ -7,8 +7,8 @@ import sys
 import textwrap
 
 
-def test_an_interrupt_while_workers_start_is_the_parents(tmp_path):
-    """Sent to all processes, as a terminal does, while a worker still loads."""
+def test_the_parent_handles_an_interrupt_while_workers_start(tmp_path):
+    """The interrupt goes to all processes, like a terminal's, while a worker loads."""
     script = """
     import os, signal
     if __name__ == "__mp_main__":

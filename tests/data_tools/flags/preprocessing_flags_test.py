@@ -1,4 +1,4 @@
-"""Values of flags are refused by the flag's name, before anything is loaded."""
+"""Wrong values of flags are refused by the name of the flag."""
 
 import pytest
 from absl import flags
@@ -40,20 +40,20 @@ def test_wrong_values_name_their_flag(values, message):
         _choice(**values)
 
 
-def test_a_window_is_that_of_each_channel_that_wants_one():
+def test_each_channel_of_kind_ct_window_gets_the_window():
     choice = _choice(3, intensity=["ct_window", "none", "ct_window"], ct_window=["0,1"])
     assert choice.intensity == ("ct_window", "none", "ct_window")
     assert choice.ct_window == ((0.0, 1.0), None, (0.0, 1.0))
 
 
-def test_volumes_that_do_not_fit_into_memory(monkeypatch):
+def test_volumes_that_do_not_fit_into_memory_are_refused(monkeypatch):
     monkeypatch.setattr(volume_limits, "memory_bytes", lambda: 2**30)
     assert _choice(volume_shape="512,512,512").volume_shape == (512, 512, 512)
     with pytest.raises(InputError, match="^volume_shape=513,512,512: .* take 1.0 GiB"):
         _choice(volume_shape="513,512,512")
 
 
-def test_volumes_that_do_not_fit_into_a_record(monkeypatch):
+def test_volumes_that_do_not_fit_into_a_record_are_refused(monkeypatch):
     monkeypatch.setattr(volume_limits, "memory_bytes", lambda: 2**40)
     assert _choice(volume_shape="800,800,800", intensity=["none"])
     with pytest.raises(InputError, match="^volume_shape=800,800,800: the record"):
