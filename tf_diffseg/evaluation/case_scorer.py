@@ -26,16 +26,17 @@ class CaseScorer:
         segmenter: a `Segmenter`, whose sample function may give reverse steps.
         targets: `Targets` of the network.
         shard_paths: shards to read.
-        num_samples: samples whose mean is taken.
-        seed: of the sampling noise, the same for every case.
-        batch_size: samples that are drawn at a time.
+        num_samples: number of samples to average.
+        seed: seed of the sampling noise, the same for every case.
+        batch_size: number of samples to draw at a time.
         post_processing: `PostProcessing` of the label maps that are scored.
-        resampling: `ScanResampling` of the network; None where it is not asked.
-        ignored_id: what ground truth holds where the class is not known, or None.
+        resampling: `ScanResampling` of the network, which says whether a spacing is
+            unlike that of training; None to skip this check.
+        ignored_id: class id of voxels whose true class is not known, or None.
 
     Attributes:
-        outside_uids: names of the cases scored so far whose voxels are unlike those
-            that were trained on.
+        outside_uids: uids of the cases scored so far whose spacing is unlike that of
+            training.
     """
 
     def __init__(
@@ -71,12 +72,12 @@ class CaseScorer:
     def score(self, uids, description="evaluate"):
         """Scores cases, in the order of the shards.
 
-        Volumes are for the caller to drop: those of all cases of a data set may be
-        more than memory holds.
+        The caller should drop volumes early: those of a whole data set may not fit in
+        memory.
 
         Args:
-            uids: names of the cases; others are passed over.
-            description: what the progress bar says.
+            uids: uids of the cases; others are skipped.
+            description: text of the progress bar.
 
         Yields:
             Pairs of `CaseScores` and `CaseVolumes`.
@@ -85,7 +86,7 @@ class CaseScorer:
             total=len(uids),
             desc=description,
             unit="case",
-            # Every case on a terminal, but not every one in a log file.
+            # A terminal shows every case, a log file does not.
             mininterval=0.1 if sys.stderr.isatty() else 15.0,
         )
         with progress, named_shard_errors():
@@ -99,8 +100,9 @@ class CaseScorer:
                     progress.update()
 
     def _note_spacing(self, uid, affine):
-        is_known = self._resampling is None or uid in self.outside_uids
-        if not is_known and self._resampling.is_outside(affine):
+        if self._resampling is None or uid in self.outside_uids:
+            return
+        if self._resampling.is_outside(affine):
             self.outside_uids.append(uid)
 
     def _score_example(self, example):
@@ -108,22 +110,18 @@ class CaseScorer:
         counted = {}
         if self._ignored_id is not None:
             counted["is_counted"] = example["source_label"] != self._ignored_id
-        prediction = self._predict(
-            example["image"],
-            source,
-            self._seed,
-            **counted,
-        )
+        prediction = self._predict(example["image"], source, self._seed, **counted)
         label = self._cleaned(prediction.class_ids.numpy(), example)
-        drawn = prediction.preprocessed_class_ids.numpy()
         if self._post_processing.is_active:
-            drawn = self._preprocessor.label(label, source).numpy()
+            drawn = self._preprocessor.label(label, source)
+        else:
+            drawn = prediction.preprocessed_class_ids
         volumes = CaseVolumes(
             image=example["image"].numpy(),
             spacing_mm=example["spacing_mm"].numpy(),
             affine=self._preprocessor.stored_affine(source).numpy(),
             ground_truth=example["label"].numpy(),
-            predicted=drawn,
+            predicted=drawn.numpy(),
             entropy=prediction.preprocessed_entropy.numpy(),
         )
         return self._scores(example, prediction, label), volumes
@@ -139,11 +137,14 @@ class CaseScorer:
         truth, affine = (
             example[key].numpy() for key in ("source_label", "source_affine")
         )
-        steps = [
-            self._cleaned(step, example) for step in prediction.step_class_ids.numpy()
-        ]
         probabilities = self._with_background(prediction.probabilities.numpy())
         class_ids = self._targets.class_ids
+        dice_per_step = [
+            dice_of_targets(
+                truth, self._cleaned(step, example), class_ids, self._ignored_id
+            )
+            for step in prediction.step_class_ids.numpy()
+        ]
         _, known_label, is_known = only_known(truth, label, self._ignored_id)
         is_known = np.ones(truth.shape, bool) if is_known is None else is_known
         return CaseScores(
@@ -158,12 +159,7 @@ class CaseScorer:
                 class_ids,
                 self._ignored_id,
             ),
-            dice_per_step=np.stack(
-                [
-                    dice_of_targets(truth, step, class_ids, self._ignored_id)
-                    for step in steps
-                ]
-            ),
+            dice_per_step=np.stack(dice_per_step),
             sample_volumes_ml=self._sample_voxels(prediction) * voxel_ml(affine),
             expected_dice=expected_dice(
                 probabilities, known_label, class_ids, is_known
@@ -173,14 +169,14 @@ class CaseScorer:
         )
 
     def _with_background(self, probabilities):
-        """Probabilities with a channel for each of the targets' names."""
+        """Probabilities with one channel for each of `Targets.names`."""
         if self._targets.region_labels is None:
             return probabilities
         nothing = 1.0 - probabilities.max(axis=-1, keepdims=True)
         return np.concatenate([nothing, probabilities], axis=-1)
 
     def _sample_voxels(self, prediction):
-        """Voxels of each sample's targets, [num_samples, targets]."""
+        """Number of voxels of each target in each sample, [num_samples, targets]."""
         voxels = prediction.sample_voxels.numpy()
-        of_targets = [voxels[:, list(ids)].sum(1) for ids in self._targets.class_ids]
-        return np.stack([voxels[:, 0], *of_targets], axis=1)
+        target_ids = [(0,), *self._targets.class_ids]
+        return np.stack([voxels[:, list(ids)].sum(1) for ids in target_ids], axis=1)

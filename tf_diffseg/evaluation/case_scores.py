@@ -1,4 +1,4 @@
-"""What an evaluation keeps of a case: its scores, and what is drawn of it."""
+"""The scores of a case, and its volumes for pictures."""
 
 import dataclasses
 
@@ -10,17 +10,16 @@ from tf_diffseg.metrics import CaseMetrics
 
 @dataclasses.dataclass(frozen=True)
 class CaseVolumes:
-    """What is drawn of a case, on the network's grid.
+    """The volumes of a case that pictures show, on the network's grid.
 
     Attributes:
         image: float32 [x, y, z, channels], preprocessed.
-        spacing_mm: [3], of that grid.
-        ground_truth: class ids [x, y, z] on that grid, `Manifest.ignored_id` of the
-            data where the class is not known.
-        predicted: class ids [x, y, z] on that grid.
-        entropy: float32 [x, y, z], how unsure the prediction is, in nats.
-        affine: [4, 4], of that grid, voxel to world in mm, where the scan lies; None
-            for a grid in the middle of the world.
+        spacing_mm: [3].
+        ground_truth: class ids [x, y, z]; `Manifest.ignored_id` if the class is not
+            known.
+        predicted: class ids [x, y, z].
+        entropy: float32 [x, y, z], uncertainty of the prediction, in nats.
+        affine: [4, 4], voxel to world in mm; None for a grid around the origin.
     """
 
     image: np.ndarray
@@ -37,17 +36,17 @@ class CaseScores:
 
     Attributes:
         uid: name of the case.
-        metrics: `CaseMetrics`, per class; surface Dice at `TOLERANCES_MM`.
-        dice_per_step: [steps, targets], after each reverse step; NaN as there.
-        sample_volumes_ml: [num_samples, targets], of each sample's label map, where
-            the true class is known.
-        expected_dice: what the prediction takes its own Dice to be: that of the
-            label map with the probabilities, mean over its foreground classes; NaN
-            where it has none.
-        error_auroc: how well entropy tells wrong voxels from right ones in the box
-            around all foreground: the area under the ROC curve; NaN where all or
-            none is wrong.
-        ignored_voxels: how many voxels have no true class; they are in no score.
+        metrics: `CaseMetrics` per target, with surface Dice at `TOLERANCES_MM`.
+        dice_per_step: [steps, targets], Dice after each reverse step; NaN as in
+            `metrics`.
+        sample_volumes_ml: [num_samples, targets], volume in each sample's label map,
+            counted where the true class is known.
+        expected_dice: the Dice that the prediction expects of itself: Dice of the label
+            map with the probabilities, mean over its foreground targets; NaN if it has
+            none.
+        error_auroc: area under the ROC curve of entropy as a test for wrong voxels, in
+            the box around all foreground; NaN if all voxels or none are wrong.
+        ignored_voxels: number of voxels without a true class; they are in no score.
     """
 
     uid: str
@@ -60,20 +59,20 @@ class CaseScores:
 
     @property
     def dice(self):
-        """[targets], NaN where neither truth nor prediction has one."""
+        """[targets], NaN if neither truth nor prediction has the target."""
         return self.metrics.dice
 
     @property
     def hd95_mm(self):
-        """[targets], NaN as there."""
+        """[targets], in mm, NaN as in `metrics`."""
         return self.metrics.hd95_mm
 
     @property
     def surface_dice(self):
-        """[len(TOLERANCES_MM), targets], NaN as there."""
+        """[len(TOLERANCES_MM), targets], NaN as in `metrics`."""
         return np.stack(self.metrics.surface_dice)
 
     @property
     def mean_dice(self):
-        """Mean over the foreground classes that are there; NaN if none is."""
+        """Mean over the foreground targets whose Dice is defined; NaN without any."""
         return float(foreground_mean(self.dice[1:]))

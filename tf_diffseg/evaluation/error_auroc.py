@@ -1,11 +1,21 @@
-"""How well uncertainty tells errors."""
+"""How well uncertainty finds errors."""
 
 import numpy as np
 from scipy import stats
 
 
 def error_auroc(truth, label, entropy, is_known=True):
-    """Area under the ROC curve of entropy as a test for wrong voxels."""
+    """Area under the ROC curve of entropy as a test for wrong voxels.
+
+    Args:
+        truth: class ids [x, y, z].
+        label: predicted class ids [x, y, z].
+        entropy: float [x, y, z].
+        is_known: bool [x, y, z], or True; other voxels do not count.
+
+    Returns:
+        Float, over the box around all foreground; NaN if all voxels or none are wrong.
+    """
     foreground = np.nonzero(((truth > 0) | (label > 0)) & is_known)
     if not len(foreground[0]):
         return np.nan
@@ -16,5 +26,6 @@ def error_auroc(truth, label, entropy, is_known=True):
     num_right = is_wrong.size - num_wrong
     if not num_wrong or not num_right:
         return np.nan
+    # The Mann-Whitney U statistic, over its largest value.
     ranks = stats.rankdata(entropy[box][counted])[is_wrong].sum()
     return float((ranks - num_wrong * (num_wrong + 1) / 2) / (num_wrong * num_right))

@@ -1,4 +1,4 @@
-"""Figures of an evaluation: means over cases, and how sure they are."""
+"""Figures of an evaluation: means over cases, with confidence intervals."""
 
 import numpy as np
 from scipy import stats
@@ -11,44 +11,44 @@ _PERCENTILES = (2.5, 97.5)
 
 
 def summarize(cases, class_names):
-    """Means over cases, of the classes that are there.
+    """Takes means over cases, per target and of the foreground.
 
     Args:
         cases: list of `CaseScores`.
-        class_names: name per class id, background first.
+        class_names: names of the targets, background first.
 
     Returns:
-        JSON-able dict: `num_cases`; `mean_foreground_dice`, of `foreground_mean`, with
-        its `mean_foreground_dice_ci95` and `mean_foreground_dice_per_step`; under
-        `uncertainty` what `_uncertainty` says; under `ignored` how many `voxels` of
-        how many `cases` have no true class; and under `classes` for each
-        foreground class `dice`, `dice_std`, `dice_per_step`, `hd95_mm`, in how many
-        cases it was `num_counted`, or `num_absent` from truth and prediction alike,
-        or of the counted `num_missed` or `num_invented`; and `metrics` with `mean`,
-        `std`, `ci95` and `num_counted` by key of `METRICS`. Intervals are 95%, by
-        bootstrap over the cases; what is not defined is None.
+        JSON-able dict. `num_cases`; `mean_foreground_dice`, the mean of
+        `foreground_mean`, with `mean_foreground_dice_ci95` and
+        `mean_foreground_dice_per_step`; `uncertainty`, see `_uncertainty`; `ignored`,
+        how many `voxels` of how many `cases` have no true class. `classes` holds for
+        each foreground target `dice`, `dice_std`, `dice_per_step`, `hd95_mm`; the
+        number of cases in which it was scored (`num_counted`), is absent from truth and
+        prediction (`num_absent`), was missed (`num_missed`) or invented
+        (`num_invented`); and `metrics` with `mean`, `std`, `ci95` and `num_counted` by
+        key of `METRICS`. Intervals are 95%, by bootstrap over the cases. None stands
+        for what is not defined.
     """
     dice_per_step = np.stack([case.dice_per_step for case in cases])
     step_means = nan_mean(dice_per_step, axis=0)
     foreground = foreground_mean(dice_per_step[..., 1:])  # [cases, steps]
     per_case = [metric_values(case) for case in cases]
     classes = {}
-    for class_id, name in list(enumerate(class_names))[1:]:
+    for class_id, name in enumerate(class_names[1:], start=1):
         values = {
             metric.key: np.array([case[metric.key][class_id] for case in per_case])
             for metric in METRICS
         }
         metrics = {key: _statistics(column) for key, column in values.items()}
         is_counted = ~np.isnan(values["dice"])
-        # Nothing is known of a case without a true volume, 0 or more.
+        # A case without a true volume, not even 0, is not known.
         is_absent = ~is_counted & ~np.isnan(values["true_volume_ml"])
-        is_true, is_predicted = (
-            values[f"{kind}_volume_ml"] > 0.0 for kind in ("true", "predicted")
-        )
+        is_true = values["true_volume_ml"] > 0.0
+        is_predicted = values["predicted_volume_ml"] > 0.0
         classes[name] = {
             "dice": metrics["dice"]["mean"],
             "dice_std": metrics["dice"]["std"],
-            "dice_per_step": [number(v) for v in step_means[:, class_id]],
+            "dice_per_step": list(map(number, step_means[:, class_id])),
             "hd95_mm": metrics["hd95_mm"]["mean"],
             "num_counted": int(is_counted.sum()),
             "num_absent": int(is_absent.sum()),
@@ -60,9 +60,9 @@ def summarize(cases, class_names):
         "num_cases": len(cases),
         "mean_foreground_dice": number(nan_mean(foreground[:, -1])),
         "mean_foreground_dice_ci95": _interval(foreground[:, -1]),
-        "mean_foreground_dice_per_step": [
-            number(value) for value in nan_mean(foreground, axis=0)
-        ],
+        "mean_foreground_dice_per_step": list(
+            map(number, nan_mean(foreground, axis=0))
+        ),
         "uncertainty": _uncertainty(cases),
         "ignored": {
             "voxels": sum(case.ignored_voxels for case in cases),
@@ -83,7 +83,7 @@ def _statistics(values):
 
 
 def _interval(values):
-    """Bootstrap interval of the mean over [cases]."""
+    """Bootstrap interval of the mean of [cases]."""
     num_cases = len(values)
     if num_cases < 2 or np.isnan(values).all():
         return None
@@ -95,18 +95,17 @@ def _interval(values):
 
 
 def _uncertainty(cases):
-    """Whether uncertainty goes with error.
+    """Tells whether uncertainty goes with error.
 
-    `spearman` and `spearman_p` are the rank correlation, over the cases, of the Dice
-    that the prediction expects of itself with its mean Dice; `mean_error_auroc` is
-    the mean over the cases of how well entropy tells wrong voxels. See `CaseScores`.
+    `spearman` and `spearman_p` are the rank correlation of expected Dice with mean Dice
+    over the cases, see `CaseScores`; `mean_error_auroc` is a mean over the cases.
     """
     expected = np.array([case.expected_dice for case in cases])
     found = np.array([case.mean_dice for case in cases])
     is_defined = ~np.isnan(expected + found)
     expected, found = expected[is_defined], found[is_defined]
     correlation = p_value = np.nan
-    # Of less, or of equal values, there is no correlation.
+    # Fewer or equal values have no correlation.
     if len(found) > 2 and min(np.ptp(expected), np.ptp(found)) > 0.0:
         result = stats.spearmanr(expected, found)
         correlation, p_value = result.statistic, result.pvalue
@@ -118,5 +117,5 @@ def _uncertainty(cases):
 
 
 def number(value):
-    """A float that JSON can hold, None for NaN."""
+    """A float that JSON can hold; None for NaN."""
     return None if np.isnan(value) else round(float(value), 6)

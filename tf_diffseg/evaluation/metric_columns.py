@@ -1,4 +1,4 @@
-"""The metrics of an evaluation, as its tables have them."""
+"""The metrics of an evaluation, in the order of its tables."""
 
 import dataclasses
 
@@ -10,11 +10,11 @@ class Metric:
     """One metric as tables show it.
 
     Attributes:
-        key: its column in metrics.csv.
-        title: for people.
-        unit: of its values, or empty.
-        digits: after the point.
-        better: "higher", "lower" or "zero", where it is best.
+        key: column in metrics.csv.
+        title: name for people.
+        unit: unit of the values, or "".
+        digits: digits after the point.
+        better: which values are best: "higher", "lower" or "zero".
     """
 
     key: str
@@ -25,7 +25,7 @@ class Metric:
 
     @property
     def title_with_unit(self):
-        """For the heads of tables."""
+        """Heading of a table."""
         return f"{self.title} {self.unit}".rstrip()
 
 

@@ -1,4 +1,4 @@
-"""The folder that experiments.evaluate wrote."""
+"""Reads a folder that experiments.evaluate wrote."""
 
 import csv
 import json
@@ -7,24 +7,24 @@ import pathlib
 from tf_diffseg.errors import InputError
 from tf_diffseg.evaluation.means import foreground_mean
 
-# Of metrics.csv, before the metrics.
+# Columns of metrics.csv before the metrics.
 _COLUMNS = ("uid", "class_id", "class_name")
-# In the place of a uid: what follows are means over the cases.
+# Stands in place of a uid in rows of means over the cases.
 _MEAN = "mean"
-# In the place of a class, see `foreground_mean`.
+# Stands in place of a class, see `foreground_mean`.
 FOREGROUND = "foreground"
 
 
 def data_of(manifest, split):
-    """What metrics.json tells of the data, under "data"."""
+    """The description of the data in metrics.json, under "data"."""
     return {"dataset": manifest.dataset, "split": split}
 
 
 def read_data(folder):
-    """`data_of` an evaluation; empty where its metrics.json does not tell.
+    """Reads `data_of` an evaluation; empty if there is no metrics.json or no "data".
 
     Raises:
-        InputError: that file cannot be read.
+        InputError: metrics.json cannot be read.
     """
     path = pathlib.Path(folder) / "metrics.json"
     if not path.is_file():
@@ -36,18 +36,18 @@ def read_data(folder):
 
 
 def read_values(folder, metric):
-    """One metric of an evaluation.
+    """Reads one metric of an evaluation.
 
     Args:
-        folder: that `experiments.evaluate` wrote.
+        folder: folder that `experiments.evaluate` wrote.
         metric: column of its metrics.csv.
 
     Returns:
-        Dict from class name to dict from uid to value, NaN where it is not defined;
-        and under "foreground" the `foreground_mean`.
+        Dict from class name, or "foreground" for `foreground_mean`, to dict from uid to
+        value; NaN if it is not defined.
 
     Raises:
-        InputError: there is no such table, or it is another one or not whole.
+        InputError: metrics.csv is missing, is another table, or is not whole.
     """
     path = pathlib.Path(folder) / "metrics.csv"
     if not path.is_file():
@@ -63,23 +63,16 @@ def read_values(folder, metric):
 
 
 def with_foreground(values):
-    """Adds the `foreground_mean` of every case, as "foreground".
-
-    Args:
-        values: dict from class name to dict from uid to value.
-
-    Returns:
-        A new dict.
-    """
-    foreground = {}
-    for uid in next(iter(values.values())):
-        of_case = [of_class[uid] for of_class in values.values()]
-        foreground[uid] = float(foreground_mean(of_case))
+    """Returns `values`, {class name: {uid: value}}, with "foreground" added."""
+    foreground = {
+        uid: float(foreground_mean([by_uid[uid] for by_uid in values.values()]))
+        for uid in next(iter(values.values()))
+    }
     return {**values, FOREGROUND: foreground}
 
 
 def _values(path, reader, metric):
-    """`read_values` of an open table, without "foreground"."""
+    """`read_values` from an open table, without "foreground"."""
     columns = reader.fieldnames or []
     for name in (*_COLUMNS, metric):
         if name not in columns:
@@ -95,12 +88,12 @@ def _values(path, reader, metric):
         place = f"{path}, line {reader.line_num}"
         if None in row or None in row.values():
             raise InputError(f"{place}: expected {len(columns)} values")
-        of_class = found.setdefault(row["class_name"], {})
-        if row["uid"] in of_class:
+        by_uid = found.setdefault(row["class_name"], {})
+        if row["uid"] in by_uid:
             raise InputError(
                 f"{place}: {row['uid']} has a row of {row['class_name']} already"
             )
-        of_class[row["uid"]] = _number(place, metric, row[metric])
+        by_uid[row["uid"]] = _number(place, metric, row[metric])
     if not has_means:
         raise InputError(
             f"{path} ends at line {reader.line_num} before the means of its cases: it "
@@ -120,10 +113,10 @@ def _number(place, column, text):
 
 
 def _check_cases(path, found):
-    """Raises InputError unless every class is there of the same cases."""
+    """Raises InputError unless every class has the same cases."""
     if not found:
         raise InputError(f"{path} holds no cases")
     uids = set().union(*found.values())
-    for name, of_class in found.items():
-        for uid in sorted(uids - of_class.keys()):
+    for name, by_uid in found.items():
+        for uid in sorted(uids - by_uid.keys()):
             raise InputError(f"{path}: {uid} has no row of {name}")

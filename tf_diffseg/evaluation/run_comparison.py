@@ -1,21 +1,21 @@
-"""Evaluations beside one another, case by case."""
+"""Compares evaluations case by case."""
 
 import numpy as np
 from scipy import stats
 
 
 def compare(tables):
-    """Holds every run against the first.
+    """Compares every run with the first.
 
     Args:
-        tables: of `results_folder.read_values`, two or more.
+        tables: two or more results of `results_folder.read_values`.
 
     Returns:
-        List of dicts, one for each class and run: `class`, `run` (its number),
-        `mean` and `std` of the cases that both have, `num_cases`, and but for the
-        first `mean_difference` (run less first), `num_better` and `num_worse` (cases
-        with more and with less), `p` of the Wilcoxon test and `p_holm`, corrected
-        for the number of comparisons. p is 1 where no case differs.
+        List of dicts, one for each class and run: `class`, `run` (its number), `mean`
+        and `std` over the cases that both runs have, and `num_cases`. All but the first
+        run also have `mean_difference` (run minus first), `num_better` and `num_worse`
+        (cases with a higher and a lower value), `p` of the Wilcoxon test (1 if no case
+        differs) and `p_holm`, corrected for the number of comparisons.
     """
     rows = []
     for name, first in tables[0].items():

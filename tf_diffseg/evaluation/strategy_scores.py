@@ -1,4 +1,4 @@
-"""How a training strategy did on the cases of a split."""
+"""The scores of a training strategy on the cases of a split."""
 
 import dataclasses
 
@@ -12,16 +12,16 @@ METRICS = ("dice", "hd95_mm", f"surface_dice_{TOLERANCES_MM[0]:g}mm")
 
 @dataclasses.dataclass(frozen=True)
 class StrategyScores:
-    """How one strategy did.
+    """The scores of one strategy.
 
     Attributes:
         strategy: its name.
         training_minutes: wall time of this call's training, 0 if it was done before.
-        classes: name per foreground class.
+        classes: names of the foreground classes.
         values: dict from the keys `METRICS` to an array [cases, foreground classes],
-            NaN if a class is neither there nor predicted.
-        dice_per_step: [steps], mean over the cases of their `foreground_mean` after
-            each reverse step.
+            NaN if a class is neither true nor predicted.
+        dice_per_step: [steps], mean over the cases of `foreground_mean` after each
+            reverse step.
     """
 
     strategy: str
@@ -31,23 +31,13 @@ class StrategyScores:
     dice_per_step: np.ndarray
 
     def mean_and_std(self, metric):
-        """Mean and standard deviation over cases, two arrays [foreground classes]."""
+        """Mean and standard deviation over cases, each [foreground classes]."""
         values = self.values[metric]
         return nan_mean(values, axis=0), np.nanstd(values, axis=0)
 
 
 def strategy_scores(strategy, training_minutes, classes, cases):
-    """Sums up the cases of a strategy.
-
-    Args:
-        strategy: its name.
-        training_minutes: as `StrategyScores` has them.
-        classes: likewise.
-        cases: list of `CaseScores`.
-
-    Returns:
-        `StrategyScores`.
-    """
+    """Makes `StrategyScores` from a list of `CaseScores`."""
     metrics = [metric_values(case) for case in cases]
     dice_per_step = np.stack([case.dice_per_step for case in cases])
     return StrategyScores(

@@ -6,16 +6,16 @@ from tf_diffseg.metrics import dice_score_from_masks, only_known, region_mask
 
 
 def dice_of_targets(truth, label, class_ids, ignored_id=None):
-    """Dice between two label maps.
+    """Dice of two label maps.
 
     Args:
         truth: class ids, of any shape.
         label: class ids of the same shape.
-        class_ids: as `Targets` has them.
-        ignored_id: what the truth holds where the class is not known, or None.
+        class_ids: as in `Targets`.
+        ignored_id: class id in the truth of voxels whose class is not known, or None.
 
     Returns:
-        [targets], NaN of background and of those that neither has.
+        [targets], NaN for background and for targets in neither label map.
     """
     truth, label, _ = only_known(truth, label, ignored_id)
     found = [np.nan]
@@ -27,7 +27,7 @@ def dice_of_targets(truth, label, class_ids, ignored_id=None):
 
 
 def expected_dice(probabilities, label, class_ids, is_known=True):
-    """Dice of a label map with the probabilities [..., targets], mean over targets."""
+    """Dice of a label map with probabilities [..., targets], mean over its targets."""
     found = []
     for target, ids in enumerate(class_ids, start=1):
         mask, probability = region_mask(label, ids), probabilities[..., target]

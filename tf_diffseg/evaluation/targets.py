@@ -1,4 +1,4 @@
-"""What a network tells apart: the classes of the labels, or regions made of them."""
+"""What a network tells apart: classes, or regions made of them."""
 
 import dataclasses
 import math
@@ -8,13 +8,13 @@ from tf_diffseg.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Targets:
-    """The outputs of a network and what they mean to a label map.
+    """The outputs of a network and what they mean in a label map.
 
     Attributes:
-        names: "background", or whatever class 0 is called, and each target.
-        class_ids: of each target but background, the class ids that it is made of.
-        region_labels: where targets overlap, the class id that each is written as,
-            see `tf_diffseg.diffusion.probabilities_to_label`; None where they do not.
+        names: name of class 0, usually "background", then the name of each target.
+        class_ids: for each target except background, the class ids that it consists of.
+        region_labels: if targets overlap, the class id that each is written as, see
+            `tf_diffseg.diffusion.probabilities_to_label`; otherwise None.
     """
 
     names: list[str]
@@ -23,7 +23,7 @@ class Targets:
 
     @property
     def num_outputs(self):
-        """Channels of the network's mask; without background where targets overlap."""
+        """Channels of the network's mask; without background if targets overlap."""
         return len(self.names) - (self.region_labels is not None)
 
     @property
@@ -33,30 +33,23 @@ class Targets:
 
     @property
     def largest_entropy(self):
-        """Of a voxel that is most uncertain, in nats."""
+        """Entropy of the most uncertain voxel, in nats."""
         if self.region_labels is None:
             return math.log(self.num_outputs)
         return self.num_outputs * math.log(2.0)
 
     def frequencies(self, class_frequencies):
-        """Share of the voxels that each output has, from that of each class."""
+        """Share of voxels of each output, from the share of each class."""
         if self.region_labels is None:
             return class_frequencies
         return [sum(class_frequencies[i] for i in ids) for ids in self.class_ids]
 
 
 def targets_of(config, manifest):
-    """What a config makes of a data set.
-
-    Args:
-        config: `TrainConfig`.
-        manifest: `Manifest`.
-
-    Returns:
-        `Targets`.
+    """Makes `Targets` of a `TrainConfig` and a `Manifest`.
 
     Raises:
-        InputError: overlapping targets are asked for, and the data declare none.
+        InputError: the config asks for overlapping targets, but the data declare none.
     """
     if config.mask_encoding == "overlapping" and not manifest.regions:
         raise InputError(
@@ -64,8 +57,8 @@ def targets_of(config, manifest):
             "regions, expected such as nnU-Net's dataset.json has"
         )
     if config.mask_encoding == "exclusive" or not manifest.regions:
-        alone: list[tuple[int, ...]] = [(i,) for i in range(1, manifest.num_classes)]
-        return Targets(manifest.class_names, alone)
+        classes: list[tuple[int, ...]] = [(i,) for i in range(1, manifest.num_classes)]
+        return Targets(manifest.class_names, classes)
     id_of = {value: index for index, value in enumerate(manifest.label_values)}
     regions = manifest.regions
     return Targets(

@@ -1,4 +1,4 @@
-"""Whether windows show: a volume segmented whole, and window by window."""
+"""Whether windows change a result: a volume segmented whole and window by window."""
 
 import dataclasses
 
@@ -11,15 +11,15 @@ from tf_diffseg.evaluation.target_dice import dice_of_targets
 
 @dataclasses.dataclass(frozen=True)
 class WindowAgreement:
-    """Dice of one case, [targets] each, on the network's grid; NaN as `Targets` has it.
+    """Dice between label maps of one case, [targets], on the network's grid.
 
     Attributes:
         uid: name of the case.
-        windows_whole: of the label map by windows with that of the whole volume.
-        seeds_whole: of two of the whole volume, from different noise: no two
-            segmentations can be expected to agree better.
-        windows_truth: of the label map by windows with the ground truth.
-        whole_truth: of that of the whole volume with it.
+        windows_whole: label map by windows with that of the whole volume.
+        seeds_whole: two label maps of the whole volume, from different noise: windows
+            cannot be expected to agree better.
+        windows_truth: label map by windows with the ground truth.
+        whole_truth: label map of the whole volume with the ground truth.
     """
 
     uid: str
@@ -33,9 +33,9 @@ def window_agreement(trained, shard_paths, uids):
     """Segments cases whole and by windows.
 
     Args:
-        trained: `TrainedModels` of one model, whose options say what windows.
+        trained: `TrainedModels` of one model, whose options give the windows.
         shard_paths: shards to read.
-        uids: names of the cases.
+        uids: uids of the cases.
 
     Yields:
         `WindowAgreement` of each case.
@@ -43,20 +43,20 @@ def window_agreement(trained, shard_paths, uids):
     (model,) = trained.models
     segmenter = trained.segmenter()
     class_ids = trained.targets.class_ids
-    ignored_id = trained.manifest.num_classes  # Whether or not there are any.
-    label_of = {
-        "whole": _labels(segmenter, model.sample),
-        "windows": _labels(segmenter, segmenter.sample),
-    }
+    ignored_id = (
+        trained.manifest.num_classes
+    )  # Without ignored voxels, no voxel has it.
+    label_whole = _labelling(segmenter, model.sample)
+    label_windows = _labelling(segmenter, segmenter.sample)
     for example in evaluation_dataset(shard_paths):
         uid = example["uid"].numpy().decode()
         if uid not in uids:
             continue
         image, truth = example["image"], example["label"].numpy()
         seed = trained.options.seed
-        whole = label_of["whole"](image, seed)
-        windows = label_of["windows"](image, seed)
-        again = label_of["whole"](image, seed ^ 1)  # Another, in the range of seeds.
+        whole = label_whole(image, seed)
+        windows = label_windows(image, seed)
+        again = label_whole(image, seed ^ 1)  # Another seed within the range of seeds.
         yield WindowAgreement(
             uid,
             windows_whole=dice_of_targets(whole, windows, class_ids),
@@ -66,7 +66,7 @@ def window_agreement(trained, shard_paths, uids):
         )
 
 
-def _labels(segmenter, sample):
+def _labelling(segmenter, sample):
     """Function (image [x, y, z, c], seed) -> class ids [x, y, z], by `sample`."""
 
     @tf.function(reduce_retracing=True, autograph=False)

@@ -1,4 +1,4 @@
-"""What people look at: overlays, report pages, plots, model cards."""
+"""What people look at: overlays, report pages, plots and model cards."""
 
 from tf_diffseg._lazy import lazy_exports
 

@@ -1,4 +1,4 @@
-"""What an evaluation writes: tables, pictures and a page."""
+"""The files that an evaluation writes: tables, pictures and a page."""
 
 import csv
 
@@ -27,20 +27,20 @@ def write(
 
     Args:
         cases: list of `CaseScores`.
-        volumes: `CaseVolumes` by uid, of the `drawn_cases` at least.
+        volumes: dict from uid to `CaseVolumes`, at least of the `drawn_cases`.
         manifest: `Manifest` of the data.
-        split: name of the split that the cases are.
-        output_dir: folder, made where it is missing.
-        page: a `ReportPage` that all cases were added to, or None for no page.
-        inference: JSON-able dict that tells how the cases were segmented.
-        target_names: what was scored, background first; the classes, unless the
-            network told regions of them apart.
+        split: name of the split of the cases.
+        output_dir: folder, made if it is missing.
+        page: a `ReportPage` with all cases, or None for no page.
+        inference: JSON-able dict that says how the cases were segmented.
+        target_names: names of the scored targets, background first; None for the
+            classes.
 
     Returns:
-        The summary, as metrics.json has it.
+        The summary, as in metrics.json.
 
     Raises:
-        InputError: a file cannot be written; then none is.
+        InputError: a file cannot be written; then no file is.
     """
     names = target_names or manifest.class_names
     summary = summarize(cases, names)
@@ -55,20 +55,20 @@ def write(
                 _draw(path, name, uid, cases, volumes[uid], manifest)
         if page is not None:
             write_text(output_dir / "report.html", page.html(summary), whole)
-        # Last, so that whoever finds it finds the rest.
+        # Last, so that the other files exist if this one does.
         write_json(output_dir / "metrics.json", summary, 2, whole)
     return summary
 
 
 def drawn_cases(cases):
-    """Which cases are drawn.
+    """Chooses the cases to draw.
 
     Args:
         cases: list of `CaseScores`.
 
     Returns:
-        Dict from "worst", "median" and "best" to uids, by mean Dice; empty where
-        no case has one.
+        Dict from "worst", "median" and "best" to uids, by mean Dice; empty if no case
+        has one.
     """
     ranked = sorted(
         (case for case in cases if not np.isnan(case.mean_dice)),
@@ -84,30 +84,20 @@ def table(summary):
     """The summary as lines of text."""
     rows = [["class", "Dice", "HD95 mm", "Dice after each reverse step"]]
     for name, values in summary["classes"].items():
-        rows.append(
-            [
-                name,
-                spread_text(values["dice"], values["dice_std"]),
-                number_text(values["hd95_mm"], 2),
-                "  ".join(map(number_text, values["dice_per_step"])),
-            ]
-        )
+        dice = spread_text(values["dice"], values["dice_std"])
+        steps = "  ".join(map(number_text, values["dice_per_step"]))
+        rows.append([name, dice, number_text(values["hd95_mm"], 2), steps])
     mean_dice = number_text(summary["mean_foreground_dice"])
     per_step = map(number_text, summary["mean_foreground_dice_per_step"])
     rows.append(["mean", mean_dice, "", "  ".join(per_step)])
-    lines = [f"{summary['num_cases']} cases", text_table(rows), *_ignored(summary)]
-    return "\n".join(lines)
-
-
-def _ignored(summary):
-    """What was left out of the scores, in a line; none where nothing was."""
+    lines = [f"{summary['num_cases']} cases", text_table(rows)]
     ignored = summary["ignored"]
-    if not ignored["voxels"]:
-        return []
-    return [
-        f"{ignored['voxels']} voxels of {ignored['cases']} case(s) have no true class "
-        "and are in no score"
-    ]
+    if ignored["voxels"]:
+        lines.append(
+            f"{ignored['voxels']} voxels of {ignored['cases']} case(s) have no true "
+            "class and are in no score"
+        )
+    return "\n".join(lines)
 
 
 def _write_csv(path, cases, class_names, summary):
@@ -115,22 +105,18 @@ def _write_csv(path, cases, class_names, summary):
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["uid", "class_id", "class_name", *keys])
-        rows = {class_id: [] for class_id in range(1, len(class_names))}
+        tables = []  # [classes, metrics] of each case
         for case in cases:
-            found = metric_values(case)
-            for class_id, values in rows.items():
-                values.append([found[key][class_id] for key in keys])
-                _write_row(writer, case.uid, class_id, class_names, values[-1])
-        for class_id, values in rows.items():
-            means = nan_mean(values, axis=0)
-            _write_row(writer, "mean", class_id, class_names, means)
+            values = metric_values(case)
+            tables.append(np.stack([values[key] for key in keys], axis=1))
+        means = nan_mean(tables, axis=0)
+        uids = [case.uid for case in cases]
+        for uid, table in zip([*uids, "mean"], [*tables, means], strict=True):
+            for class_id, name in enumerate(class_names[1:], start=1):
+                texts = ["" if np.isnan(v) else f"{v:.6g}" for v in table[class_id]]
+                writer.writerow([uid, class_id, name, *texts])
         foreground = number_text(summary["mean_foreground_dice"], 6)
         writer.writerow(["mean", "", FOREGROUND, foreground])
-
-
-def _write_row(writer, uid, class_id, class_names, values):
-    texts = ["" if np.isnan(value) else f"{value:.6g}" for value in values]
-    writer.writerow([uid, class_id, class_names[class_id], *texts])
 
 
 def _draw(path, name, uid, cases, drawn, manifest):

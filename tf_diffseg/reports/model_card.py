@@ -1,4 +1,4 @@
-"""What an exported model says of itself."""
+"""The model card of an export."""
 
 import dataclasses
 import json
@@ -10,21 +10,21 @@ from tf_diffseg.version import __version__
 
 
 def model_card(trained, name, served, metrics=None, attribution=None):
-    """The model card of an export.
+    """Describes an exported model.
 
     Args:
         trained: `TrainedModels` of one run.
-        name: of the model.
-        served: dict of how it is served, as `num_samples`.
-        metrics: from `read_metrics`, or None where the run is not evaluated.
-        attribution: whom the training data is owed to, and by which license.
+        name: name of the model.
+        served: dict of how the model is served, such as `num_samples`.
+        metrics: from `read_metrics`, or None if the run is not evaluated.
+        attribution: who made the training data, and its license.
 
     Returns:
         JSON-able dict.
     """
     manifest, options = trained.manifest, trained.options
     (model,), (folder,) = trained.models, trained.run_folders
-    sampler = model.sampler
+    sampler, splits = model.sampler, manifest.splits
     return {
         "name": name,
         "version": __version__,
@@ -50,12 +50,10 @@ def model_card(trained, name, served, metrics=None, attribution=None):
         "checkpoint": trained.checkpoints[0].name,
         "training": dataclasses.asdict(folder.config()),
         "training_data": {
-            "num_cases": {
-                name: len(split.uids) for name, split in manifest.splits.items()
-            },
+            "num_cases": {name: len(split.uids) for name, split in splits.items()},
             "sha256": {
                 shard.file_name: shard.sha256
-                for split in manifest.splits.values()
+                for split in splits.values()
                 for shard in split.shards
             },
             "fingerprint": manifest.fingerprint,
@@ -65,7 +63,7 @@ def model_card(trained, name, served, metrics=None, attribution=None):
 
 
 def read_metrics(results_dir):
-    """Reads what an evaluation found, for the model card.
+    """Reads the results of an evaluation, for the model card.
 
     Args:
         results_dir: folder that experiments.evaluate wrote.
@@ -74,7 +72,7 @@ def read_metrics(results_dir):
         JSON-able dict.
 
     Raises:
-        InputError: there is no such evaluation.
+        InputError: there is no evaluation, or it cannot be read.
     """
     path = pathlib.Path(results_dir) / "metrics.json"
     try:

@@ -1,6 +1,6 @@
 """A picture of one case: three planes with the true and predicted outlines.
 
-Below them, where it is given, how unsure the prediction is.
+If it is given, a second row shows the uncertainty of the prediction.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from tf_diffseg.reports.plane_picture import TEXT, PlanePicture
 
 
 def foreground_centre(label, ignored_id=None):
-    """Voxel (3,) at the centre of all foreground, or of an empty volume."""
+    """Voxel (3,) at the centre of all foreground, or of a volume without any."""
     foreground = np.argwhere((label > 0) & (label != ignored_id))
     if not len(foreground):
         return tuple(size // 2 for size in label.shape)
@@ -30,40 +30,45 @@ def save_overlay(
     ignored_id=None,
     **format_options,
 ):
-    """Draws an image with outlines, true dashed and predicted solid.
+    """Draws an image with outlines: true ones dashed, predicted ones solid.
 
-    Voxels whose true class is not known are shaded, without an outline.
-
-    The planes go through the centre of the foreground of `ground_truth`, or of
-    `predicted` where that is not given.
+    Voxels whose true class is not known are shaded, without an outline. The planes go
+    through the centre of the foreground of `ground_truth`, or of `predicted` if there
+    is no `ground_truth`.
 
     Args:
-        path: file to write, of a type that matplotlib knows by its ending; its folder
-            is made. Or a binary file object.
-        image: (x, y, z) or (x, y, z, c), of which the first channel is shown.
+        path: file to write, with an ending that matplotlib knows; its folder is made.
+            Or a binary file object.
+        image: (x, y, z) or (x, y, z, c), whose first channel is shown.
         ground_truth: integer class ids (x, y, z), or None.
         predicted: integer class ids (x, y, z), or None.
         spacing_mm: (x, y, z) voxel size, for the aspect.
-        class_names: name per class id, background first; None numbers them.
-        title: one line above, or None.
+        class_names: names of the classes, background first; None numbers them.
+        title: one line above the picture, or None.
         uncertainty: float (x, y, z), not negative, shown in a second row; or None.
-        largest_uncertainty: what has the brightest colour; by default its maximum.
-        dpi: pixels per inch of a picture that is 12 inches wide.
-        ignored_id: what `ground_truth` holds where the class is not known, or None.
-        **format_options: of matplotlib's `savefig`, as format and pil_kwargs.
+        largest_uncertainty: value of the brightest colour; default: the maximum.
+        dpi: pixels per inch of the picture, which is 12 inches wide.
+        ignored_id: class id in `ground_truth` of voxels whose class is not known, or
+            None.
+        **format_options: options of matplotlib's `savefig`, such as format.
 
     Raises:
-        ValueError: if a label or the uncertainty does not have the image's shape.
+        ValueError: a label map or the uncertainty does not have the image's shape.
     """
     image = _first_channel(image)
     ground_truth, is_ignored = _without_ignored(ground_truth, ignored_id)
-    # Drawn in this order: the prediction lies on the truth.
-    given = (
-        ("ground truth", ground_truth, (0, (4, 2.5))),
-        ("predicted", predicted, "solid"),
-    )
-    outlines = [(n, np.asarray(v), style) for n, v, style in given if v is not None]
-    _check_shapes(image, {**{n: v for n, v, _ in outlines}, "uncertainty": uncertainty})
+    # The prediction is drawn last, over the truth.
+    outlines: list[tuple] = []
+    if ground_truth is not None:
+        outlines.append(("ground truth", ground_truth, (0, (4, 2.5))))
+    if predicted is not None:
+        outlines.append(("predicted", np.asarray(predicted), "solid"))
+    for name, volume, _ in [*outlines, ("uncertainty", uncertainty, None)]:
+        if volume is not None and np.shape(volume) != image.shape:
+            raise ValueError(
+                f"{name} must have the image's shape {image.shape}, got "
+                f"{np.shape(volume)}"
+            )
     labels = [label for _, label, _ in outlines]
     centre = foreground_centre(labels[0] if labels else np.zeros(image.shape, int))
     num_rows = 1 if uncertainty is None else 2
@@ -85,16 +90,16 @@ def save_overlay_rows(
 ):
     """Draws several volumes of one shape below one another, with outlines, to PNG.
 
-    All are cut at the same planes, through the centre of the first one's foreground,
-    and shown on the first one's scale of grey.
+    All volumes are cut at the same planes, through the centre of the foreground of the
+    first one, and have the grey scale of the first one.
 
     Args:
         path: PNG file to write; its folder is made.
-        rows: triples of a name, an image (x, y, z) or (x, y, z, c), of which the first
-            channel is shown, and integer class ids (x, y, z).
-        spacing_mm: (x, y, z) voxel size, for the aspect.
-        class_names: name per class id, background first; None numbers them.
-        ignored_id: as for `save_overlay`.
+        rows: triples of a name, an image (x, y, z) or (x, y, z, c), whose first channel
+            is shown, and integer class ids (x, y, z).
+        spacing_mm: as in `save_overlay`.
+        class_names: as in `save_overlay`.
+        ignored_id: as in `save_overlay`.
     """
     images = [_first_channel(image) for _, image, _ in rows]
     known = [_without_ignored(label, ignored_id) for _, _, label in rows]
@@ -114,21 +119,11 @@ def _first_channel(image):
     return image[..., 0] if image.ndim == 4 else image
 
 
-def _check_shapes(image, volumes):
-    for name, volume in volumes.items():
-        if volume is not None and np.shape(volume) != image.shape:
-            raise ValueError(
-                f"{name} must have the image's shape {image.shape}, got "
-                f"{np.shape(volume)}"
-            )
-
-
 def _without_ignored(label, ignored_id):
-    """(label with background where it is ignored, bool where, or None of none)."""
+    """Label map with ignored voxels as background, and their bool mask or None."""
     if label is None:
         return None, None
     label = np.asarray(label)
-    is_ignored = label == ignored_id if ignored_id is not None else None
-    if is_ignored is None or not is_ignored.any():
+    if ignored_id is None or not (label == ignored_id).any():
         return label, None
-    return np.where(is_ignored, 0, label), is_ignored
+    return np.where(label == ignored_id, 0, label), label == ignored_id

@@ -1,4 +1,4 @@
-"""Rows of three planes through one point of a volume, drawn beside one another."""
+"""Draws three planes through one point of a volume in each row of a figure."""
 
 import pathlib
 import warnings
@@ -10,7 +10,7 @@ from tf_diffseg.reports.colours import IGNORED_COLOUR, class_colour
 TEXT = "#e8eaed"
 _BACKGROUND = "#0b0d10"
 _IGNORED_ALPHA = 0.45
-# Axes that are left when cutting at axis 0, 1, 2 of a RAS+ volume.
+# Name and axes (across, up) of the cuts at axis 0, 1 and 2 of a RAS+ volume.
 _PLANES = (("Sagittal", 1, 2), ("Coronal", 0, 2), ("Axial", 0, 1))
 
 
@@ -18,21 +18,20 @@ class PlanePicture:
     """A figure of rows of planes.
 
     Args:
-        image: float (x, y, z), whose scale of grey counts for all rows.
+        image: float (x, y, z), which sets the grey scale of all rows.
         spacing_mm: (x, y, z) voxel size, for the aspect.
         centre: voxel (3,) that the planes go through.
-        num_rows: how many rows.
-        width: of the figure, in inches.
-        row_gap: what a row takes beside its planes, in inches.
-        margin: what titles and legend take, in inches.
+        num_rows: number of rows.
+        width: width of the figure, in inches.
+        row_gap: height of a row beyond its planes, in inches.
+        margin: height of titles and legend, in inches.
 
     Attributes:
-        figure: of matplotlib.
+        figure: `matplotlib.figure.Figure`.
     """
 
     def __init__(self, image, spacing_mm, centre, num_rows, width, row_gap, margin):
-        # Not pyplot: this neither needs a display nor keeps figures.
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        # pyplot would need a display and would keep figures.
         from matplotlib.figure import Figure
 
         self._spacing_mm, self._centre = spacing_mm, centre
@@ -46,7 +45,6 @@ class PlanePicture:
             facecolor=_BACKGROUND,
             layout="constrained",
         )
-        FigureCanvasAgg(self.figure)
         self._axes = self.figure.subplots(
             num_rows, 3, width_ratios=widths, squeeze=False
         )
@@ -58,8 +56,8 @@ class PlanePicture:
             row: number of the row.
             image: float (x, y, z).
             outlines: triples of a name, class ids (x, y, z) and a line style.
-            is_ignored: bool (x, y, z) of voxels to shade, or None.
-            title: of the row; the names of the planes without.
+            is_ignored: bool (x, y, z), the voxels to shade, or None.
+            title: title of the row; None for the names of the planes.
         """
         for cut, axis in enumerate(self._axes[row]):
             self._draw_plane(axis, cut, image, outlines)
@@ -69,7 +67,7 @@ class PlanePicture:
                 axis.set_title(title if cut == 1 else "", color=TEXT, fontsize=12)
 
     def draw_uncertainty(self, row, image, uncertainty, largest):
-        """Draws a volume with its uncertainty over it; `largest` is brightest."""
+        """Draws a volume under its uncertainty; `largest` is the brightest colour."""
         for cut, axis in enumerate(self._axes[row]):
             self._draw_plane(axis, cut, image, ())
             section = self._section(uncertainty, cut)
@@ -79,12 +77,13 @@ class PlanePicture:
                 cmap="inferno",
                 vmin=0.0,
                 vmax=largest,
-                # Where it is certain, the image shows.
+                # Where the prediction is certain, the image shows.
                 alpha=np.clip(section / largest * 2.0, 0.0, 0.85),
             )
             axis.set_title("")
-        axes = list(self._axes[row])
-        bar = self.figure.colorbar(shown, ax=axes, fraction=0.02, pad=0.01)
+        bar = self.figure.colorbar(
+            shown, ax=list(self._axes[row]), fraction=0.02, pad=0.01
+        )
         bar.solids.set_alpha(1.0)
         bar.set_label("uncertainty", color=TEXT, fontsize=11)
         bar.ax.tick_params(colors=TEXT, labelsize=9)
@@ -126,15 +125,9 @@ class PlanePicture:
         for _, label, style in outlines:
             section = self._section(label, cut)
             for class_id in np.unique(section[section > 0]):
-                axis.contour(
-                    x,
-                    y,
-                    section == class_id,
-                    levels=[0.5],
-                    colors=[class_colour(int(class_id))],
-                    linewidths=1.8,
-                    linestyles=[style],
-                )
+                look = {"colors": [class_colour(int(class_id))], "linestyles": [style]}
+                is_class = section == class_id
+                axis.contour(x, y, is_class, levels=[0.5], linewidths=1.8, **look)
         axis.set_title(name, color=TEXT, fontsize=12, alpha=0.75)
         axis.set_axis_off()
 
@@ -142,29 +135,25 @@ class PlanePicture:
         """Draws the legend.
 
         Args:
-            labels: list of class ids (x, y, z); the classes in them are named.
-            class_names: name per class id, background first; None numbers them.
+            labels: list of class ids (x, y, z), whose classes are named.
+            class_names: names of the classes, background first; None numbers them.
             has_ignored: whether to name ignored voxels too.
-            outlines: as for `draw`, whose line styles are named.
+            outlines: as in `draw`; their line styles are named.
         """
         from matplotlib.lines import Line2D
 
+        def handle(name, color, linewidth=5, **style):
+            return Line2D([], [], label=name, color=color, linewidth=linewidth, **style)
+
         class_ids = sorted({int(c) for label in labels for c in np.unique(label)} - {0})
-        handles = [
-            Line2D(
-                [], [], color=class_colour(c), linewidth=5, solid_capstyle="round",
-                label=class_names[c] if class_names else f"class {c}",
-            )
-            for c in class_ids
-        ]  # fmt: skip
+        handles = []
+        for c in class_ids:
+            name = class_names[c] if class_names else f"class {c}"
+            handles.append(handle(name, class_colour(c), solid_capstyle="round"))
         if has_ignored:
-            handles.append(
-                Line2D([], [], color=IGNORED_COLOUR, linewidth=5, label="ignored")
-            )
-        handles += [
-            Line2D([], [], color=TEXT, linewidth=1.8, linestyle=style, label=name)
-            for name, _, style in outlines
-        ]
+            handles.append(handle("ignored", IGNORED_COLOUR))
+        for name, _, style in outlines:
+            handles.append(handle(name, TEXT, 1.8, linestyle=style))
         if handles:
             self.figure.legend(
                 handles=handles,
@@ -177,20 +166,20 @@ class PlanePicture:
             )
 
     def save(self, path, dpi, **options):
-        """Writes the figure; names in it are shown as they are.
+        """Writes the figure, with all names as they are.
 
         Args:
             path: file to write, whose folder is made; or a binary file object.
             dpi: pixels per inch.
-            **options: of matplotlib's `savefig`.
+            **options: options of matplotlib's `savefig`.
         """
         from matplotlib.text import Text
 
         for text in self.figure.findobj(Text):
-            text.set_parse_math(False)  # a name may hold two dollar signs
+            text.set_parse_math(False)  # A name may hold two dollar signs.
         if not hasattr(path, "write"):
             pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():
-            # Its fonts lack some scripts: boxes are drawn, and one line a letter said.
+            # matplotlib's fonts lack some scripts: it draws boxes and warns per letter.
             warnings.filterwarnings("ignore", "Glyph .* missing from font")
             self.figure.savefig(path, dpi=dpi, facecolor=_BACKGROUND, **options)

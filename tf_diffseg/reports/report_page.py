@@ -1,8 +1,8 @@
-"""report.html: one page with all that an evaluation found, for any browser.
+"""report.html: one page with all results of an evaluation, for any browser.
 
-The page holds everything it shows: it asks nothing of the network, and its own
-security policy forbids it to. Its parts lie in `page/`; volumes are shown by
-NiiVue (https://niivue.com), which lies there with its licence.
+The page holds everything that it shows: its security policy forbids access to the
+network. Its parts lie in `page/`. Volumes are shown by NiiVue (https://niivue.com),
+which lies there with its licence.
 """
 
 import base64
@@ -25,16 +25,16 @@ _MAX_LABEL = 255
 
 
 class ReportPage:
-    """Collects the cases of an evaluation, and makes the page.
+    """Collects the cases of an evaluation and makes the page.
 
-    Pictures and volumes are compressed as they come, so that all cases fit in memory.
+    It compresses pictures and volumes at once, so that all cases fit in memory.
 
     Args:
         manifest: `Manifest` of the data.
         targets: `Targets` of the network.
         split: name of the split.
-        viewer_bytes: how much of the page the volumes for the viewer may take; the
-            worst cases have theirs, the others their pictures alone.
+        viewer_bytes: largest size of all volumes in the page; the worst cases get
+            theirs, the others only a picture.
     """
 
     def __init__(self, manifest, targets, split, viewer_bytes):
@@ -53,6 +53,10 @@ class ReportPage:
         """
         values = metric_values(scores)
         samples = scores.sample_volumes_ml[:, 1:]
+        intervals = None
+        if len(samples) > 1:
+            intervals = np.percentile(samples, (2.5, 97.5), axis=0).T
+            intervals = [list(map(_number, interval)) for interval in intervals]
         self._cases.append(
             {
                 "uid": scores.uid,
@@ -61,26 +65,17 @@ class ReportPage:
                 "ignored_voxels": scores.ignored_voxels,
                 "auroc": _number(scores.error_auroc),
                 "values": {
-                    metric.key: [_number(value) for value in values[metric.key][1:]]
+                    metric.key: list(map(_number, values[metric.key][1:]))
                     for metric in METRICS
                 },
-                "interval_ml": [
-                    [_number(v) for v in np.percentile(column, (2.5, 97.5))]
-                    for column in samples.T
-                ]
-                if len(samples) > 1
-                else None,
+                "interval_ml": intervals,
                 "picture": self._picture(volumes),
                 "volumes": _viewer_volumes(volumes, self._targets.largest_entropy),
             }
         )
 
     def html(self, summary):
-        """The text of the page.
-
-        Args:
-            summary: from `summarize`, with `inference` or without.
-        """
+        """Makes the text of the page from a summary, see `summarize`."""
         self._cases.sort(
             key=lambda case: 2.0 if case["mean_dice"] is None else case["mean_dice"]
         )
@@ -90,19 +85,22 @@ class ReportPage:
             if left < 0:
                 case["volumes"] = None
         manifest = self._manifest
+        label_classes = _coloured(manifest.class_names)
+        if manifest.ignored_id is not None:
+            label_classes.append({"name": "ignored", "colour": IGNORED_COLOUR})
         data = {
             "dataset": manifest.dataset,
             "split": self._split,
             "modality": manifest.modality,
             "license": manifest.license,
             "classes": _coloured(self._targets.names),
-            "label_classes": _coloured(manifest.class_names) + _ignored(manifest),
+            "label_classes": label_classes,
             "metrics": [vars(metric) for metric in METRICS],
             "entropy_max": self._targets.largest_entropy,
             "summary": summary,
             "cases": self._cases,
         }
-        # Or a name could end the element that holds it.
+        # Otherwise a name could close the element that holds it.
         text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
         niivue = gzip.decompress((_PARTS / _NIIVUE).read_bytes()).decode("utf-8")
         page = (_PARTS / "page.html").read_text(encoding="utf-8")
@@ -139,22 +137,15 @@ class ReportPage:
 
 
 def _coloured(names):
-    """Name and colour of all but background."""
+    """Name and colour of all classes except background."""
     return [
-        {"name": name, "colour": class_colour(index)}
-        for index, name in list(enumerate(names))[1:]
+        {"name": name, "colour": class_colour(class_id)}
+        for class_id, name in enumerate(names[1:], start=1)
     ]
 
 
-def _ignored(manifest):
-    """As one more class, in its place after the last; none where none is ignored."""
-    if manifest.ignored_id is None:
-        return []
-    return [{"name": "ignored", "colour": IGNORED_COLOUR}]
-
-
 def _viewer_volumes(volumes, largest_entropy):
-    """Compressed NIfTI files of a case, in base64 by name; None of too many ids."""
+    """Dict from name to compressed NIfTI file in base64; None if ids are too high."""
     if max(volumes.ground_truth.max(), volumes.predicted.max()) > _MAX_LABEL:
         return None
     image = volumes.image[..., 0]

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -18,8 +17,8 @@ class ReverseStep(NamedTuple):
     """One reverse step of one case.
 
     Attributes:
-        t_index: the step.
-        x_t: noisy mask that the network was given, [x, y, z, num_classes].
+        t_index: index of the step.
+        x_t: noisy mask that the network got, [x, y, z, num_classes].
         predicted: class ids that it predicted, [x, y, z].
     """
 
@@ -29,17 +28,17 @@ class ReverseStep(NamedTuple):
 
 
 def load_case(shard_paths, index):
-    """A case by its place in the split: dict of `image`, `label`, `spacing_mm`."""
+    """Reads the case at an index of a split: dict of `image`, `label`, `spacing_mm`."""
     fields = ("image", "label", "spacing_mm")
     (case,) = evaluation_dataset(shard_paths, fields).skip(index).take(1)
     return {name: value.numpy() for name, value in case.items()}
 
 
 def sample_steps(model, image, seed):
-    """Samples one case and keeps what the network saw and said.
+    """Samples one case and keeps what the network got and predicted at each step.
 
     Args:
-        model: a `DiffusionUNet3D` that diffuses.
+        model: a `DiffusionUNet3D` with diffusion.
         image: float32 [x, y, z, channels].
         seed: int.
 
@@ -48,14 +47,14 @@ def sample_steps(model, image, seed):
     """
     image, seed = tf.constant(image[np.newaxis]), tf.constant([seed])
     denoise = tf.function(model.denoise_fn(image), autograph=False)
-    seen = []
+    inputs = []
 
-    def denoise_and_note(x_t, t_index, *condition):
-        seen.append((int(t_index[0]), x_t[0].numpy()))
+    def denoise_and_record(x_t, t_index, *condition):
+        inputs.append((int(t_index[0]), x_t[0].numpy()))
         return denoise(x_t, t_index, *condition)
 
-    predictions = model.sampler.trajectory(  # Not traced, so that each step is noted.
-        denoise_and_note,
+    predictions = model.sampler.trajectory(  # Eager, so that each step is recorded.
+        denoise_and_record,
         model.initial_noise(image, seed),
         seed,
         model.strategy.is_self_conditioned,
@@ -63,7 +62,7 @@ def sample_steps(model, image, seed):
     predicted = tf.argmax(x_start_to_probabilities(predictions[:, 0]), axis=-1).numpy()
     return [
         ReverseStep(t_index, x_t, class_ids)
-        for (t_index, x_t), class_ids in zip(seen, predicted, strict=True)
+        for (t_index, x_t), class_ids in zip(inputs, predicted, strict=True)
     ]
 
 
@@ -71,10 +70,10 @@ def draw(path, case, steps, ignored_id=None):
     """Draws the axial slice through the middle of the ground truth.
 
     Args:
-        path: of the PNG.
-        case: as from `load_case`.
+        path: PNG file to write.
+        case: dict from `load_case`.
         steps: list of `ReverseStep`.
-        ignored_id: of the `Manifest`; such voxels are grey in the ground truth.
+        ignored_id: `Manifest.ignored_id`; such voxels are grey in the ground truth.
     """
     cut = foreground_centre(case["label"], ignored_id)[2]
     spacing_x, spacing_y, _ = case["spacing_mm"]
@@ -82,7 +81,6 @@ def draw(path, case, steps, ignored_id=None):
     image = case["image"][:, :, cut, 0].T
     low, high = np.percentile(image, [1.0, 99.5])
     figure = Figure(figsize=(1.9 * (len(steps) + 1), 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(2, len(steps) + 1, squeeze=False)
     axes[0, 0].imshow(image, cmap="gray", vmin=low, vmax=high, **shape)
     axes[0, 0].set_title("image", fontsize=9)
@@ -99,10 +97,8 @@ def draw(path, case, steps, ignored_id=None):
 
 
 def _palette(num_classes):
-    background = [(0.0, 0.0, 0.0)]
-    return np.array(
-        background + [to_rgb(class_colour(c)) for c in range(1, num_classes)]
-    )
+    black = (0.0, 0.0, 0.0)
+    return np.array([black, *(to_rgb(class_colour(c)) for c in range(1, num_classes))])
 
 
 def _colours(label, ignored_id=None):
@@ -114,7 +110,7 @@ def _colours(label, ignored_id=None):
 
 
 def _mixed_colours(x_t):
-    """RGB picture of a noisy mask [x, y, classes]: its classes' colours, mixed."""
+    """RGB picture [y, x, 3] of a noisy mask [x, y, classes]: mixed class colours."""
     shares = np.clip((x_t + 1.0) / 2.0, 0.0, 1.0)
     shares = shares / np.maximum(shares.sum(axis=-1, keepdims=True), 1e-6)
     return (shares @ _palette(x_t.shape[-1])).swapaxes(0, 1)

@@ -1,9 +1,8 @@
-"""Evaluations beside one another: table, figures and plot."""
+"""The comparison of evaluations: table, figures and plot."""
 
 import os
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tf_diffseg.evaluation.means import nan_mean
@@ -12,12 +11,12 @@ from tf_diffseg.whole_files import whole_files, write_json
 
 
 def table(rows, names, metric):
-    """The comparison as lines of text.
+    """Writes the comparison as lines of text.
 
     Args:
-        rows: of `evaluation.run_comparison.compare`.
-        names: of the runs.
-        metric: what is compared.
+        rows: result of `evaluation.run_comparison.compare`.
+        names: names of the runs.
+        metric: name of the compared metric.
 
     Returns:
         Text.
@@ -38,11 +37,11 @@ def table(rows, names, metric):
 
 
 def short_names(folders):
-    """Names of folders without what they have in common."""
+    """Names of folders without the parent folders that they share."""
     texts = [str(folder) for folder in folders]
     start = os.path.dirname(os.path.commonprefix([text + os.sep for text in texts]))
     short = [os.path.relpath(text, start) if start else text for text in texts]
-    # One inside the other, or twice the same: nothing can be left out.
+    # One folder is inside the other, or they are the same: nothing can be left out.
     return short if "." not in short else texts
 
 
@@ -50,14 +49,14 @@ def write(output_dir, rows, tables, names, found):
     """Writes comparison.json and comparison.png.
 
     Args:
-        output_dir: folder, made if missing.
-        rows: as for `table`.
-        tables: of `results_folder.read_values`, one for each run.
-        names: of the runs.
-        found: JSON-able dict of what was compared, with its `metric`.
+        output_dir: folder, made if it is missing.
+        rows: as in `table`.
+        tables: result of `results_folder.read_values` for each run.
+        names: names of the runs.
+        found: JSON-able dict that says what was compared, with its `metric`.
 
     Raises:
-        InputError: a file cannot be written; then none is.
+        InputError: a file cannot be written; then no file is.
     """
     with whole_files() as whole:
         with whole(output_dir / "comparison.png") as path:
@@ -66,11 +65,10 @@ def write(output_dir, rows, tables, names, found):
 
 
 def draw(path, tables, names, metric):
-    """A dot for every case of every run, those of one case joined."""
+    """Draws a dot for every case of every run; a line joins the dots of one case."""
     figure = Figure(
         figsize=(1.5 + 1.3 * len(tables) * len(tables[0]), 4.2), layout="constrained"
     )
-    FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(tables[0]), sharey=True, squeeze=False)[0]
     place = np.arange(len(tables))
     for axis, name in zip(axes, tables[0], strict=True):

@@ -1,7 +1,6 @@
 """Training strategies side by side: table, figures and plot."""
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tf_diffseg.evaluation import metric_columns
@@ -14,7 +13,7 @@ _METRICS = [metric for metric in metric_columns.METRICS if metric.key in METRICS
 
 
 def table(rows):
-    """A Markdown table: a row per strategy and class, and Dice along the steps.
+    """Writes Markdown tables: scores per strategy and class, and Dice along the steps.
 
     Args:
         rows: list of `StrategyScores`.
@@ -45,10 +44,10 @@ def write(rows, output_dir):
 
     Args:
         rows: list of `StrategyScores`.
-        output_dir: folder, made if missing.
+        output_dir: folder, made if it is missing.
 
     Raises:
-        InputError: a file cannot be written; then none is.
+        InputError: a file cannot be written; then no file is.
     """
     with whole_files() as whole:
         write_text(output_dir / "comparison.md", table(rows), whole)
@@ -63,10 +62,8 @@ def _as_json(row):
     for metric in METRICS:
         mean, std = row.mean_and_std(metric)
         for index, name in enumerate(row.classes):
-            figures[name][metric] = {
-                "mean": float(mean[index]),
-                "std": float(std[index]),
-            }
+            mean_and_std = {"mean": float(mean[index]), "std": float(std[index])}
+            figures[name][metric] = mean_and_std
     return {
         "strategy": row.strategy,
         "training_minutes": round(row.training_minutes, 2),
@@ -79,26 +76,25 @@ def _as_json(row):
 def _draw(rows, path):
     height = 1.6 + 0.55 * max(len(rows), 4)
     figure = Figure(figsize=(11, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    of_cases, of_steps = figure.subplots(1, 2)
+    case_axis, step_axis = figure.subplots(1, 2)
     names = [row.strategy.replace("_", " ") for row in rows]
-    case_means = [foreground_mean(row.values["dice"]) for row in rows]
-    case_means = [means[~np.isnan(means)] for means in case_means]
-    of_cases.boxplot(case_means, orientation="horizontal", showmeans=True, widths=0.6)
-    of_cases.set_yticks(range(1, len(rows) + 1), names)
-    of_cases.invert_yaxis()
-    of_cases.set_xlabel("mean foreground Dice per case")
-    of_cases.locator_params(axis="x", nbins=5)
-    of_cases.grid(axis="x", alpha=0.3)
+    case_dice = [foreground_mean(row.values["dice"]) for row in rows]
+    case_dice = [dice[~np.isnan(dice)] for dice in case_dice]
+    case_axis.boxplot(case_dice, orientation="horizontal", showmeans=True, widths=0.6)
+    case_axis.set_yticks(range(1, len(rows) + 1), names)
+    case_axis.invert_yaxis()
+    case_axis.set_xlabel("mean foreground Dice per case")
+    case_axis.locator_params(axis="x", nbins=5)
+    case_axis.grid(axis="x", alpha=0.3)
     for name, row in zip(names, rows, strict=True):
         steps = range(1, len(row.dice_per_step) + 1)
         if len(row.dice_per_step) == 1:
-            of_steps.axhline(row.dice_per_step[0], ls="--", c="0.4", label=name)
+            step_axis.axhline(row.dice_per_step[0], ls="--", c="0.4", label=name)
         else:
-            of_steps.plot(steps, row.dice_per_step, marker="o", label=name)
-            of_steps.set_xticks(steps)
-    of_steps.set_xlabel("reverse step")
-    of_steps.set_ylabel("mean foreground Dice")
-    of_steps.grid(alpha=0.3)
-    of_steps.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
+            step_axis.plot(steps, row.dice_per_step, marker="o", label=name)
+            step_axis.set_xticks(steps)
+    step_axis.set_xlabel("reverse step")
+    step_axis.set_ylabel("mean foreground Dice")
+    step_axis.grid(alpha=0.3)
+    step_axis.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.savefig(path, dpi=120)

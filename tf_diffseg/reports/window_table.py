@@ -1,4 +1,4 @@
-"""How well segmenting by windows agrees with segmenting whole volumes, as a table."""
+"""A table of how well segmentation by windows agrees with that of whole volumes."""
 
 import dataclasses
 
@@ -8,11 +8,11 @@ from tf_diffseg.text_table import number_text, text_table
 
 
 def window_table(cases, target_names):
-    """Means over cases, a row for each target but the background.
+    """Writes means over cases, in a row for each target except background.
 
     Args:
         cases: list of `WindowAgreement`.
-        target_names: of the targets, background first.
+        target_names: names of the targets, background first.
 
     Returns:
         Text.
@@ -21,6 +21,6 @@ def window_table(cases, target_names):
     columns = [[getattr(case, name) for case in cases] for name in names]
     means = [nan_mean(column, axis=0) for column in columns]
     rows = [["", *names]]
-    for target, target_name in list(enumerate(target_names))[1:]:
+    for target, target_name in enumerate(target_names[1:], start=1):
         rows.append([target_name, *(number_text(mean[target]) for mean in means)])
     return text_table(rows)

@@ -1,14 +1,15 @@
-r"""Segments a scan by a TF Serving server that holds an exported model.
+r"""Segments a scan on a TF Serving server that holds an exported model.
 
     python -m tf_diffseg.serving.client --server=host:8500 --model=hippocampus \
         --input=image.nii.gz --output=label.nii.gz
 
---protocol=rest speaks to the server's REST port. What experiments.segment reads and
-writes is read and written here: NIfTI files are sent as they are, others (.mgz, .nrrd,
-.mha, DICOM) as NIfTI. Channels are the fourth axis of one file.
+--protocol=rest uses the server's REST port. The client reads and writes the formats of
+experiments.segment. It sends NIfTI files as they are, and others (.mgz, .nrrd, .mha,
+DICOM) as NIfTI. Channels are the fourth axis of one file.
 """
 
 import os
+import pathlib
 import sys
 
 from absl import app, flags
@@ -21,8 +22,10 @@ _INPUT = flags.DEFINE_string("input", None, "Scan to segment.")
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Label map to write, .nii.gz or another format."
 )
-_PROTOCOL = flags.DEFINE_enum("protocol", "grpc", ["grpc", "rest"], "How to ask.")
-_VERSION = flags.DEFINE_integer("version", None, "Of the model; default: the newest.")
+_PROTOCOL = flags.DEFINE_enum(
+    "protocol", "grpc", ["grpc", "rest"], "Interface of the server to use."
+)
+_VERSION = flags.DEFINE_integer("version", None, "Model version; default: the newest.")
 _SEED = flags.DEFINE_integer(
     "seed", 0, "Seed of the sampling noise.", lower_bound=0, upper_bound=2**31 - 1
 )
@@ -38,14 +41,14 @@ def segment_file(client, input_path, output_path, seed=0):
     Args:
         client: `GrpcClient` or `RestClient`.
         input_path: a file or a DICOM series, as `tf_diffseg.read_volume` reads it.
-        output_path: file to write, in a format of `tf_diffseg.write_label`; never seen
-            half-written.
-        seed: of the sampling noise.
+        output_path: file to write, in a format of `tf_diffseg.write_label`; it appears
+            only when it is whole.
+        seed: seed of the sampling noise.
 
     Raises:
         ServerError: see `GrpcClient.segment_nifti`.
-        InputError: the scan cannot be read, the output is not named as a format that
-            can be written, or is the input, or it cannot be written.
+        InputError: the scan cannot be read; or the output has a name of no format that
+            can be written, is the input, or cannot be written.
     """
     from tf_diffseg.volumes import nifti, result_files, smallest_type
     from tf_diffseg.volumes.volume_files import read_image
@@ -66,8 +69,7 @@ def segment_file(client, input_path, output_path, seed=0):
     for note in image.notes:
         print(note, flush=True)
     if image.path.lower().endswith(nifti.ENDINGS):
-        with open(image.path, "rb") as file:
-            contents = file.read()
+        contents = pathlib.Path(image.path).read_bytes()
     else:
         contents = _nifti_bytes(image)
     result = client.segment_nifti(contents, seed)
@@ -77,7 +79,7 @@ def segment_file(client, input_path, output_path, seed=0):
 
 
 def _nifti_bytes(image):
-    """The bytes of a NIfTI file of a `Volume` (i, j, k, channels)."""
+    """Bytes of a NIfTI file of a `Volume` (i, j, k, channels)."""
     import nibabel as nib
 
     is_single = image.array.shape[-1] == 1
@@ -95,9 +97,9 @@ def _main(argv):
     )
 
     try:
-        kind = {"grpc": GrpcClient, "rest": RestClient}[_PROTOCOL.value]
+        client_class = GrpcClient if _PROTOCOL.value == "grpc" else RestClient
         server = (_SERVER.value, _MODEL.value, _VERSION.value, _TIMEOUT_S.value)
-        with kind(*server) as client:
+        with client_class(*server) as client:
             segment_file(client, _INPUT.value, _OUTPUT.value, _SEED.value)
     except InputError as error:
         print(f"error: {error.of_command()}", file=sys.stderr)

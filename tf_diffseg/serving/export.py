@@ -31,51 +31,56 @@ def export_saved_model(
 ):
     """Writes the next version of a model as a SavedModel.
 
-    Its signatures are the methods of `ServedModel`: `serving_default` of preprocessed
-    images, `segment_volume` of volumes as files have them, and `segment_nifti` of the
-    bytes of files. `load_network` makes a Keras model of it again. The folder appears
-    whole or not at all.
+    Its signatures are methods of `ServedModel`: `serving_default` takes preprocessed
+    images, `segment_volume` volumes as stored in files, and `segment_nifti` the bytes
+    of files. `load_network` turns it into a Keras model again. The folder appears whole
+    or not at all.
 
     Args:
         segmenter: a `Segmenter` whose `sample` runs `model`.
         model: the Keras model that holds the weights.
         export_dir: folder of all versions of this model.
         model_card: JSON-able dict, written beside the model as `CARD_FILE`.
-        num_samples: samples whose mean is taken.
-        batch_size: how many of them are drawn at a time.
-        weights: type that weights are stored as, see `StoredWeights`.
-        max_voxels: that a request may have, see `ServedModel`.
-        request_batch: volumes of a request; None for any number.
-        finish: function of the folder before it gets its name, which may add files;
-            where it raises, nothing is left.
+        num_samples: see `ServedModel`.
+        batch_size: see `ServedModel`.
+        weights: type to store the weights in, see `StoredWeights`.
+        max_voxels: see `ServedModel`.
+        request_batch: see `ServedModel`.
+        finish: function that gets the folder before it is renamed and may add files; if
+            it raises, nothing is left.
 
     Returns:
         Path of the version's folder, `export_dir/1` at first.
 
     Raises:
-        ValueError: an argument is out of its range, or another process exports to
-            the folder.
+        ValueError: an argument is out of range, or another process exports to the
+            folder.
 
     Example:
         >>> model = SegmentationUNet3D(num_classes=2, num_channels=(4,), num_heads=0)
         >>> segmenter = Segmenter(model.sample, VolumePreprocessor(), [0, 7])
         >>> version = export_saved_model(segmenter, model, "EXPORT", {"name": "toy"})
     """
+    options = (num_samples, batch_size, max_voxels, request_batch)
     with _alone_in(export_dir):
-        return _export_next(
-            pathlib.Path(export_dir) / str(next_version(export_dir)),
-            segmenter,
-            model,
-            model_card,
-            weights,
-            (num_samples, batch_size, max_voxels, request_batch),
-            finish,
-        )
+        version_dir = pathlib.Path(export_dir) / str(next_version(export_dir))
+        # TF Serving takes numbers for versions and ignores this name.
+        partial_dir = version_dir.with_name(f".partial-{version_dir.name}")
+        shutil.rmtree(partial_dir, ignore_errors=True)
+        try:
+            _write_saved_model(segmenter, model, partial_dir, weights, options)
+            write_json(partial_dir / CARD_FILE, model_card, indent=2)
+            if finish is not None:
+                finish(partial_dir)
+            partial_dir.rename(version_dir)
+        finally:
+            shutil.rmtree(partial_dir, ignore_errors=True)
+    return version_dir
 
 
 @contextlib.contextmanager
 def _alone_in(export_dir):
-    """Keeps other exports out of a folder; the system lets go when this one ends."""
+    """Locks a folder against other exports, at most until this process ends."""
     pathlib.Path(export_dir).mkdir(parents=True, exist_ok=True)
     folder = os.open(export_dir, os.O_RDONLY)
     try:
@@ -87,21 +92,6 @@ def _alone_in(export_dir):
         ) from None
     finally:
         os.close(folder)
-
-
-def _export_next(version_dir, segmenter, model, model_card, weights, options, finish):
-    # TF Serving takes numbers for versions and leaves this one alone.
-    partial_dir = version_dir.with_name(f".partial-{version_dir.name}")
-    shutil.rmtree(partial_dir, ignore_errors=True)
-    try:
-        _write_saved_model(segmenter, model, partial_dir, weights, options)
-        write_json(partial_dir / CARD_FILE, model_card, indent=2)
-        if finish is not None:
-            finish(partial_dir)
-        partial_dir.rename(version_dir)
-    finally:
-        shutil.rmtree(partial_dir, ignore_errors=True)
-    return version_dir
 
 
 def _write_saved_model(segmenter, model, path, weights, options):

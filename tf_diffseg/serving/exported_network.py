@@ -1,7 +1,6 @@
-"""The Keras model of an export: its config beside the weights that the export has.
+"""The Keras model of an export: its config, which refers to the export's own weights.
 
-So the weights lie there once. The file lists the names of those weights in the order
-in which `StoredWeights` holds them.
+The file lists the names of the weights in the order of `StoredWeights`.
 """
 
 import json
@@ -18,10 +17,10 @@ _WEIGHT = "weights/{}/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def write_network(model, stored, version_dir):
-    """Writes what `load_network` goes by.
+    """Writes the file that `load_network` reads.
 
     Args:
-        model: the Keras model that is exported.
+        model: the exported Keras model.
         stored: its `StoredWeights`.
         version_dir: folder of the export.
     """
@@ -34,26 +33,26 @@ def write_network(model, stored, version_dir):
 
 
 def load_network(version_dir):
-    """The Keras model that an export was made of, with the weights as stored there.
+    """Loads the Keras model that an export was made of, with the stored weights.
 
     Args:
         version_dir: folder of the export.
 
     Returns:
-        The model, not compiled. Its weights are of its own types, float32, whatever
-        they are stored as.
+        The model, not compiled. Its weights have the model's types, float32, whatever
+        type they are stored in.
 
     Raises:
-        ValueError: the export has no Keras model, is damaged, or its parts do not go
+        ValueError: the export has no Keras model, is damaged, or its parts do not fit
             together.
     """
     folder = pathlib.Path(version_dir)
     network = _read_json(folder / NETWORK_FILE)
     try:
-        kind = keras.saving.get_registered_object(network["class"])
-        if kind is None:
+        model_class = keras.saving.get_registered_object(network["class"])
+        if model_class is None:
             raise ValueError(f"no class {network['class']} is registered with Keras")
-        model = kind.from_config(network["config"])
+        model = model_class.from_config(network["config"])
         variables = {variable.path: variable for variable in model.weights}
         reader = tf.train.load_checkpoint(str(folder / _VARIABLES))
         for index, name in enumerate(network["weights"]):
@@ -69,8 +68,8 @@ def _read_json(path):
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(
-            f"{path.parents[1]} has no {NETWORK_FILE}, as exports have that older "
-            "versions wrote: it cannot be trained on"
+            f"{path.parents[1]} has no {NETWORK_FILE}: an older version wrote this "
+            "export, it cannot be trained on"
         ) from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as JSON: {error}") from error

@@ -1,8 +1,8 @@
-"""NIfTI files, decoded from their bytes by TensorFlow operations.
+"""Decodes NIfTI files from their bytes by TensorFlow operations.
 
-Both versions of the format, compressed or not, in either byte order. Fields are
-those of https://nifti.nimh.nih.gov/nifti-1; what is made of them is what nibabel
-makes of them, which also reads the training data.
+Reads both versions of the format, compressed or not, in either byte order. The fields
+are described at https://nifti.nimh.nih.gov/nifti-1; they are interpreted as nibabel
+does, which also reads the training data.
 """
 
 import gzip
@@ -17,13 +17,12 @@ from tf_diffseg.preprocessing.limits import (
 from tf_diffseg.serving.requirements import (
     check_affine,
     check_spacing,
-    message,
     product,
     require,
     shape_text,
 )
 
-# In scanners' files, by NIfTI's code; complex numbers and colours are no intensities.
+# By NIfTI's code. Complex numbers and colours are not intensities.
 _SCALAR_TYPES = {
     2: tf.uint8,
     4: tf.int16,
@@ -36,9 +35,8 @@ _SCALAR_TYPES = {
     1024: tf.int64,
     1280: tf.uint64,
 }
-# `decode_raw` knows the signed ones alone.
+# `decode_raw` knows only the signed types.
 _SIGNED = {tf.uint32: tf.int32, tf.uint64: tf.int64}
-_LARGEST_ITEM = 8
 
 # Offset, type and count of the fields that are read.
 _NIFTI_1 = {
@@ -69,28 +67,36 @@ _NIFTI_2 = {
     "srow": (400, tf.float64, 12),
     "units": (500, tf.int32, 1),
 }
-# (size of the header, fields, where the magic is, the magic of a single file)
+
+
+class _Version(NamedTuple):
+    header_bytes: int
+    fields: dict
+    magic_offset: int
+    magic: bytes
+
+
 _VERSIONS = (
-    (348, _NIFTI_1, 344, b"n+1\0"),
-    (540, _NIFTI_2, 4, b"n+2\0"),
+    _Version(348, _NIFTI_1, 344, b"n+1\0"),
+    _Version(540, _NIFTI_2, 4, b"n+2\0"),
 )
 _LONGEST_HEADER = 540
-# Millimetres by the lower three bits of `xyzt_units`: none told, metre, millimetre,
-# micrometre, and four that NIfTI does not have. The other bits are of time.
+# Millimetres by the lower three bits of `xyzt_units`: no unit, metre, millimetre,
+# micrometre, and four values that NIfTI does not define. The other bits are for time.
 _MM_PER_UNIT = (1.0, 1e3, 1.0, 1e-3, 1.0, 1.0, 1.0, 1.0)
-# Codes of a form above this one are none, as nibabel has it.
+# nibabel ignores a form whose code is higher.
 _LAST_FORM_CODE = 5
-# A scalar part of the quaternion that is lost in float32's rounding is 0.
+# A smaller scalar part of the quaternion is float32's rounding error: it counts as 0.
 _SMALLEST_W_SQUARED = 3 * 2.0**-23
 
 _GZIP_MAGIC = b"\x1f\x8b"
-# Enough of a compressed file to hold its header; at most 1032 times as much comes
-# of it, see https://zlib.net/zlib_tech.html.
+# This part of a compressed file holds the header. It inflates to at most 1032 times its
+# size, see https://zlib.net/zlib_tech.html.
 _HEAD_BYTES = 1 << 14
-# What may lie between header and voxels, or behind them.
+# Largest gap between header and voxels, and largest rest after the voxels.
 _EXTENSION_BYTES = 1 << 20
-# Put behind a compressed file as a member of its own: it comes out at the end where
-# the file is whole, its checksum included, and does not where it is not.
+# Appended to a compressed file as one more gzip member: it comes out at the end only if
+# the file is whole, including its checksum.
 _MARKER = b"tf_diffseg"
 _MARKER_MEMBER = gzip.compress(_MARKER, mtime=0)
 
@@ -98,16 +104,16 @@ _DAMAGED = "expected a whole .nii.gz file, it is damaged or cut off"
 
 
 class NiftiHeader(NamedTuple):
-    """What a header says, for `decode_voxels`.
+    """What `decode_voxels` needs of a header.
 
     Attributes:
         shape: int64 [3], i, j, k.
-        affine: float64 [4, 4], voxel to world, RAS+.
-        type_index: int32, of the scalar types.
+        affine: float64 [4, 4], voxel to world, RAS+, in mm.
+        type_index: int32, index into `_SCALAR_TYPES`.
         is_little_endian: bool.
-        offset: int64, where voxels begin.
-        num_bytes: int64, of the voxels.
-        slope: float64; NaN or 0 where voxels are not scaled.
+        offset: int64, first byte of the voxels.
+        num_bytes: int64, size of the voxels.
+        slope: float64; NaN or 0 if voxels are not scaled.
         intercept: float64.
     """
 
@@ -122,58 +128,49 @@ class NiftiHeader(NamedTuple):
 
 
 def read_header(contents, num_channels, max_voxels):
-    """Reads the header of a file and checks all that it says.
+    """Reads the header of a file and checks it.
 
     Args:
         contents: string scalar, the bytes of a .nii or .nii.gz file.
-        num_channels: that the image must have.
-        max_voxels: that it may have.
+        num_channels: number of channels that the image must have.
+        max_voxels: largest number of voxels that the image may have.
 
     Returns:
         `NiftiHeader`.
 
     Raises:
-        tf.errors.InvalidArgumentError: it is no NIfTI file of one 3D image of this
-            many channels, larger than allowed, or without a usable affine.
+        tf.errors.InvalidArgumentError: the file is not NIfTI, is not one 3D image of
+            this many channels, is too large, or has no usable affine.
     """
     head = tf.strings.substr(contents, 0, _HEAD_BYTES)
     is_compressed = _is_compressed(contents)
     head = tf.cond(is_compressed, lambda: _inflated(head), lambda: head)
-    head = require(head, (~is_compressed | (tf.strings.length(head) > 0), _DAMAGED))
+    head = require(head, ~is_compressed | (tf.strings.length(head) > 0), _DAMAGED)
     fields, first_voxel, is_little_endian = _fields(head)
     shape = _checked_shape(fields["dim"], num_channels, max_voxels)
     codes = tf.constant(list(_SCALAR_TYPES), tf.int64)
     item_sizes = tf.constant([dtype.size for dtype in _SCALAR_TYPES.values()], tf.int64)
     is_type = tf.equal(codes, fields["datatype"])
-    offset = fields["vox_offset"]
-    # What lies between is an extension of the header.
-    offset_is_met = (offset >= first_voxel) & (offset <= first_voxel + _EXTENSION_BYTES)
-    scaling = tf.math.is_finite(fields["intercept"]) | ~_is_scaled(fields["slope"])
     shape = require(
         shape,
-        (
-            tf.reduce_any(is_type),
-            tf.strings.format(
-                "expected a NIfTI file of integers or of float32 or float64, its "
-                "header has the datatype {}",
-                fields["datatype"],
-            ),
-        ),
-        (
-            offset_is_met,
-            tf.strings.format(
-                "expected voxels behind the header of the NIfTI file, it tells of "
-                "vox_offset {}",
-                offset,
-            ),
-        ),
-        (
-            scaling,
-            tf.strings.format(
-                "expected a finite scl_inter in the header of the NIfTI file, got {}",
-                fields["intercept"],
-            ),
-        ),
+        tf.reduce_any(is_type),
+        "expected a NIfTI file of integers or of float32 or float64, its header has "
+        "the datatype ",
+        fields["datatype"],
+    )
+    offset = fields["vox_offset"]
+    # Extensions of the header may lie before the voxels.
+    shape = require(
+        shape,
+        (offset >= first_voxel) & (offset <= first_voxel + _EXTENSION_BYTES),
+        "expected voxels behind the header of the NIfTI file, it tells of vox_offset ",
+        offset,
+    )
+    shape = require(
+        shape,
+        tf.math.is_finite(fields["intercept"]) | ~_is_scaled(fields["slope"]),
+        "expected a finite scl_inter in the header of the NIfTI file, got ",
+        fields["intercept"],
     )
     item_size = tf.reduce_sum(tf.where(is_type, item_sizes, 0))
     return NiftiHeader(
@@ -194,39 +191,34 @@ def decode_voxels(contents, header, num_channels):
     Args:
         contents: string scalar, the bytes of a .nii or .nii.gz file.
         header: its `NiftiHeader`.
-        num_channels: as for `read_header`.
+        num_channels: as in `read_header`.
 
     Returns:
-        float32 [i, j, k, channels], scaled as the header says: in float64, as
-        nibabel does it.
+        float32 [i, j, k, channels], scaled in float64 as the header says and nibabel
+        does.
 
     Raises:
-        tf.errors.InvalidArgumentError: the file is damaged, cut off, or comes to more
-            than its header tells of.
+        tf.errors.InvalidArgumentError: the file is damaged, cut off, or larger than
+            its header says.
     """
     is_compressed = _is_compressed(contents)
     end = header.offset + header.num_bytes
     contents = require(
         contents,
-        (
-            ~is_compressed | (_told_size(contents) <= end + _EXTENSION_BYTES),
-            "expected a .nii.gz file of the size that its header tells of, it is "
-            "damaged or cut off, or comes to more",
-        ),
+        ~is_compressed | (_gzip_size(contents) <= end + _EXTENSION_BYTES),
+        "expected a .nii.gz file of the size that its header tells of, it is damaged "
+        "or cut off, or comes to more",
     )
     contents = tf.cond(is_compressed, lambda: _whole(contents), lambda: contents)
     size = tf.cast(tf.strings.length(contents), tf.int64)
+    contents = require(contents, (size > 0) | ~is_compressed, _DAMAGED)
     contents = require(
         contents,
-        ((size > 0) | ~is_compressed, _DAMAGED),
-        (
-            size >= end,
-            tf.strings.format(
-                "expected a NIfTI file of at least {} bytes by its header, it is cut "
-                "off after {}",
-                (end, size),
-            ),
-        ),
+        size >= end,
+        "expected a NIfTI file of at least ",
+        end,
+        " bytes by its header, it is cut off after ",
+        size,
     )
     raw = tf.strings.substr(contents, header.offset, header.num_bytes)
     voxels = tf.switch_case(
@@ -249,8 +241,8 @@ def _is_compressed(contents):
     return tf.equal(tf.strings.substr(contents, 0, 2), _GZIP_MAGIC)
 
 
-def _told_size(contents):
-    """The size that the last four bytes of a gzip file tell of, int64."""
+def _gzip_size(contents):
+    """Size of the inflated file by the last four bytes of a gzip file, int64."""
     length = tf.strings.length(contents)
     padded = tf.strings.join([b"\0" * 4, contents])
     last = tf.strings.substr(padded, length, 4)
@@ -259,8 +251,8 @@ def _told_size(contents):
 
 
 def _inflated(compressed):
-    """What gzip bytes stand for: as far as they go, empty where they are damaged."""
-    # The only operations that survive an error are those of tf.data.
+    """Inflates gzip bytes as far as they go; gives "" if they are damaged."""
+    # Only operations of tf.data survive an error.
     dataset = tf.data.Dataset.from_tensors(compressed)
     dataset = dataset.map(lambda part: tf.io.decode_compressed(part, "GZIP"))
     dataset = dataset.ignore_errors()
@@ -268,7 +260,7 @@ def _inflated(compressed):
 
 
 def _whole(compressed):
-    """What a gzip file stands for; empty where it is damaged or cut off."""
+    """Inflates a gzip file; gives "" if it is damaged or cut off."""
     inflated = _inflated(tf.strings.join([compressed, _MARKER_MEMBER]))
     size = tf.maximum(tf.strings.length(inflated) - len(_MARKER), 0)
     is_whole = tf.equal(tf.strings.substr(inflated, size, len(_MARKER)), _MARKER)
@@ -276,53 +268,46 @@ def _whole(compressed):
 
 
 def _fields(head):
-    """`(fields, first byte a voxel may have, is little endian)` of a file's head.
+    """Reads `(fields, first byte a voxel may have, is little endian)`.
 
-    Numbers become int64 or float64, whatever the version has.
+    Numbers become int64 or float64 in both versions.
     """
-    # Shorter ones are refused below, by what is not there.
+    # A file that is too short fails the checks below.
     head = tf.strings.join([head, b"\0" * _LONGEST_HEADER])
     kinds = [(version, little) for version in _VERSIONS for little in (True, False)]
-    is_kind = tf.stack(
-        [
-            tf.equal(
-                tf.io.decode_raw(_cut(head, 0, 4), tf.int32, little)[0], version[0]
-            )
-            & tf.equal(_cut(head, version[2], 4), version[3])
-            for version, little in kinds
-        ]
-    )
+    is_kind = tf.stack([_is_kind(head, *kind) for kind in kinds])
     head = require(
         head,
-        (
-            tf.reduce_any(is_kind),
-            "expected the bytes of a .nii or .nii.gz file, version 1 or 2 in a single "
-            "file; this is none",
-        ),
+        tf.reduce_any(is_kind),
+        "expected the bytes of a .nii or .nii.gz file, version 1 or 2 in a single "
+        "file; this is none",
     )
     index = tf.argmax(is_kind, output_type=tf.int32)
     fields = tf.switch_case(
         index,
         [
-            lambda layout=version[1], little=little: _read_fields(head, layout, little)
+            lambda version=version, little=little: _read_fields(
+                head, version.fields, little
+            )
             for version, little in kinds
         ],
     )
-    # Behind the header are four bytes that tell of extensions.
-    first_voxel = tf.gather(
-        tf.constant([float(size + 4) for (size, *_), _ in kinds], tf.float64), index
-    )
+    # The header is followed by four bytes that announce extensions.
+    first_voxels = [float(version.header_bytes + 4) for version, _ in kinds]
+    first_voxel = tf.gather(tf.constant(first_voxels, tf.float64), index)
     return fields, first_voxel, tf.equal(index % 2, 0)
 
 
-def _cut(head, offset, size):
-    return tf.strings.substr(head, offset, size)
+def _is_kind(head, version, little_endian):
+    size = tf.io.decode_raw(tf.strings.substr(head, 0, 4), tf.int32, little_endian)[0]
+    magic = tf.strings.substr(head, version.magic_offset, 4)
+    return tf.equal(size, version.header_bytes) & tf.equal(magic, version.magic)
 
 
 def _read_fields(head, layout, little_endian):
     fields = {}
     for name, (offset, dtype, count) in layout.items():
-        part = _cut(head, offset, dtype.size * count)
+        part = tf.strings.substr(head, offset, dtype.size * count)
         values = tf.io.decode_raw(part, dtype, little_endian)
         is_whole_number = dtype.is_integer and name != "vox_offset"
         values = tf.cast(values, tf.int64 if is_whole_number else tf.float64)
@@ -331,42 +316,35 @@ def _read_fields(head, layout, little_endian):
 
 
 def _checked_shape(dim, num_channels, max_voxels):
-    """Shape int64 [3] of the volume that `dim` tells of."""
+    """Shape int64 [3] of the volume, from the field `dim`."""
     rank = dim[0]
     used = tf.range(1, 8, dtype=tf.int64) <= rank
     sizes = tf.where(used, dim[1:], 1)
     shape, trailing = sizes[:3], sizes[3:]
-    voxels = product(shape)
-    # nibabel's channels are one axis behind the third, any of them.
+    # nibabel takes any one axis after the third for channels.
     has_channels = tf.equal(product(trailing), float(num_channels)) & tf.equal(
         tf.reduce_max(trailing), num_channels
     )
-    came = shape_text(dim[1 : tf.clip_by_value(rank, 0, 7) + 1])
+    found = shape_text(dim[1 : tf.clip_by_value(rank, 0, 7) + 1])
+    shape = require(
+        shape,
+        (rank >= 3) & (rank <= 7) & (tf.reduce_min(sizes) >= 1) & has_channels,
+        f"expected a NIfTI file of a 3D volume of {num_channels} channel(s), channels "
+        "last; its header tells of ",
+        found,
+    )
     return require(
         shape,
-        (
-            (rank >= 3) & (rank <= 7) & (tf.reduce_min(sizes) >= 1) & has_channels,
-            message(
-                f"expected a NIfTI file of a 3D volume of {num_channels} channel(s), "
-                "channels last; its header tells of ",
-                came,
-            ),
-        ),
-        (
-            voxels <= max_voxels,
-            message(
-                f"expected at most {max_voxels} voxels, the header of the NIfTI file "
-                "tells of ",
-                came,
-            ),
-        ),
+        product(shape) <= max_voxels,
+        f"expected at most {max_voxels} voxels, the header of the NIfTI file tells of ",
+        found,
     )
 
 
 def _affine(fields, shape):
-    """Affine float64 [4, 4] in mm: sform over qform over the spacing alone."""
+    """Affine float64 [4, 4] in mm, from the sform, else the qform, else the spacing."""
     unit_mm = tf.gather(tf.constant(_MM_PER_UNIT, tf.float64), fields["units"] % 8)
-    # As `tf_diffseg.volumes.headers.LengthUnit`: metres that are meant as millimetres.
+    # As in `tf_diffseg.volumes.headers.LengthUnit`: "metres" may mean millimetres.
     largest_mm = tf.where(unit_mm > 1, LARGEST_SPACING_OF_METRES_MM, LARGEST_SPACING_MM)
     name = "pixdim in the header of the NIfTI file, in its unit of length"
     spacing_mm = check_spacing(fields["pixdim"][1:4] * unit_mm, name, largest_mm)
@@ -391,19 +369,15 @@ def _is_form(code):
 
 
 def _qform(fields, spacing):
-    """The first three rows that a unit quaternion tells of."""
+    """First three rows of the affine that the unit quaternion stands for."""
     x, y, z = tf.unstack(fields["quaternion"])
     squared = 1.0 - (x * x + y * y + z * z)
     squared = require(
         squared,
-        (
-            squared > -_SMALLEST_W_SQUARED,
-            tf.strings.format(
-                "expected a unit quaternion in the header of the NIfTI file, got "
-                "quatern_b, c, d {}",
-                fields["quaternion"],
-            ),
-        ),
+        squared > -_SMALLEST_W_SQUARED,
+        "expected a unit quaternion in the header of the NIfTI file, got quatern_b, "
+        "c, d ",
+        fields["quaternion"],
     )
     is_lost = tf.abs(squared) < _SMALLEST_W_SQUARED
     w = tf.sqrt(tf.where(is_lost, tf.zeros_like(squared), squared))
@@ -418,16 +392,15 @@ def _qform(fields, spacing):
             [xz - wy, yz + wx, 1.0 - (xx + yy)],
         ]
     )
-    # pixdim[0] is -1 where the third axis is mirrored; other values mean 1.
-    mirror = tf.where(
-        tf.equal(fields["pixdim"][0], -1.0), spacing[2] * -1.0, spacing[2]
-    )
-    columns = rotation * tf.stack([spacing[0], spacing[1], mirror])
+    # pixdim[0] is -1 if the third axis is mirrored; other values mean 1.
+    third_sign = tf.where(tf.equal(fields["pixdim"][0], -1.0), -1.0, 1.0)
+    signs = tf.stack([1.0, 1.0, third_sign])
+    columns = rotation * spacing * tf.cast(signs, tf.float64)
     return tf.concat([columns, fields["qoffset"][:, tf.newaxis]], axis=1)
 
 
 def _base_affine(spacing, shape):
-    """Rows of a volume about the origin, stored from right to left as ANALYZE's."""
+    """First three rows for a volume around the origin, stored right to left."""
     zooms = spacing * tf.constant([-1.0, 1.0, 1.0], tf.float64)
     origin = (tf.cast(shape, tf.float64) - 1.0) / 2.0
     return tf.concat([tf.linalg.diag(zooms), (-origin * zooms)[:, tf.newaxis]], axis=1)
@@ -444,7 +417,7 @@ def _is_scaled(slope):
 
 
 def _scaled(values, header):
-    """float32 of stored values, times the slope, plus the intercept."""
+    """Stored values times slope plus intercept, float32."""
     slope, intercept = header.slope, header.intercept
 
     def scale():

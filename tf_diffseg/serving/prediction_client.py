@@ -13,22 +13,22 @@ import json
 
 import numpy as np
 
-# Volumes are larger than gRPC's 4 MB.
+# Volumes exceed gRPC's default limit of 4 MB.
 _UNLIMITED = -1
-# What a call keeps of its request to send it again. By default 256 KB, less than one
-# volume, with which nothing would ever be sent again.
+# A request is kept up to this size, to be sent again. gRPC's default is 256 KB, less
+# than one volume, so nothing would ever be sent again.
 _RETRY_BUFFER_BYTES = 2**31 - 1
 _NUM_TRIES = 5
 _FIRST_WAIT_S = 0.5
-# HTTP's words for the same.
+# HTTP status codes of a server that can be asked again.
 _UNAVAILABLE = (502, 503, 504)
 
 
 class ServerError(RuntimeError):
-    """A server that cannot be reached, or what it said to a request.
+    """A server that cannot be reached, or its refusal of a request.
 
     Attributes:
-        code: name of the gRPC status, or the number of the HTTP status.
+        code: name of the gRPC status, or number of the HTTP status.
     """
 
     def __init__(self, message, code):
@@ -48,11 +48,11 @@ class _Client(abc.ABC):
 
         Args:
             contents: the bytes of a .nii or .nii.gz file.
-            seed: of the sampling noise; the same gives the same label map.
+            seed: seed of the sampling noise; the same seed gives the same label map.
 
         Returns:
-            Dict of `label`, int32 [i, j, k], values of the data set's own files;
-            `affine`, float32 [4, 4]; and `label_values`, int32 [class ids].
+            Dict of `label`, int32 [i, j, k], label values; `affine`, float32 [4, 4];
+            and `label_values`, int32 [class ids].
 
         Raises:
             ServerError: the server refuses the file, or does not answer in time.
@@ -66,14 +66,14 @@ class _Client(abc.ABC):
 
     @abc.abstractmethod
     def predict(self, signature, inputs):
-        """Dict of what a signature gives for a dict of inputs."""
+        """Runs a signature; see the clients."""
 
     @abc.abstractmethod
     def close(self):
         """Ends the connection."""
 
-    def _error(self, what, code):
-        text = " ".join(what.split())
+    def _error(self, text, code):
+        text = " ".join(text.split())
         return ServerError(f"{self.server}, model {self.model}: {text}", code)
 
     def __enter__(self):
@@ -86,14 +86,14 @@ class _Client(abc.ABC):
 class GrpcClient(_Client):
     """A client over gRPC.
 
-    A server that is not there yet or has too many requests is asked again, four times
-    at most.
+    If a server is not there yet or has too many requests, the client asks again, at
+    most four times.
 
     Args:
         server: host:port.
         model: name of the model.
-        version: of the model; None for the newest.
-        timeout_s: for all tries of a request together.
+        version: version of the model; None for the newest.
+        timeout_s: seconds for all tries of a request together.
     """
 
     def __init__(self, server, model, version=None, timeout_s=600.0):
@@ -147,14 +147,14 @@ class GrpcClient(_Client):
 class RestClient(_Client):
     """A client over HTTP, with JSON and files in base64.
 
-    Slower than gRPC, and with several times the memory: numbers become text. Asks
-    again as `GrpcClient` does.
+    It is slower than gRPC and needs several times the memory, because numbers become
+    text. It asks again as `GrpcClient` does.
 
     Args:
         server: http://host:port, or host:port.
         model: name of the model.
-        version: of the model; None for the newest.
-        timeout_s: for a try of a request.
+        version: version of the model; None for the newest.
+        timeout_s: seconds for each try of a request.
     """
 
     def __init__(self, server, model, version=None, timeout_s=600.0):
@@ -167,10 +167,10 @@ class RestClient(_Client):
         self._url = f"{address}/v1/models/{model}{version_path}:predict"
         retry = Retry(
             total=_NUM_TRIES - 1,
-            read=False,  # A deadline is one, and a lost answer may have cost much.
+            read=False,  # The deadline holds, and a lost answer may have cost much.
             backoff_factor=_FIRST_WAIT_S,
             status_forcelist=_UNAVAILABLE,
-            # Of POST too: a prediction changes nothing.
+            # POST too: a prediction changes nothing.
             allowed_methods=None,
             raise_on_status=False,
         )
@@ -181,18 +181,7 @@ class RestClient(_Client):
             )
 
     def predict(self, signature, inputs):
-        """Runs a signature; as `GrpcClient.predict`, but for lists in place of arrays.
-
-        Args:
-            signature: its name.
-            inputs: dict from input to array, or to list of bytes.
-
-        Returns:
-            Dict from output to nested lists.
-
-        Raises:
-            ServerError: the server refuses the request, or does not answer in time.
-        """
+        """As `GrpcClient.predict`, but gives nested lists in place of arrays."""
         import requests
 
         body = {
@@ -225,15 +214,14 @@ class RestClient(_Client):
 
 
 def _retry_policy():
-    """What gRPC is told of asking again."""
+    """When gRPC sends a request again."""
     service = "tensorflow.serving.PredictionService"
     policy = {
         "maxAttempts": _NUM_TRIES,
         "initialBackoff": f"{_FIRST_WAIT_S}s",
         "maxBackoff": "10s",
         "backoffMultiplier": 2,
-        # The server is not there yet, or its line is full. What a request got wrong
-        # stays wrong.
+        # The server is not there yet, or its queue is full. Other errors would recur.
         "retryableStatusCodes": ["UNAVAILABLE"],
     }
     return {"methodConfig": [{"name": [{"service": service}], "retryPolicy": policy}]}

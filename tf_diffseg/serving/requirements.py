@@ -1,4 +1,4 @@
-"""What a request must be, told as INVALID_ARGUMENT before anything is computed."""
+"""Checks of a request: they raise INVALID_ARGUMENT before anything is computed."""
 
 import tensorflow as tf
 
@@ -9,40 +9,39 @@ from tf_diffseg.preprocessing.limits import (
 )
 
 
-def require(values, *requirements):
-    """Passes values on where all requirements hold.
+def require(values, is_met, *parts):
+    """Passes values on if a requirement is met.
 
-    What is computed from the result runs after the checks, so that what they refuse
-    is never allocated.
+    What is computed from the result runs after the check, so nothing is allocated
+    for a request that is refused.
 
     Args:
         values: nested structure of tensors.
-        *requirements: pairs (bool scalar, text), the text of what was expected, and
-            what came where tensors tell it (`tf.strings.format`).
+        is_met: bool scalar.
+        *parts: the `message` that says what was expected and what came.
 
     Returns:
         `values`.
 
     Raises:
-        tf.errors.InvalidArgumentError: the first that does not hold, by its text.
+        tf.errors.InvalidArgumentError: the requirement is not met.
     """
-    for is_met, text in requirements:
-        check = tf.debugging.Assert(is_met, [text])
-        with tf.control_dependencies([check]):
-            values = tf.nest.map_structure(tf.identity, values)
-    return values
+    check = tf.debugging.Assert(is_met, [message(*parts)])
+    with tf.control_dependencies([check]):
+        return tf.nest.map_structure(tf.identity, values)
 
 
 def message(*parts):
-    """Text of strings and of numbers, which may be tensors."""
-    return tf.strings.join(
-        [
-            part
-            if isinstance(part, str) or part.dtype == tf.string
-            else tf.strings.as_string(part, shortest=part.dtype.is_floating)
-            for part in parts
-        ]
-    )
+    """Joins strings and tensors of strings or numbers to one text."""
+    return tf.strings.join([_text(part) for part in parts])
+
+
+def _text(part):
+    if isinstance(part, str) or part.dtype == tf.string:
+        return part
+    if part.shape.rank:
+        return tf.strings.format("{}", part, summarize=-1)
+    return tf.strings.as_string(part, shortest=part.dtype.is_floating)
 
 
 def shape_text(shape):
@@ -56,67 +55,59 @@ def product(shape):
 
 
 def check_spacing(spacing_mm, name, largest_mm=LARGEST_SPACING_MM):
-    """Passes spacings [3] on that can be those of a scan of a body.
+    """Passes a spacing on if a scan of a body can have it.
 
     Args:
-        spacing_mm: float64 [3].
-        name: of what tells of them.
-        largest_mm: scalar, the largest that they may be.
+        spacing_mm: float [3].
+        name: what the spacing was read from, for the message.
+        largest_mm: scalar, the largest value that is allowed.
 
     Returns:
         `spacing_mm`.
 
     Raises:
-        tf.errors.InvalidArgumentError: they are out of range.
+        tf.errors.InvalidArgumentError: a value is out of range.
     """
     largest_mm = tf.cast(largest_mm, spacing_mm.dtype)
-    is_met = tf.reduce_all(
-        (spacing_mm >= SMALLEST_SPACING_MM) & (spacing_mm <= largest_mm)
-    )
-    text = message(
+    is_in_range = (spacing_mm >= SMALLEST_SPACING_MM) & (spacing_mm <= largest_mm)
+    return require(
+        spacing_mm,
+        tf.reduce_all(is_in_range),
         f"expected a spacing of {SMALLEST_SPACING_MM:g} to ",
         largest_mm,
         f" mm by {name}, got ",
-        tf.strings.format("{}", spacing_mm),
+        spacing_mm,
     )
-    return require(spacing_mm, (is_met, text))
 
 
 def check_affine(affine, largest_mm=LARGEST_SPACING_MM):
-    """Passes an affine [4, 4] on that is finite and can be inverted.
+    """Passes an affine on if it is finite and can be inverted.
 
-    The limits are those of the training data's files, `tf_diffseg.volumes.headers`.
+    The limits are the same as for the files of training data, see
+    `tf_diffseg.volumes.headers`.
 
     Args:
         affine: float32 or float64 [4, 4].
-        largest_mm: as for `check_spacing`.
+        largest_mm: as in `check_spacing`.
 
     Returns:
         `affine`.
 
     Raises:
-        tf.errors.InvalidArgumentError: it is none of a scan of a body.
+        tf.errors.InvalidArgumentError: no scan of a body can have this affine.
     """
-    is_affine = tf.reduce_all(tf.math.is_finite(affine)) & tf.reduce_all(
-        tf.equal(affine[3], [0.0, 0.0, 0.0, 1.0])
-    )
+    is_last_row = tf.reduce_all(tf.equal(affine[3], [0.0, 0.0, 0.0, 1.0]))
     affine = require(
         affine,
-        (
-            is_affine,
-            tf.strings.format(
-                "expected a finite affine with the last row 0 0 0 1, got {}",
-                affine,
-                summarize=-1,
-            ),
-        ),
+        tf.reduce_all(tf.math.is_finite(affine)) & is_last_row,
+        "expected a finite affine with the last row 0 0 0 1, got ",
+        affine,
     )
     axes = affine[:3, :3]
     spacing_mm = check_spacing(tf.norm(axes, axis=0), "the affine", largest_mm)
-    volume = tf.abs(tf.linalg.det(axes / spacing_mm))
-    text = tf.strings.format(
-        "expected an affine whose voxel axes span a volume, got {}",
+    return require(
         affine,
-        summarize=-1,
+        tf.abs(tf.linalg.det(axes / spacing_mm)) >= SMALLEST_UNIT_VOLUME,
+        "expected an affine whose voxel axes span a volume, got ",
+        affine,
     )
-    return require(affine, (volume >= SMALLEST_UNIT_VOLUME, text))

@@ -7,7 +7,6 @@ from tf_diffseg.preprocessing.source_grid import SourceGrid
 from tf_diffseg.serving.nifti_decoder import NiftiHeader, decode_voxels, read_header
 from tf_diffseg.serving.requirements import (
     check_affine,
-    message,
     product,
     require,
     shape_text,
@@ -20,18 +19,18 @@ MAX_VOXELS = 2**27
 class ServedModel:
     """The functions that become signatures of a SavedModel.
 
-    Every tensor has a batch axis. A request that is not as it must be raises
+    Every tensor has a batch axis. A wrong request raises
     `tf.errors.InvalidArgumentError`, which says what was expected.
 
     Args:
         segmenter: a `Segmenter` whose `sample` runs the model.
-        num_channels: of the images.
+        num_channels: number of channels of the images.
         weights: `StoredWeights` of the model.
-        num_samples: samples whose mean is taken.
-        batch_size: how many of them are drawn at a time.
-        max_voxels: what the volumes of a request may have together, as they come and
-            on the network's grid.
-        request_batch: volumes of a request; None for any number.
+        num_samples: number of samples to average.
+        batch_size: number of samples to draw at a time.
+        max_voxels: largest number of voxels that the volumes of a request may have
+            together, both as sent and on the network's grid.
+        request_batch: number of volumes in a request; None for any number.
 
     Raises:
         ValueError: one volume of the network's shape has more voxels than allowed.
@@ -54,7 +53,7 @@ class ServedModel:
         self._batch_size = batch_size
         self._max_voxels = max_voxels
         self._request_batch = request_batch
-        # Of a `SlidingWindow`; other functions take any shape.
+        # Only a `SlidingWindow` has one; other functions take any shape.
         self._window_shape = getattr(segmenter.sample, "window_shape", (1, 1, 1))
         volume_shape = segmenter.preprocessor.volume_shape or (1, 1, 1)
         for shape in (self._window_shape, volume_shape):
@@ -95,28 +94,28 @@ class ServedModel:
         """
         image, seed = self._checked(image, seed)
         padded = tf.maximum(tf.shape(image)[1:4], self._window_shape)
-        image = require(image, self._fits(padded, tf.shape(image)[0], "image"))
+        image = self._check_size(image, padded, tf.shape(image)[0], "image")
         with self._weights.in_place():
             probabilities = self._mean_of_samples(image, seed)
         label = self._segmenter.label(probabilities)
         return {"label": label, "probabilities": probabilities}
 
     def segment_volume(self, image, affine, seed):
-        """Segments volumes as files have them.
+        """Segments volumes as stored in files.
 
         Args:
             image: float32 [batch, i, j, k, channels], axes in any order.
-            affine: float32 [batch, 4, 4], voxel to world, RAS+ and in millimetres.
+            affine: float32 [batch, 4, 4], voxel to world, RAS+, in millimetres.
             seed: int32 [batch].
 
         Returns:
-            Dict of `label`, int32 [batch, i, j, k], values of the data set's own
-            files, and `uncertainty`, float32 [batch, i, j, k], the entropy of the
-            probabilities in nats.
+            Dict of `label`, int32 [batch, i, j, k], label values of the data set, and
+            `uncertainty`, float32 [batch, i, j, k], the entropy of the probabilities
+            in nats.
         """
         image, seed = self._checked(image, seed)
         affine = tf.ensure_shape(affine, [None, 4, 4])
-        affine = require(affine, _one_for_each(affine, "affine", image))
+        affine = _check_one_for_each(affine, "affine", image)
         with self._weights.in_place():
             label, uncertainty = tf.map_fn(
                 lambda volume: self._segment(*volume),
@@ -133,25 +132,21 @@ class ServedModel:
         """Segments NIfTI files.
 
         Args:
-            contents: string [batch], the bytes of .nii or .nii.gz files, of volumes
-                of one shape.
+            contents: string [batch], the bytes of .nii or .nii.gz files, whose
+                volumes have one shape.
             seed: int32 [batch].
 
         Returns:
-            Dict of `label`, int32 [batch, i, j, k], as `segment_volume`; `affine`,
+            Dict of `label`, int32 [batch, i, j, k], as in `segment_volume`; `affine`,
             float32 [batch, 4, 4], of the files; and `label_values`, int32
-            [batch, class ids], the value in `label` of each class id.
+            [batch, class ids], the label value of each class id.
         """
         contents = tf.ensure_shape(contents, [self._request_batch])
         contents = require(
-            contents,
-            (
-                tf.size(contents) > 0,
-                "expected the contents of a file, got none",
-            ),
+            contents, tf.size(contents) > 0, "expected the contents of a file, got none"
         )
         seed = tf.ensure_shape(seed, [self._request_batch])
-        seed = require(seed, _one_for_each(seed, "seed", contents))
+        seed = _check_one_for_each(seed, "seed", contents)
         headers = tf.map_fn(
             lambda content: read_header(content, self._num_channels, self._max_voxels),
             contents,
@@ -161,12 +156,10 @@ class ServedModel:
         shape = headers.shape[0]
         headers = require(
             headers,
-            (
-                tf.reduce_all(tf.equal(headers.shape, shape)),
-                "expected files of volumes of one shape in one request, got others",
-            ),
-            self._fits(shape, tf.size(contents), "contents"),
+            tf.reduce_all(tf.equal(headers.shape, shape)),
+            "expected files of volumes of one shape in one request, got others",
         )
+        headers = self._check_size(headers, shape, tf.size(contents), "contents")
         with self._weights.in_place():
             label = tf.map_fn(
                 lambda file: self._segment_file(*file),
@@ -182,7 +175,7 @@ class ServedModel:
         }
 
     def _mean_of_samples(self, image, seed):
-        """Mean probabilities over the seeds that `Segmenter.predict` derives too."""
+        """Mean probabilities over the same seeds that `Segmenter.predict` uses."""
         seeds = tf.map_fn(
             lambda one: sample_seeds(one, self._num_samples),
             seed,
@@ -196,13 +189,13 @@ class ServedModel:
 
     def _segment_file(self, contents, header, seed):
         image = decode_voxels(contents, header, self._num_channels)
-        image = require(image, _is_finite(image, "the NIfTI file"))
+        image = _check_finite(image, "the NIfTI file")
         return self._segment(image, tf.cast(header.affine, tf.float32), seed)[0]
 
     def _segment(self, image, affine, seed):
         """`(label, uncertainty)` [i, j, k] of a volume [i, j, k, channels]."""
         affine = check_affine(affine)
-        image = require(image, self._fits_resampled(tf.shape(image)[:3], affine))
+        image = self._check_resampled_size(image, affine)
         prediction = self._segmenter.predict(
             image, affine, seed, self._num_samples, self._batch_size
         )
@@ -210,7 +203,7 @@ class ServedModel:
         return tf.gather(values, prediction.class_ids), prediction.entropy
 
     def _checked(self, image, seed):
-        # Of a SavedModel's inputs nobody else checks the shape.
+        # A SavedModel does not check the shapes of its inputs itself.
         image = tf.ensure_shape(
             image, [self._request_batch, None, None, None, self._num_channels]
         )
@@ -218,48 +211,45 @@ class ServedModel:
         shape = tf.shape(image)
         image = require(
             image,
-            (
-                tf.reduce_min(shape) >= 1,
-                message(
-                    "expected image to hold voxels, got the shape ", shape_text(shape)
-                ),
-            ),
-            self._fits(shape[1:4], shape[0], "image"),
-            _is_finite(image, "image"),
+            tf.reduce_min(shape) >= 1,
+            "expected image to hold voxels, got the shape ",
+            shape_text(shape),
         )
-        return image, require(seed, _one_for_each(seed, "seed", image))
+        image = self._check_size(image, shape[1:4], shape[0], "image")
+        image = _check_finite(image, "image")
+        return image, _check_one_for_each(seed, "seed", image)
 
-    def _fits(self, shape, batch, name):
-        return (
+    def _check_size(self, values, shape, batch, name):
+        """Passes values on if `batch` volumes of a shape are not too large."""
+        return require(
+            values,
             product(shape) * tf.cast(batch, tf.float64) <= self._max_voxels,
-            message(
-                f"expected at most {self._max_voxels} voxels in {name}, got ",
-                batch,
-                " of ",
-                shape_text(shape),
-            ),
+            f"expected at most {self._max_voxels} voxels in {name}, got ",
+            batch,
+            " of ",
+            shape_text(shape),
         )
 
-    def _fits_resampled(self, shape, affine):
-        """Requirement of a volume's shape [3] on its way to the network."""
+    def _check_resampled_size(self, image, affine):
+        """Passes an image on if it is not too large on its way to the network."""
+        shape = tf.shape(image)[:3]
         size, resampled = self._segmenter.preprocessor.grid_sizes(
             SourceGrid(shape, affine)
         )
-        # Axes are resampled one by one, each by a matrix, and padded to a window.
+        # Each axis is resampled by itself, by a matrix, and padded to a window.
         largest = tf.maximum(
             tf.maximum(size, resampled), tf.constant(self._window_shape, tf.float64)
         )
         matrix = tf.reduce_max(size) * tf.reduce_max(resampled)
         voxels = tf.maximum(tf.reduce_prod(largest), matrix)
-        return (
+        return require(
+            image,
             voxels <= self._max_voxels,
-            message(
-                f"expected at most {self._max_voxels} voxels on the way to the grid of "
-                "the network, shape ",
-                shape_text(shape),
-                " and affine come to ",
-                voxels,
-            ),
+            f"expected at most {self._max_voxels} voxels on the way to the grid of the "
+            "network, shape ",
+            shape_text(shape),
+            " and affine come to ",
+            voxels,
         )
 
 
@@ -275,18 +265,21 @@ _HEADER_SPEC = NiftiHeader(
 )
 
 
-def _is_finite(image, name):
-    return (
+def _check_finite(image, name):
+    return require(
+        image,
         tf.reduce_all(tf.math.is_finite(image)),
         f"expected finite voxels in {name}, got some that are NaN or infinite",
     )
 
 
-def _one_for_each(values, name, others):
-    batch, expected = tf.shape(values)[0], tf.shape(others)[0]
-    return (
+def _check_one_for_each(values, name, volumes):
+    batch, expected = tf.shape(values)[0], tf.shape(volumes)[0]
+    return require(
+        values,
         tf.equal(batch, expected),
-        message(
-            f"expected one {name} for each of ", expected, " volume(s), got ", batch
-        ),
+        f"expected one {name} for each of ",
+        expected,
+        " volume(s), got ",
+        batch,
     )

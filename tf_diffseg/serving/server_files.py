@@ -1,4 +1,4 @@
-"""What TF Serving is started with, beside the model: which model, and how batched."""
+"""The files that TF Serving starts with: which model to serve, and how to batch."""
 
 import pathlib
 
@@ -14,9 +14,9 @@ model_config_list {{
 }}
 """
 
-# Volumes differ in shape, so that requests cannot be put together; what batching does
-# here is to let two requests run at a time and the others wait in line, which bounds
-# memory. When the line is full, clients are told to come again.
+# Volumes differ in shape, so requests cannot be put together. Batching only lets two
+# requests run at a time while the others wait in a queue, which bounds memory. If the
+# queue is full, clients are told to ask again.
 _BATCHING = """\
 max_batch_size {{ value: {max_batch_size} }}
 batch_timeout_micros {{ value: 0 }}
@@ -28,11 +28,11 @@ max_enqueued_batches {{ value: 100 }}
 def write_server_files(model_dir, max_batch_size=1):
     """Writes `models.config` and `batching_parameters.txt` beside the versions.
 
-    Files that are there stay: they may have been edited.
+    Files that exist stay: they may have been edited.
 
     Args:
-        model_dir: folder of all versions of a model, which has the model's name.
-        max_batch_size: volumes of a request; a server refuses larger ones.
+        model_dir: folder of all versions of a model, named as the model.
+        max_batch_size: largest number of volumes in a request; a server refuses more.
     """
     folder = pathlib.Path(model_dir).absolute()
     files = {

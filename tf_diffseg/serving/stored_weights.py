@@ -1,4 +1,4 @@
-"""A model's weights as an export stores them, and a model that runs on these."""
+"""A model's weights as an export stores them, and a way to run the model on them."""
 
 import contextlib
 
@@ -6,26 +6,26 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# Names of types that weights may be stored as; the network computes in its own.
+# Types that weights may be stored in; the network computes in its own type.
 WEIGHT_TYPES = ("float32", "float16", "bfloat16")
 
 
 class StoredWeights:
     """Copies of a model's floating point weights.
 
-    Half as many bits make half as large a file; each weight is rounded once, and the
-    network computes with it as before.
+    Half as many bits give half as large a file. Each weight is rounded once, and the
+    network computes in its own type as before.
 
     Args:
         model: a built Keras model.
         dtype: one of `WEIGHT_TYPES`.
 
     Attributes:
-        module: `tf.Module` that holds the copies, to be saved.
+        module: `tf.Module` to save, which holds the copies.
         names: path of each weight in the model, in the order of the copies.
 
     Raises:
-        ValueError: the type is another, or a weight is too large for it.
+        ValueError: `dtype` is not in `WEIGHT_TYPES`, or a weight is too large for it.
     """
 
     def __init__(self, model, dtype="float32"):

@@ -1,4 +1,4 @@
-"""Requests that TF Serving answers to itself before it says that it is ready.
+"""Requests that TF Serving runs by itself before it reports that it is ready.
 
 Needs tensorflow-serving-api: `pip install 'tf_diffseg[serving]'`.
 """
@@ -7,18 +7,19 @@ import pathlib
 
 import tensorflow as tf
 
-# Where TF Serving looks for them in a version's folder.
+# TF Serving looks for this file in a version's folder.
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 
 
 def write_warmup_requests(version_dir, requests, model_name):
-    """Writes requests for TF Serving to warm up with.
+    """Writes the requests with which TF Serving warms up.
+
+    Without warm-up, the first request to a signature waits for memory and kernels.
 
     Args:
         version_dir: folder of one version of a model.
-        requests: pairs (name of a signature, dict from input to array); without
-            warm-up, the first request to a signature waits for memory and kernels.
-        model_name: of the model, as the server knows it.
+        requests: pairs (name of a signature, dict from input to array).
+        model_name: name of the model on the server.
     """
     path = pathlib.Path(version_dir) / WARMUP_FILE
     path.parent.mkdir(exist_ok=True)
@@ -26,7 +27,7 @@ def write_warmup_requests(version_dir, requests, model_name):
 
 
 def write_request_log(path, requests, model_name):
-    """Writes requests to a TFRecord file of PredictionLog; see above."""
+    """Writes `requests`, as for `write_warmup_requests`, to a PredictionLog file."""
     from tensorflow_serving.apis import prediction_log_pb2
 
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -39,17 +40,7 @@ def write_request_log(path, requests, model_name):
 
 
 def predict_request(model_name, signature, inputs, version=None):
-    """A PredictRequest.
-
-    Args:
-        model_name: of the model, as the server knows it.
-        signature: name of a signature.
-        inputs: dict from input to array, or to list of bytes.
-        version: of the model; None for the newest.
-
-    Returns:
-        `predict_pb2.PredictRequest`.
-    """
+    """Makes a `predict_pb2.PredictRequest`; the arguments are those of `GrpcClient`."""
     from tensorflow_serving.apis import predict_pb2
 
     request = predict_pb2.PredictRequest()
