@@ -61,33 +61,31 @@ def _train(shards, folder, **changes):
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
     assert np.isfinite([line["loss"] for line in lines]).all()
     assert 0.0 <= lines[-1]["val_dice"] <= 1.0
+    pictures = [path.read_bytes() for path in (folder / "pictures").iterdir()]
+    assert len(pictures) == changes.get("validation_pictures", 2)
+    assert all(png.startswith(b"\x89PNG") for png in pictures)
     (path,) = (folder / "checkpoints").glob("epoch-00001.keras")
     return load_trained_model(path)
 
 
 @pytest.mark.parametrize(
-    "precision",
-    ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)],
+    "precision, schedule, last_rate",
+    [
+        ("mixed_bfloat16", "cosine", 0.0),
+        pytest.param("mixed_float16", "constant", 0.01, marks=pytest.mark.slow),
+    ],
 )
-def test_precision_is_that_of_the_network_and_scales_the_loss(
-    shards, tmp_path, precision
+def test_precision_is_that_of_the_network_and_schedule_that_of_the_rate(
+    shards, tmp_path, precision, schedule, last_rate
 ):
-    model = _train(shards, tmp_path, precision=precision)
+    model = _train(shards, tmp_path, precision=precision, schedule=schedule)
     assert model.dtype_policy.name == precision
     assert model.get_layer("stem").compute_dtype == precision.removeprefix("mixed_")
     assert model.get_layer("head").compute_dtype == "float32"
     is_scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     assert is_scaled == (precision == "mixed_float16")
-
-
-@pytest.mark.parametrize(
-    "schedule, expected",
-    [("cosine", 0.0), pytest.param("constant", 0.01, marks=pytest.mark.slow)],
-)
-def test_schedule_is_where_the_learning_rate_ends(shards, tmp_path, schedule, expected):
-    model = _train(shards, tmp_path, schedule=schedule)
     rate = float(np.asarray(model.optimizer.learning_rate))
-    assert rate == pytest.approx(expected, abs=1e-8)
+    assert rate == pytest.approx(last_rate, abs=1e-8)
 
 
 def test_another_learning_rate_is_taken_from_there_on(shards, tmp_path, capsys):
@@ -176,7 +174,8 @@ def _read_until(process, text):
 
 
 def test_sigterm_is_75_and_the_same_command_goes_on(shards, tmp_path):
-    process = _start(shards, tmp_path / "run", "--epochs=1000000")
+    endless = ["--epochs=1000000", "--validation_frequency=1000000"]
+    process = _start(shards, tmp_path / "run", *endless)
     _read_until(process, "epoch 2/")
     process.send_signal(signal.SIGTERM)
     output = process.communicate()[0]

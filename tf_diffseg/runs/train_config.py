@@ -129,7 +129,8 @@ class TrainConfig(AugmentationConfig):
     )
     validation_pictures: int = _training(
         2,
-        "Validation cases that are drawn for TensorBoard at each validation.",
+        "Validation cases that are drawn at each validation, for TensorBoard and into "
+        "the run's folder pictures.",
         at_least=0,
     )
     seed: int = _model(

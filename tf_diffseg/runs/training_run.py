@@ -103,7 +103,7 @@ def _pictures(plan):
             config.validation_pictures,
             manifest.class_names,
             targets_of(config, manifest).region_labels,
-            plan.run_folder.path / "logs",
+            plan.run_folder.path,
             manifest.ignored_id,
         )
     ]

@@ -1,4 +1,4 @@
-"""Pictures of validation cases for TensorBoard, drawn as those of an evaluation."""
+"""Pictures of validation cases: files in the run, and images for TensorBoard."""
 
 import io
 
@@ -8,21 +8,25 @@ from tf_diffseg.data.input_pipeline import evaluation_dataset
 from tf_diffseg.diffusion import probabilities_to_label
 from tf_diffseg.reports.overlay import save_overlay
 from tf_diffseg.training.callbacks.segmentation_images import SegmentationImages
+from tf_diffseg.whole_files import whole_file
 
 _DPI = 60  # 720 pixels wide.
 
 
 def validation_pictures(
-    shard_paths, num_cases, class_names, region_labels, log_dir, ignored_id=None
+    shard_paths, num_cases, class_names, region_labels, run_dir, ignored_id=None
 ):
-    """The callback that draws the first cases of the validation split.
+    """Returns the callback that draws the first cases of the validation split.
+
+    `run_dir/pictures/UID.png` is the case as the last validation saw it; TensorBoard
+    has those of all validations, in `run_dir/logs`.
 
     Args:
         shard_paths: of that split.
         num_cases: how many of them.
         class_names: background first.
         region_labels: of `Targets`.
-        log_dir: folder of TensorBoard's logs.
+        run_dir: folder of the run, a `pathlib.Path`.
         ignored_id: of the `Manifest`.
 
     Returns:
@@ -48,7 +52,9 @@ def validation_pictures(
             dpi=_DPI,
             format="png",
         )
+        with whole_file(run_dir / "pictures" / f"{uid}.png") as path:
+            path.write_bytes(png.getvalue())
         return tf.io.decode_png(png.getvalue(), channels=3).numpy()
 
     cases = {uid: (case["image"], case["label"]) for uid, case in by_uid.items()}
-    return SegmentationImages(log_dir, cases, draw)
+    return SegmentationImages(run_dir / "logs", cases, draw)
