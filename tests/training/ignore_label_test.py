@@ -3,8 +3,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.training.toys import (
+    SMALL,
+    arrays,
+    assert_close,
+    assert_equal,
+    toy_model,
+    toy_volumes,
+)
 from tf_diffseg.diffusion import GaussianDiffusion, MaskEncoding
-from tf_diffseg.metrics import dice_score
+from tf_diffseg.metrics import dice_score, dice_score_from_masks
 from tf_diffseg.training.batches.ignored_voxels import (
     UNKNOWN,
     known_x_start,
@@ -27,18 +35,13 @@ ARGUMENTS = [
 ]
 
 
-def _model(learning_rate=1.0, **arguments):
-    keras.utils.set_random_seed(0)
-    model = flat_network(3, num_channels=(4,), num_heads=0, **arguments)
-    model.compile(keras.optimizers.SGD(learning_rate))
-    return model
+def _model(**arguments):
+    return toy_model(keras.optimizers.SGD(1.0), 3, **arguments)
 
 
 def _data(num_examples=2, ignored_share=0.0):
-    generator = np.random.default_rng(0)
-    label = generator.integers(0, 3, [num_examples, 4, 4, 4])
-    image = label[..., np.newaxis].astype(np.float32)
-    is_ignored = generator.random(label.shape) < ignored_share
+    image, label = toy_volumes(num_examples)
+    is_ignored = np.random.default_rng(1).random(label.shape) < ignored_share
     return image, np.where(is_ignored, IGNORED, label)
 
 
@@ -47,67 +50,68 @@ def _step(model, image, label):
     model.reset_metrics()
     batch = {"image": tf.constant(image), "label": tf.constant(label)}
     results = model.train_step(batch)
-    return {k: float(v) for k, v in results.items()}, model.get_weights()
+    return {name: float(value) for name, value in results.items()}, model.get_weights()
 
 
-def _assert_equal(ours, theirs):
+def _assert_same_step(ours, theirs):
     np.testing.assert_equal(ours[0], theirs[0])
-    for our, their in zip(ours[1], theirs[1], strict=True):
-        np.testing.assert_array_equal(our, their)
+    assert_equal(ours[1], theirs[1])
 
 
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
 def test_where_nothing_is_ignored_nothing_changes(arguments):
     data = _data()
     plain, with_label = _model(**arguments), _model(ignore_label=IGNORED, **arguments)
-    _assert_equal(_step(plain, *data), _step(with_label, *data))
+    _assert_same_step(_step(plain, *data), _step(with_label, *data))
 
 
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
-def test_ignored_voxels_change_no_weight_by_which_value_marks_them(arguments):
+def test_any_value_may_mark_ignored_voxels(arguments):
     image, label = _data(ignored_share=0.4)
-    marked = [np.where(label == IGNORED, value, label) for value in (3, -1, IGNORED)]
-    found = [
-        _step(_model(ignore_label=value, **arguments), image, each)
-        for value, each in zip((3, -1, IGNORED), marked, strict=True)
-    ]
-    _assert_equal(found[0], found[1])
-    _assert_equal(found[0], found[2])
+
+    def step(value):
+        marked = np.where(label == IGNORED, value, label)
+        return _step(_model(ignore_label=value, **arguments), image, marked)
+
+    expected = step(IGNORED)
+    for value in (3, -1):
+        _assert_same_step(step(value), expected)
 
 
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
 def test_an_example_that_is_ignored_counts_for_nothing(arguments):
-    """The other one trains by as much as if it were alone."""
     image, label = _data()
     label[1] = IGNORED
-    before = _model(ignore_label=IGNORED, **arguments).get_weights()
     model = _model(ignore_label=IGNORED, **arguments)
+    before = arrays(model.weights)
     results, after = _step(model, image, label)
     assert np.isfinite(results["loss"])
-    if model.sampler:  # That of one step alone was seen.
+    if model.sampler:  # The loss of one time step was seen.
         assert np.sum(model._loss_by_step.variables[1]) == 1
     if arguments.get("timestep_sampling") == "loss":
         assert model._loss_counts.numpy().sum() == 1
-    # As a batch where both are the first one, drawn alike, but for the noise.
+    # Without noise the other example trains by as much as if it were alone.
     if arguments.get("strategy") == "supervised":
         alone, weights = _step(
             _model(ignore_label=IGNORED, **arguments), image[:1], label[:1]
         )
-        np.testing.assert_allclose(results["loss"], alone["loss"], rtol=1e-6)
-        for start, ours, theirs in zip(before, after, weights, strict=True):
-            np.testing.assert_allclose(ours - start, theirs - start, 1e-4, 1e-6)
+        assert results["loss"] == pytest.approx(alone["loss"], rel=1e-6)
+        found, expected = (
+            [value - start for value, start in zip(values, before, strict=True)]
+            for values in (after, weights)
+        )
+        assert_close(found, expected)
 
 
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
 def test_a_batch_that_is_ignored_changes_nothing(arguments):
     image, label = _data(ignored_share=2.0)
-    before = _model(ignore_label=IGNORED, **arguments).get_weights()
     model = _model(ignore_label=IGNORED, **arguments)
+    before = arrays(model.weights)
     results, after = _step(model, image, label)
     assert results["loss"] == 0.0
     assert int(model._loss_means["loss"].count) == 0
-    for ours, theirs in zip(before, after, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    assert_equal(after, before)
 
 
 @pytest.mark.parametrize("encoding", list(MaskEncoding))
@@ -156,7 +160,7 @@ def test_losses_do_not_see_what_is_predicted_at_ignored_voxels(
 
 
 def test_losses_are_means_over_the_labelled_voxels():
-    """As if the others had been cut off."""
+    # They are those of a volume from which the other voxels are cut off.
     _, label = _data(1)
     logits = np.random.default_rng(2).normal(size=[*label.shape, 3]).astype("float32")
     loss = TrainingLoss(focal_weight=1.0)
@@ -174,7 +178,7 @@ def test_the_noisy_mask_holds_no_truth_where_there_is_none():
     mask = mark_ignored(tf.one_hot(label, 3), label, IGNORED)
     np.testing.assert_array_equal(mask[0, 0, 0, 2], 3 * [UNKNOWN])
     x_start = known_x_start(mask, MaskEncoding.EXCLUSIVE)[0, 0, 0]
-    third = -1.0 / 3.0  # Of each class a third, in [-1, 1].
+    third = -1.0 / 3.0  # A third of each class, in [-1, 1].
     expected = [[1.0, -1.0, -1.0], [-1.0, 1.0, -1.0], [third, third, third]]
     np.testing.assert_allclose(x_start, expected, atol=1e-6)
     x_start = known_x_start(mask, MaskEncoding.OVERLAPPING)[0, 0, 0]
@@ -187,7 +191,7 @@ def test_the_noisy_mask_holds_no_truth_where_there_is_none():
 
 
 def test_recycling_fills_ignored_voxels_with_the_own_prediction(monkeypatch):
-    """With no noise at all, x_t at the voxel is what the network predicts there."""
+    # Without noise x_t at the voxel is what the network predicts there.
     image, label = _data(1)
     label[0, 0, 0, 0] = IGNORED
     model = _model(ignore_label=IGNORED)
@@ -217,8 +221,6 @@ def test_scores_are_those_of_the_labelled_voxels(arguments):
             classes = truth[known], np.argmax(predicted, -1)[known]
             found.append(dice_score(*classes, 3))
             continue
-        from tf_diffseg.metrics import dice_score_from_masks
-
         masks = np.stack([np.isin(truth, ids) for ids in model.regions], axis=-1)
         found.append(dice_score_from_masks(masks[known], predicted[known] > 0.5))
     for class_id in range(1, 3):
@@ -244,17 +246,17 @@ def test_a_case_that_is_ignored_has_no_score(arguments):
 @pytest.mark.parametrize("value", [0, 2, 0.5, True, "255", 2**31])
 def test_refuses_an_ignore_label_that_is_a_class(value):
     with pytest.raises(ValueError, match="ignore_label must be"):
-        DiffusionUNet3D(3, num_channels=(4,), num_heads=0, ignore_label=value)
+        DiffusionUNet3D(3, **SMALL, ignore_label=value)
 
 
-def test_of_regions_all_ids_up_to_the_largest_are_taken():
-    arguments = {"num_channels": (4,), "num_heads": 0, "regions": [[1, 2, 4], [4]]}
+def test_regions_take_all_ids_up_to_the_largest():
+    arguments = SMALL | {"regions": [[1, 2, 4], [4]]}
     with pytest.raises(ValueError, match=r"0 to 4 .*, got 3"):
         flat_network(2, ignore_label=3, **arguments)
     assert flat_network(2, ignore_label=5, **arguments).ignore_label == 5
 
 
-def test_other_labels_are_refused_beside_it():
+def test_other_labels_are_still_refused():
     image, label = _data(ignored_share=0.3)
     model = _model(ignore_label=IGNORED)
     with pytest.raises(ValueError, match=r"or ignore_label=255, .*got 254$"):
@@ -266,7 +268,7 @@ def test_is_saved_with_the_model(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.ignore_label == IGNORED
-    # What was saved before there was one has none.
+    # Earlier versions saved no ignore_label.
     config = model.get_config()
     del config["ignore_label"]
     assert DiffusionUNet3D.from_config(config).ignore_label is None

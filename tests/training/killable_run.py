@@ -30,7 +30,6 @@ def main():
         model = DiffusionUNet3D(
             2,
             **SMALL,
-            num_blocks=(1,),
             dropout=0.1,
             timestep_sampling="loss",
             strategy="self_conditioning",

@@ -22,8 +22,8 @@ def _train(**arguments):
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"dropout": 0.5, "num_blocks": (1,), "num_heads": 2},
-        {"strategy": "supervised", "num_blocks": (1,)},  # No time embedding.
+        {"dropout": 0.5, "num_heads": 2},
+        {"strategy": "supervised"},  # No time embedding.
         pytest.param(
             {"dtype": "mixed_bfloat16", "num_channels": (4, 8), "num_blocks": (1, 1)},
             marks=pytest.mark.slow,

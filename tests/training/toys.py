@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tf_diffseg.training.flat_network import flat_network
 
-SMALL = {"num_channels": (4,), "num_heads": 0}
+SMALL = {"num_channels": (4,), "num_blocks": (1,), "num_heads": 0}
 
 
 def toy_model(optimizer="adam", num_classes=2, compiled=None, **arguments):

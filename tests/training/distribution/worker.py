@@ -65,7 +65,7 @@ def train(folder, dies_at=-1):
     strategy = training_strategy(report=print)
     keras.utils.set_random_seed(1)
     with strategy.scope():
-        model = DiffusionUNet3D(3, **SMALL, num_blocks=(1,), timestep_sampling="loss")
+        model = DiffusionUNet3D(3, **SMALL, timestep_sampling="loss")
         model.compile(
             # With a small epsilon Adam would enlarge the rounding of gradients.
             KernelDecayAdamW(
