@@ -1,4 +1,4 @@
-"""What becomes of checkpoints that are damaged, foreign or cannot be written."""
+"""Checkpoints that are damaged, of another program, or cannot be written."""
 
 import contextlib
 import zipfile
@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tests.data_tools.full_disk import largest_file
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tests.training.toys import toy_model, validation_batches
 from tf_diffseg.training.saving.checkpointing import Checkpointing, restore
 from tf_diffseg.training.saving.checkpoints import (
     CheckpointError,
@@ -20,16 +20,16 @@ from tf_diffseg.training.saving.checkpoints import (
 
 
 def _model(channels=4):
-    model = DiffusionUNet3D(2, num_channels=(channels,), num_heads=0)
-    model.compile(keras.optimizers.AdamW(1e-2))
-    return model
+    return toy_model(
+        keras.optimizers.AdamW(1e-2), strategy="supervised", num_channels=(channels,)
+    )
 
 
 def _epochs(folder):
     return [checkpoint_place(path).epoch for path in list_checkpoints(folder)]
 
 
-def test_new_checkpoints_stay_where_all_later_ones_are_damaged(tmp_path):
+def test_new_checkpoints_stay_if_all_later_ones_are_damaged(tmp_path):
     model = _model()
     for epoch in (5, 6):
         save_checkpoint(model, tmp_path, epoch).write_bytes(b"")
@@ -42,7 +42,7 @@ def test_new_checkpoints_stay_where_all_later_ones_are_damaged(tmp_path):
 
 
 @pytest.mark.parametrize("fault", ["foreign", "empty", "folder", "packing"])
-def test_what_is_no_model_gives_way_to_the_one_before(tmp_path, fault):
+def test_a_file_that_is_no_model_gives_way_to_the_checkpoint_before(tmp_path, fault):
     model = _model()
     save_checkpoint(model, tmp_path, 1)
     path = save_checkpoint(model, tmp_path, 2)
@@ -51,7 +51,7 @@ def test_what_is_no_model_gives_way_to_the_one_before(tmp_path, fault):
     if fault == "folder":
         path.mkdir()
     elif fault == "packing":
-        # How the first part is packed, in the directory at the file's end.
+        # The byte of the zip directory that tells how the first part is packed.
         place = content.rindex(b"PK\x01\x02", 0, content.index(b"PK\x01\x02") + 4) + 10
         path.write_bytes(content[:place] + b"\x63" + content[place + 1 :])
     else:
@@ -97,11 +97,6 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
 def test_a_folder_that_was_not_restored_is_not_trained_into(tmp_path):
     model = _model()
     save_checkpoint(model, tmp_path, 3)
-    batch = {
-        "image": np.zeros((1, 8, 8, 8, 1), np.float32),
-        "label": np.zeros((1, 8, 8, 8), np.int32),
-    }
-    batches = tf.data.Dataset.from_tensors(batch).repeat()
     message = "holds a run that came to epoch 3, and training would start after epoch 0"
     for callback, error in (
         (Checkpointing(tmp_path), pytest.raises(CheckpointError, match=message)),
@@ -109,7 +104,7 @@ def test_a_folder_that_was_not_restored_is_not_trained_into(tmp_path):
     ):
         with error:
             model.fit(
-                batches,
+                validation_batches(9),
                 initial_epoch=callback.place.epoch,
                 epochs=4,
                 steps_per_epoch=1,

@@ -1,4 +1,5 @@
 import contextlib
+import functools
 import io
 import json
 import signal
@@ -8,33 +9,25 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.training.toys import (
+    assert_equal,
+    batches_from,
+    toy_model,
+    validation_batches,
+)
 from tf_diffseg.training.callbacks.progress import Progress
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.fit import fit
 from tf_diffseg.training.saving import checkpoints
 from tf_diffseg.training.saving.checkpointing import Checkpointing, restore
 from tf_diffseg.training.saving.checkpoints import Place
 
 STEPS_PER_EPOCH = 2
+_make_dataset = functools.partial(batches_from, steps_per_epoch=STEPS_PER_EPOCH)
 
 
-def _model(**average):
-    keras.utils.set_random_seed(1)
-    model = DiffusionUNet3D(2, num_channels=(4,), num_heads=0)
-    model.compile(keras.optimizers.AdamW(1e-2, **average))
-    return model
-
-
-def _make_dataset(first_epoch, first_step=0, context=None):
-    """Batches that tell their place in the run apart."""
-
-    def example(step):
-        seed = tf.stack([step, 0])
-        label = tf.random.stateless_uniform([2, 4, 4, 4], seed, 0, 2, tf.int32)
-        return {"image": tf.cast(label, tf.float32)[..., tf.newaxis], "label": label}
-
-    first_step += first_epoch * STEPS_PER_EPOCH
-    return tf.data.Dataset.range(first_step, tf.int64.max).map(example)
+def _model(strategy="supervised", **average):
+    optimizer = keras.optimizers.AdamW(1e-2, **average)
+    return toy_model(optimizer, strategy=strategy)
 
 
 def _fit(model, folder, epochs, **kwargs):
@@ -42,49 +35,43 @@ def _fit(model, folder, epochs, **kwargs):
 
 
 def test_a_resumed_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path):
-    whole = _model()
+    whole, resumed = _model("recycling"), _model("recycling")
     assert _fit(whole, tmp_path / "whole", 4) == 4
-    assert _fit(_model(), tmp_path / "stopped", 2) == 2
-    resumed = _model()
+    assert _fit(_model("recycling"), tmp_path / "stopped", 2) == 2
     assert _fit(resumed, tmp_path / "stopped", 4) == 2
-    for ours, theirs in zip(whole.weights, resumed.weights, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    assert_equal(resumed.weights, whole.weights)
     assert int(resumed.optimizer.iterations.numpy()) == 4 * STEPS_PER_EPOCH
 
 
-def test_a_complete_run_is_left_alone(tmp_path):
-    _fit(_model(), tmp_path, 2)
+def test_a_complete_run_is_left_alone_and_ends_with_its_averaged_weights(tmp_path):
+    one, other = (_model(use_ema=True, ema_momentum=0.5) for _ in range(2))
+    assert _fit(one, tmp_path, 2) == 2
     before = (tmp_path / "metrics.jsonl").read_text()
-    assert _fit(_model(), tmp_path, 2) == 0
+    assert _fit(other, tmp_path, 2) == 0
     assert (tmp_path / "metrics.jsonl").read_text() == before
-
-
-def test_a_complete_run_ends_with_its_averaged_weights(tmp_path):
-    models = [_model(use_ema=True, ema_momentum=0.5) for _ in range(2)]
-    assert [_fit(model, tmp_path, 2) for model in models] == [2, 0]
-    for ours, theirs in zip(*(model.weights for model in models), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    assert_equal(other.weights, one.weights)
 
 
 def test_writes_metrics_and_logs(tmp_path):
-    cases = _make_dataset(0).take(1)
+    cases = validation_batches(1)
     _fit(_model(), tmp_path, 2, validation_dataset=cases, validation_frequency=2)
-    lines = [
-        json.loads(line)
-        for line in (tmp_path / "metrics.jsonl").read_text().split("\n")[:-1]
-    ]
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert "val_dice" not in lines[0]
     assert 0.0 <= lines[1]["val_dice"] <= 1.0
     assert list((tmp_path / "logs").rglob("events.out.tfevents*"))
 
 
+def _epochs(folder):
+    kept = checkpoints.list_checkpoints(folder)
+    return [checkpoints.checkpoint_place(path).epoch for path in kept]
+
+
 def test_keeps_the_newest_checkpoints(tmp_path):
-    model = _model()
+    assert _epochs(tmp_path / "none") == []
     for epoch in (1, 2, 10):
-        checkpoints.save_checkpoint(model, tmp_path, epoch, keep=2)
-    kept = checkpoints.list_checkpoints(tmp_path)
-    assert [checkpoints.checkpoint_epoch(path) for path in kept] == [2, 10]
+        checkpoints.save_checkpoint(_model(), tmp_path, epoch, keep=2)
+    assert _epochs(tmp_path) == [2, 10]
 
 
 def test_a_half_written_checkpoint_is_not_one(tmp_path, monkeypatch):
@@ -98,12 +85,7 @@ def test_a_half_written_checkpoint_is_not_one(tmp_path, monkeypatch):
     monkeypatch.setattr(model, "save", write_half)
     with pytest.raises(KeyboardInterrupt):
         checkpoints.save_checkpoint(model, tmp_path, 2)
-    kept = checkpoints.list_checkpoints(tmp_path)
-    assert [checkpoints.checkpoint_epoch(path) for path in kept] == [1]
-
-
-def test_no_folder_has_no_checkpoints(tmp_path):
-    assert checkpoints.list_checkpoints(tmp_path / "none") == []
+    assert _epochs(tmp_path) == [1]
 
 
 def _progress(stream):
@@ -159,8 +141,7 @@ def test_a_loss_that_is_no_number_leaves_the_good_checkpoint(tmp_path):
         "the loss is nan from step 1 of epoch 2 on, whose batch is of case_1, case_0. "
         f"The last good checkpoint is {good};"
     )
-    kept = checkpoints.list_checkpoints(tmp_path / "checkpoints")
-    assert [checkpoints.checkpoint_epoch(path) for path in kept] == [1]
+    assert _epochs(tmp_path / "checkpoints") == [1]
 
 
 def test_sigterm_is_left_alone_after_an_interrupt(tmp_path):
@@ -174,33 +155,40 @@ def test_sigterm_is_left_alone_after_an_interrupt(tmp_path):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+class _Lower(keras.callbacks.Callback):
+    """Lowers the learning rate; may then die in the next epoch."""
+
+    def __init__(self, dies=False):
+        super().__init__()
+        self.dies = dies
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.optimizer.learning_rate = 1e-3
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.dies and float(self.model.optimizer.learning_rate) < 2e-3:
+            raise KeyboardInterrupt
+
+
+def _fit_by_hand(model, folder, lower, epochs=1):
+    model.fit(
+        _make_dataset(0, 0, None),
+        steps_per_epoch=1,
+        epochs=epochs,
+        callbacks=[Checkpointing(folder), lower],
+        verbose=0,
+    )
+
+
 @pytest.mark.parametrize("dies", [False, True])
 def test_a_rate_that_is_lowered_last_is_not_lost(dies, tmp_path):
-    class Lower(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            self.model.optimizer.learning_rate = 1e-3
-
-        def on_train_batch_begin(self, batch, logs=None):
-            if dies and float(self.model.optimizer.learning_rate) < 2e-3:
-                raise KeyboardInterrupt
-
-    model = _model(use_ema=dies)
-    image, label = np.zeros([2, 4, 4, 4, 1], np.float32), np.zeros([2, 4, 4, 4], int)
     with contextlib.suppress(KeyboardInterrupt):
-        callbacks = [Checkpointing(tmp_path), Lower()]
-        epochs = 2 if dies else 1
-        model.fit(image, label, epochs=epochs, callbacks=callbacks, verbose=0)
+        _fit_by_hand(_model(use_ema=dies), tmp_path, _Lower(dies), 2 if dies else 1)
     again = _model(use_ema=dies)
     assert restore(again, tmp_path) == Place(1, 0)
     assert float(again.optimizer.learning_rate) == pytest.approx(1e-3)
 
 
 def test_a_rate_that_is_lowered_after_averages_are_taken_is_told(tmp_path):
-    class Lower(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            self.model.optimizer.learning_rate = 1e-3
-
-    image, label = np.zeros([2, 4, 4, 4, 1], np.float32), np.zeros([2, 4, 4, 4], int)
-    callbacks = [Checkpointing(tmp_path), Lower()]
     with pytest.warns(UserWarning, match="put that callback before Checkpointing"):
-        _model(use_ema=True).fit(image, label, callbacks=callbacks, verbose=0)
+        _fit_by_hand(_model(use_ema=True), tmp_path, _Lower())

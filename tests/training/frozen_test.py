@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.training.toys import arrays, assert_equal, toy_model
 from tf_diffseg.training.optimizer import KernelDecayAdamW
 from tf_diffseg.training.saving.averaged_weights import AveragedWeights
 from tf_diffseg.training.saving.checkpointing import restore
@@ -15,16 +16,16 @@ from tf_diffseg.training.saving.checkpoints import (
     load_trained_model,
     save_checkpoint,
 )
-from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
+from tf_diffseg.training.saving.frozen_layers import freeze_layers, layers_of
+
+TWO_LEVELS = {"num_channels": (4, 4), "num_blocks": (1, 1)}
 
 
-def _encoder(model):
-    for layer in model.layers:
-        if layer.name.startswith(("stem", "encoder", "down", "bottom")):
-            layer.trainable = False
+def _freeze_encoder(model):
+    freeze_layers(model, layers_of(model, "encoder"))
 
 
-def _inside(model):
+def _freeze_inside(model):
     model.get_layer("bottom_0").conv_in.trainable = False
     model.get_layer("head").bias.trainable = False
 
@@ -39,58 +40,53 @@ OPTIMIZERS = {
 }
 
 
-def _model(freeze=None, optimizer="averages", **compiled):
-    keras.utils.set_random_seed(1)
-    # Without diffusion a step takes half as long to trace, and is trained alike.
-    model = SegmentationUNet3D(2, num_channels=(4, 4), num_blocks=(1, 1), num_heads=0)
+def _model(freeze=None, optimizer="averages"):
+    # Without diffusion a step takes half as long to trace.
+    model = toy_model(strategy="supervised", **TWO_LEVELS)
     if freeze:
         freeze(model)
-    model.compile(OPTIMIZERS[optimizer](), **compiled)
+    model.compile(OPTIMIZERS[optimizer]())
     return model
 
 
 def _data():
-    label = np.random.default_rng(0).integers(0, 2, [4, 8, 8, 8])
+    label = np.random.default_rng(0).integers(0, 2, [2, 8, 8, 8])
     return label[..., np.newaxis].astype(np.float32), label
 
 
-def _fit(model, **kwargs):
-    model.fit(*_data(), batch_size=2, shuffle=False, verbose=0, **kwargs)
+def _fit(model):
+    model.run_eagerly = True  # Tracing takes longer.
+    model.fit(*_data(), batch_size=1, shuffle=False, verbose=0)
 
 
-def _weights(model):
-    return [np.asarray(weight) for weight in model.weights]
-
-
-def _state(optimizer):
-    return [np.asarray(variable) for variable in optimizer.variables]
-
-
-def _assert_equal(some, others):
-    for one, other in zip(some, others, strict=True):
-        np.testing.assert_array_equal(one, other)
+def _state(model):
+    return arrays(model.optimizer.variables)
 
 
 @pytest.mark.parametrize(
-    "freeze, optimizer", [*((_encoder, name) for name in OPTIMIZERS), (_inside, "adam")]
+    "freeze, optimizer",
+    [
+        *((_freeze_encoder, name) for name in OPTIMIZERS),
+        (_freeze_inside, "adam"),
+    ],
 )
 def test_a_saved_model_goes_on_as_if_never_saved(freeze, optimizer, tmp_path):
     model = _model(freeze, optimizer)
     frozen = [w for w in model.weights if not w.trainable]
-    before = [np.asarray(weight) for weight in frozen]
+    before = arrays(frozen)
     _fit(model)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert int(loaded.optimizer.iterations) == 2
-    _assert_equal(_state(model.optimizer), _state(loaded.optimizer))
+    assert_equal(_state(model), _state(loaded))
     assert len(loaded.trainable_variables) == len(model.trainable_variables)
     for each in (model, loaded):
         _fit(each)
-    _assert_equal(_weights(model), _weights(loaded))
-    _assert_equal(before, frozen)
+    assert_equal(arrays(model.weights), arrays(loaded.weights))
+    assert_equal(before, frozen)
 
 
-@pytest.mark.parametrize("freeze", [None, _encoder, _inside])
+@pytest.mark.parametrize("freeze", [None, _freeze_encoder, _freeze_inside])
 def test_a_model_that_was_not_fitted_is_saved_without_a_warning(
     freeze, tmp_path, recwarn
 ):
@@ -103,51 +99,63 @@ def test_a_model_that_was_not_fitted_is_saved_without_a_warning(
 
 
 def test_averages_of_what_is_trained_are_loaded_to_evaluate_with(tmp_path):
-    model = _model(_encoder, "loss scale")
-    model.fit(*_data(), batch_size=2, verbose=0)
-    raw = _weights(model)
-    # As within `fit`, whose end puts the averages in place of the weights.
+    model = _model(_freeze_encoder, "loss scale")
+    _fit(model)
+    raw = arrays(model.weights)
+    # The end of `fit` has put the averages in place of the weights; undo that.
     for weight in model.trainable_variables:
         weight.assign(weight + 1.0)
     save_checkpoint(model, tmp_path, 1)
     loaded = load_trained_model(tmp_path / "epoch-00001.keras")
-    _assert_equal(raw, _weights(loaded))
+    assert_equal(raw, arrays(loaded.weights))
 
 
 def test_validation_by_averages_gives_the_weights_back():
-    model = _model(_encoder)
+    model = _model(_freeze_encoder)
     _fit(model)
     for weight in model.trainable_variables:
         weight.assign(weight + 1.0)
-    before = _weights(model)
+    before = arrays(model.weights)
     seen = []
     spy = keras.callbacks.LambdaCallback(
-        on_test_batch_end=lambda batch, logs: seen.append(_weights(model))
+        on_test_batch_end=lambda batch, logs: seen.append(arrays(model.weights))
     )
     model.evaluate(*_data(), verbose=0, callbacks=[AveragedWeights(), spy])
-    _assert_equal(before, _weights(model))
+    assert_equal(before, arrays(model.weights))
     assert np.abs(seen[0][-1] - before[-1]).max() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("optimizer", ["averages", "loss scale"])
 def test_a_run_with_frozen_layers_is_restored(optimizer, tmp_path):
-    model = _model(_encoder, optimizer)
+    model = _model(_freeze_encoder, optimizer)
     _fit(model)
     save_checkpoint(model, tmp_path, 1)
-    resumed = _model(_encoder, optimizer)
+    resumed = _model(_freeze_encoder, optimizer)
     assert restore(resumed, tmp_path) == (1, 0)
-    _assert_equal(_state(model.optimizer), _state(resumed.optimizer))
+    assert_equal(_state(model), _state(resumed))
     for each in (model, resumed):
         _fit(each)
-    _assert_equal(_weights(model), _weights(resumed))
+    assert_equal(arrays(model.weights), arrays(resumed.weights))
 
 
 @pytest.mark.parametrize(
     "saved, compiled, message",
     [
-        (_encoder, None, "trains 9 weights.* 19: stem/kernel, .* frozen in the check"),
-        (None, _encoder, "trains 19 weights.* 9: stem/kernel, .* frozen in the model"),
-        (_inside, None, "bottom_0/conv_in/kernel, head/bias frozen in the checkpoint"),
+        (
+            _freeze_encoder,
+            None,
+            "9 weights.* 19: stem/kernel, .* frozen in the check",
+        ),
+        (
+            None,
+            _freeze_encoder,
+            "19 weights.* 9: stem/kernel, .* frozen in the model",
+        ),
+        (
+            _freeze_inside,
+            None,
+            "bottom_0/conv_in/kernel, head/bias frozen in the che",
+        ),
     ],
 )
 def test_a_run_that_trains_other_weights_is_not_restored(
@@ -161,7 +169,7 @@ def test_a_run_that_trains_other_weights_is_not_restored(
 
 
 def _as_saved_before(path):
-    """A file as versions before wrote it: of what is frozen it does not tell."""
+    """Makes a file like those of earlier versions, which do not tell what is frozen."""
     with zipfile.ZipFile(path) as archive:
         content = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(content["config.json"])
@@ -179,18 +187,16 @@ def test_a_file_of_an_earlier_version_is_loaded_and_restored(tmp_path):
     model = _model()
     _fit(model)
     path = _as_saved_before(save_checkpoint(model, tmp_path, 1))
-    _assert_equal(
-        _state(keras.saving.load_model(path).optimizer), _state(model.optimizer)
-    )
+    assert_equal(_state(keras.saving.load_model(path)), _state(model))
     resumed = _model()
     assert restore(resumed, tmp_path) == (1, 0)
-    _assert_equal(_state(resumed.optimizer), _state(model.optimizer))
+    assert_equal(_state(resumed), _state(model))
 
 
 def test_averages_that_an_earlier_version_saved_of_frozen_layers_are_no_silent_loss(
     tmp_path,
 ):
-    model = _model(_encoder)
+    model = _model(_freeze_encoder)
     _fit(model)
     path = _as_saved_before(save_checkpoint(model, tmp_path, 1))
     with (
@@ -200,6 +206,6 @@ def test_averages_that_an_earlier_version_saved_of_frozen_layers_are_no_silent_l
         load_trained_model(path)
     with pytest.raises(CheckpointError, match="other layers were frozen"):
         restore(_model(), tmp_path)
-    resumed = _model(_encoder)
+    resumed = _model(_freeze_encoder)
     assert restore(resumed, tmp_path) == (1, 0)
-    _assert_equal(_state(resumed.optimizer), _state(model.optimizer))
+    assert_equal(_state(resumed), _state(model))

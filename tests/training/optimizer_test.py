@@ -6,7 +6,7 @@ from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.optimizer import KernelDecayAdamW, learning_rate_schedule
 
 
-def test_kernels_alone_decay_and_a_loaded_optimizer_does_the_same():
+def test_only_kernels_decay_and_a_loaded_optimizer_does_the_same():
     model = DiffusionUNet3D(2, num_channels=(4, 8), num_heads=2)
     model.compile(KernelDecayAdamW(0.1, weight_decay=0.5))
     for variable in model.trainable_variables:
@@ -36,7 +36,7 @@ def test_steps_are_those_of_keras(amsgrad):
         for gradient in gradients:
             optimizer.apply([gradient], [variable])
         results.append(variable.numpy())
-    # A step is 0.1; float32 rounds 1 - 0.999**t, which it is divided by.
+    # A step is 0.1, divided by 1 - 0.999**t, which float32 rounds.
     np.testing.assert_allclose(*results, rtol=0.0, atol=1e-5)
     assert np.abs(results[0] - start).max() > 0.1
 

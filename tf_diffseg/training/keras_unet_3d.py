@@ -1,27 +1,33 @@
-"""What Keras offers to do with a model, done or refused at the call."""
+"""Methods of a Keras model that check their arguments when they are called."""
 
 import contextlib
 import pathlib
+import re
 
 import keras
 
 from tf_diffseg.models import UNet3D
-from tf_diffseg.training.batches.batch_shapes import check_batches, plain_shape_errors
-from tf_diffseg.training.callbacks.monitored_scores import tell_callbacks_what_is_better
+from tf_diffseg.training.batches.batch_shapes import check_batches
+from tf_diffseg.training.batches.label_check import checked_data, plain_errors
+from tf_diffseg.training.batches.labels import LabelIds
 from tf_diffseg.training.training_checks import HDF5_REFUSED, check_trained
+
+_HIGHER_IS_BETTER = re.compile(r"(val_)?dice(_class_\d+|_step_\d+(_to_\d+)?)?")
 
 
 class KerasUNet3D(UNet3D):
     """A `UNet3D` with a train step of its own.
 
-    Keras would do some of what it offers without that step, or fail far inside. Here
-    that is a ValueError which says what to do instead.
+    Some methods of Keras would not use that step, or would fail deep inside. Here they
+    raise a ValueError that says what to do instead.
 
     Attributes:
         traced_for: ids of the variables that the last step trains.
     """
 
     traced_for = None
+    _label_ids: LabelIds
+    _is_evaluating = False
 
     def fit(
         self,
@@ -37,8 +43,8 @@ class KerasUNet3D(UNet3D):
         """Trains, as `keras.Model.fit`.
 
         Raises:
-            ValueError: image and label do not fit, examples or classes are to be
-                weighed, or no layer is left to train.
+            ValueError: image and label do not fit, a label has another id, examples
+                or classes are to be weighed, or no layer is left to train.
         """
         if len(args) > 3:
             raise ValueError(
@@ -47,10 +53,10 @@ class KerasUNet3D(UNet3D):
         _refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
         self._assert_compile_called("fit")
         check_trained(self)
-        check_batches((x, y), self.image_channels)
+        x, y = self._checked(_image_and_label(x, y))
         if validation_data is not None:
-            check_batches(validation_data, self.image_channels, "validation_data: ")
-        tell_callbacks_what_is_better(callbacks)
+            validation_data = self._checked(validation_data, "validation_data: ")
+        _prefer_high_dice(callbacks)
         kwargs |= {"callbacks": callbacks, "validation_data": validation_data}
         with self._call_to_keras():
             return super().fit(x, y, *args, **kwargs)
@@ -61,13 +67,18 @@ class KerasUNet3D(UNet3D):
         """Scores, as `keras.Model.evaluate`: a list in the order of `metrics_names`.
 
         Raises:
-            ValueError: image and label do not fit, or examples are to be weighed.
+            ValueError: image and label do not fit, a label has another id, or examples
+                are to be weighed.
         """
         _refuse_weights(sample_weight=sample_weight)
-        if not kwargs.get("_use_cached_eval_dataset"):  # Looked at by `fit`.
-            check_batches((x, y), self.image_channels)
-        with self._call_to_keras():
-            logs = super().evaluate(x, y, *args, return_dict=True, **kwargs)
+        if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked it.
+            x, y = self._checked(_image_and_label(x, y))
+        self._is_evaluating = True
+        try:
+            with self._call_to_keras():
+                logs = super().evaluate(x, y, *args, return_dict=True, **kwargs)
+        finally:
+            self._is_evaluating = False
         return logs if return_dict else self._in_order(logs)
 
     def predict(self, x, *args, **kwargs):
@@ -82,17 +93,15 @@ class KerasUNet3D(UNet3D):
         """Takes one step, as `keras.Model.train_on_batch`; see `fit`."""
         _refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
         self._assert_compile_called("train_on_batch")
-        x, y = _as_pair(x, y)
         check_trained(self)
-        check_batches((x, y), self.image_channels)
+        x, y = self._checked(_as_pair(x, y))
         with self._call_to_keras():
             return super().train_on_batch(x, y, **kwargs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Scores one batch, as `keras.Model.test_on_batch`; see `evaluate`."""
         _refuse_weights(sample_weight=sample_weight)
-        x, y = _as_pair(x, y)
-        check_batches((x, y), self.image_channels)
+        x, y = self._checked(_as_pair(x, y))
         with self._call_to_keras():
             logs = super().test_on_batch(x, y, return_dict=True)
         return logs if return_dict else self._in_order(logs)
@@ -103,14 +112,19 @@ class KerasUNet3D(UNet3D):
         with self._call_to_keras():
             return super().predict_on_batch(x)
 
+    def _checked(self, data, prefix=""):
+        """Image and label; their shapes and ids are checked as far as known."""
+        check_batches(data, self.image_channels, prefix)
+        return checked_data(data, self._label_ids, asserts=not self.jit_compile)
+
     @contextlib.contextmanager
     def _call_to_keras(self):
-        """Names wrong shapes; after any error the next call begins afresh.
+        """Shortens errors about batches; after any error the next call starts afresh.
 
-        Keras would keep what a step that failed has traced, and that may be half of it.
+        Keras would keep the traced function of a failed step, which may be incomplete.
         """
         try:
-            with plain_shape_errors():
+            with plain_errors():
                 yield
         except BaseException:
             self.train_function = self.test_function = self.predict_function = None
@@ -118,7 +132,7 @@ class KerasUNet3D(UNet3D):
             raise
 
     def _in_order(self, logs):
-        """Values in the order of `metrics_names`, and after them those of others."""
+        """Values in the order of `metrics_names`, then all others."""
         names = [name for name in self.metrics_names if name in logs]
         return [logs[name] for name in [*names, *(n for n in logs if n not in names)]]
 
@@ -129,7 +143,7 @@ class KerasUNet3D(UNet3D):
         return super().save(filepath, *args, **kwargs)
 
     def export(self, *args, **kwargs):
-        """Refused: it would give logits of a single step."""
+        """Raises ValueError: it would export the logits of a single step."""
         del args, kwargs
         raise ValueError(
             "export would give the logits of a single step, not a segmentation: use "
@@ -147,16 +161,15 @@ class KerasUNet3D(UNet3D):
         return super().from_config(config, custom_objects)
 
     def _run_through_graph(self, inputs, operation_fn=lambda op: op, **kwargs):
-        """Runs the network; refuses `keras.models.clone_model`, which does it too.
+        """Runs the network; raises ValueError for `keras.models.clone_model`.
 
-        It would make a plain Keras model of copies of the layers, which neither
-        diffuses nor samples.
+        That would make a plain Keras model of the layers, without diffusion.
         """
 
         def checked(operation):
             run = operation_fn(operation)
-            # Keras calls layers by a function; to clone one it makes another layer.
-            # Only its constructor, before ours goes on, runs the layers themselves.
+            # To clone a layer, `operation_fn` returns another layer, not a function.
+            # The constructor of Keras does so too, before there is `out_channels`.
             if isinstance(run, keras.layers.Layer) and hasattr(self, "out_channels"):
                 raise ValueError(
                     "keras.models.clone_model cannot copy this model: use "
@@ -171,6 +184,24 @@ class KerasUNet3D(UNet3D):
 def _as_pair(x, y):
     """Image and label of a batch that may be a dict of both."""
     return (x["image"], x.get("label")) if isinstance(x, dict) else (x, y)
+
+
+def _image_and_label(x, y):
+    """Replaces x if it is a dict of the image and y is the label."""
+    return (x.get("image") if isinstance(x, dict) and y is not None else x), y
+
+
+def _prefer_high_dice(callbacks):
+    """Makes callbacks of mode "auto" that monitor a Dice look for its maximum.
+
+    Keras knows the mode only for losses and for metrics that `compile` was given.
+    """
+    callbacks = getattr(callbacks, "callbacks", callbacks) or []
+    for callback in callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]:
+        monitor = getattr(callback, "monitor", None)
+        is_auto = getattr(callback, "mode", None) == "auto"
+        if is_auto and _HIGHER_IS_BETTER.fullmatch(str(monitor)):
+            callback.mode = "max"
 
 
 def _refuse_weights(**weights):

@@ -24,7 +24,6 @@ from tf_diffseg.training.batches.ignored_voxels import (
     mark_ignored,
     split_ignored,
 )
-from tf_diffseg.training.batches.label_check import checked_data, plain_errors
 from tf_diffseg.training.class_arguments import (
     check_classes,
     checked_frequencies,
@@ -36,11 +35,11 @@ from tf_diffseg.training.distribution.replica_share import (
     share_of_replica,
     sum_over_replicas,
 )
-from tf_diffseg.training.distribution.whole_gradients import (
+from tf_diffseg.training.distribution.whole_batch import (
+    result_over_replicas,
     sum_gradients,
     take_whole_gradients,
 )
-from tf_diffseg.training.distribution.whole_results import result_over_replicas
 from tf_diffseg.training.gradient_accumulation import accumulate_gradients
 from tf_diffseg.training.keras_unet_3d import KerasUNet3D
 from tf_diffseg.training.network_output import initial_bias
@@ -60,7 +59,7 @@ from tf_diffseg.training.validation_loss import ValidationLoss
 
 
 class Draws(NamedTuple):
-    """What a training step draws for each example of a replica.
+    """Random draws of a training step for each example of a replica.
 
     Attributes:
         dropout_seeds: int32 [batch].
@@ -82,28 +81,28 @@ class SegmentationUNet3D(KerasUNet3D):
     `loss`, see `ValidationLoss`; `predict` gives probabilities [batch, x, y, z,
     num_classes].
 
-    The loss is built in. What a step draws depends on (`seed`, optimizer step, place
-    in the batch), so it can be repeated exactly, on any number of devices, whether or
+    The loss is built in. Random draws depend only on (`seed`, optimizer step, place in
+    the batch), so a step can be repeated exactly, on any number of devices, whether or
     not they divide the batch evenly.
 
     Args:
         num_classes: classes, background included unless they overlap.
         image_channels: channels of the image.
         loss: a `TrainingLoss`; by default Dice and cross-entropy.
-        regions: where classes overlap, the label ids that each is made of, for BraTS
+        regions: label ids of each class if classes overlap, for BraTS
             [[1, 2, 4], [1, 4], [4]]; None for exclusive classes.
-        class_frequencies: share of voxels of each class, where training starts from
-            rather than from classes that are all alike; None where it is not known.
+        class_frequencies: share of voxels of each class, which the untrained network
+            predicts; None if it is not known.
         ignore_label: label of voxels whose class is not known, such as 255: they are
-            in no loss and no score; None where each voxel has a class.
-        seed: of all that training draws.
+            in no loss and no score; None if each voxel has a class.
+        seed: seed of all random draws in training.
         **kwargs: the arguments of `UNet3D` but mask_channels; out_channels is
             num_classes unless it is given.
 
     Attributes:
         encoding: the `MaskEncoding` of the labels.
         sampler: None; diffusion models have one.
-        asked_rate: learning rate that `compile` was asked for, where it is a number.
+        asked_rate: learning rate that `compile` was given, if it is a number.
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
@@ -145,7 +144,7 @@ class SegmentationUNet3D(KerasUNet3D):
         self._build_metrics()
         if self.class_frequencies is not None:
             self._start_from_frequencies()
-        # What Keras chooses for itself runs 3D convolutions under XLA on a CPU,
+        # Keras's default would use XLA on a CPU too, where it runs 3D convolutions
         # several times slower than TensorFlow's own kernels.
         self.jit_compile = compiles_with_xla()
 
@@ -174,7 +173,6 @@ class SegmentationUNet3D(KerasUNet3D):
         }
         self._gradient_norm = keras.metrics.Mean(name="gradient_norm")
         self._dice = StreamingDice(self.num_classes, **self._kind_of_dice)
-        self._is_evaluating = False
 
     def compile(
         self, optimizer="adamw", jit_compile="auto", accumulation_steps=1, **kwargs
@@ -185,14 +183,14 @@ class SegmentationUNet3D(KerasUNet3D):
             optimizer: a Keras optimizer or its name.
             jit_compile: whether to compile with XLA, on one device; "auto" does on a
                 GPU or TPU.
-            accumulation_steps: parts that a device's batch is worked through in, one
-                after the other, to take less memory. The gradient is that of the
-                whole batch, and so are the draws.
-            **kwargs: passed on; loss and metrics are built in.
+            accumulation_steps: number of parts of a device's batch, which are
+                processed one after the other to take less memory. Gradient and random
+                draws are those of the whole batch.
+            **kwargs: other arguments of Keras; loss and metrics are built in.
 
         Raises:
-            ValueError: a loss or metrics are given, accumulation_steps is below 1, or
-                the optimizer accumulates gradients by itself, or several devices are to
+            ValueError: a loss or metrics are given, accumulation_steps is below 1, the
+                optimizer accumulates gradients by itself, or several devices are to
                 use XLA.
         """
         several = self.distribute_strategy.num_replicas_in_sync > 1
@@ -207,10 +205,9 @@ class SegmentationUNet3D(KerasUNet3D):
             take_whole_gradients(self.optimizer)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Builds what Keras builds by a batch, whose shares it expects to be equal.
+        """Builds the optimizer before a step is traced, which could fail half-way.
 
-        The network itself is there since it was made. The optimizer is built before a
-        step is traced: one that fails would leave it half built.
+        Keras would take a batch to build it, and expects that its shares are equal.
         """
         del iterator, data_batch
         if not self.optimizer.built:
@@ -218,7 +215,7 @@ class SegmentationUNet3D(KerasUNet3D):
                 self.optimizer.build(self.trainable_variables)
 
     def get_compile_config(self):
-        """What `compile_from_config` needs; None before `compile`."""
+        """The argument of `compile_from_config`; None before `compile`."""
         if not self.compiled:
             return None
         return {
@@ -229,10 +226,7 @@ class SegmentationUNet3D(KerasUNet3D):
         }
 
     def compile_from_config(self, config):
-        """Compiles a loaded model with the optimizer it was saved with.
-
-        Whether to use XLA is decided anew, by the devices of this machine.
-        """
+        """Compiles a loaded model with the optimizer that was saved with it."""
         self.compile(
             keras.saving.deserialize_keras_object(config["optimizer"]),
             accumulation_steps=config.get("accumulation_steps", 1),
@@ -258,7 +252,7 @@ class SegmentationUNet3D(KerasUNet3D):
         gradients = sum_gradients(gradients)
         self._observe_norm(gradients)
         with tf.control_dependencies([each for each in gradients if each is not None]):
-            # After the gradients, so that a step that fails is not counted as taken.
+            # After the gradients, so that a step that fails is not counted.
             self.optimizer.apply_gradients(
                 zip(gradients, self.trainable_variables, strict=True)
             )
@@ -268,29 +262,29 @@ class SegmentationUNet3D(KerasUNet3D):
         return result_over_replicas(self.metrics, self._loss_results)
 
     def _draw(self, seeds, share):
-        """What a step draws for this replica's examples."""
+        """Random draws of a step for this replica's examples."""
         return Draws(example_seeds(seeds.dropout, share), tf.ones([share.size]))
 
     def _gradients_and_losses(self, num_counted, batch):
-        """Those of a part of a batch of which `num_counted` examples count."""
+        """Gradients and losses of a part of a batch in which `num_counted` count."""
         image, mask, draws = batch
         with tf.GradientTape() as tape:
             losses = self._example_losses(image, mask, draws)
-            # The mean over the batch, once the parts and the replicas are summed.
+            # Its sum over parts and replicas is the mean over the batch.
             loss = tf.reduce_sum(draws.weights * losses["loss"])
             loss = tf.math.divide_no_nan(loss, num_counted)
             scaled_loss = self.optimizer.scale_loss(loss)
         return tape.gradient(scaled_loss, self.trainable_variables), losses
 
     def _example_losses(self, image, mask, draws):
-        """Losses of each example of a part of a batch, by name."""
+        """Dict from the names of losses to their values for each example."""
         network_out = run_network(
             self, {"image": image}, dropout_seeds=draws.dropout_seeds
         )
         return self._weighted_losses(mask, network_out)
 
     def _observe_norm(self, gradients):
-        """Takes in the gradient's norm, unless the loss was scaled by too much."""
+        """Updates the mean norm, unless the scaled gradient is not finite."""
         gradients = [each for each in gradients if each is not None]
         norm = tf.linalg.global_norm(gradients) / self.optimizer.scale_loss(1.0)
         is_finite = tf.math.is_finite(norm)
@@ -299,7 +293,7 @@ class SegmentationUNet3D(KerasUNet3D):
         )
 
     def _observe_losses(self, losses, draws, counted, share):
-        """Takes in the losses of this replica's examples."""
+        """Updates the mean losses with this replica's examples."""
         del share
         for name, metric in self._loss_means.items():
             metric.update_state(draws.weights * losses[name], counted)
@@ -318,11 +312,11 @@ class SegmentationUNet3D(KerasUNet3D):
         return image, mask
 
     def _counted_examples(self, mask, share):
-        """Which examples count: those with a voxel that is not ignored.
+        """Finds the examples with a voxel that is not ignored; only they count.
 
         Returns:
-            (float [share.size], 1 or 0, or None where all do; how many of all replicas
-            do).
+            (float [share.size], 1 or 0, or None if all count; their number over all
+            replicas).
         """
         if self.ignore_label is None:
             return None, tf.cast(share.total, tf.float32)
@@ -342,7 +336,7 @@ class SegmentationUNet3D(KerasUNet3D):
         return result_over_replicas(self.metrics, self._dice_results)
 
     def _validated(self, image, mask, is_real):
-        """Probabilities of a batch that is scored."""
+        """Probabilities for `test_step`."""
         del mask, is_real
         return self.sample(image, same_seeds(image))
 
@@ -373,7 +367,7 @@ class SegmentationUNet3D(KerasUNet3D):
 
         Args:
             image: float [batch, x, y, z, image_channels].
-            seed: int [batch]; nothing is drawn, so it has no part.
+            seed: int [batch]; not used, since nothing is random.
 
         Returns:
             Probabilities, float32 [batch, x, y, z, num_classes].
@@ -383,15 +377,11 @@ class SegmentationUNet3D(KerasUNet3D):
         return logits_to_probabilities(logits, self.encoding)
 
     def sample_trajectory(self, image, seed):
-        """As `sample`, for what was predicted at each step.
-
-        Args:
-            image: float [batch, x, y, z, image_channels].
-            seed: int [batch].
+        """Segments as `sample`, and returns the prediction of each step.
 
         Returns:
-            Probabilities, float32 [num_steps, batch, x, y, z, num_classes], the last
-            those of `sample`.
+            Probabilities, float32 [num_steps, batch, x, y, z, num_classes]; the last
+            are those of `sample`.
         """
         return self.sample(image, seed)[tf.newaxis]
 
@@ -411,7 +401,7 @@ class SegmentationUNet3D(KerasUNet3D):
         return results
 
     def _dice_results(self):
-        # Where no voxel has a known class, nothing is known of the model either.
+        # Without a voxel of a known class the scores are unknown.
         is_known = tf.convert_to_tensor(self._loss_means["loss"].count) > 0.0
         scores = self._scores().items()
         return {name: tf.where(is_known, score, math.nan) for name, score in scores}
@@ -429,53 +419,18 @@ class SegmentationUNet3D(KerasUNet3D):
 
     @property
     def metrics_names(self):
-        """Names of what `evaluate` gives, in its order."""
+        """Names of the values of `evaluate`, in its order."""
         return ["loss", "dice", *self._dice_names]
 
-    def fit(self, x=None, y=None, *args, validation_data=None, **kwargs):
-        """Trains, as `keras.Model.fit`; raises ValueError for labels of other ids."""
-        x, y = self._checked(image_and_y(x, y))
-        if validation_data is not None:
-            validation_data = self._checked(validation_data)
-        with plain_errors():
-            return super().fit(x, y, *args, validation_data=validation_data, **kwargs)
-
-    def evaluate(self, x=None, y=None, *args, **kwargs):
-        """Samples and scores, as `keras.Model.evaluate`; see `fit`."""
-        if not kwargs.get("_use_cached_eval_dataset"):  # Looked at by `fit`.
-            x, y = self._checked(image_and_y(x, y))
-        self._is_evaluating = True
-        try:
-            with plain_errors():
-                return super().evaluate(x, y, *args, **kwargs)
-        finally:
-            self._is_evaluating = False
-
-    def train_on_batch(self, x, y=None, *args, **kwargs):
-        """Takes one step, as `keras.Model.train_on_batch`; see `fit`."""
-        x, y = self._checked((x, y))
-        with plain_errors():
-            return super().train_on_batch(x, y, *args, **kwargs)
-
-    def test_on_batch(self, x, y=None, *args, **kwargs):
-        """Scores one batch, as `keras.Model.test_on_batch`; see `fit`."""
-        x, y = self._checked((x, y))
-        with plain_errors():
-            return super().test_on_batch(x, y, *args, **kwargs)
-
-    def _checked(self, data):
-        return checked_data(data, self._label_ids, asserts=not self.jit_compile)
-
     def get_metrics_result(self):
-        """The losses, or the Dice while `evaluate` runs.
+        """The losses, or the Dice while `evaluate` runs, over all replicas.
 
-        Keras reports these instead of what the last step returned where the names
-        agree. They are read across replicas, a step's are those of its replicas.
+        Keras reports them in place of the last step's results of the same names.
         """
         return self._dice_results() if self._is_evaluating else self._loss_results()
 
     def get_config(self):
-        """Constructor arguments; raises ValueError where an HDF5 file wants them."""
+        """Constructor arguments; raises ValueError if they are for an HDF5 file."""
         refuse_hdf5()
         config = super().get_config()
         del config["out_channels"], config["mask_channels"]
@@ -494,7 +449,7 @@ def run_network(network, *inputs, dropout_seeds=None):
 
     Args:
         network: function of the inputs and `training`.
-        *inputs: what it takes.
+        *inputs: its inputs.
         dropout_seeds: int32 [batch] in training, None otherwise.
     """
     if dropout_seeds is None:
@@ -503,12 +458,6 @@ def run_network(network, *inputs, dropout_seeds=None):
         return network(*inputs, training=True)
 
 
-def image_and_y(x, y):
-    """X and y, of which x may be a dict of the image alone."""
-    is_alone = isinstance(x, dict) and y is not None
-    return (x.get("image") if is_alone else x), y
-
-
 def same_seeds(image):
-    """The same seed for every example: its score does not depend on its batch."""
+    """The same seed for every example, so its score does not depend on its batch."""
     return tf.zeros(tf.shape(image)[:1], tf.int32)

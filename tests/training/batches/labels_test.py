@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.training.toys import assert_equal, toy_model, toy_volumes
 from tf_diffseg.training.batches.batch import image_and_label
-from tf_diffseg.training.batches.labels import LabelIds, told
-from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
+from tf_diffseg.training.batches.label_check import checked_data
+from tf_diffseg.training.batches.labels import LabelIds, wrong_label_message
 
 FLOATS = [tf.float16, tf.bfloat16, tf.float32, tf.float64]
 IDS = LabelIds(3, "num_classes=3", ignore_label=255)
@@ -35,7 +36,7 @@ def test_other_floats_are_refused_by_their_value(dtype, value, shown, graph):
         shown = "inf"
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
         checked(tf.cast(tf.constant([1.0, value], tf.float64), dtype))
-    number = told(caught.value).rpartition("got ")[2]
+    number = wrong_label_message(caught.value).rpartition("got ")[2]
     assert float(number) == float(shown) or number == shown
 
 
@@ -77,34 +78,22 @@ def test_a_batch_has_whole_numbers():
     np.testing.assert_array_equal(tf.reshape(label, [-1]), [0, 1, 2, 2])
 
 
-def _model(jit_compile=False, regions=None):
-    keras.utils.set_random_seed(0)
-    num_classes = 3 if regions is None else len(regions)
-    model = SegmentationUNet3D(
-        num_classes,
-        num_channels=(4,),
-        num_heads=0,
-        regions=regions,
+def _model(jit_compile=False, num_classes=3, **arguments):
+    optimizer = keras.optimizers.SGD(1e-2)
+    compiled = {"jit_compile": jit_compile, "run_eagerly": not jit_compile}
+    return toy_model(
+        optimizer, num_classes, compiled, strategy="supervised", **arguments
     )
-    model.compile(keras.optimizers.SGD(1e-2), jit_compile=jit_compile)
-    return model
 
 
-def _data():
-    label = np.random.default_rng(0).integers(0, 3, [2, 4, 4, 4])
-    return label[..., np.newaxis].astype(np.float32), label
-
-
-@pytest.mark.parametrize(
-    "dtype, jit_compile", [("float16", False), ("float64", False), ("float32", True)]
-)
-def test_soft_labels_train_and_score_as_whole_ones(dtype, jit_compile):
-    image, label = _data()
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_soft_labels_train_and_score_as_whole_ones(dtype):
+    image, label = toy_volumes()
     soft = label * np.array(0.9999)
     soft = (label if dtype == "float16" else soft).astype(dtype)
 
     def results(label):
-        model = _model(jit_compile)
+        model = _model()
         losses = model.fit(image, label, verbose=0, shuffle=False).history
         scores = model.evaluate(image, label, verbose=0, return_dict=True)
         return losses["loss"], scores
@@ -137,14 +126,18 @@ SOURCES = {
 }
 
 
+# XLA drops assertions, so labels are checked before the step.
 @pytest.mark.parametrize(
     "source, jit_compile",
     [(source, False) for source in SOURCES]
-    + [(source, True) for source in ("arrays", "tf.data", "PyDataset", "generator")],
+    + [("tf.data", True)]
+    + [
+        pytest.param(source, True, marks=pytest.mark.slow)
+        for source in ("arrays", "PyDataset", "generator")
+    ],
 )
 def test_a_wrong_label_is_one_error_with_its_value(source, jit_compile):
-    """XLA drops assertions: there as well."""
-    image, label = _data()
+    image, label = toy_volumes()
     wrong = np.where(label == 2, 255, label)
     model = _model(jit_compile)
     message = r"label must .* 0 to 2 \(num_classes=3\), .* got 255$"
@@ -152,15 +145,23 @@ def test_a_wrong_label_is_one_error_with_its_value(source, jit_compile):
         with pytest.raises(ValueError, match=message):
             method(*SOURCES[source](image, wrong), verbose=0)
     assert int(model.optimizer.iterations) == 0
-    initial = _model(jit_compile).get_weights()
-    for before, after in zip(initial, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(before, after)
-    # And what is right passes.
+    assert_equal(model.get_weights(), _model(jit_compile).get_weights())
     model.fit(*SOURCES[source](image, label), verbose=0)
 
 
+@pytest.mark.parametrize("source", ["PyDataset", "generator"])
+def test_batches_of_a_source_are_checked_as_they_come(source):
+    image, label = toy_volumes()
+    for data in SOURCES[source](image, label):
+        ((found, _),) = checked_data(data, IDS, asserts=False)
+        np.testing.assert_array_equal(found, image)
+    for data in SOURCES[source](image, label + 1):
+        with pytest.raises(ValueError, match="got 3$"):
+            list(checked_data(data, IDS, asserts=False))
+
+
 def test_wrong_labels_to_validate_on_are_refused_before_the_first_step():
-    image, label = _data()
+    image, label = toy_volumes()
     model = _model()
     with pytest.raises(ValueError, match=r"got 3$"):
         model.fit(image, label, validation_data=(image, label + 1), verbose=0)
@@ -169,9 +170,9 @@ def test_wrong_labels_to_validate_on_are_refused_before_the_first_step():
 
 @pytest.mark.parametrize("wrong", [3, 255, -1, 0.5, np.nan])
 def test_wrong_labels_of_regions(wrong):
-    image, label = _data()
+    image, label = toy_volumes()
     label = np.where(label == 2, wrong, label)
-    model = _model(regions=[[1, 2], [2]])
+    model = _model(num_classes=2, regions=[[1, 2], [2]])
     message = r"0 to 2 \(the largest id in regions is 2\).* got " + f"{wrong:g}$"
     for method in (model.fit, model.evaluate):
         with pytest.raises(ValueError, match=message):
@@ -179,7 +180,7 @@ def test_wrong_labels_of_regions(wrong):
 
 
 def test_wrong_labels_under_a_strategy():
-    image, label = _data()
+    image, label = toy_volumes()
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
         model = _model()
     data = tf.data.Dataset.from_tensors((image, label + 1))

@@ -1,52 +1,45 @@
+import functools
 import json
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
+from tests.training.toys import batches_from, toy_model, validation_batches
 from tf_diffseg.training.callbacks.early_stopping import (
     EarlyStopping,
     Gain,
     gain_so_far,
 )
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.fit import fit, has_stopped_early
 from tf_diffseg.training.saving import checkpoints
 from tf_diffseg.training.saving.checkpoints import Place
 
 
-def _batch(step):
-    label = tf.random.stateless_uniform([2, 4, 4, 4], [step, 0], 0, 2, tf.int32)
-    return {"image": tf.cast(label, tf.float32)[..., tf.newaxis], "label": label}
-
-
 def _fit(folder, epochs, early_stopping, validation_frequency=1):
     """A run that never gets better: its learning rate is 0."""
-    keras.utils.set_random_seed(1)
-    model = DiffusionUNet3D(2, num_channels=(4,), num_heads=0)
-    model.compile(keras.optimizers.SGD(0.0))
+    compiled = {"run_eagerly": True}
     return fit(
-        model,
-        lambda epoch, step, context: tf.data.Dataset.range(epoch, 99).map(_batch),
+        toy_model(keras.optimizers.SGD(0.0), compiled=compiled, strategy="supervised"),
+        functools.partial(batches_from, steps_per_epoch=1),
         folder,
         epochs,
         1,
         2,
-        validation_dataset=tf.data.Dataset.range(1).map(_batch),
+        validation_dataset=validation_batches(1),
         validation_frequency=validation_frequency,
         early_stopping=early_stopping,
     )
 
 
-def test_the_count_goes_on_where_a_run_does(tmp_path, capsys):
+def test_the_count_goes_on_when_a_run_goes_on(tmp_path, capsys):
     assert _fit(tmp_path / "whole", 9, early_stopping=2) == 3
     printed = capsys.readouterr().out
     assert "stopped early, 2 validation(s) without a gain after epoch 3" in printed
     assert "of epoch 1" in printed
     best = tmp_path / "whole" / "checkpoints" / checkpoints.BEST
     assert checkpoints.read_training_state(best)["epoch"] == 1
-    # Begun for two epochs, and gone on with.
+    # This run begins with two epochs and then goes on.
     assert _fit(tmp_path / "resumed", 2, early_stopping=2) == 2
     assert _fit(tmp_path / "resumed", 9, early_stopping=2) == 1
     logs = [(tmp_path / run / "metrics.jsonl").open() for run in ("whole", "resumed")]

@@ -1,15 +1,21 @@
-"""Runs that are stopped in the middle of an epoch, or of a validation."""
+"""Runs that are stopped within an epoch or a validation."""
 
+import functools
 import json
 import os
+import shutil
 import signal
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tests.training.toys import (
+    assert_equal,
+    batches_from,
+    toy_model,
+    validation_batches,
+)
 from tf_diffseg.training.fit import fit
 from tf_diffseg.training.interruptions import TrainingStopped
 from tf_diffseg.training.optimizer import KernelDecayAdamW
@@ -20,34 +26,23 @@ STEPS = 3
 
 def _fit(folder, *callbacks, **kwargs):
     """Trains for two epochs, with everything that a step can depend on."""
-    keras.utils.set_random_seed(1)
-    model = DiffusionUNet3D(
-        2, num_channels=(4,), num_heads=0, dropout=0.1, timestep_sampling="loss"
+    model = toy_model(
+        KernelDecayAdamW(1e-2, use_ema=True, ema_momentum=0.9),
+        dropout=0.1,
+        timestep_sampling="loss",
     )
-    model.compile(KernelDecayAdamW(1e-2, use_ema=True, ema_momentum=0.9))
-
-    def make_dataset(epoch, step, context):
-        first = epoch * STEPS + step
-        return tf.data.Dataset.range(first, tf.int64.max).map(_batch)
-
     fit(
         model,
-        make_dataset,
+        functools.partial(batches_from, steps_per_epoch=STEPS),
         folder,
         2,
         STEPS,
         2,
-        validation_dataset=tf.data.Dataset.range(2).map(_batch),
+        validation_dataset=validation_batches(2),
         callbacks=callbacks,
         **kwargs,
     )
     return model
-
-
-def _batch(step):
-    seed = tf.stack([step, 0])
-    label = tf.random.stateless_uniform([2, 4, 4, 4], seed, 0, 2, tf.int32)
-    return {"image": tf.cast(label, tf.float32)[..., tf.newaxis], "label": label}
 
 
 class _Terminate(keras.callbacks.Callback):
@@ -117,8 +112,7 @@ def test_sigterm_saves_and_the_run_goes_on_bit_for_bit(
 
     resumed = _fit(tmp_path)
     whole, whole_folder = undisturbed
-    for ours, theirs in zip(_state(whole), _state(resumed), strict=True):
-        np.testing.assert_array_equal(ours, theirs, ours.path)
+    assert_equal(_state(resumed), _state(whole))
     assert _lines(tmp_path) == _lines(whole_folder)
 
 
@@ -131,8 +125,7 @@ def test_checkpoints_within_an_epoch_and_of_the_best(undisturbed, tmp_path):
         "epoch-00001-step-0000002.keras",
         "epoch-00002.keras",
     ]
-    for ours, theirs in zip(_state(undisturbed[0]), _state(model), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    assert_equal(_state(model), _state(undisturbed[0]))
     dice = [line["val_dice"] for line in _lines(tmp_path)]
     best = tmp_path / "checkpoints" / checkpoints.BEST
     state = checkpoints.read_training_state(best)
@@ -146,39 +139,26 @@ def test_a_loaded_model_has_the_averaged_weights(undisturbed):
     loaded = checkpoints.load_trained_model(path)
     raw = keras.saving.load_model(path)
     averages = [v for v in raw.optimizer.variables if v.name.endswith("_average")]
-    pairs = zip(loaded.trainable_variables, averages, strict=True)
-    for variable, average in pairs:
-        np.testing.assert_array_equal(variable, average)
-    # `fit` ends with the averages in place, as Keras has it.
-    for ours, theirs in zip(
-        whole.trainable_variables, loaded.trainable_variables, strict=True
-    ):
-        np.testing.assert_array_equal(ours, theirs)
-    different = [
-        np.any(np.asarray(ours) != np.asarray(theirs))
-        for ours, theirs in zip(
-            raw.trainable_variables, loaded.trainable_variables, strict=True
-        )
-    ]
-    assert any(different)
+    assert_equal(loaded.trainable_variables, averages)
+    # Like Keras, `fit` ends with the averages in place of the weights.
+    assert_equal(whole.trainable_variables, averages)
+    head, averaged_head = (each.get_layer("head").kernel for each in (raw, loaded))
+    assert np.any(np.asarray(head) != np.asarray(averaged_head))
     # The validation was of the averages.
-    scores = loaded.evaluate(
-        tf.data.Dataset.range(2).map(_batch), verbose=0, return_dict=True
-    )
+    scores = loaded.evaluate(validation_batches(2), verbose=0, return_dict=True)
     assert scores["dice"] == pytest.approx(_lines(folder)[-1]["val_dice"], abs=1e-6)
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     undisturbed, tmp_path, capsys
 ):
-    _fit(tmp_path)
-    for path in (tmp_path / "checkpoints").glob("epoch-00002*"):
-        data = path.read_bytes()
-        middle = len(data) // 2
-        path.write_bytes(data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :])
+    shutil.copytree(undisturbed[1], tmp_path, dirs_exist_ok=True)
+    newest = tmp_path / "checkpoints" / "epoch-00002.keras"
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes(data)
     resumed = _fit(tmp_path)
     output = capsys.readouterr().out
     assert "epoch-00002.keras is damaged; going on from epoch-00001.keras" in output
-    for ours, theirs in zip(_state(undisturbed[0]), _state(resumed), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    assert_equal(_state(resumed), _state(undisturbed[0]))
     assert [line["epoch"] for line in _lines(tmp_path)] == [1, 2]

@@ -2,32 +2,26 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.training.toys import batch_of_step, toy_model, validation_batches
 from tf_diffseg.training.callbacks.segmentation_images import SegmentationImages
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.fit import fit
 from tf_diffseg.training.optimizer import KernelDecayAdamW
 
 EPOCHS, STEPS = 2, 3
 
 
-def _batch(step):
-    label = tf.random.stateless_uniform([2, 4, 4, 4], [step, 0], 0, 3, tf.int32)
-    return {"image": tf.cast(label, tf.float32)[..., tf.newaxis], "label": label}
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """(folder of a run, what was drawn as (name, probabilities), the model)."""
     folder = tmp_path_factory.mktemp("run")
-    keras.utils.set_random_seed(1)
-    model = DiffusionUNet3D(3, num_channels=(4,), num_heads=0)
-    model.compile(KernelDecayAdamW(1e-2, use_ema=True, ema_momentum=0.5))
+    model = toy_model(
+        KernelDecayAdamW(1e-2, use_ema=True, ema_momentum=0.5), num_classes=3
+    )
     drawn = []
 
     def draw(name, image, label, probabilities):
@@ -35,15 +29,15 @@ def run(tmp_path_factory):
         drawn.append((name, probabilities))
         return np.full([6, 8, 3], 10 * len(drawn), np.uint8)
 
-    case = {name: value[0].numpy() for name, value in _batch(0).items()}
+    case = {name: value[0].numpy() for name, value in batch_of_step(0, 3).items()}
     fit(
         model,
-        lambda epoch, step, context: tf.data.Dataset.range(99).map(_batch),
+        lambda epoch, step, context: validation_batches(99, num_classes=3),
         folder,
         EPOCHS,
         STEPS,
         2,
-        validation_dataset=tf.data.Dataset.range(2).map(_batch),
+        validation_dataset=validation_batches(2, num_classes=3),
         callbacks=[
             SegmentationImages(
                 folder / "logs", {"a_case": (case["image"], case["label"])}, draw
@@ -102,7 +96,7 @@ def test_pictures_of_each_validation_by_the_averaged_weights(run):
     assert (int(width), int(height)) == (8, 6)
     assert (tf.io.decode_png(png).numpy() == 20).all()
     # `fit` ends with the averages in place, which the last validation was by.
-    image = _batch(0)["image"][:1]
+    image = batch_of_step(0, 3)["image"][:1]
     sampled = model.sample(image, tf.zeros([1], tf.int32))[0]
     np.testing.assert_allclose(drawn[-1][1], sampled, rtol=1e-4, atol=1e-5)
     assert np.abs(drawn[0][1] - drawn[1][1]).max() > 1e-3

@@ -1,4 +1,4 @@
-"""What `restore` takes from a checkpoint, and what it leaves as `compile` had it."""
+"""What `restore` takes from a checkpoint, and what it leaves as `compile` set it."""
 
 import re
 
@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.training.toys import SMALL, assert_equal, toy_model
 from tf_diffseg.training.optimizer import KernelDecayAdamW
 from tf_diffseg.training.saving.checkpointing import restore
 from tf_diffseg.training.saving.checkpoints import CheckpointError, save_checkpoint
@@ -16,13 +17,11 @@ SCHEDULE = optimizers.schedules.PolynomialDecay(1e-2, 10, 0.0)
 
 
 def _model(optimizer):
-    model = SegmentationUNet3D(2, num_channels=(4,), num_heads=0)
-    model.compile(optimizer)
-    return model
+    return toy_model(optimizer, strategy="supervised")
 
 
 def _saved(optimizer, folder):
-    """A checkpoint of a model that went five steps, by any numbers."""
+    """Saves a model with random optimizer state, as if after five steps."""
     model = _model(optimizer)
     model.optimizer.build(model.trainable_variables)
     rng = np.random.default_rng(0)
@@ -50,8 +49,7 @@ def _assert_same_state(model, other):
         [np.asarray(v) for v in each.optimizer.variables if v.name != "learning_rate"]
         for each in (model, other)
     )
-    for one, two in zip(state, others, strict=True):
-        np.testing.assert_array_equal(one, two)
+    assert_equal(state, others)
     assert int(other.optimizer.iterations) == 5
 
 
@@ -72,7 +70,7 @@ def _scaled(rate):
     ],
     ids=["rate", "same", "no schedule", "schedule", "same schedule"],
 )
-def test_the_rate_is_what_compile_asked_for_and_the_rest_the_checkpoint_s(
+def test_compile_decides_the_rate_and_the_checkpoint_the_rest(
     make, before, asked, expected, line, tmp_path
 ):
     saved = _saved(make(before), tmp_path)
@@ -95,7 +93,7 @@ def test_a_rate_that_a_callback_lowered_goes_on_lowered(tmp_path):
     assert restore(again, tmp_path, told.append) == (2, 0)
     assert _rate(again) == pytest.approx(1e-3)
     assert told == []
-    # And so from a checkpoint of the run that went on; another one is another wish.
+    # A checkpoint of the resumed run does the same; another asked rate is taken.
     save_checkpoint(again, tmp_path, 3)
     for asked, expected in {1e-2: 1e-3, 2e-2: 2e-2}.items():
         third = _model(optimizers.Adam(asked))
@@ -127,12 +125,8 @@ def test_other_options_are_those_of_compile(tmp_path):
             optimizers.SGD(),
             "with the optimizer Adam, and the model is compiled with SGD",
         ),
-        # Kept alike, and meant otherwise.
-        (
-            optimizers.Adam(),
-            optimizers.AdamW(),
-            "with the optimizer Adam, .*with AdamW",
-        ),
+        # Both keep the same variables, but with another meaning.
+        (optimizers.Adam(), optimizers.AdamW(), "the optimizer Adam, .*with AdamW"),
         (KernelDecayAdamW(), optimizers.AdamW(), "optimizer KernelDecayAdamW, and"),
         (
             _scaled(1e-2),
@@ -144,7 +138,7 @@ def test_other_options_are_those_of_compile(tmp_path):
             optimizers.Adam(),
             "keeps average, momentum, velocity of each .*model momentum, velocity",
         ),
-        # As many variables of the same shapes.
+        # Both keep as many variables, of the same shapes.
         (
             optimizers.Adam(use_ema=True),
             optimizers.Adam(amsgrad=True),
@@ -166,7 +160,7 @@ def test_an_optimizer_that_does_not_fit_is_an_error(saved, asked, message, tmp_p
 
 
 def test_a_checkpoint_without_an_optimizer_is_an_error(tmp_path):
-    model = SegmentationUNet3D(2, num_channels=(4,), num_heads=0)
+    model = SegmentationUNet3D(2, **SMALL)
     save_checkpoint(model, tmp_path, 1)
     with pytest.raises(CheckpointError, match="holds no optimizer"):
         restore(_model("adam"), tmp_path)

@@ -1,4 +1,4 @@
-"""Batches as `fit` and `evaluate` take them."""
+"""Batches that `fit` and `evaluate` take."""
 
 import keras
 import tensorflow as tf
@@ -14,15 +14,14 @@ def image_and_label(data, num_channels, label_ids, asserts=True):
         data: dict of `image` and `label`, or a pair of them.
         num_channels: channels of the image.
         label_ids: `LabelIds`, or the number of classes.
-        asserts: whether to assert that the label holds these; False where XLA
-            compiles, which cannot.
+        asserts: whether to assert that the label holds these ids; XLA cannot.
 
     Returns:
         (image [batch, x, y, z, num_channels], label int32 [batch, x, y, z]).
 
     Raises:
-        ValueError: a shape or a type is a wrong one, or there are sample weights.
-        tf.errors.InvalidArgumentError: a label is no whole number, or out of range.
+        ValueError: a shape or a type is wrong, or there are sample weights.
+        tf.errors.InvalidArgumentError: a label is no whole number or out of range.
     """
     if not isinstance(label_ids, LabelIds):
         label_ids = LabelIds(label_ids, f"num_classes={label_ids}")
@@ -43,7 +42,7 @@ def image_and_label(data, num_channels, label_ids, asserts=True):
 
 
 def check_image(image, num_channels, asserts=True, label=None):
-    """The image, of a shape that says what it is.
+    """The image with its shape checked, at once or when the graph runs.
 
     Args:
         image: float [batch, x, y, z, num_channels].
@@ -51,12 +50,9 @@ def check_image(image, num_channels, asserts=True, label=None):
         asserts: as for `image_and_label`.
         label: tensor [batch, x, y, z] that belongs to it, or None.
 
-    Returns:
-        The image.
-
     Raises:
-        ValueError: the shape is another.
-        tf.errors.InvalidArgumentError: it turns out to be another once it is known.
+        ValueError: the known part of the shape is wrong.
+        tf.errors.InvalidArgumentError: the shape is wrong when the graph runs.
     """
     image = tf.convert_to_tensor(image)
     check_shapes(image.shape, None, num_channels)

@@ -1,6 +1,5 @@
-"""Shapes of image and label, looked at before a step, with one error in plain words."""
+"""Checks shapes of image and label before a step, with an error of one line."""
 
-import contextlib
 import re
 
 import tensorflow as tf
@@ -10,19 +9,18 @@ _LABEL = "[batch, x, y, z]"
 
 
 def check_batches(data, num_channels, prefix="", with_label=True):
-    """Checks what `fit`, `evaluate` or `predict` is given, as far as it tells.
+    """Checks the shapes in arguments of `fit`, `evaluate` or `predict`.
 
     Args:
-        data: tuple (x, y) of arrays, or of a source of batches and None; or arrays or
-            a source alone. Of sources a `tf.data.Dataset` tells its shapes; others
-            pass.
+        data: tuple (x, y), of arrays or of a source of batches and None; or x alone.
+            The only source with known shapes is a `tf.data.Dataset`.
         num_channels: channels of the image.
-        prefix: what the message begins with.
+        prefix: beginning of the message.
         with_label: whether there has to be a label.
 
     Raises:
-        ValueError: a shape is a wrong one, there is no example, the label is missing,
-            or there are weights.
+        ValueError: a shape is wrong, there is no example, the label is missing, or
+            there are weights.
     """
     example = _example(data)
     if example is None:
@@ -47,12 +45,12 @@ def check_shapes(image_shape, label_shape, num_channels):
     """Checks the shapes of image and label, as far as they are known.
 
     Args:
-        image_shape: a `tf.TensorShape`, or what makes one.
-        label_shape: likewise, maybe with a last axis of 1; None without a label.
+        image_shape: a `tf.TensorShape` or a tuple.
+        label_shape: the same, maybe with a last axis of 1; None without a label.
         num_channels: channels of the image.
 
     Raises:
-        ValueError: one is another, or they do not fit together.
+        ValueError: a shape is wrong, or the two do not fit together.
     """
     image_shape = tf.TensorShape(image_shape)
     if not image_shape.is_compatible_with([None] * 4 + [num_channels]):
@@ -78,16 +76,16 @@ def check_shapes(image_shape, label_shape, num_channels):
 
 
 def asserted_shapes(image, label, num_channels):
-    """The image, once it is known that its shape and that of the label are right.
+    """Asserts the shapes of image and label when the graph runs.
 
     Args:
-        image: float tensor, of a shape that is not known in full.
+        image: float tensor whose shape is not fully known.
         label: tensor [batch, x, y, z], or None.
         num_channels: channels of the image.
 
     Returns:
-        The image; its graph raises a `tf.errors.InvalidArgumentError` otherwise, see
-        `plain_shape_errors`.
+        The image. If a shape is wrong, its graph raises a
+        `tf.errors.InvalidArgumentError`, see `wrong_shape_message`.
     """
     shape = tf.shape(image)
     expected = f"image must have shape {_IMAGE} {(None,) * 4 + (num_channels,)}, got "
@@ -102,7 +100,7 @@ def asserted_shapes(image, label, num_channels):
         checks.append(_assert(same, text, label_shape, " for an image ", shape))
     with tf.control_dependencies([check for check in checks if check is not None]):
         image = tf.identity(image)
-    # Not `tf.ensure_shape`: TensorFlow runs it first, and then it is what fails.
+    # Not `tf.ensure_shape`: TensorFlow runs it first, so its error would come.
     image.set_shape([None] * 4 + [num_channels])
     return image
 
@@ -115,22 +113,16 @@ def _assert(condition, *parts):
     return tf.debugging.Assert(condition, [tf.strings.join(texts)])
 
 
-@contextlib.contextmanager
-def plain_shape_errors():
-    """Turns TensorFlow's account of a wrong shape into a ValueError of one line."""
-    try:
-        yield
-    except tf.errors.InvalidArgumentError as error:
-        found = re.search(
-            r"assertion failed: \[((?:image|label) must have [^\n]*)\]", str(error)
-        )
-        if found is None:
-            raise
-        raise ValueError(found.group(1)) from None
+def wrong_shape_message(error):
+    """The message of `asserted_shapes` in an error of TensorFlow; None in another."""
+    found = re.search(
+        r"assertion failed: \[((?:image|label) must have [^\n]*)\]", str(error)
+    )
+    return found and found.group(1)
 
 
 def _example(data):
-    """(image, label, weight) with shapes, each maybe None; None where nothing tells."""
+    """(image, label, weight), which have shapes or are None; None if unknown."""
     if isinstance(data, tf.data.Dataset):
         return _example(data.element_spec)
     if isinstance(data, tuple):

@@ -1,4 +1,4 @@
-"""Which cases a batch was made of."""
+"""The cases that a batch is made of."""
 
 import tensorflow as tf
 
@@ -17,7 +17,7 @@ def batch_uids(
     patches_per_volume=1,
     remainder=Remainder.DROP,
 ):
-    """The cases of one batch of `data.training_dataset`, whose arguments these are.
+    """The cases of one batch of `data.training_dataset`, given its arguments.
 
     Args:
         shard_paths: TFRecord files of `data.example_schema`.
@@ -25,7 +25,7 @@ def batch_uids(
         batch_size: examples in a batch, over all workers and replicas.
         seed: int.
         epoch: number of epochs before.
-        step: steps of the epoch before.
+        step: number of steps before, within the epoch.
         patches_per_volume: patches that are cut from a volume.
         remainder: `Remainder` or its value.
 

@@ -1,10 +1,8 @@
-"""Voxels that the ground truth leaves open, as the ignore label marks them.
+"""Voxels whose class the ground truth does not know: those with the ignore label.
 
-In a mask they hold `UNKNOWN` in all classes, so that they stay with their example
-wherever its mask goes. They are in no loss and no score. The noisy mask that the
-network is given has no truth there either: its x_start is what logits of zero stand
-for, all classes alike likely; with recycling, the network's own prediction, made from
-that, takes its place.
+In a mask all their classes hold `UNKNOWN`. They are in no loss and no score. The noisy
+mask holds no truth there either: x_start is that of logits of zero, which make all
+classes equally likely. With recycling, the network's own prediction replaces it.
 """
 
 import tensorflow as tf
@@ -15,42 +13,36 @@ UNKNOWN = -1.0
 
 
 def mark_ignored(mask, label, ignore_label):
-    """A mask that says where the label leaves the class open.
+    """Puts `UNKNOWN` into a mask where the label is the ignore label.
 
     Args:
         mask: [batch, x, y, z, num_classes], in [0, 1].
         label: int [batch, x, y, z].
-        ignore_label: the label's value there.
-
-    Returns:
-        The mask, `UNKNOWN` there.
+        ignore_label: the ignore label.
     """
     return tf.where((label == ignore_label)[..., tf.newaxis], UNKNOWN, mask)
 
 
 def split_ignored(mask):
-    """Takes a mask of `mark_ignored` apart.
-
-    Args:
-        mask: [batch, x, y, z, num_classes].
+    """Splits a mask of `mark_ignored`, [batch, x, y, z, num_classes].
 
     Returns:
         (mask, is_labelled): the mask with zeros where it is unknown, and bool
-        [batch, x, y, z], where it is known.
+        [batch, x, y, z], whether it is known.
     """
     is_labelled = mask[..., 0] != UNKNOWN
     return tf.where(is_labelled[..., tf.newaxis], mask, 0.0), is_labelled
 
 
 def known_x_start(mask, encoding):
-    """The x_start of a mask of `mark_ignored`, in [-1, 1], without truth elsewhere.
+    """The x_start of a mask of `mark_ignored`, in [-1, 1].
 
     Args:
         mask: [batch, x, y, z, num_classes].
         encoding: a `MaskEncoding`.
 
     Returns:
-        float32 of the same shape.
+        float32 of the same shape, without truth where the mask is unknown.
     """
     mask, is_labelled = split_ignored(mask)
     open_to_all = logits_to_x_start(tf.zeros(tf.shape(mask)[-1:]), encoding)
@@ -58,13 +50,6 @@ def known_x_start(mask, encoding):
 
 
 def has_labelled_voxels(mask):
-    """Which examples of a mask of `mark_ignored` have a voxel that is known.
-
-    Args:
-        mask: [batch, x, y, z, num_classes].
-
-    Returns:
-        float32 [batch], 1 or 0.
-    """
+    """1 for each example of a mask of `mark_ignored` with a known voxel, else 0."""
     known = tf.reduce_any(mask[..., 0] != UNKNOWN, axis=[1, 2, 3])
     return tf.cast(known, tf.float32)

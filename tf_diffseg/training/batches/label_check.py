@@ -1,9 +1,8 @@
-"""Labels checked before a step takes them, with one error in plain words.
+"""Checks labels before a step takes them, with an error of one line.
 
-A step asserts what its labels are. XLA, which is the default on GPUs, drops that: ids
-that are no classes would train as if they were none. So arrays are looked at before the
-first step, and what gives batches is looked at batch by batch, outside of what XLA
-compiles.
+A step asserts that its labels are valid. XLA, which is the default on GPUs, drops
+assertions: ids that are no classes would train without an error. So arrays are checked
+before the first step, and other sources batch by batch, outside of what XLA compiles.
 """
 
 import contextlib
@@ -12,33 +11,34 @@ import inspect
 import keras
 import tensorflow as tf
 
-from tf_diffseg.training.batches.labels import told
+from tf_diffseg.training.batches.batch_shapes import wrong_shape_message
+from tf_diffseg.training.batches.labels import wrong_label_message
 
 
 @contextlib.contextmanager
 def plain_errors():
-    """Turns TensorFlow's account of a wrong label into a ValueError of one line."""
+    """Turns TensorFlow's error about a shape or label into a ValueError of one line."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        message = told(error)
+        message = wrong_shape_message(error) or wrong_label_message(error)
         if message is None:
             raise
         raise ValueError(message) from None
 
 
 def checked_data(data, label_ids, asserts):
-    """What `fit` or `evaluate` is given, with its labels looked at.
+    """Checks the labels in arguments of `fit` or `evaluate`.
 
     Args:
-        data: tuple (x, y, ...) of arrays, or of a source of batches alone; or such a
+        data: tuple (x, y, ...), of arrays or of a source of batches and None; or a
             source: a `tf.data.Dataset`, a `keras.utils.PyDataset` or a generator.
         label_ids: `LabelIds`.
-        asserts: whether a step does so itself; then batches pass as they are.
+        asserts: whether a step checks labels itself; then sources are not changed.
 
     Returns:
-        The same, or the source with a look at each batch. What is none of these passes
-        as it is.
+        The data, with a source replaced by one that checks each batch. Other objects
+        are returned as they are.
 
     Raises:
         ValueError: an array holds other labels.
@@ -63,12 +63,12 @@ def checked_data(data, label_ids, asserts):
     if isinstance(data, keras.utils.PyDataset):
         return _CheckedPyDataset(data, label_ids)
     if inspect.isgenerator(data):
-        return (_looked_at(batch, label_ids) for batch in data)
+        return (_checked_batch(batch, label_ids) for batch in data)
     return data
 
 
 def _label_of(batch):
-    """The label of a dict, or of a tuple (image, label, ...); None without one."""
+    """The label in a dict or in a tuple (image, label, ...), or None."""
     if isinstance(batch, (tuple, list)) and len(batch) == 1:
         (batch,) = batch
     if isinstance(batch, dict):
@@ -82,29 +82,29 @@ def _check_array(label, label_ids):
     """Raises ValueError unless an array of labels holds the ids that it may."""
     if not hasattr(label, "shape") or not len(label.shape):
         return
-    for number in range(len(label)):  # One by one: no second copy of all of them.
+    for number in range(len(label)):  # One by one, to copy only one at a time.
         with plain_errors():
             label_ids.checked(label[number])
 
 
-def _looked_at(batch, label_ids):
+def _checked_batch(batch, label_ids):
     _check_array(_label_of(batch), label_ids)
     return batch
 
 
 def _asserted(batch, label_ids):
-    """A batch of a `tf.data.Dataset`, whose label is whole numbers, asserted."""
+    """A batch of a `tf.data.Dataset` whose label is checked and rounded."""
     if isinstance(batch[0], dict):
         (example,) = batch
         return {**example, "label": label_ids.checked(example["label"])}
-    if len(batch) < 2:  # Of no label: told by what takes it apart.
+    if len(batch) < 2:  # The model names the missing label.
         return batch
     image, label, *others = batch
     return (image, label_ids.checked(label), *others)
 
 
 class _CheckedPyDataset(keras.utils.PyDataset):
-    """Another `PyDataset`, with a look at each batch."""
+    """A `PyDataset` that checks each batch of another one."""
 
     def __init__(self, dataset, label_ids):
         super().__init__(
@@ -114,7 +114,7 @@ class _CheckedPyDataset(keras.utils.PyDataset):
         self._label_ids = label_ids
 
     def __getitem__(self, index):
-        return _looked_at(self._dataset[index], self._label_ids)
+        return _checked_batch(self._dataset[index], self._label_ids)
 
     @property
     def num_batches(self):

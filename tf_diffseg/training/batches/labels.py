@@ -1,16 +1,15 @@
-"""Labels as `fit` and `evaluate` take them: whole numbers, of a known range."""
+"""Labels that `fit` and `evaluate` take: whole numbers of a known range."""
 
 import dataclasses
 import re
 
 import tensorflow as tf
 
-# Tools that resample or scale labels leave 0.9999 for 1; the converter takes as much.
+# Tools that resample labels write 0.9999 for 1; the converter rounds the same way.
 ROUNDING = 1e-3
 _MOST_SHOWN = 5
 _DIGITS = 7  # Of float32.
-# Of the wrong voxels of a batch, those that the shown values are looked for in.
-_MOST_SEARCHED = 100_000
+_MOST_SEARCHED = 100_000  # Wrong voxels in which the values to show are looked for.
 _BEGINNING = "label must hold whole numbers"
 
 
@@ -29,7 +28,7 @@ class LabelIds:
     ignore_label: int | None = None
 
     def __str__(self):
-        """What a label must hold."""
+        """Says what a label must hold."""
         ignored = ""
         if self.ignore_label is not None:
             ignored = f", or ignore_label={self.ignore_label}"
@@ -39,22 +38,21 @@ class LabelIds:
         )
 
     def rounded(self, label):
-        """Whole numbers, and where there are none of these ids.
+        """Rounds a label, and finds the voxels that hold no id.
 
         Args:
-            label: of any type of numbers, or bool, and of any shape.
+            label: tensor of any shape and of any type of numbers, or bool.
 
         Returns:
-            (int32 of the same shape, bool of the same shape); the number is any where
-            it is wrong.
+            (int32, bool, whether it is wrong), both of the same shape.
 
         Raises:
-            ValueError: the type is none of numbers.
+            ValueError: the type is not a type of numbers.
         """
         label = _in_exact_type(label)
         if label.dtype.is_floating:
             nearest = tf.round(label)
-            # Not "farther than": NaN and infinity are neither far nor near.
+            # Not "~(... > ROUNDING)": a comparison with NaN is always False.
             is_whole = tf.abs(label - nearest) <= ROUNDING
         else:
             nearest, is_whole = label, tf.ones_like(label, tf.bool)
@@ -64,44 +62,43 @@ class LabelIds:
         return tf.cast(nearest, tf.int32), ~(is_whole & is_id)
 
     def checked(self, label):
-        """The label as whole numbers; asserts that they are of these ids.
+        """The label as int32; asserts that it holds only these ids.
 
         XLA drops assertions and compiles no text: see `label_check`.
 
         Args:
             label: as for `rounded`.
 
-        Returns:
-            int32 of the same shape.
-
         Raises:
-            ValueError: the type is none of numbers.
-            tf.errors.InvalidArgumentError: an id is another; `told` has the message.
+            ValueError: the type is not a type of numbers.
+            tf.errors.InvalidArgumentError: it holds another id; see
+                `wrong_label_message`.
         """
         whole, is_wrong = self.rounded(label)
 
         def refuse():
             values = tf.convert_to_tensor(label)
-            if values.dtype != tf.uint64:  # Its ids from 2**63 are negative in int64.
+            if values.dtype != tf.uint64:  # int64 does not hold its largest values.
                 values = _in_exact_type(values)
             shown = _shown(tf.boolean_mask(values, is_wrong))
-            told = tf.strings.join([f"{self}, got ", shown])
-            return tf.debugging.Assert(False, [told])
+            return tf.debugging.Assert(
+                False, [tf.strings.join([f"{self}, got ", shown])]
+            )
 
-        # In the branch alone, so that a label that is right costs one look.
+        # The text is made only in the branch, so a correct label costs little.
         check = tf.cond(tf.reduce_any(is_wrong), refuse, tf.no_op)
         with tf.control_dependencies([] if check is None else [check]):
             return tf.identity(whole)
 
 
-def told(error):
-    """What `LabelIds.checked` says in TensorFlow's account of it; None in another."""
+def wrong_label_message(error):
+    """The message of `LabelIds.checked` in an error of TensorFlow; None in another."""
     found = re.search(rf"{_BEGINNING}[^\n\]']*", str(error))
     return found and found.group()
 
 
 def _in_exact_type(label):
-    """float32 or float64, or int64: half types cannot count voxels' ids apart."""
+    """Casts to float32, float64 or int64: half precision rounds large ids."""
     label = tf.convert_to_tensor(label)
     if label.dtype.is_floating:
         return label if label.dtype == tf.float64 else tf.cast(label, tf.float32)
@@ -111,7 +108,7 @@ def _in_exact_type(label):
 
 
 def _shown(values):
-    """Some of the values that there are, as text."""
+    """Some of the different values, as text."""
     if values.dtype.is_floating:
         texts = tf.strings.as_string(values[:_MOST_SEARCHED], _DIGITS, shortest=True)
     else:
