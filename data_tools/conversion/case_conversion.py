@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from data_tools.conversion.case_preprocessing import CasePreprocessing
 from data_tools.conversion.case_statistics import (
+    CaseMeasures,
     CaseSummary,
     measure_case,
     voxels_per_class,
@@ -17,7 +18,7 @@ from data_tools.conversion.tfrecord import write_example
 from tf_diffseg.data.example_schema import example_bytes, example_parts
 from tf_diffseg.data.example_wire import LARGEST_EXAMPLE_BYTES
 from tf_diffseg.errors import CaseError, InputError, MachineError, reading_error
-from tf_diffseg.text import one_line, shown
+from tf_diffseg.text import one_line, read_json, shown
 from tf_diffseg.volumes.volume_files import read_case
 from tf_diffseg.volumes.volume_limits import check_extent, check_resampled_size
 from tf_diffseg.whole_files import write_json
@@ -148,19 +149,7 @@ def _read_and_measure(case, recipe):
 
 @_naming_the_case
 def measured_case(case, recipe):
-    """Reads, checks and measures one case.
-
-    Args:
-        case: `dataset.Case`.
-        recipe: `Recipe`, whose preprocessing is not used.
-
-    Returns:
-        `CaseMeasures`.
-
-    Raises:
-        CaseError: see `convert_case`.
-        MachineError: see `convert_case`.
-    """
+    """`CaseMeasures` of one case; arguments and errors are those of `convert_case`."""
     return _read_and_measure(case, recipe)[-1]
 
 
@@ -269,6 +258,11 @@ def stage_measures(task):
     write_json(task.staging.measures_path(task.key), dataclasses.asdict(measures))
 
 
+def staged_measures(staging, key):
+    """The `CaseMeasures` that `stage_measures` wrote."""
+    return CaseMeasures(**read_json(staging.measures_path(key)))
+
+
 @_returning_case_errors
 def stage_case(task):
     """Converts the case of a `Task` into its staging folder.
@@ -282,3 +276,8 @@ def stage_case(task):
     # The figures come last, so a case with figures has its record.
     summary = dataclasses.asdict(converted.summary)
     write_json(task.staging.figures_path(task.key), summary)
+
+
+def staged_summary(staging, key):
+    """The `CaseSummary` that `stage_case` wrote."""
+    return CaseSummary.from_json(read_json(staging.figures_path(key)))

@@ -218,20 +218,18 @@ def lost_classes(dataset, before, after, preprocessing):
     return problems
 
 
-def crop_warnings(splits, preprocessing):
-    """A `Problem` for each `manifest.Split` that the crop took labelled voxels from."""
-    problems = []
-    for name, split in splits.items():
-        voxels = split.statistics["cropped_voxels"]
-        cases = split.statistics["cropped_cases"]
-        message = (
-            f"{_arguments(preprocessing, ('volume_shape',))} cropped {voxels} labelled "
-            f"voxels away in {cases} of {len(split.uids)} {name} cases"
-        )
-        if cases:
-            counts = {"cropped_voxels": voxels, "cropped_cases": cases}
-            problems.append(warning("crop", None, message, **counts))
-    return problems
+def crop_warning(name, split, preprocessing):
+    """The `Problem` of a `manifest.Split` that the crop took labelled voxels from."""
+    voxels = split.statistics["cropped_voxels"]
+    cases = split.statistics["cropped_cases"]
+    return warning(
+        "crop",
+        None,
+        f"{_arguments(preprocessing, ('volume_shape',))} cropped {voxels} labelled "
+        f"voxels away in {cases} of {len(split.uids)} {name} cases",
+        cropped_voxels=voxels,
+        cropped_cases=cases,
+    )
 
 
 def _cause_of_loss(uncropped, preprocessing):

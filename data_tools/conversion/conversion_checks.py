@@ -8,6 +8,7 @@ import numpy as np
 
 from data_tools.conversion.case_findings import (
     absent_classes,
+    crop_warning,
     file_warnings,
     grid_settings,
     ignored_voxels,
@@ -114,3 +115,12 @@ def all_preprocessing_warnings(dataset, cases, summaries, preprocessing):
     before = np.array([summary.measures.voxels_per_class for summary in summaries])
     after = np.array([summary.stored_voxels for summary in summaries])
     return lost_classes(dataset, before, after, preprocessing) + problems
+
+
+def crop_warnings(splits, preprocessing):
+    """A `Problem` for each `manifest.Split` that the crop took labelled voxels from."""
+    return [
+        crop_warning(name, split, preprocessing)
+        for name, split in splits.items()
+        if split.statistics["cropped_cases"]
+    ]

@@ -14,14 +14,15 @@ from data_tools.conversion.case_conversion import (
     Task,
     stage_case,
     stage_measures,
+    staged_measures,
+    staged_summary,
 )
-from data_tools.conversion.case_findings import crop_warnings
 from data_tools.conversion.case_key import case_key
-from data_tools.conversion.case_statistics import CaseMeasures, CaseSummary
 from data_tools.conversion.conversion_checks import (
     all_file_warnings,
     all_preprocessing_warnings,
     check_is_something,
+    crop_warnings,
 )
 from data_tools.conversion.fingerprint import fingerprint_of, summarize
 from data_tools.conversion.shards import ShardTask, assemble_shard, shards_of
@@ -35,7 +36,6 @@ from data_tools.datasets.dataset_check import dataset_warnings
 from tf_diffseg.data.example_schema import IMAGE_DTYPES, smallest_image_dtype
 from tf_diffseg.data.manifest import Manifest, Shard, Split
 from tf_diffseg.errors import CaseError, InputError, as_flags
-from tf_diffseg.text import read_json
 from tf_diffseg.whole_files import writing
 
 
@@ -110,14 +110,15 @@ class _Conversion:
 
     def run(self, preprocessing):
         preprocessor, image_dtype = self._choose(preprocessing)
-        recipe = self._recipe(preprocessor.get_config(), image_dtype)
+        compression = self._options.compression
+        config = preprocessor.get_config()
+        recipe = Recipe.of(self._dataset, config, image_dtype, compression)
         tasks = self._tasks(recipe)
         staging = self._staging
         in_shards = staging.keys_in_shards()
         self._run(stage_case, tasks, lambda key: staging.is_staged(key, in_shards))
         summaries = {
-            uid: CaseSummary.from_json(read_json(staging.figures_path(task.key)))
-            for uid, task in tasks.items()
+            uid: staged_summary(staging, task.key) for uid, task in tasks.items()
         }
         measures = {uid: summary.measures for uid, summary in summaries.items()}
         warnings = self._drop_shared_images(tasks, measures)
@@ -166,10 +167,6 @@ class _Conversion:
             *all_preprocessing_warnings(self._dataset, cases, summaries, preprocessing),
         ]
 
-    def _recipe(self, preprocessing, image_dtype):
-        compression = self._options.compression
-        return Recipe.of(self._dataset, preprocessing, image_dtype, compression)
-
     def _tasks(self, recipe):
         """Dict from uid to the `Task` of each case that is not left out."""
         tasks = {}
@@ -206,12 +203,11 @@ class _Conversion:
             preprocessor = preprocessing.preprocessor()
             if not preprocessor.keeps_values:
                 return preprocessor, IMAGE_DTYPES[-1]
-        tasks = self._tasks(self._recipe({}, ""))
+        tasks = self._tasks(Recipe.of(self._dataset, {}, image_dtype=""))
         measures_path = self._staging.measures_path
         self._run(stage_measures, tasks, lambda key: measures_path(key).is_file())
         measures = {
-            uid: CaseMeasures(**read_json(measures_path(task.key)))
-            for uid, task in tasks.items()
+            uid: staged_measures(self._staging, task.key) for uid, task in tasks.items()
         }
         preprocessor = preprocessing.preprocessor(self._fingerprint(measures))
         if not preprocessor.keeps_values:

@@ -11,10 +11,7 @@ _CHUNK = 1 << 18
 
 
 def describe_intensity(image):
-    """Statistics per channel of an image.
-
-    Args:
-        image: float32 (i, j, k, c).
+    """Statistics per channel of a float32 image (i, j, k, c).
 
     Returns:
         `(statistics, is_whole)`: dict from name to values per channel, and whether

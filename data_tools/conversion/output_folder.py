@@ -81,12 +81,8 @@ def sibling(output_dir, suffix):
 def publish(new, output_dir):
     """Renames the complete folder `new` to `output_dir`, and removes what was there.
 
-    Args:
-        new: folder on the same file system.
-        output_dir: folder that is absent, empty or to be replaced.
-
     Raises:
-        OSError: if it cannot be renamed.
+        OSError: if it cannot be renamed, such as to another file system.
     """
     folder = real_path(output_dir)
     if folder.exists():

@@ -118,15 +118,9 @@ def _rounded(values):
 
 
 def auto_spacing(fingerprint):
-    """The median spacing, or the 10th percentile on an axis that is much coarser.
+    """The median spacing (x, y, z) in mm; on a much coarser axis the 10th percentile.
 
     That axis never gets finer than the coarser of the other two.
-
-    Args:
-        fingerprint: from `fingerprint_of`.
-
-    Returns:
-        (x, y, z) in mm.
     """
     spacing_mm = list(fingerprint["spacing_mm"]["median"])
     axis = max(range(3), key=lambda index: spacing_mm[index])

@@ -12,16 +12,10 @@ _CHUNK_BYTES = 1 << 17
 
 
 def shards_of(dataset_name, split, uids, num_shards):
-    """Divides the cases of a split among shards.
-
-    Args:
-        dataset_name: name of the data set in file names.
-        split: name of the split.
-        uids: uids of its cases, in order.
-        num_shards: number of files; there is at most one per case.
+    """Divides the cases of a split among `num_shards` files, at most one per case.
 
     Returns:
-        List of pairs of a file name and the uids of its cases.
+        List of pairs of a file name and the uids of its cases, in order.
     """
     count = min(num_shards, len(uids))
     bounds = [len(uids) * index // count for index in range(count + 1)]

@@ -11,11 +11,7 @@ from tf_diffseg.volumes.voxels import voxel_digest
 
 
 def cases_with_one_image(cases, measures):
-    """Finds cases that have the image of an earlier case.
-
-    Args:
-        cases: list of `dataset.Case`.
-        measures: dict from uid to `case_statistics.CaseMeasures`.
+    """Finds cases that have the image of an earlier case, by a dict of their measures.
 
     Returns:
         `(warnings, errors)`: lists of `Problem`; errors if the two splits differ.
@@ -43,15 +39,7 @@ def cases_with_one_image(cases, measures):
 
 
 def cases_with_one_label(cases, measures):
-    """Finds cases that have the label map of an earlier case, in the order of uids.
-
-    Args:
-        cases: list of `dataset.Case`.
-        measures: dict from uid to `case_statistics.CaseMeasures`.
-
-    Returns:
-        List of `Problem`.
-    """
+    """List of a `Problem` for each case with the label map of one of lower uid."""
     problems, first_of = [], {}
     for case in sorted(cases, key=lambda case: case.uid):
         digest = measures[case.uid].label_sha256

@@ -46,12 +46,7 @@ def _split_info(name, split):
 
 
 def write_tfds_metadata(folder, manifest):
-    """Writes both files.
-
-    Args:
-        folder: folder of the shards.
-        manifest: their `Manifest`.
-    """
+    """Writes both files into the folder of the shards, from their `Manifest`."""
     dataset_info = {
         "name": manifest.dataset,
         "version": f"{manifest.format_version}.0.0",

@@ -18,11 +18,7 @@ _CHUNK_BYTES = 1 << 16
 
 
 def write_record(path, parts):
-    """Writes a TFRecord file of one record.
-
-    Args:
-        path: file to write.
-        parts: list of bytes or views of bytes; joined, they are the data.
+    """Writes a TFRecord file of one record, whose data are the joined `parts`.
 
     Raises:
         OSError: if it cannot be written.

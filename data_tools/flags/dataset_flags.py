@@ -93,13 +93,7 @@ def split_by_flags(dataset):
 
 
 def parse_labels(text):
-    """Reads `0=background,1=organ`.
-
-    Args:
-        text: value of `--labels`.
-
-    Returns:
-        Dict from value to name.
+    """Dict from label value to name, for `--labels=0=background,1=organ`.
 
     Raises:
         InputError: if a part is not value=name or a value comes twice.
@@ -116,13 +110,7 @@ def parse_labels(text):
 
 
 def parse_split(text):
-    """Reads `train=0.7,validation=0.15,test=0.15`.
-
-    Args:
-        text: value of `--split`.
-
-    Returns:
-        Dict from split name to fraction, in the order given.
+    """Dict from split name to fraction, for `--split=train=0.7,test=0.3`.
 
     Raises:
         InputError: if a part is not name=fraction, a name comes twice, or the

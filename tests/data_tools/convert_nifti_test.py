@@ -139,23 +139,23 @@ def test_bytes_do_not_depend_on_the_number_of_workers(toy_folder, converted, tmp
     assert contents(tmp_path / "toy") == contents(converted[0])
 
 
-def test_refused_command_goes_on_once_the_file_is_mended(damaged_folder, tmp_path):
-    output = tmp_path / "out"
-    done = _convert(damaged_folder, output)
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: case 'wrong': ")
-    assert "wrong.nii.gz has 720 voxel(s) that are NaN or infinite" in line
-    assert not output.exists()
-    assert done.stdout.endswith(
+def test_a_refusal_says_where_the_finished_cases_are(damaged_folder, tmp_path, capsys):
+    flags = {"dataset_json": damaged_folder.folder, "split": _HALVES}
+    with pytest.raises(
+        InputError, match="wrong.nii.gz has 720 voxel.* NaN or inf"
+    ) as e:
+        convert_by_flags(output_dir=tmp_path / "out", **flags)
+    assert str(e.value).startswith("case 'wrong': ")
+    assert not (tmp_path / "out").exists()
+    assert capsys.readouterr().out.endswith(
         f"kept in {tmp_path}/.out.partial; the same command goes on from it\n"
     )
-    damaged_folder.fields["training"].pop()
-    damaged_folder.add_case("wrong", 9)
     assert list(tmp_path.glob(".out.partial/cases/*"))
-    for folder in (output, tmp_path / "at_once"):
-        _convert(damaged_folder, folder).check_returncode()
-    assert contents(output) == contents(tmp_path / "at_once")
+    damaged_folder.fields["training"].pop()
+    damaged_folder.add_case("wrong", 9)  # mended
+    for name in ("out", "at_once"):
+        convert_by_flags(output_dir=tmp_path / name, **flags)
+    assert contents(tmp_path / "out") == contents(tmp_path / "at_once")
     assert not list(tmp_path.glob(".*"))
 
 

@@ -1,4 +1,4 @@
-"""A small data set of cubes, converted."""
+"""Makes shards of a small data set of cubes."""
 
 import json
 
@@ -14,12 +14,12 @@ def cube_shards(folder, shards, split, num_cases, num_channels=1, shapes=(SHAPE,
     """Writes volumes with a cube in the middle, in noise, and converts them.
 
     Args:
-        folder: to write the data set into.
+        folder: folder to write the data set into.
         shards: folder to convert into.
-        split: dict from name to share, as the converter has it.
-        num_cases: how many.
-        num_channels: of each image.
-        shapes: of the cases in turn.
+        split: dict from the name of a split to its fraction of the cases.
+        num_cases: number of cases.
+        num_channels: number of channels of each image.
+        shapes: shapes that the cases take in turn.
 
     Returns:
         `shards`.

@@ -1,4 +1,4 @@
-"""A disk that takes no more, without the right to mount one."""
+"""Simulates a full disk without mounting one."""
 
 import contextlib
 import resource

@@ -1,12 +1,12 @@
-"""Kills conversions with SIGKILL at given steps, and goes on until one is through.
+"""Kills conversions with SIGKILL at given steps until one finishes.
 
     python -m tests.data_tools.kill_conversion SOURCE FOLDER STEP,STEP,... STEP,...
 
-Each argument after FOLDER is a run to a folder of its own, FOLDER/0 and so on. A step
-is something done to the file system: opening to write, renaming, removing, making a
-folder. An attempt runs in a fork, made before TensorFlow has threads, so that many cost
-little more than one. STEP counts from the start of its attempt. Prints, for each run,
-how many attempts were killed, and the steps of the last.
+Each argument after FOLDER is a run with its own output folder, FOLDER/0 and so on. A
+step is a change of the file system: opening to write, renaming, removing or making a
+folder. An attempt is a fork, made before TensorFlow has threads, so that many attempts
+cost little more than one. STEP counts from the start of its attempt. For each run, this
+prints the number of killed attempts and the steps of the last one.
 """
 
 import os
@@ -38,7 +38,7 @@ def _attempt(source, output, kill_at, pipe):
 
 
 def _killed_until_done(source, output, kill_at):
-    """`(attempts that were killed, steps of the last)`."""
+    """`(number of killed attempts, steps of the last)`."""
     reading, writing = os.pipe()
     killed = 0
     for step in [*kill_at, 0]:
@@ -52,7 +52,7 @@ def _killed_until_done(source, output, kill_at):
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status):
             if os.WEXITSTATUS(status):
-                # Killed after all was done, it is finished, and refused.
+                # It was killed after the last step, so the next attempt was refused.
                 assert pathlib.Path(output, "manifest.json").is_file()
                 os.write(writing, b"0")
             break
@@ -62,7 +62,7 @@ def _killed_until_done(source, output, kill_at):
 
 
 def main(source, folder, *runs):
-    """Runs the attempts; each run is its steps, joined by commas."""
+    """Runs the attempts; each run is a text of steps, joined by commas."""
     for number, steps in enumerate(runs):
         kill_at = [int(step) for step in steps.split(",") if step]
         output = pathlib.Path(folder, str(number))

@@ -1,4 +1,4 @@
-"""Where a labelled voxel lies in the world is kept through convert and back."""
+"""Labelled voxels keep their place in the world through conversion and restoring."""
 
 import itertools
 
@@ -23,7 +23,7 @@ _LABEL_VALUES = [0, 3, 8]
 
 
 def _write_case(folder, permutation, signs, degrees):
-    """A case of its own shape and anisotropic spacing; gives its label and affine."""
+    """Writes an anisotropic case of random voxels; returns its label and affine."""
     rng = np.random.default_rng([*permutation, *np.add(signs, 1), int(degrees)])
     shape = (7, 6, 5)
     affine = np.eye(4)
@@ -40,13 +40,14 @@ def _write_case(folder, permutation, signs, degrees):
 
 
 def _world(mask, affine):
-    """World positions (n, 3) of a mask's voxels, sorted."""
+    """Sorted world positions (n, 3) of a mask's voxels."""
     position = np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
     return position[np.lexsort(np.round(position, 2).T)]
 
 
-@pytest.mark.parametrize("degrees", [0.0, 17.0, 31.0])
-@pytest.mark.parametrize("preprocessing", [{}, {"volume_shape": (9, 8, 10)}])
+@pytest.mark.parametrize(
+    "degrees, preprocessing", [(0.0, {}), (17.0, {"volume_shape": (9, 8, 10)})]
+)
 def test_world_positions_are_kept(tmp_path, degrees, preprocessing):
     paths = [str(tmp_path / f"{name}.nii.gz") for name in ("image", "label")]
     case = Case("a", (paths[0],), paths[1])
@@ -57,7 +58,7 @@ def test_world_positions_are_kept(tmp_path, degrees, preprocessing):
         label, affine = _write_case(tmp_path, permutation, signs, degrees)
         converted = case_conversion.convert_case(case, recipe)
         example = parse_example(converted.example)
-        # There: on the network's grid, whose affine the preprocessor tells.
+        # On the network's grid, whose affine the preprocessor returns.
         image = np.zeros((*label.shape, 1), np.float32)
         processed_affine = preprocessor(image, affine)[1].numpy()
         for class_id, value in enumerate(_LABEL_VALUES[1:], 1):
@@ -66,7 +67,7 @@ def test_world_positions_are_kept(tmp_path, degrees, preprocessing):
                 _world(label == value, affine),
                 atol=1e-3,
             )
-        # And back: as a prediction goes, into a file.
+        # Restored to the grid of the file, like a prediction.
         restored = preprocessor.restore(
             np.eye(3)[example["label"]], SourceGrid.of_example(example)
         )
