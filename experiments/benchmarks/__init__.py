@@ -1,1 +1,1 @@
-"""Benchmark suites, one a file: `run(repeats)` gives a dict of figures."""
+"""Benchmark suites, one in each file: `run(repeats)` gives a dict of figures."""

@@ -1,7 +1,6 @@
-"""Conversion of whole cases, over the bare cost of reading their files."""
+"""The time to convert whole cases, over the time just to read their files."""
 
 import pathlib
-import statistics
 import tempfile
 import time
 
@@ -15,6 +14,7 @@ from data_tools.conversion.worker_pool import WorkerPool
 from data_tools.datasets.dataset import Case, Dataset
 from data_tools.phantoms import phantom
 from experiments.benchmarks.peak_memory import peak_bytes
+from experiments.benchmarks.timing import interleaved_medians
 
 VOLUME_SHAPE = (192, 192, 128)
 NUM_CASES = 8
@@ -24,16 +24,16 @@ _SMALL_SHAPE = (16, 16, 16)
 def run(repeats):
     """Times conversion without resampling and measures a worker's memory.
 
-    Workers have started, and converted a small case, before the clock does.
+    The clock starts when workers have started and converted a small case.
 
     Args:
-        repeats: timed conversions at each number of workers.
+        repeats: number of timed conversions for each number of workers.
 
     Returns:
         Dict of figures. `ratio` is the time of a conversion, to the finished folder,
-        over that of reading and decompressing the same files in the same workers;
-        `peak_memory_ratio` is how far one worker's peak memory rises above what it
-        was after the small case, over a volume's size in float32.
+        over the time to read and decompress the same files in the same workers;
+        `peak_memory_ratio` is the rise of one worker's peak memory after the small
+        case, over a volume's size in float32.
     """
     figures = {"volume": "x".join(map(str, VOLUME_SHAPE)), "cases": NUM_CASES}
     with tempfile.TemporaryDirectory() as temporary:
@@ -45,23 +45,22 @@ def run(repeats):
                 _convert(small, folder / "out", pool)
                 _read_all(pool, small.cases)
                 before = max(pool.run(_peak_bytes, [None] * num_workers))
-                read, converted = [], []
-                for _ in range(repeats):
-                    read.append(_seconds(_read_all, pool, large.cases))
-                    converted.append(_seconds(_convert, large, folder / "out", pool))
+                functions = {
+                    "read": lambda pool=pool: _read_all(pool, large.cases),
+                    "convert": lambda pool=pool: _convert(large, folder / "out", pool),
+                }
+                seconds = interleaved_medians(functions, repeats, num_warm_ups=0)
                 after = max(pool.run(_peak_bytes, [None] * num_workers))
             name = f"{num_workers}_workers" if num_workers > 1 else "1_worker"
-            read_s = statistics.median(read) / NUM_CASES
-            convert_s = statistics.median(converted) / NUM_CASES
-            figures[f"read_s_per_case_{name}"] = read_s
-            figures[f"convert_s_per_case_{name}"] = convert_s
-            figures[f"ratio_{name}"] = convert_s / read_s
+            figures[f"read_s_per_case_{name}"] = seconds["read"] / NUM_CASES
+            figures[f"convert_s_per_case_{name}"] = seconds["convert"] / NUM_CASES
+            figures[f"ratio_{name}"] = seconds["convert"] / seconds["read"]
             volume_bytes = 4 * int(np.prod(VOLUME_SHAPE))
             figures[f"peak_memory_ratio_{name}"] = (after - before) / volume_bytes
     return figures
 
 
-class _Started:
+class _StartedPool:
     """Workers that outlive a conversion."""
 
     def __init__(self, pool):
@@ -70,16 +69,10 @@ class _Started:
     __enter__ = __exit__ = lambda *_: None
 
 
-def _seconds(function, *arguments):
-    started = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - started
-
-
 def _convert(dataset, output_dir, pool):
     choice = Choice(channel_names=("MRI",))
     options = Options(overwrite=True)
-    return convert(dataset, output_dir, choice, _Started(pool), options)
+    return convert(dataset, output_dir, choice, _StartedPool(pool), options)
 
 
 def _read_all(pool, cases):
@@ -93,12 +86,12 @@ def _read(case):
 
 
 def _peak_bytes(_):
-    time.sleep(0.2)  # for each worker to take one
+    time.sleep(0.2)  # So that each worker takes one.
     return peak_bytes()
 
 
 def _write_cases(folder, count, shape):
-    """A phantom as a data set of cases of a shape, each with its own noise."""
+    """Writes a data set of one phantom, resized to a shape, with noise in each case."""
     folder.mkdir()
     case = phantom.make_case(seed=0, index=0)
     zoom = np.divide(shape, case.image.shape)

@@ -1,4 +1,4 @@
-"""The shards that a benchmark of the input reads: the user's, or random ones."""
+"""The shards that an input benchmark reads: the user's, or random ones."""
 
 import contextlib
 import dataclasses
@@ -18,11 +18,11 @@ class ExampleShards:
     """Training cases to read.
 
     Attributes:
-        paths: of the shards.
-        num_examples: cases in them.
-        shape: of the first case, (x, y, z).
-        num_channels: of the images.
-        num_classes: of the labels, background included.
+        paths: paths of the shards.
+        num_examples: number of cases in them.
+        shape: shape of the first case, (x, y, z).
+        num_channels: number of channels of the images.
+        num_classes: number of classes of the labels, with background.
     """
 
     paths: list[str]
@@ -34,18 +34,18 @@ class ExampleShards:
 
 @contextlib.contextmanager
 def example_shards(data_dir=None, shape=(40, 56, 40), num_examples=32):
-    """Finds shards, or writes random ones that are gone afterwards.
+    """Finds shards, or writes random ones that are removed afterwards.
 
     Args:
         data_dir: folder that `data_tools.convert_nifti` wrote, or None.
-        shape: of the random volumes.
-        num_examples: how many of them, in four shards.
+        shape: shape of the random volumes.
+        num_examples: number of random volumes, in four shards.
 
     Yields:
         `ExampleShards`.
 
     Raises:
-        InputError: `data_dir` is no such folder.
+        InputError: `data_tools.convert_nifti` did not write `data_dir`.
     """
     if data_dir is not None:
         manifest = read_manifest(data_dir)
@@ -60,10 +60,8 @@ def example_shards(data_dir=None, shape=(40, 56, 40), num_examples=32):
         )
         return
     with tempfile.TemporaryDirectory() as folder:
-        paths = [
-            str(pathlib.Path(folder) / shard_file_name("random", "train", shard, 4))
-            for shard in range(4)
-        ]
+        names = [shard_file_name("random", "train", shard, 4) for shard in range(4)]
+        paths = [str(pathlib.Path(folder) / name) for name in names]
         for shard, path in enumerate(paths):
             with tf.io.TFRecordWriter(path) as writer:
                 for case in range(shard, num_examples, 4):

@@ -1,8 +1,6 @@
-"""Sampling, windows and metrics: what they cost beside what they are made of."""
+"""The time of sampling, windows and metrics, beside the time of their parts."""
 
 import importlib.util
-import statistics
-import time
 import warnings
 
 import numpy as np
@@ -28,8 +26,8 @@ def run(repeats):
     """Times a five-step sample, a volume of many windows, and a case's metrics.
 
     Args:
-        repeats: timed runs of each; of the whole volume, which takes long, three at
-            most.
+        repeats: number of timed runs of each; at most three of the whole volume, which
+            takes long.
 
     Returns:
         Dict of figures.
@@ -67,9 +65,9 @@ def _sampling(repeats):
 
 
 def _windows(repeats):
-    """A volume window by window, beside the same forward passes with nothing else.
+    """A volume window by window, beside only the forward passes.
 
-    Of a network that takes one step: with five, what windows add weighs a fifth.
+    The network takes one step: with five, the cost of windows would be a fifth of this.
     """
     model = DiffusionUNet3D(
         NUM_CLASSES, num_channels=NUM_CHANNELS, strategy="supervised"
@@ -91,24 +89,19 @@ def _windows(repeats):
     forward()
     whole.get_concrete_function(image, seed)
     before = peak_bytes()
-    forwards_s, whole_s = [], []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        for _ in places:
-            forward().numpy()
-        forwards_s.append(time.perf_counter() - started)
-        started = time.perf_counter()
-        whole(image, seed).numpy()
-        whole_s.append(time.perf_counter() - started)
+    functions = {
+        "forwards": lambda: [forward().numpy() for _ in places],
+        "windowed": lambda: whole(image, seed).numpy(),
+    }
+    seconds = interleaved_medians(functions, repeats, num_warm_ups=0)
     after = peak_bytes()
-    forwards, windowed = statistics.median(forwards_s), statistics.median(whole_s)
     result_mib = np.prod(VOLUME_SHAPE) * NUM_CLASSES * 4 / _MIB
     return {
         "volume": "x".join(map(str, VOLUME_SHAPE)),
         "num_windows": len(places),
-        "windows_forward_s": forwards,
-        "windowed_s": windowed,
-        "windowed_over_forward": windowed / forwards,
+        "windows_forward_s": seconds["forwards"],
+        "windowed_s": seconds["windowed"],
+        "windowed_over_forward": seconds["windowed"] / seconds["forwards"],
         "result_mib": float(result_mib),
         "peak_memory_mib": after / _MIB,
         "peak_memory_of_windows_mib": (after - before) / _MIB,
@@ -116,7 +109,7 @@ def _windows(repeats):
 
 
 def _metrics(repeats):
-    """All metrics of a case, beside those of them that surface-distance has."""
+    """All metrics of a case, beside those that surface-distance has too."""
     truth, predicted = _labels(0.0), _labels(1.5)
     affine = np.diag([*SPACING_MM, 1.0])
     functions = {
@@ -124,15 +117,15 @@ def _metrics(repeats):
             truth, predicted, NUM_CLASSES + 1, affine, TOLERANCES_MM
         )
     }
-    is_there = importlib.util.find_spec("surface_distance") is not None
-    if is_there:
+    is_installed = importlib.util.find_spec("surface_distance") is not None
+    if is_installed:
         functions["deepmind"] = lambda: _deepmind(truth, predicted)
     with warnings.catch_warnings():
-        # surface-distance 0.1 uses names that SciPy no longer likes.
+        # surface-distance 0.1 uses deprecated names of SciPy.
         warnings.simplefilter("ignore", DeprecationWarning)
         seconds = interleaved_medians(functions, min(repeats, 5))
     figures = {"metrics_classes": NUM_CLASSES, "metrics_s": seconds["ours"]}
-    if not is_there:
+    if not is_installed:
         return {**figures, "surface_distance_s": "not installed"}
     return {
         **figures,
@@ -143,9 +136,7 @@ def _metrics(repeats):
 
 def _labels(shift):
     """Ellipsoids of four classes, of a fifth to a third of the volume's length."""
-    grid = np.stack(
-        np.meshgrid(*map(np.arange, VOLUME_SHAPE), indexing="ij", sparse=False), axis=-1
-    )
+    grid = np.moveaxis(np.indices(VOLUME_SHAPE), 0, -1)
     label = np.zeros(VOLUME_SHAPE, np.int32)
     for class_id in range(1, NUM_CLASSES + 1):
         centre = np.array(VOLUME_SHAPE) * (0.25 + 0.5 * (class_id % 2)) + shift

@@ -2,9 +2,9 @@
 
     python -m experiments.benchmark --suite=input_memory --data_dir=SHARDS
 
-streams one shard of the training cases and then all of them, in a process each, and
-gives the peak memory of both. Without --data_dir twelve random volumes of 192x192x128
-are used.
+One process streams one shard of the training cases, another streams all shards. The
+figures are the peak memory of both. Without --data_dir they read twelve random volumes
+of 192x192x128.
 """
 
 import json

@@ -1,10 +1,10 @@
-"""The input pipeline: how fast it is, what it costs where, whether the trainer waits.
+"""The input pipeline: its speed, the cost of each step, and whether training waits.
 
     python -m experiments.benchmark --suite=input_pipeline --data_dir=SHARDS
 
-Without --data_dir random volumes of 40x56x40 are used. Where MONAI can be imported,
-the same augmentation by MONAI takes turns with ours, both on cases in memory: with two
-threads and two workers, and for the processor time with one of each.
+Without --data_dir it uses random volumes of 40x56x40. If MONAI is installed, the same
+augmentation by MONAI takes turns with ours, both on cases in memory: with two threads
+and two workers, and for processor time with one of each.
 """
 
 import importlib.util
@@ -29,7 +29,7 @@ _STEPS = (
     "affine", "elastic", "noise", "blur", "brightness", "contrast", "low_resolution",
     "gamma", "flip",
 )  # fmt: skip
-# What both libraries have, every time.
+# Augmentation that both libraries have, applied every time.
 COMPARED = {
     "affine_probability": 1.0,
     "gamma_probability": 1.0,
@@ -42,12 +42,12 @@ def run(repeats, data_dir=None):
     """Times the pipeline alone, each step of augmentation, and training with it.
 
     Args:
-        repeats: timed runs of each.
-        data_dir: folder of shards, whose training cases are taken whole, or None.
+        repeats: number of timed runs of each.
+        data_dir: folder of shards, whose training cases are read whole, or None.
 
     Returns:
-        Dict of figures. Times per example are of processor time: with several
-        examples at once they do not add up to the time that passes.
+        Dict of figures. Times per example are processor time: several examples run at
+        once, so they do not add up to elapsed time.
     """
     with example_shards(data_dir) as shards:
         figures = {
@@ -61,6 +61,10 @@ def run(repeats, data_dir=None):
     return figures
 
 
+def _default_augmentation():
+    return {**AugmentationConfig().augmentation(), "flip_axes": "x"}
+
+
 def _dataset(shards, **augmentation):
     return training_dataset(
         shards.paths, shards.num_examples, shards.shape, BATCH_SIZE, **augmentation
@@ -68,7 +72,7 @@ def _dataset(shards, **augmentation):
 
 
 def _timed_run(dataset, num_batches):
-    """(seconds, processor seconds) of an example, once the pipeline runs."""
+    """(seconds, processor seconds) per example of a pipeline that has started."""
     batches = iter(dataset)
     next(batches)
     started, cpu_started = time.perf_counter(), time.process_time()
@@ -82,7 +86,7 @@ def _timed_run(dataset, num_batches):
 
 
 def _medians(datasets, repeats):
-    """Median of `_timed_run` of datasets that take turns, by name."""
+    """Dict from name to medians of `_timed_run`; the datasets take turns."""
     runs = {name: [] for name in datasets}
     for repeat in range(repeats + 1):
         for name, dataset in datasets.items():
@@ -96,15 +100,11 @@ def _medians(datasets, repeats):
 
 
 def _pipeline_figures(shards, repeats):
-    defaults = {**AugmentationConfig().augmentation(), "flip_axes": "x"}
+    defaults = _default_augmentation()
     datasets = {"full": _dataset(shards, **defaults), "read": _dataset(shards)}
     for step in _STEPS:
-        one = (
-            {"flip_axes": "x", "flip_probability": 1.0}
-            if step == "flip"
-            else {f"{step}_probability": 1.0}
-        )
-        datasets[step] = _dataset(shards, **one)
+        axes = {"flip_axes": "x"} if step == "flip" else {}
+        datasets[step] = _dataset(shards, **axes, **{f"{step}_probability": 1.0})
     medians = _medians(datasets, repeats)
     read_cpu = medians["read"][1]
     figures = {
@@ -125,24 +125,23 @@ def _pipeline_figures(shards, repeats):
 def _monai_figures(shards, repeats):
     if importlib.util.find_spec("monai") is None:
         return {"monai": "is not installed, so it is not compared"}
-    from experiments.benchmarks.monai_process import MonaiProcess
+    from experiments.benchmarks.monai_process import timed_monai
 
     cases = _cases_in_memory(shards)
     one, two = (_compared_dataset(cases, threads) for threads in (1, 2))
     from_shards = _dataset(shards, **COMPARED)
     rows = []
     num_examples = _BATCHES_PER_RUN * BATCH_SIZE
-    with MonaiProcess(cases, 0) as alone, MonaiProcess(cases, 2) as with_workers:
+    with timed_monai(cases, 0) as time_alone, timed_monai(cases, 2) as time_workers:
         for _ in range(repeats + 1):
             ours, _ = _timed_run(two, _BATCHES_PER_RUN)
-            theirs, _ = with_workers.timed_run(num_examples)
+            theirs, _ = time_workers(num_examples)
             _, ours_cpu = _timed_run(one, _BATCHES_PER_RUN)
-            _, theirs_cpu = alone.timed_run(num_examples)
+            _, theirs_cpu = time_alone(num_examples)
             read_too, _ = _timed_run(from_shards, _BATCHES_PER_RUN)
             rows.append((ours, theirs, ours_cpu, theirs_cpu, read_too))
-    # The first warms up. Ratios are of runs side by side, so that other work on the
-    # machine falls on both.
-    rows = rows[1:]
+    rows = rows[1:]  # The first run warms up.
+    # Ratios are of runs side by side, so that other work on the machine affects both.
     medians = [statistics.median(column) for column in zip(*rows, strict=True)]
     ours, theirs, ours_cpu, theirs_cpu, read_too = medians
     return {
@@ -152,21 +151,21 @@ def _monai_figures(shards, repeats):
         "compared_cpu_ms": 1e3 * ours_cpu,
         "monai_cpu_ms": 1e3 * theirs_cpu,
         "times_less_cpu_than_monai": statistics.median(row[3] / row[2] for row in rows),
-        # Ours alone reads them.
+        # Only our pipeline reads shards.
         "compared_from_shards_examples_per_s": 1.0 / read_too,
         "times_monai_from_shards": statistics.median(row[1] / row[4] for row in rows),
     }
 
 
 def _cases_in_memory(shards):
-    """The first cases: dict from key to an array with a leading axis."""
+    """The first cases, as a dict from key to an array with a leading axis."""
     cases = evaluation_dataset(shards.paths, ("image", "label", "spacing_mm"))
     num_cases = min(_CASES_IN_MEMORY, shards.num_examples)
     return cases.batch(num_cases).as_numpy_iterator().next()
 
 
 def _compared_dataset(cases, num_threads):
-    """Endless batches of cases in memory, by the augmentation that is compared."""
+    """Endless batches of cases in memory, with the compared augmentation."""
 
     def augmented(number, example):
         changed = augment(example, tf.stack([number, 0]), **COMPARED)
@@ -174,7 +173,7 @@ def _compared_dataset(cases, num_threads):
 
     options = tf.data.Options()
     options.deterministic = True
-    # As many threads as MONAI has workers, of which each has one.
+    # As many threads as MONAI has workers; each worker has one thread.
     options.threading.private_threadpool_size = num_threads
     options.threading.max_intra_op_parallelism = 1
     return (
@@ -193,15 +192,12 @@ def _training_figures(shards, repeats):
         shards.num_classes, shards.num_channels, num_channels=NUM_CHANNELS
     )
     model.compile(keras.optimizers.AdamW(1e-3))
-    dataset = _dataset(
-        shards, **{**AugmentationConfig().augmentation(), "flip_axes": "x"}
-    )
-    batches = iter(dataset)
+    batches = iter(_dataset(shards, **_default_augmentation()))
     cached = next(batches)
     step = tf.function(model.train_step, jit_compile=model.jit_compile)
 
     def seconds(next_batch):
-        # A full buffer before and after: what is measured is what goes through it.
+        # The buffer is full before and after, so the time is that of its throughput.
         time.sleep(0.3)
         started = time.perf_counter()
         for _ in range(_STEPS_PER_RUN):

@@ -2,11 +2,11 @@
 
     python -m experiments.benchmarks.monai_transforms CASES.npz NUM_WORKERS
 
-reads numbers of examples from standard input, and for each prints the seconds that so
-many take.
+This reads numbers of examples from standard input, and for each prints the seconds that
+so many examples take.
 
-MONAI gets what makes it faster: its cases wait in memory as the tensors that it works
-on, nothing keeps track of metadata, and the grid of all cases is made once.
+MONAI runs at its fastest: its cases wait in memory as tensors, it does not track
+metadata, and it makes the grid of all cases once.
 """
 
 import itertools
@@ -30,11 +30,7 @@ _BOTH = ["image", "label"]
 
 
 def transforms(shape):
-    """The transforms that `input_pipeline.COMPARED` asks our pipeline for.
-
-    Args:
-        shape: of the volumes, (x, y, z).
-    """
+    """The transforms of `input_pipeline.COMPARED`, for volumes of shape (x, y, z)."""
     angle = math.radians(15.0)
     return Compose(
         [
@@ -51,7 +47,7 @@ def transforms(shape):
                 cache_grid=True,
             ),
             RandFlipd(keys=_BOTH, prob=0.5, spatial_axis=0),
-            # Ours keeps mean and standard deviation, so this does.
+            # Ours keeps mean and standard deviation, so this must too.
             RandAdjustContrastd(
                 keys="image", prob=1.0, gamma=(1 / 1.4, 1.4), retain_stats=True
             ),
@@ -65,7 +61,7 @@ def main(path, num_workers):
     torch.set_num_threads(1)
     set_track_meta(False)
     arrays = np.load(path)
-    # Labels too are resampled as floats.
+    # MONAI resamples labels as floats too.
     images, labels = (torch.from_numpy(arrays[key]).float() for key in _BOTH)
     cases = [
         {"image": image, "label": label}

@@ -1,4 +1,4 @@
-"""The most memory that this process has held."""
+"""The peak memory of this process."""
 
 import contextlib
 import resource
@@ -6,10 +6,10 @@ import sys
 
 
 def peak_bytes():
-    """Peak of the resident set, since the process began or `reset_peak`.
+    """Peak of the resident set since the process began or since `reset_peak`.
 
-    From Linux's own count where there is one: what getrusage says begins with the
-    peak of the process that started this one.
+    Linux's own count is preferred: getrusage begins with the peak of the process that
+    started this one.
     """
     with contextlib.suppress(OSError), open("/proc/self/status") as status:
         for line in status:
@@ -20,6 +20,6 @@ def peak_bytes():
 
 
 def reset_peak():
-    """Lets `peak_bytes` begin anew, from what is held now; on Linux alone."""
+    """Lets `peak_bytes` begin anew from the memory held now; only on Linux."""
     with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
         file.write("5")

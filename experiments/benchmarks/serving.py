@@ -1,4 +1,4 @@
-"""An exported model: its latency beside the sampler's in Python, start and memory."""
+"""An exported model: its latency beside the sampler in Python, its start and memory."""
 
 import json
 import os
@@ -21,7 +21,7 @@ VOLUME_SHAPE = (40, 56, 40)
 NUM_CLASSES = 3
 NUM_CHANNELS = (16, 32, 64, 128)
 
-# A server's start: load, then the first request and one more.
+# The start of a server: it loads the model, and answers two requests.
 _COLD_START = """
 import json, resource, sys, time
 started = time.perf_counter()
@@ -48,12 +48,12 @@ def run(repeats):
     """Times the signatures of an export, and a process that starts with it.
 
     Args:
-        repeats: timed runs of each.
+        repeats: number of timed runs of each.
 
     Returns:
         Dict of figures. `default_over_sampler` is the latency of `serving_default` over
         that of the sampler in Python, `nifti_over_segmenter` that of `segment_nifti`
-        over preprocessing, sampler and way back.
+        over that of the segmenter in Python.
     """
     model = DiffusionUNet3D(NUM_CLASSES, num_channels=NUM_CHANNELS)
     sample = SlidingWindow(model.sample, VOLUME_SHAPE, (NUM_CLASSES,))
@@ -61,18 +61,19 @@ def run(repeats):
     segmenter = Segmenter(sample, preprocessor, range(NUM_CLASSES))
     with tempfile.TemporaryDirectory() as folder:
         path = export_saved_model(segmenter, model, folder, {})
+        num_bytes = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
         return {
             "volume": "x".join(map(str, VOLUME_SHAPE)),
             **_latency(model, segmenter, path, repeats),
             **_cold_start(path),
-            "export_mib": sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-            / 2**20,
+            "export_mib": num_bytes / 2**20,
         }
 
 
 def _latency(model, segmenter, path, repeats):
     loaded = tf.saved_model.load(str(path))
-    signatures = loaded.signatures
+    serve = loaded.signatures["serving_default"]
+    serve_nifti = loaded.signatures["segment_nifti"]
     rng = np.random.default_rng(0)
     voxels = rng.normal(size=VOLUME_SHAPE).astype(np.float32)
     contents = tf.constant([nib.Nifti1Image(voxels, np.eye(4)).to_bytes()])
@@ -83,13 +84,9 @@ def _latency(model, segmenter, path, repeats):
     seconds = interleaved_medians(
         {
             "sampler": lambda: sampler(image, seed).numpy(),
-            "default": lambda: signatures["serving_default"](image=image, seed=seed)[
-                "probabilities"
-            ].numpy(),
+            "default": lambda: serve(image=image, seed=seed)["probabilities"].numpy(),
             "segmenter": lambda: segment(raw, affine, seed[0]).numpy(),
-            "nifti": lambda: signatures["segment_nifti"](contents=contents, seed=seed)[
-                "label"
-            ].numpy(),
+            "nifti": lambda: serve_nifti(contents=contents, seed=seed)["label"].numpy(),
         },
         repeats,
     )

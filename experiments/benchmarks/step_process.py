@@ -1,4 +1,4 @@
-"""Takes a training step and prints the peak memory of this process as JSON.
+"""Runs a training step and prints the peak memory of this process as JSON.
 
 python -m experiments.benchmarks.step_process X,Y,Z REMAT
 """
@@ -6,7 +6,7 @@ python -m experiments.benchmarks.step_process X,Y,Z REMAT
 import json
 import sys
 
-from experiments.benchmarks.stream_shards import peak_mb
+from experiments.benchmarks.peak_memory import peak_bytes
 from tf_diffseg.quiet import load_tensorflow
 
 NUM_CLASSES = 3
@@ -18,10 +18,10 @@ def train_step(shape, **arguments):
 
     Args:
         shape: (x, y, z).
-        **arguments: of `DiffusionUNet3D`, where the network is another.
+        **arguments: arguments of `DiffusionUNet3D` that differ from the default.
 
     Returns:
-        (model, its batch, a compiled function that takes the step).
+        (model, its batch, a compiled function that runs the step).
     """
     import tensorflow as tf
 
@@ -43,11 +43,11 @@ def train_step(shape, **arguments):
 
 
 def main(shape, remat):
-    """Measures and prints."""
+    """Runs the step and prints the peak memory."""
     load_tensorflow()
     _, _, step = train_step(shape, remat=remat)
     step().numpy()
-    print(json.dumps({"peak_mb": peak_mb()}))
+    print(json.dumps({"peak_mb": peak_bytes() / 2**20}))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,7 @@ from tf_diffseg.quiet import load_tensorflow
 
 PATCH_SHAPE = (96, 96, 96)
 BATCH_SIZE = 2
-
-
-def peak_mb():
-    """Most memory that this process has had, in MiB."""
-    return peak_bytes() / 2**20
+_MIB = 2**20
 
 
 def main(epochs, paths):
@@ -25,13 +21,14 @@ def main(epochs, paths):
     from tf_diffseg.runs.train_config import TrainConfig
 
     cases = len(index_shards(paths))
-    before_mb = peak_mb()
+    before_mb = peak_bytes() / _MIB
     dataset = training_dataset(
         paths, cases, PATCH_SHAPE, BATCH_SIZE, **TrainConfig().pipeline_arguments()
     )
     for _ in dataset.take(epochs * steps_per_epoch(cases, BATCH_SIZE)):
         pass
-    print(json.dumps({"cases": cases, "before_mb": before_mb, "peak_mb": peak_mb()}))
+    peak_mb = peak_bytes() / _MIB
+    print(json.dumps({"cases": cases, "before_mb": before_mb, "peak_mb": peak_mb}))
 
 
 if __name__ == "__main__":

@@ -3,25 +3,24 @@
 import statistics
 import time
 
-import tensorflow as tf
 
-
-def interleaved_medians(functions, repeats):
+def interleaved_medians(functions, repeats, num_warm_ups=2):
     """Median time of several functions that take turns.
 
-    Taking turns lets a change in the machine's speed fall on all of them alike.
+    Because they take turns, a change in the machine's speed affects all of them.
 
     Args:
         functions: dict from name to a function of no arguments, which must not
             return before its work is done.
-        repeats: timed calls of each, after two that are not timed.
+        repeats: number of timed calls of each.
+        num_warm_ups: number of calls of each before, which are not timed.
 
     Returns:
         Dict from name to seconds.
     """
     for function in functions.values():
-        function()
-        function()
+        for _ in range(num_warm_ups):
+            function()
     seconds = {name: [] for name in functions}
     for _ in range(repeats):
         for name, function in functions.items():
@@ -32,19 +31,18 @@ def interleaved_medians(functions, repeats):
 
 
 def matrix_product(size=4096):
-    """A float32 matrix product, and the operations it takes.
-
-    Args:
-        size: of the square matrices.
+    """A float32 product of square matrices, to compare other functions with.
 
     Returns:
-        (function of no arguments, floating point operations).
+        (function of no arguments, number of floating point operations).
     """
+    import tensorflow as tf
+
     matrix = tf.random.stateless_normal([size, size], [0, 0])
 
     @tf.function
     def product():
         return tf.matmul(matrix, matrix)
 
-    # One number is enough to wait for all of them.
+    # Reading one number waits for the whole product.
     return lambda: product()[0, 0].numpy(), 2 * size**3

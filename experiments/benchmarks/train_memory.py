@@ -1,27 +1,28 @@
-"""The largest cube that trains in some memory, with and without `--remat`.
+"""The largest cube that trains within a limit of memory, with and without `--remat`.
 
     python -m experiments.benchmark --suite=train_memory --memory_gib=16
 
-Each volume is a recycling step of the default network in a process of its own, whose
-resident memory is watched; one that grows beyond the limit is ended.
+A process of its own runs a recycling step of the default network on each cube. If its
+resident memory exceeds the limit, it is killed.
 """
 
 import json
 import pathlib
+import resource
 import subprocess
 import sys
 import time
 
 from tf_diffseg.errors import InputError
 
-# What the default network scales by: other sizes are padded to one of these.
+# The default network pads other sizes to a multiple of this.
 SIDE_STEP = 8
 _FIRST_SIDE = 160
 _MIB = 2**20
 
 
 def run(memory_gib):
-    """Finds the largest side of both.
+    """Finds the largest cube without and with `--remat`.
 
     Args:
         memory_gib: limit of the process, in GiB.
@@ -30,7 +31,7 @@ def run(memory_gib):
         Dict of figures.
 
     Raises:
-        InputError: the machine does not have that much memory free.
+        InputError: the machine does not have that much free memory.
     """
     free_gib = _available_mib() / 1024
     if free_gib < memory_gib:
@@ -41,7 +42,7 @@ def run(memory_gib):
     for name, remat in (("", False), ("remat_", True)):
         side, peak_mib = largest_side(
             lambda side, remat=remat: step_peak_mib(
-                (side, side, side), remat, memory_gib * 1024
+                [side] * 3, remat, memory_gib * 1024
             )
         )
         figures |= {
@@ -55,11 +56,10 @@ def largest_side(peak_of):
     """Largest multiple of `SIDE_STEP` that fits, by doubling and halving.
 
     Args:
-        peak_of: function from a side to a peak in MiB, or to None where it does not
-            fit.
+        peak_of: function from a side to a peak in MiB, or to None if it does not fit.
 
     Returns:
-        (side, its peak); (0, 0.0) where not even the smallest fits.
+        (side, its peak); (0, 0.0) if not even the smallest fits.
     """
     fits, fails, peak = 0, None, 0.0
     side = _FIRST_SIDE
@@ -70,7 +70,7 @@ def largest_side(peak_of):
         else:
             fits, peak = side, found
         if fails is None:
-            # Twice the voxels.
+            # A cube of twice as many voxels.
             side = fits + SIDE_STEP * max(1, round(0.26 * fits / SIDE_STEP))
         else:
             side = fits + SIDE_STEP * max(1, (fails - fits) // (2 * SIDE_STEP))
@@ -78,15 +78,15 @@ def largest_side(peak_of):
 
 
 def step_peak_mib(shape, remat, limit_mib=None):
-    """Peak resident memory of a process that takes a step.
+    """Peak resident memory of a process that runs a step.
 
     Args:
         shape: (x, y, z) of the volume.
-        remat: whether features are computed again for the gradient.
-        limit_mib: where the process is ended; None for nowhere.
+        remat: whether to compute features again for the gradient.
+        limit_mib: memory at which the process is killed, in MiB; None for no limit.
 
     Returns:
-        MiB, or None where it was ended.
+        MiB, or None if the process was killed.
     """
     module = "experiments.benchmarks.step_process"
     command = [sys.executable, "-m", module, ",".join(map(str, shape))]
@@ -108,22 +108,16 @@ def step_peak_mib(shape, remat, limit_mib=None):
 
 
 def _stays_below(process, limit_mib):
-    """Waits for the end of a process, or for its memory to exceed the limit."""
+    """Waits until a process ends or its memory exceeds the limit."""
     while process.poll() is None:
         try:
             status = pathlib.Path(f"/proc/{process.pid}/statm").read_text()
         except FileNotFoundError:
             break
-        if int(status.split()[1]) * _page_size() > limit_mib * _MIB:
+        if int(status.split()[1]) * resource.getpagesize() > limit_mib * _MIB:
             return False
         time.sleep(0.05)
     return True
-
-
-def _page_size():
-    import resource
-
-    return resource.getpagesize()
 
 
 def _available_mib():

@@ -1,4 +1,4 @@
-"""The recycling train step of the default network."""
+"""The recycling training step of the default network."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from experiments.benchmarks.train_memory import step_peak_mib
 from tf_diffseg.training.flops import graph_flops
 
 VOLUME_SHAPE = (48, 64, 48)
-# Recycling runs the network forward once without and once with gradients; a
-# gradient costs two more, one for the features and one for the weights.
+# Recycling runs the network forward once without and once with gradients. A gradient
+# costs two more passes, one for the features and one for the weights.
 FORWARDS_PER_STEP = 4
-# What may be chosen for the sake of speed or memory.
+# Options that users may choose for speed or memory.
 VARIANTS: dict[str, dict[str, Any]] = {
     "remat": {"remat": True},
     "channel_norm": {"norm": "channel"},
@@ -25,14 +25,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def run(repeats):
     """Times step and forward pass of one volume, beside a matrix product.
 
-    The step of the default network in float32, and of its `VARIANTS`; its peak memory
-    with and without `--remat`.
+    Runs the step of the default network in float32 and of its `VARIANTS`, and measures
+    its peak memory with and without `--remat`.
 
     Args:
-        repeats: timed runs of each.
+        repeats: number of timed runs of each.
 
     Returns:
-        Dict of figures; rates count convolutions and matrix products alone.
+        Dict of figures; rates count only convolutions and matrix products.
     """
     model, batch, step = train_step(VOLUME_SHAPE)
     steps = {"step": step}
@@ -72,12 +72,12 @@ def run(repeats):
         "forward_gflop_per_s": forward_rate / 1e9,
         "step_gflop_per_s": step_rates["step"] / 1e9,
         "forward_share_of_matrix_product": forward_rate / matrix_rate,
-        # All of the product in float32.
+        # The product is in float32 for every variant.
         **{
             f"{name}_share_of_matrix_product": rate / matrix_rate
             for name, rate in step_rates.items()
         },
-        # Of a process each, with what Python and TensorFlow take themselves.
+        # Of one process each, with the memory of Python and TensorFlow.
         "peak_memory_mib": step_peak_mib(VOLUME_SHAPE, remat=False),
         "remat_peak_memory_mib": step_peak_mib(VOLUME_SHAPE, remat=True),
     }

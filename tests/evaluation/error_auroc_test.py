@@ -1,4 +1,4 @@
-"""How well uncertainty tells errors."""
+"""How well uncertainty finds errors."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def _labels():
     return truth, label
 
 
-def test_entropy_of_wrong_voxels_alone_tells_all_of_them():
+def test_entropy_only_in_wrong_voxels_finds_all_of_them():
     truth, label = _labels()
     is_wrong = truth != label
     assert error_auroc(truth, label, is_wrong * 0.5) == 1.0
@@ -22,7 +22,7 @@ def test_entropy_of_wrong_voxels_alone_tells_all_of_them():
     assert error_auroc(truth, label, np.ones(truth.shape)) == 0.5
 
 
-def test_is_the_chance_that_a_wrong_voxel_has_more_entropy():
+def test_the_area_is_the_chance_that_a_wrong_voxel_has_more_entropy():
     truth, label = _labels()
     entropy = np.random.default_rng(0).random(truth.shape) + (truth != label) * 0.3
     box = (slice(2, 7), slice(2, 6), slice(2, 6))
@@ -32,7 +32,7 @@ def test_is_the_chance_that_a_wrong_voxel_has_more_entropy():
     assert error_auroc(truth, label, entropy) == pytest.approx(expected)
 
 
-def test_where_there_is_nothing_to_tell_it_is_not_defined():
+def test_without_wrong_voxels_or_foreground_the_area_is_not_defined():
     truth, _ = _labels()
     assert np.isnan(error_auroc(truth, truth, np.ones(truth.shape)))
     assert np.isnan(error_auroc(truth * 0, truth * 0, np.ones(truth.shape)))

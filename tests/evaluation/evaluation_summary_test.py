@@ -16,7 +16,7 @@ def _summary(dice, **more):
     return summarize(cases, ["background", "liver"])
 
 
-def test_what_is_absent_is_left_out_of_means_and_counted():
+def test_a_case_without_the_class_is_not_in_the_means_but_counted():
     summary = _summary([0.5, np.nan, 0.9, 0.1])
     liver = summary["classes"]["liver"]
     assert liver["dice"] == summary["mean_foreground_dice"] == 0.5
@@ -31,7 +31,7 @@ def test_what_is_absent_is_left_out_of_means_and_counted():
     json.dumps(summary, allow_nan=False)
 
 
-def test_a_class_that_no_case_has_has_no_figures():
+def test_a_class_that_no_case_has_gets_no_figures():
     summary = _summary([np.nan, np.nan])
     liver = summary["classes"]["liver"]
     assert liver["dice"] is None and liver["metrics"]["dice"]["ci95"] is None

@@ -1,4 +1,4 @@
-"""The folder of an evaluation, and tables that are not whole."""
+"""Reading the folder of an evaluation, and tables that are not whole."""
 
 import numpy as np
 import pytest
@@ -47,14 +47,12 @@ def test_a_table_has_the_values_of_each_class_and_of_the_foreground(tmp_path):
         (["\0"], "metrics.csv"),
     ],
 )
-def test_a_table_that_is_none_or_not_whole_is_refused_by_place(
-    tmp_path, lines, message
-):
+def test_a_broken_table_is_refused_with_its_line(tmp_path, lines, message):
     with pytest.raises(InputError, match=message):
         read_values(_write(tmp_path, lines), "dice")
 
 
-def test_a_folder_without_a_table_is_refused(tmp_path):
+def test_a_missing_or_unreadable_table_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no metrics.csv"):
         read_values(tmp_path, "dice")
     (tmp_path / "metrics.csv").write_bytes(b"\xff\xfe")

@@ -1,4 +1,4 @@
-"""Evaluations beside one another, of cases whose scores are known."""
+"""The comparison of evaluations, of cases whose scores are known."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ from tf_diffseg.reports.run_comparison import draw
 
 
 def _write(folder, dice):
-    """A table of dice {class: [values]}."""
+    """Writes the table of an evaluation with dice {class: [values]}."""
     folder.mkdir()
     with open(folder / "metrics.csv", "w", newline="") as file:
         writer = csv.writer(file)
@@ -28,6 +28,10 @@ def _write(folder, dice):
     return folder
 
 
+def _table(folder, dice):
+    return read_values(_write(folder, dice), "dice")
+
+
 def _dice(seed, shift=0.0):
     rng = np.random.default_rng(seed)
     return {name: rng.uniform(0.3, 0.6, 20) + shift for name in ("liver", "spleen")}
@@ -37,10 +41,8 @@ def test_differences_are_paired(tmp_path):
     first, better = _dice(0), _dice(0)
     rng = np.random.default_rng(1)
     better["liver"] = better["liver"] + 0.02 + rng.normal(0.0, 0.005, 20)
-    tables = [
-        read_values(_write(tmp_path / name, dice), "dice")
-        for name, dice in {"a": first, "b": better, "c": _dice(0)}.items()
-    ]
+    dice = {"a": first, "b": better, "c": _dice(0)}
+    tables = [_table(tmp_path / name, values) for name, values in dice.items()]
     rows = {(row["class"], row["run"]): row for row in compare(tables)}
     liver = rows["liver", 1]
     difference = np.round(better["liver"], 6) - np.round(first["liver"], 6)
@@ -56,26 +58,20 @@ def test_differences_are_paired(tmp_path):
 
 def test_p_values_are_corrected_for_their_number(tmp_path):
     rng = np.random.default_rng(2)
-    runs = [{"liver": rng.uniform(0.4, 0.6, 12) + 0.03 * i} for i in range(4)]
     tables = [
-        read_values(_write(tmp_path / str(i), dice), "dice")
-        for i, dice in enumerate(runs)
+        _table(tmp_path / str(i), {"liver": rng.uniform(0.4, 0.6, 12) + 0.03 * i})
+        for i in range(4)
     ]
     tested = sorted((r for r in compare(tables) if "p" in r), key=lambda r: r["p"])
-    largest, expected = 0.0, []
-    for rank, row in enumerate(tested):
-        largest = max(largest, min(1.0, (len(tested) - rank) * row["p"]))
-        expected.append(largest)
     assert len(tested) == 6  # The one class, and the foreground.
+    weighted = [row["p"] * (6 - rank) for rank, row in enumerate(tested)]
+    expected = np.minimum(np.maximum.accumulate(weighted), 1.0)
     np.testing.assert_allclose([row["p_holm"] for row in tested], expected)
 
 
-def test_cases_that_one_run_has_not_are_left_out(tmp_path):
-    values = [0.5, np.nan, 0.7, 0.4]
-    folder = _write(
-        tmp_path / "a", {"liver": values, "spleen": [0.1, np.nan, 0.3, 0.2]}
-    )
-    table = read_values(folder, "dice")
+def test_a_case_without_the_class_is_left_out(tmp_path):
+    liver, spleen = [0.5, np.nan, 0.7, 0.4], [0.1, np.nan, 0.3, 0.2]
+    table = _table(tmp_path / "a", {"liver": liver, "spleen": spleen})
     assert np.isnan(table["foreground"]["case1"])
     assert table["foreground"]["case2"] == pytest.approx(0.5)
     assert all(row["num_cases"] == 3 for row in compare([table, table]))
@@ -84,9 +80,8 @@ def test_cases_that_one_run_has_not_are_left_out(tmp_path):
 @pytest.mark.filterwarnings("error")
 def test_a_class_that_no_case_has_is_compared_and_drawn_without_a_warning(tmp_path):
     dice = {"liver": np.array([0.5, 0.6, 0.7]), "spleen": np.full(3, np.nan)}
-    first = read_values(_write(tmp_path / "a", dice), "dice")
     less = dice | {"liver": dice["liver"] * [1.0, 1.0, 0.9]}
-    other = read_values(_write(tmp_path / "b", less), "dice")
+    first, other = _table(tmp_path / "a", dice), _table(tmp_path / "b", less)
     rows = compare([first, other])
     assert {row["class"]: row["num_cases"] for row in rows} == {
         "liver": 3,
@@ -97,13 +92,10 @@ def test_a_class_that_no_case_has_is_compared_and_drawn_without_a_warning(tmp_pa
     assert (tmp_path / "comparison.png").stat().st_size > 10_000
 
 
-def _run(*arguments):
-    return run_module("experiments.compare_runs", *arguments)
-
-
 def test_the_command_writes_a_table_and_a_plot(tmp_path):
     folders = [_write(tmp_path / n, _dice(0, i)) for i, n in enumerate(("a", "b"))]
-    process = _run(*folders, f"--output_dir={tmp_path / 'out'}")
+    out = f"--output_dir={tmp_path / 'out'}"
+    process = run_module("experiments.compare_runs", *folders, out)
     assert process.returncode == 0, process.stderr
     lines = process.stdout.splitlines()
     assert lines[0].split()[:3] == ["class", "run", "dice"]
@@ -114,18 +106,15 @@ def test_the_command_writes_a_table_and_a_plot(tmp_path):
     assert png.startswith(b"\x89PNG") and len(png) > 10_000
 
 
-def test_the_command_names_the_metrics_that_there_are(tmp_path):
-    folders = [_write(tmp_path / name, _dice(0)) for name in "ab"]
-    process = _run(*folders, "--metric=foo")
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("a", "b", "--metric=foo"), "--metric=foo: expected one of dice, iou, "),
+        (("a",), "expected the folders of two runs or evaluations, or more, got 1"),
+    ],
+)
+def test_the_command_refuses_wrong_arguments_in_one_line(arguments, message):
+    process = run_module("experiments.compare_runs", *arguments)
     assert process.returncode == 1
-    (line,) = process.stderr.splitlines()
-    assert line.startswith("error: --metric=foo: expected one of dice, iou, precision,")
-
-
-def test_the_command_wants_two_folders(tmp_path):
-    process = _run(tmp_path)
-    assert process.returncode == 1
-    assert (
-        "expected the folders of two runs or evaluations, or more, got 1"
-        in process.stderr
-    )
+    assert process.stderr.startswith(f"error: {message}")
+    assert process.stderr.count("\n") == 1

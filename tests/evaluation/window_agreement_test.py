@@ -1,4 +1,4 @@
-"""Segmenting whole and by windows: when the two are one, and when they are not."""
+"""Label maps of whole volumes and by windows: when they agree and when not."""
 
 import numpy as np
 import pytest

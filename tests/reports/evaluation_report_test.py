@@ -1,4 +1,4 @@
-"""The files of an evaluation, made of cases whose scores are known."""
+"""The files of an evaluation, of cases whose scores are known."""
 
 import csv
 import json
@@ -17,6 +17,19 @@ CASES = [
 ]
 
 
+def _write(folder, drawn="acd"):
+    volumes = dict.fromkeys(drawn, toy.volumes())
+    evaluation_report.write(CASES, volumes, toy.MANIFEST, "test", folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Folder of an evaluation."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    _write(folder)
+    return folder
+
+
 def test_worst_median_and_best_are_drawn():
     drawn = evaluation_report.drawn_cases(CASES)
     assert drawn == {"worst": "d", "median": "a", "best": "c"}
@@ -24,22 +37,18 @@ def test_worst_median_and_best_are_drawn():
     assert evaluation_report.drawn_cases(CASES[1:2]) == {}
 
 
-def test_only_the_volumes_of_drawn_cases_are_needed(tmp_path):
-    drawn = dict.fromkeys("acd", toy.volumes())
-    evaluation_report.write(CASES, drawn, toy.MANIFEST, "test", tmp_path)
-    names = {path.name for path in tmp_path.iterdir()}
+def test_only_the_volumes_of_drawn_cases_are_needed(folder):
+    names = {path.name for path in folder.iterdir()}
     pictures = {"best.png", "median.png", "worst.png"}
     assert names == pictures | {"metrics.csv", "metrics.json"}
-    summary = json.loads((tmp_path / "metrics.json").read_text())
+    summary = json.loads((folder / "metrics.json").read_text())
     assert summary["mean_foreground_dice"] == 0.5
     assert summary["data"] == {"dataset": "phantom", "split": "test"}
     assert summary["classes"]["liver"]["num_absent"] == 1
 
 
-def test_every_metric_has_its_column(tmp_path):
-    drawn = dict.fromkeys("acd", toy.volumes())
-    evaluation_report.write(CASES, drawn, toy.MANIFEST, "test", tmp_path)
-    with open(tmp_path / "metrics.csv") as file:
+def test_every_metric_has_its_column(folder):
+    with open(folder / "metrics.csv") as file:
         rows = list(csv.DictReader(file))
     assert [row["uid"] for row in rows] == ["a", "b", "c", "d", "mean", "mean"]
     assert rows[0]["class_name"] == "liver" and rows[0]["class_id"] == "1"
@@ -51,15 +60,13 @@ def test_every_metric_has_its_column(tmp_path):
 
 def test_files_are_written_all_or_none(tmp_path):
     with pytest.raises(KeyError):
-        evaluation_report.write(CASES, {}, toy.MANIFEST, "test", tmp_path)
+        _write(tmp_path, drawn="")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_named_and_leaves_what_was_there(tmp_path):
-    drawn = dict.fromkeys("acd", toy.volumes())
-    evaluation_report.write(CASES, drawn, toy.MANIFEST, "test", tmp_path)
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+def test_a_full_disk_is_named_and_leaves_the_files_of_before(folder):
+    before = {path: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(InputError, match="cannot write .*/worst.png: File too large"):
         with largest_file(10_000):
-            evaluation_report.write(CASES[:3], drawn, toy.MANIFEST, "test", tmp_path)
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+            _write(folder)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before

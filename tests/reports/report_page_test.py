@@ -21,7 +21,7 @@ _UIDS = {"a": 0.5, "</script><b>b": 0.9, "c": 0.1, "d": float("nan")}
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """Path of a page of four cases."""
+    """Path of a page of four cases, all with volumes."""
     return _write(tmp_path_factory.mktemp("page") / "report.html")
 
 
@@ -55,15 +55,14 @@ def test_cases_come_worst_first(page):
     assert uids == ["c", "a", "</script><b>b", "d"]
 
 
-def test_volumes_go_to_the_worst_cases_first(tmp_path):
-    whole = _data(_write(tmp_path / "whole.html"))["cases"]
-    size = sum(map(len, whole[0]["volumes"].values()))
+def test_volumes_go_to_the_worst_cases_first(page, tmp_path):
+    size = sum(map(len, _data(page)["cases"][0]["volumes"].values()))
     some = _data(_write(tmp_path / "some.html", 2.5 * size))["cases"]
     assert [case["volumes"] is not None for case in some] == [True, True, False, False]
     assert all(case["picture"] for case in some)
 
 
-def test_volumes_lie_where_the_scan_does(tmp_path):
+def test_volumes_have_the_affine_of_the_scan(tmp_path):
     affine = np.array([[0, -2, 0, 9], [1, 0, 0, -3], [0, 0, 3, 5], [0, 0, 0, 1.0]])
     report = ReportPage(toy.MANIFEST, toy.TARGETS, "test", 1e9)
     case = toy.scores("a", 0.5)
@@ -77,7 +76,7 @@ def test_volumes_lie_where_the_scan_does(tmp_path):
         np.testing.assert_allclose(image.get_qform(), affine, atol=1e-6)
 
 
-def test_the_page_asks_nothing_of_the_network(page):
+def test_the_page_loads_nothing_from_the_network(page):
     text = page.read_text(encoding="utf-8")
     own = text[: text.index("(function(sA")] + text[text.rindex("<script>") :]
     assert "default-src 'none'" in own and "<!--" not in own.replace("<!doctype", "")
@@ -86,7 +85,7 @@ def test_the_page_asks_nothing_of_the_network(page):
 
 @pytest.fixture(scope="module")
 def browser():
-    """Headless Chromium; skips where it or selenium is missing."""
+    """Headless Chromium; skips if it or selenium is missing."""
     webdriver = pytest.importorskip(
         "selenium.webdriver", reason="selenium is missing: pip install '.[browser]'"
     )
@@ -115,7 +114,7 @@ def browser():
 
 
 def _open(browser, page, width=1200, height=900):
-    """Opens the page, and waits until the viewer has its worst case."""
+    """Opens the page, and waits until the viewer shows the worst case."""
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
@@ -136,7 +135,7 @@ def _wait_for(browser, script, expected):
 _ROWS = (
     "return [...document.querySelectorAll('#cases tbody tr')].map(r => r.dataset.uid)"
 )
-# Drawn and read in one go: the browser drops what it has shown.
+# Draws and reads at once, because the browser drops what it has shown.
 _PIXELS = """
 viewerTest = document.getElementById("canvas");
 const copy = document.createElement("canvas");
@@ -159,7 +158,7 @@ requestAnimationFrame(() => {
 """
 
 
-def test_it_opens_without_a_word_on_the_console(browser, page):
+def test_the_page_opens_without_a_message_on_the_console(browser, page):
     _open(browser, page)
     assert browser.get_log("browser") == []
     assert "4 cases" in browser.find_element("id", "title").text
@@ -179,7 +178,7 @@ def test_the_viewer_draws_image_and_labels(browser, page):
 
 def test_headings_sort_and_rows_choose(browser, page):
     _open(browser, page)
-    # What is not defined comes last, whichever way.
+    # Undefined values come last, in both directions.
     assert browser.execute_script(_ROWS) == ["c", "a", "</script><b>b", "d"]
     heading = "#cases th:nth-child({}) button"
     browser.find_element("css selector", heading.format(2)).click()

@@ -1,4 +1,4 @@
-"""An export is a Keras model again, on the weights as they are stored."""
+"""An export loads as a Keras model, with the weights as stored."""
 
 import json
 
@@ -7,43 +7,30 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.serving.exported_toy import SEEDS, ExportedToy, preprocessed
+from tests.serving.exported_toy import SEEDS, preprocessed
 from tf_diffseg.models import UNet3D
 from tf_diffseg.serving import StoredWeights, load_network
 from tf_diffseg.serving.exported_network import NETWORK_FILE, write_network
 
 
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    # Losses by time step are weights too, which belong to no layer.
-    return ExportedToy(
-        tmp_path_factory.mktemp("export"),
-        model_options={"timestep_sampling": "loss"},
-        weights="float16",
-    )
-
-
-def test_weights_are_those_stored_and_of_float32(toy):
-    model = load_network(toy.path)
-    assert model.get_config() == toy.model.get_config()
-    for found, original in zip(model.weights, toy.model.weights, strict=True):
+def test_a_loaded_model_has_the_stored_weights_and_predicts_as_the_export(half_export):
+    loaded, exported = load_network(half_export.path), half_export.model
+    assert loaded.get_config() == exported.get_config()
+    for found, original in zip(loaded.weights, exported.weights, strict=True):
         assert found.path == original.path
         assert found.dtype == original.dtype
         if found.dtype == "float32":
             expected = np.asarray(original).astype(np.float16).astype(np.float32)
             np.testing.assert_array_equal(np.asarray(found), expected)
-
-
-def test_it_predicts_as_the_export(toy):
-    image = preprocessed()
-    expected = toy.run("serving_default", image=image, seed=SEEDS)["probabilities"]
-    found = load_network(toy.path).sample(tf.constant(image), tf.constant(SEEDS))
+    inputs = {"image": preprocessed(), "seed": SEEDS}
+    expected = half_export.run("serving_default", **inputs)["probabilities"]
+    found = loaded.sample(*map(tf.constant, inputs.values()))
     assert np.ptp(expected) > 0.1
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def _written(folder, dtype="bfloat16"):
-    """An export as far as `load_network` reads it, of a network by itself."""
+    """Writes the parts of an export that `load_network` reads, of a network alone."""
     model = UNet3D(2, num_channels=(4,), num_heads=0)
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
@@ -54,7 +41,7 @@ def _written(folder, dtype="bfloat16"):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
-def test_every_type_of_weights_is_read(tmp_path, dtype):
+def test_weights_of_every_type_are_read(tmp_path, dtype):
     model = _written(tmp_path, dtype)
     for found, original in zip(
         load_network(tmp_path).weights, model.weights, strict=True
@@ -63,7 +50,7 @@ def test_every_type_of_weights_is_read(tmp_path, dtype):
         np.testing.assert_array_equal(np.asarray(found), expected)
 
 
-def test_an_export_of_before_says_so(tmp_path):
+def test_an_export_of_an_older_version_is_refused(tmp_path):
     _written(tmp_path)
     (tmp_path / NETWORK_FILE).unlink()
     with pytest.raises(ValueError, match=r"has no assets/keras_model\.json"):
@@ -93,7 +80,7 @@ def test_a_damaged_export_is_refused(tmp_path, damage):
         load_network(tmp_path)
 
 
-def test_other_keras_models_are_exported_as_well(tmp_path):
+def test_the_network_of_any_keras_model_is_written(tmp_path):
     model = keras.Sequential([keras.Input([3]), keras.layers.Dense(2)])
     (tmp_path / "assets").mkdir()
     write_network(model, StoredWeights(model), tmp_path)

@@ -20,12 +20,12 @@ class ExportedToy:
     """A model, its `Segmenter`, and the export of it.
 
     Args:
-        folder: of the export's versions.
+        folder: folder of the export's versions.
         preprocessing: arguments of the `VolumePreprocessor`.
-        preprocessor: one made already, in its place.
-        window_shape: of a `SlidingWindow`; None for whole volumes.
-        model_options: of the `DiffusionUNet3D`.
-        **options: of `export_saved_model`.
+        window_shape: window of a `SlidingWindow`; None for whole volumes.
+        model_options: arguments of the `DiffusionUNet3D`.
+        preprocessor: a preprocessor to use instead of one by `preprocessing`.
+        **options: arguments of `export_saved_model`.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ExportedToy:
         preprocessor=None,
         **options,
     ):
-        # The same weights in every process: with some a class is found nowhere.
+        # Other weights may find a class nowhere.
         keras.utils.set_random_seed(0)
         self.model = flat_network(
             num_classes=3,
@@ -68,7 +68,7 @@ class ExportedToy:
         self.signatures = self.loaded.signatures
 
     def run(self, name, **inputs):
-        """Dict of the arrays that a signature gives."""
+        """Runs a signature, and gives a dict of arrays."""
         inputs = {key: tf.constant(value) for key, value in inputs.items()}
         outputs = self.signatures[name](**inputs)
         return {key: value.numpy() for key, value in outputs.items()}
@@ -81,7 +81,7 @@ def preprocessed(batch_size=2, shape=(7, 6, 5)):
 
 
 def volumes():
-    """Two volumes as files have them, of different orientation and spacing."""
+    """Two volumes as in files, of different orientation and spacing."""
     rng = np.random.default_rng(2)
     image = rng.normal(100.0, 30.0, (2, 9, 7, 8, 1)).astype(np.float32)
     affine = np.stack([np.eye(4), np.eye(4)]).astype(np.float32)
@@ -90,8 +90,18 @@ def volumes():
     return image, affine
 
 
+def good_requests():
+    """Dict from each signature to inputs that it takes."""
+    image, affine = volumes()
+    return {
+        "serving_default": {"image": preprocessed(), "seed": SEEDS},
+        "segment_volume": {"image": image, "affine": affine, "seed": SEEDS},
+        "segment_nifti": {"contents": nifti_files(), "seed": SEEDS},
+    }
+
+
 def nifti_files(compressed=True):
-    """The bytes of files of `volumes`."""
+    """Bytes of NIfTI files of `volumes`."""
     image, affine = volumes()
     files = [
         nib.Nifti1Image(voxels[..., 0], matrix).to_bytes()

@@ -1,4 +1,4 @@
-"""The export in the loader of TF Serving: C++, without Python."""
+"""An export runs in TF Serving's loader: C++, without Python."""
 
 import importlib.util
 import pathlib
@@ -11,14 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.serving.bad_requests import MAX_VOXELS, bad_requests, wrong_ranks
-from tests.serving.exported_toy import (
-    SEEDS,
-    ExportedToy,
-    nifti_files,
-    preprocessed,
-    volumes,
-)
+from tests.serving.bad_requests import bad_requests, wrong_ranks
+from tests.serving.exported_toy import SEEDS, good_requests, nifti_files
 from tf_diffseg.serving import warmup
 
 _SOURCE = pathlib.Path(__file__).with_name("loader.cc")
@@ -61,22 +55,12 @@ def loader(tmp_path_factory):
 
 
 def _good_requests():
-    image, affine = volumes()
-    return [
-        ("serving_default", {"image": preprocessed(), "seed": SEEDS}),
-        ("segment_volume", {"image": image, "affine": affine, "seed": SEEDS}),
-        ("segment_nifti", {"contents": nifti_files(), "seed": SEEDS}),
-        ("segment_nifti", {"contents": nifti_files(False)[:1], "seed": SEEDS[:1]}),
-    ]
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    return ExportedToy(tmp_path_factory.mktemp("toy"), max_voxels=MAX_VOXELS)
+    one_file = {"contents": nifti_files(compressed=False)[:1], "seed": SEEDS[:1]}
+    return [*good_requests().items(), ("segment_nifti", one_file)]
 
 
 def _replay(loader, model, log, num_warmup=0, num_threads=1, output_dir="-"):
-    """`({request: (code, message)}, (memory after warm-up, at the end) in KiB)`."""
+    """Gives ({request: (code, message)}, KiB (after the warm-up, at the end))."""
     arguments = [model, log, num_warmup, num_threads, output_dir]
     process = subprocess.run(
         [str(loader), *map(str, arguments)],
@@ -99,7 +83,7 @@ def _read_output(path):
     return tf.make_ndarray(proto)
 
 
-def test_the_loader_gives_the_bits_of_python(loader, exported, tmp_path):
+def test_the_loader_gives_what_python_gives(loader, exported, tmp_path):
     requests = _good_requests()
     warmup.write_warmup_requests(exported.path, requests, "toy")
     log = exported.path / warmup.WARMUP_FILE
@@ -145,8 +129,8 @@ def test_the_loader_segments_a_hippocampus_file_as_python_does(
     np.testing.assert_array_equal(_read_output(tmp_path / "0_label"), default)
 
 
-def test_the_loader_refuses_what_python_would_not_let_pass(loader, exported, tmp_path):
-    requests = list(wrong_ranks().values())
+def test_the_loader_refuses_wrong_ranks(loader, exported, tmp_path):
+    requests = wrong_ranks()
     log = tmp_path / "requests"
     warmup.write_request_log(log, [request[:2] for request in requests], "toy")
     found, _ = _replay(loader, exported.path, log)
@@ -158,10 +142,10 @@ def test_the_loader_refuses_what_python_would_not_let_pass(loader, exported, tmp
 def test_200_mixed_requests_at_a_time_leave_the_memory_as_it_was(
     loader, exported, tmp_path
 ):
-    bad = [*bad_requests().values(), *wrong_ranks().values()]
+    bad = [*bad_requests().values(), *wrong_ranks()]
     kinds = [(request, None) for request in _good_requests()]
     kinds += [((name, inputs), message) for name, inputs, message in bad]
-    # The warm-up has each kind of request, several times for each thread.
+    # Each thread warms up with each kind of request, several times.
     num_warmup, num_requests = 160, 200
     order = np.random.default_rng(0).integers(0, len(kinds), num_warmup + num_requests)
     mixed = [kinds[index] for index in order]
@@ -174,5 +158,5 @@ def test_200_mixed_requests_at_a_time_leave_the_memory_as_it_was(
         assert code == (0 if message is None else _INVALID_ARGUMENT), text
         assert message is None or re.search(message, text)
     assert {code for code, _ in found.values()} == {0, _INVALID_ARGUMENT}
-    # 0.4 MiB measured: 20 KiB that each request left behind would be seen.
+    # We measured 0.4 MiB: a leak of 20 KiB in each request would be seen.
     assert after - before < 4 * 1024

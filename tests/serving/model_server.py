@@ -1,9 +1,9 @@
-"""A server of one SavedModel with TF Serving's two interfaces, for the tests.
+"""A server of one SavedModel with TF Serving's two interfaces, for tests.
 
     python -m tests.serving.model_server MODEL_DIR NAME [NUM_REFUSED]
 
-Prints the ports of gRPC and REST and serves until stdin ends. The first NUM_REFUSED
-requests of each interface are told that the server is busy.
+It prints the ports of gRPC and REST and serves until stdin ends. Each interface refuses
+the first NUM_REFUSED requests as if the server were busy.
 """
 
 import base64
@@ -16,10 +16,7 @@ import threading
 
 import grpc
 import tensorflow as tf
-from tensorflow_serving.apis import (
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 _GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _UNLIMITED = [
@@ -29,7 +26,7 @@ _UNLIMITED = [
 
 
 class Model:
-    """A SavedModel, by the name and version of its folder."""
+    """A SavedModel with a name and the version of its folder."""
 
     def __init__(self, folder, name):
         self._loaded = tf.saved_model.load(folder)
@@ -37,7 +34,7 @@ class Model:
         self.version = int(folder.rstrip("/").rpartition("/")[2])
 
     def run(self, name, version, signature, inputs):
-        """Dict of the arrays that a signature gives for a dict of tensors."""
+        """Runs a signature on a dict of tensors, and gives a dict of arrays."""
         if name != self.name or version not in (None, self.version):
             raise tf.errors.NotFoundError(
                 None, None, f"Servable not found for request: {name} {version}"
@@ -51,7 +48,7 @@ class Model:
 
 
 class Busy:
-    """Counts the requests that are to be refused."""
+    """Whether the next request must be refused, as the first `count` must."""
 
     def __init__(self, count):
         self._left, self._lock = count, threading.Lock()
@@ -88,7 +85,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 class RestHandler(http.server.BaseHTTPRequestHandler):
-    """TF Serving's interface over HTTP, the columnar form."""
+    """TF Serving's interface over HTTP, in its columnar form."""
 
     model, busy = None, None
 

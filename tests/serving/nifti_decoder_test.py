@@ -1,4 +1,4 @@
-"""NIfTI bytes decode to what nibabel reads, bit for bit; bad ones are refused."""
+"""NIfTI bytes decode to what nibabel reads, bit for bit; bad files are refused."""
 
 import gzip
 import io
@@ -22,7 +22,8 @@ def _decoder(num_channels):
         voxels = nifti_decoder.decode_voxels(contents, header, num_channels)
         return voxels, header.affine
 
-    return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
+    signature = [tf.TensorSpec([], tf.string)]
+    return tf.function(decode, input_signature=signature, autograph=False)
 
 
 _DECODERS = {num_channels: _decoder(num_channels) for num_channels in (1, 2)}
@@ -41,7 +42,7 @@ def _file(
     affine=None,
     **fields,
 ):
-    """Bytes of a file: all of a type's bits are in use, floats are ordinary numbers."""
+    """Bytes of a file of integers that use all bits, or of ordinary floats."""
     dtype = np.dtype(dtype)
     rng = np.random.default_rng(0)
     if dtype.kind == "f":
@@ -79,10 +80,9 @@ def _assert_same_bits(found, expected):
 @pytest.mark.parametrize("byte_order", "<>")
 @pytest.mark.parametrize("dtype", _TYPES)
 def test_voxels_have_the_bits_that_nibabel_reads(dtype, byte_order, kind):
-    for scl_slope, scl_inter in [(0.0, 3.0), (1.0, 0.0), (0.37, 0.0), (1.5, -1024.1)]:
-        contents = _file(
-            dtype, byte_order, kind, scl_slope=scl_slope, scl_inter=scl_inter
-        )
+    for slope, intercept in [(0.0, 3.0), (1.0, 0.0), (0.37, 0.0), (1.5, -1024.1)]:
+        scaling = {"scl_slope": slope, "scl_inter": intercept}
+        contents = _file(dtype, byte_order, kind, **scaling)
         expected, affine = _nibabel(contents, kind)
         for file in (contents, gzip.compress(contents)):
             voxels, found_affine = _decode(file)
@@ -99,7 +99,7 @@ def test_float_zeros_keep_their_sign_as_in_nibabel():
 
 
 @pytest.mark.parametrize("slope", [0.0, np.nan, np.inf])
-def test_a_slope_that_is_none_leaves_voxels_alone(slope):
+def test_a_slope_of_0_or_nan_or_infinity_does_not_scale(slope):
     contents = _file(scl_slope=slope, scl_inter=np.nan)
     voxels, _ = _decode(contents)
     np.testing.assert_array_equal(voxels[..., 0], _nibabel(contents)[0])
@@ -118,12 +118,8 @@ def test_sform_goes_before_qform_and_qform_before_spacing():
     quaternion = {"quatern_b": 0.5, "quatern_c": 0.5, "quatern_d": 0.5, "qoffset_x": 4}
     for sform_code in (0, 1, 4, 5, 6, -1):
         for qform_code in (0, 1, 9):
-            contents = _file(
-                affine=sform,
-                **quaternion,
-                sform_code=sform_code,
-                qform_code=qform_code,
-            )
+            codes = {"sform_code": sform_code, "qform_code": qform_code}
+            contents = _file(affine=sform, **quaternion, **codes)
             expected = _nibabel(contents)[1]
             np.testing.assert_array_equal(_decode(contents)[1], expected)
 
@@ -135,58 +131,43 @@ def test_quaternions_give_the_affine_of_nibabel(qfac, kind):
     for index in range(20):
         quaternion = rng.normal(size=4) * (0.0 if index == 0 else 1.0, 1, 1, 1)
         quaternion /= np.linalg.norm(quaternion)
-        # Stored rounded, so that w = 0 comes out as a little more or less.
+        # The file stores rounded values, so that w = 0 becomes a little more or less.
         b, c, d = quaternion[1:] if kind is nib.Nifti1Image else quaternion[1:] * 0.9
-        contents = _file(
-            kind=kind,
-            qform_code=1,
-            quatern_b=b,
-            quatern_c=c,
-            quatern_d=d,
-            qoffset_y=3.3,
-        )
-        contents = bytearray(contents)
-        pixdim = 76 if kind is nib.Nifti1Image else 104
-        value = np.array(qfac, "f4" if kind is nib.Nifti1Image else "f8").tobytes()
-        contents[pixdim : pixdim + len(value)] = value
-        expected = _nibabel(bytes(contents), kind)[1]
+        fields = {"quatern_b": b, "quatern_c": c, "quatern_d": d, "qoffset_y": 3.3}
+        pixdim = [qfac, 0.9, 1.1, 2.5, 1, 1, 1, 1]
+        contents = _file(kind=kind, qform_code=1, pixdim=pixdim, **fields)
+        expected = _nibabel(contents, kind)[1]
         # nibabel computes in 80 bits, these operations in 64.
-        found = _decode(bytes(contents))[1]
+        found = _decode(contents)[1]
         np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
 @pytest.mark.parametrize("byte_order", "<>")
 @pytest.mark.parametrize("units", [0, 1, 2, 3, 4, 7, 9, 10, 18, 27, 41, 50, 251])
-def test_lengths_are_in_the_unit_of_the_header_as_files_are_read(
+def test_lengths_have_the_unit_of_the_header_as_in_read_image(
     tmp_path, units, byte_order, kind
 ):
     sform = np.array([[0, 0, 0.05, 7], [-0.06, 1e-2, 0, 8], [0, 0.09, 0, 9]])
     sform = np.concatenate([sform, [[0, 0, 0, 1]]])
     pixdim = [-1, 0.06, 0.09, 0.05, 1, 1, 1, 1]
     for codes in ({"sform_code": 1}, {"sform_code": 0, "qform_code": 1}, {}):
-        contents = _file(
-            byte_order=byte_order,
-            kind=kind,
-            affine=sform if codes else None,
-            **codes,
-            pixdim=pixdim,
-            qoffset_x=3.3,
-            xyzt_units=units,
-        )
+        fields = {"pixdim": pixdim, "qoffset_x": 3.3, "xyzt_units": units, **codes}
+        affine = sform if codes else None
+        contents = _file("i2", byte_order, kind, affine=affine, **fields)
         (tmp_path / "a.nii").write_bytes(contents)
         expected = read_image(tmp_path / "a.nii").affine
         np.testing.assert_array_equal(_decode(contents)[1], expected)
 
 
-def test_gzip_members_behind_each_other_are_one_file():
+def test_several_gzip_members_make_one_file():
     contents = _file()
     members = gzip.compress(contents[:353]) + gzip.compress(contents[353:])
     np.testing.assert_array_equal(_decode(members)[0], _decode(contents)[0])
 
 
 def _bomb():
-    """Tells of few voxels and comes to 64 MiB."""
+    """A file whose header claims few voxels, but which inflates to 64 MiB."""
     return gzip.compress(_file() + b"\0" * (1 << 26))
 
 
@@ -209,7 +190,7 @@ _BAD_FILES = {
     "cut off zip": (_ZIPPED[:-30], "it is damaged or cut off"),
     "cut off checksum": (_ZIPPED[:-8], "it is damaged or cut off"),
     "cut off in the checksum": (_ZIPPED[:-1], "it is damaged or cut off"),
-    # All voxels are there, but nothing tells whether they are right.
+    # All voxels are there, but the checksum is missing.
     "cut off behind the voxels": (
         gzip.compress(_WHOLE + b"\0" * 200, compresslevel=0)[:-60],
         "it is damaged or cut off",
@@ -257,13 +238,13 @@ _BAD_FILES = {
 
 
 @pytest.mark.parametrize("name", _BAD_FILES)
-def test_bad_files_are_refused_with_what_was_expected(name):
+def test_a_bad_file_is_refused_with_a_message_of_what_was_expected(name):
     contents, message = _BAD_FILES[name]
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         _decode(contents)
 
 
-def test_random_damage_is_refused_or_read_and_never_anything_else():
+def test_a_randomly_damaged_file_is_refused_or_read():
     rng = np.random.default_rng(2)
     for file in (_WHOLE, _ZIPPED):
         for _ in range(100):

@@ -1,36 +1,29 @@
-"""What an export refuses, and that a healthy request is served after it."""
+"""What an export refuses, and the smallest request that it serves."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.serving.bad_requests import MAX_VOXELS, bad_requests
-from tests.serving.exported_toy import SEEDS, ExportedToy, volumes
+from tests.serving.bad_requests import bad_requests
+from tests.serving.exported_toy import SEEDS
 from tf_diffseg.inference import Segmenter
 from tf_diffseg.preprocessing import VolumePreprocessor
 from tf_diffseg.serving import ServedModel
 
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    return ExportedToy(tmp_path_factory.mktemp("export"), max_voxels=MAX_VOXELS)
+_BAD_REQUESTS = bad_requests()
 
 
-@pytest.mark.parametrize("name", bad_requests())
-def test_bad_requests_are_refused_with_what_was_expected(name, exported):
-    signature, inputs, message = bad_requests()[name]
+@pytest.mark.parametrize("name", _BAD_REQUESTS)
+def test_a_bad_request_is_refused_with_a_message_of_what_was_expected(name, exported):
+    signature, inputs, message = _BAD_REQUESTS[name]
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         exported.run(signature, **inputs)
 
 
 def test_one_voxel_is_served(exported):
-    image = np.ones((1, 1, 1, 1, 1), np.float32)
-    served = exported.run("serving_default", image=image, seed=SEEDS[:1])
-    assert served["label"].shape == (1, 1, 1, 1)
-    _, affine = volumes()
-    served = exported.run(
-        "segment_volume", image=image, affine=affine[:1], seed=SEEDS[:1]
-    )
+    image, affine = np.ones((1, 1, 1, 1, 1), np.float32), np.eye(4, dtype=np.float32)
+    inputs = {"image": image, "affine": affine[np.newaxis], "seed": SEEDS[:1]}
+    served = exported.run("segment_volume", **inputs)
     assert served["label"].shape == served["uncertainty"].shape == (1, 1, 1, 1)
 
 

@@ -1,4 +1,4 @@
-"""A model runs on its weights as they are stored, and keeps its own."""
+"""A model runs on its stored weights, and keeps its own weights."""
 
 import keras
 import numpy as np
