@@ -43,7 +43,7 @@ _FLAGS = [
     "--num_heads=0",
     "--validation_frequency=1",
     "--validation_pictures=0",
-    "--config=demo",
+    "--batch_size=2",
 ]
 
 

@@ -251,6 +251,8 @@ class SegmentationUNet3D(KerasUNet3D):
         )
         gradients = sum_gradients(gradients)
         self._observe_norm(gradients)
+        if not self.optimizer.built:  # `fit` builds it before it traces a step.
+            self.optimizer.build(self.trainable_variables)
         with tf.control_dependencies([each for each in gradients if each is not None]):
             # After the gradients, so that a step that fails is not counted.
             self.optimizer.apply_gradients(
