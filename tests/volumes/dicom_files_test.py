@@ -1,4 +1,6 @@
-"""Pixels of DICOM files are the numbers that their tags say they are."""
+"""DICOM files give the pixels that their tags describe."""
+
+import contextlib
 
 import numpy as np
 import pytest
@@ -25,53 +27,56 @@ def _voxels(folder):
     return read_image(folder).array[..., 0]
 
 
-@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@contextlib.contextmanager
+def _peak_below(num_bytes):
+    """Checks how many bytes more than before are in use at most."""
+    reset_peak()
+    before = peak_bytes()
+    try:
+        yield
+    finally:
+        assert peak_bytes() - before < num_bytes
+
+
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4"])
 @pytest.mark.parametrize(
-    "slope, intercept",
-    [(None, None), (1, 0), (1, -1024), (1, 32768), (2, -32768), (0.37, 12.5), (-1, 7)],
+    "slope, intercept, photometric",
+    [
+        (None, None, "MONOCHROME2"),
+        (2, None, "MONOCHROME2"),
+        (None, -1000, "MONOCHROME2"),
+        (1, 0, "MONOCHROME1"),
+        (2, -32768, "MONOCHROME2"),
+        (0.37, 12.5, "MONOCHROME1"),
+        (-1, 7, "MONOCHROME2"),
+    ],
 )
 def test_stored_values_times_slope_plus_intercept(
     tmp_path, dtype, slope, intercept, photometric
 ):
     stored = _stored(dtype)
-    write_stack(
-        tmp_path,
-        stored,
-        RescaleSlope=slope,
-        RescaleIntercept=intercept,
-        PhotometricInterpretation=photometric,
-    )
+    tags = {"RescaleSlope": slope, "RescaleIntercept": intercept}
+    write_stack(tmp_path, stored, PhotometricInterpretation=photometric, **tags)
     expected = stored.astype(np.float64) * (slope or 1) + (intercept or 0)
-    np.testing.assert_array_equal(_voxels(tmp_path), expected.astype(np.float32))
-    if slope is not None:
-        np.testing.assert_array_equal(
-            _voxels(tmp_path), rescaled(tmp_path).astype("f4")
-        )
+    found = _voxels(tmp_path)
+    np.testing.assert_array_equal(found, expected.astype(np.float32))
+    if None not in (slope, intercept):
+        np.testing.assert_array_equal(found, rescaled(tmp_path).astype("f4"))
 
 
-def test_slices_are_scaled_each_its_own_way(tmp_path):
+def test_each_slice_has_its_own_scale(tmp_path):
     stored = _stored("i2", 0, 32767)
     slopes, intercepts = (0.5, 1.25, 3.0, 0.01), (0.0, 10.0, -5.0, 2.0)
-    write_stack(
-        tmp_path,
-        stored,
-        RescaleSlope=lambda index: slopes[index],
-        RescaleIntercept=lambda index: intercepts[index],
-    )
+    tags = {
+        "RescaleSlope": slopes.__getitem__,
+        "RescaleIntercept": intercepts.__getitem__,
+    }
+    write_stack(tmp_path, stored, **tags)
     expected = stored * np.array(slopes) + np.array(intercepts)
     np.testing.assert_allclose(_voxels(tmp_path), expected, rtol=1e-6)
 
 
-def test_a_slope_or_an_intercept_alone_counts(tmp_path):
-    stored = _stored("u2")
-    write_stack(tmp_path / "a", stored, RescaleSlope=2)
-    write_stack(tmp_path / "b", stored, RescaleIntercept=-1000)
-    np.testing.assert_array_equal(_voxels(tmp_path / "a"), stored * 2.0)
-    np.testing.assert_array_equal(_voxels(tmp_path / "b"), stored - 1000.0)
-
-
-def test_values_by_the_table_of_the_modality(tmp_path):
+def test_the_table_of_the_modality_maps_values(tmp_path):
     from pydicom.dataset import Dataset
 
     table = Dataset()
@@ -101,7 +106,7 @@ def test_bits_that_are_not_stored_do_not_count(tmp_path, signed):
 
 @pytest.mark.parametrize("kind", ["JPEG", "JPEG2000"])
 @pytest.mark.parametrize("dtype", ["u1", "u2", "i2"])
-def test_compressed_pixels_are_those_that_were_compressed(tmp_path, kind, dtype, capfd):
+def test_compressed_pixels_are_read_or_refused(tmp_path, kind, dtype, capfd):
     sitk = pytest.importorskip("SimpleITK")
     import pydicom
 
@@ -133,11 +138,9 @@ def test_compressed_pixels_are_those_that_were_compressed(tmp_path, kind, dtype,
         size = content.index(b"\xff\xc3") + 5
         huge = (60000).to_bytes(2, "big") * 2
         path.write_bytes(content[:size] + huge + content[size + 4 :])
-        reset_peak()
-        before = peak_bytes()
         with pytest.raises(InputError, match="IM0001 is damaged: its pixels in JPEG"):
-            read_image(folder)
-        assert peak_bytes() - before < 2**26
+            with _peak_below(2**26):
+                read_image(folder)
     path.write_bytes(content[: start + 40])
     with pytest.raises(InputError, match="IM0001 is damaged"):
         read_image(folder)
@@ -160,7 +163,7 @@ def test_run_lengths(tmp_path):
     "name, value",
     [("RescaleSlope", 0), ("RescaleSlope", "nan"), ("RescaleIntercept", "inf")],
 )
-def test_a_scale_that_is_none_is_named(tmp_path, name, value):
+def test_a_scale_that_is_no_scale_is_refused(tmp_path, name, value):
     from pydicom import config
 
     with config.disable_value_validation():
@@ -175,16 +178,12 @@ _STORED = np.zeros((6, 5), np.int16)
 @pytest.mark.parametrize(
     "tags, words",
     [
-        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "is a mosaic"),
         (
             {"ImageType": ["DERIVED", "PRIMARY", "MOSAIC"]},
-            "side by side in one picture",
+            "is a mosaic .* side by side",
         ),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "VFRAME"]}, "is a mosaic"),
-        (
-            {"NumberOfFrames": 3, "PixelData": bytes(180)},
-            "is a multi-frame image .* 3 ",
-        ),
+        ({"NumberOfFrames": 3, "PixelData": bytes(180)}, "multi-frame image .* 3 "),
         (
             {"sop_class": "1.2.840.10008.5.1.4.1.1.2.1", "NumberOfFrames": 2},
             r"multi-frame image \(Enhanced CT Image, 2 frames\), expected one slice",
@@ -198,9 +197,8 @@ _STORED = np.zeros((6, 5), np.int16)
         ({"ImageOrientationPatient": [2, 0, 0, 0, 1, 0]}, "two unit vectors at right"),
     ],
 )
-@pytest.mark.parametrize("count", [1, 3])
-def test_what_is_no_slice_is_named(tmp_path, tags, words, count):
-    for index in range(count):
+def test_files_that_are_no_slice_are_refused(tmp_path, tags, words):
+    for index in range(2):
         write_slice(tmp_path / f"IM{index}", _STORED, z=2.5 * index, **tags)
     for path in (tmp_path, tmp_path / "IM0"):
         with pytest.raises(InputError, match=f"IM0.*{words}"):
@@ -208,7 +206,7 @@ def test_what_is_no_slice_is_named(tmp_path, tags, words, count):
 
 
 @pytest.mark.parametrize("has_types", [True, False])
-def test_a_mosaic_is_known_by_what_siemens_writes(tmp_path, has_types):
+def test_a_mosaic_is_known_by_the_private_tags_of_siemens(tmp_path, has_types):
     import pydicom
 
     path = write_slice(tmp_path / "IM0", _STORED, ImageType=["DERIVED", "SECONDARY"])
@@ -243,7 +241,7 @@ def test_a_file_without_preamble_is_read(tmp_path, cut, implicit):
 @pytest.mark.parametrize(
     "name", ["ExplicitVRBigEndian", "DeflatedExplicitVRLittleEndian"]
 )
-def test_other_ways_to_write_plain_pixels(tmp_path, name):
+def test_pixels_may_be_big_endian_or_deflated(tmp_path, name):
     import pydicom
 
     stored = _stored("u2")
@@ -267,24 +265,19 @@ def test_other_ways_to_write_plain_pixels(tmp_path, name):
     np.testing.assert_array_equal(_voxels(tmp_path), stored)
 
 
-def test_a_header_costs_little_whatever_the_pixels(tmp_path):
+def test_a_header_is_read_without_its_pixels(tmp_path):
     path = write_slice(tmp_path / "a", np.zeros((6000, 6000), np.int16))
-    reset_peak()
-    before = peak_bytes()
-    assert dicom_files.read_header(path).shape == (6000, 6000)
-    assert peak_bytes() - before < 2**23
+    with _peak_below(2**23):
+        assert dicom_files.read_header(path).shape == (6000, 6000)
 
 
 def test_a_slice_larger_than_memory_is_refused_by_its_header(tmp_path):
     for index in range(2):
-        write_slice(
-            tmp_path / f"IM{index}", _STORED, z=index, Rows=65535, Columns=65535
-        )
-    reset_peak()
-    before = peak_bytes()
+        tags = {"Rows": 65535, "Columns": 65535}
+        write_slice(tmp_path / f"IM{index}", _STORED, z=index, **tags)
     with pytest.raises(InputError, match="(is too large|IM0 is damaged)"):
-        read_image(tmp_path)
-    assert peak_bytes() - before < 2**26
+        with _peak_below(2**26):
+            read_image(tmp_path)
 
 
 def test_files_of_other_kinds_are_no_image(tmp_path):
@@ -297,12 +290,12 @@ def test_files_of_other_kinds_are_no_image(tmp_path):
     assert (header.kind, header.is_image) == ("RT Structure Set", False)
 
 
-def test_damage_is_read_or_named(tmp_path):
+def test_damage_is_read_or_refused(tmp_path):
     write_stack(tmp_path, _stored("i2"))
     path = tmp_path / "IM0001"
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
-    for _ in range(200):
+    for _ in range(100):
         damaged = bytearray(whole)
         for place in rng.integers(128, len(whole), 3):
             damaged[place] = rng.integers(256)
@@ -311,7 +304,7 @@ def test_damage_is_read_or_named(tmp_path):
             read_image(tmp_path)
         except InputError as error:
             assert str(tmp_path) in str(error)
-    for size in range(0, len(whole), 7):
+    for size in range(0, len(whole), 15):
         path.write_bytes(whole[:size])
         with pytest.raises(InputError, match="IM000"):
             read_image(tmp_path)

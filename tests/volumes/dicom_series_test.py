@@ -1,57 +1,35 @@
-"""Folders of DICOM slices, and the stacks that are none."""
+"""DICOM series become volumes, and slices that are not a stack are refused."""
 
 import numpy as np
 import pytest
 
-from tests.volumes.made_dicom import write_dicom, write_stack
+from tests.volumes.made_dicom import SPACING, write_dicom, write_slice, write_stack
 from tf_diffseg.errors import InputError
 from tf_diffseg.volumes.result_files import write_label
 from tf_diffseg.volumes.volume_files import read_image
 
-sitk = pytest.importorskip("SimpleITK")
+pytest.importorskip("pydicom")
 
-SPACING = (0.8, 1.5, 2.5)
 SHAPE = (6, 5, 4)  # column, row, slice
 VOXELS = np.random.default_rng(0).integers(-1000, 1000, SHAPE).astype(np.int16)
 
 
-def _write(
-    folder, index, name=None, origin=None, axes=None, series="1.2.3", voxels=VOXELS
-):
-    """Writes the slice `index` of an axial stack, changed as told."""
-    image = sitk.GetImageFromArray(np.ascontiguousarray(voxels[:, :, index].T)[None])
-    image.SetSpacing(SPACING)
-    if origin is None:
-        origin = (-10.0, 20.0, 100.0 + SPACING[2] * index)
-    axes = (1, 0, 0, 0, 1, 0) if axes is None else axes
-    for tag, value in {
-        "0008|0060": "CT",
-        "0020|000e": series,
-        "0020|000d": "1.2",
-        "0008|0018": f"1.2.3.{index}",
-        "0020|0032": "\\".join(map(str, origin)),
-        "0020|0037": "\\".join(map(str, axes)),
-        "0028|1052": "0",
-        "0028|1053": "1",
-    }.items():
-        image.SetMetaData(tag, value)
-    writer = sitk.ImageFileWriter()
-    writer.KeepOriginalImageUIDOn()
-    writer.SetFileName(str(folder / (name or f"{9 - index}.dcm")))
-    writer.Execute(image)
+def _write(folder, index, name=None, voxels=VOXELS, **tags):
+    """Writes the slice `index` of a stack; file names are in reverse order."""
+    described = {"SOPInstanceUID": f"1.2.3.{index}", "RescaleSlope": 1, **tags}
+    path = folder / (name or f"{9 - index}.dcm")
+    write_slice(path, voxels[:, :, index], 100.0 + SPACING[2] * index, **described)
 
 
 @pytest.fixture
 def series(tmp_path):
-    """A stack whose file names are in the reverse of its order."""
     folder = tmp_path / "series"
-    folder.mkdir()
     for index in range(SHAPE[2]):
         _write(folder, index)
     return folder
 
 
-def test_slices_are_stacked_by_position(series):
+def test_slices_are_stacked_by_position(series, tmp_path):
     (series / "DICOMDIR").touch()
     (series / ".DS_Store").touch()
     image = read_image(series)
@@ -59,18 +37,16 @@ def test_slices_are_stacked_by_position(series):
     expected = np.diag([-SPACING[0], -SPACING[1], SPACING[2], 1.0])
     expected[:3, 3] = 10.0, -20.0, 100.0
     np.testing.assert_allclose(image.affine, expected, atol=1e-6)
-
-
-def test_label_lies_on_the_grid_of_the_series(series, tmp_path):
     write_label(tmp_path / "a.nii", np.ones(SHAPE, int), like=series)
     written = read_image(tmp_path / "a.nii")
-    np.testing.assert_allclose(written.affine, read_image(series).affine, atol=1e-5)
+    np.testing.assert_allclose(written.affine, image.affine, atol=1e-5)
 
 
 def test_coronal_series(tmp_path):
     for index in range(SHAPE[2]):
-        origin = (0.0, 50.0 + SPACING[2] * index, 0.0)
-        _write(tmp_path, index, origin=origin, axes=(1, 0, 0, 0, 0, -1))
+        position = [0.0, 50.0 + SPACING[2] * index, 0.0]
+        tags = {"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}
+        _write(tmp_path, index, ImagePositionPatient=position, **tags)
     image = read_image(tmp_path)
     np.testing.assert_array_equal(image.array[..., 0], VOXELS)
     expected = [[-0.8, 0, 0], [0, 0, -2.5], [0, -1.5, 0]]
@@ -79,7 +55,11 @@ def test_coronal_series(tmp_path):
 
 def _tilt(folder):
     for index in range(SHAPE[2]):
-        _write(folder, index, origin=(0.0, 0.7 * index, 2.5 * index))
+        _write(folder, index, ImagePositionPatient=[0.0, 0.7 * index, 2.5 * index])
+
+
+def _shorten(path, size):
+    path.write_bytes(path.read_bytes()[:size])
 
 
 @pytest.mark.parametrize(
@@ -90,14 +70,17 @@ def _tilt(folder):
             r"series is no axis-aligned stack: .* \[0.0, 2.1\] mm .* tilted gantry",
         ),
         (lambda f: (f / "8.dcm").unlink(), "5 mm apart, .* 2.5 mm: .* is one missing"),
-        (lambda f: _write(f, 1, "b.dcm"), "lie in one place"),
         (
-            lambda f: _write(f, 1, series="1.9"),
+            lambda f: _write(f, 1, "b.dcm"),
+            "lie in one place: they are the same picture",
+        ),
+        (
+            lambda f: _write(f, 1, SeriesInstanceUID="1.9"),
             r"series holds 2 DICOM series, expected one; name the one by any of its "
             r"files: .*/6.dcm \(.* 3 file\(s\)\); .*/8.dcm \(.* 1 file",
         ),
         (
-            lambda f: _write(f, 1, axes=(1, 0, 0, 0, 0.8, 0.6)),
+            lambda f: _write(f, 1, ImageOrientationPatient=[1, 0, 0, 0, 0.8, 0.6]),
             r"\d.dcm is not parallel to .*\d.dcm: expected an axis-aligned stack",
         ),
         (lambda f: _write(f, 1, voxels=VOXELS[1:]), "expected slices of one size"),
@@ -105,34 +88,24 @@ def _tilt(folder):
             lambda f: [(f / f"{name}.dcm").unlink() for name in (9, 8, 7)],
             r"holds 1 DICOM slice\(s\), expected a stack",
         ),
-        (
-            lambda f: (f / "8.dcm").write_bytes((f / "8.dcm").read_bytes()[:-20]),
-            "8.dcm (is damaged|cannot be read)",
-        ),
-        (
-            lambda f: (f / "8.dcm").write_bytes((f / "8.dcm").read_bytes()[:300]),
-            "8.dcm (is damaged|cannot be read)",
-        ),
+        (lambda f: _shorten(f / "8.dcm", -20), "8.dcm (is damaged|cannot be read)"),
+        (lambda f: _shorten(f / "8.dcm", 300), "8.dcm (is damaged|cannot be read)"),
     ],
 )
-def test_what_is_no_stack_is_refused(series, change, message):
+def test_slices_that_are_no_stack_are_refused(series, change, message):
     change(series)
     with pytest.raises(InputError, match=message):
         read_image(series)
 
 
-RT_STRUCTURES, SEGMENTATION = (
-    "1.2.840.10008.5.1.4.1.1.481.3",
-    "1.2.840.10008.5.1.4.1.1.66.4",
-)
-DIRECTORY = "1.2.840.10008.1.3.10"
-
-
-def test_what_lies_beside_the_series_is_named(tmp_path):
+def test_other_files_beside_the_series_are_named(tmp_path):
     write_stack(tmp_path, VOXELS)
-    write_dicom(tmp_path / "INDEX", DIRECTORY)
-    write_dicom(tmp_path / "RS.dcm", RT_STRUCTURES, Modality="RTSTRUCT")
-    write_dicom(tmp_path / "SEG.dcm", SEGMENTATION, Rows=5, Columns=6, NumberOfFrames=9)
+    directory, structures, segmentation = "1.3.10", "5.1.4.1.1.481.3", "5.1.4.1.1.66.4"
+    prefix = "1.2.840.10008."
+    write_dicom(tmp_path / "INDEX", prefix + directory)
+    write_dicom(tmp_path / "RS.dcm", prefix + structures)
+    tags = {"Rows": 5, "Columns": 6, "NumberOfFrames": 9}
+    write_dicom(tmp_path / "SEG.dcm", prefix + segmentation, **tags)
     (tmp_path / "README.txt").write_text("x")
     (tmp_path / "other").mkdir()
     image = read_image(tmp_path)
@@ -146,12 +119,9 @@ def test_what_lies_beside_the_series_is_named(tmp_path):
 
 def test_a_series_is_chosen_by_any_of_its_files(tmp_path):
     folder = write_stack(tmp_path, VOXELS)
-    other = write_stack(
-        tmp_path / "b", VOXELS + 7, SeriesInstanceUID="9", SeriesDescription="Thorax"
-    )
-    for path in other.iterdir():
-        path.rename(folder / f"B{path.name}.dcm")
-    other.rmdir()
+    for index in range(SHAPE[2]):
+        name, tags = f"BIM000{index}.dcm", {"SeriesDescription": "Thorax"}
+        _write(folder, index, name, VOXELS + 7, SeriesInstanceUID="9", **tags)
     with pytest.raises(InputError, match=r"2 DICOM series.*BIM0000.dcm \(CT Im.*Thor"):
         read_image(folder)
     for name, expected in (("IM0002", VOXELS), ("BIM0001.dcm", VOXELS + 7)):
@@ -172,25 +142,36 @@ def _many(count):
     return np.random.default_rng(0).integers(0, 99, (3, 2, count)).astype(np.int16)
 
 
-@pytest.mark.parametrize("count", [2, 3, 120])
 @pytest.mark.parametrize(
-    "distance, decimals",
-    [(1 / 3, 2), (1 / 3, 1), (3.27, 1), (3.27, 0), (0.625, 1), (2.027, 3), (5, 0)],
+    "distance, decimals, counts",
+    [
+        (1 / 3, 2, (2, 3, 40)),
+        (1 / 3, 1, (40,)),
+        (3.27, 1, (2, 3, 40)),
+        (3.27, 0, (40,)),
+        (0.625, 1, (2, 3, 40)),
+        (2.027, 3, (2, 3, 40)),
+        (5, 0, (2, 3, 40)),
+    ],
 )
-def test_positions_may_be_rounded(tmp_path, distance, decimals, count):
+def test_positions_may_be_rounded(tmp_path, distance, decimals, counts):
+    for count in counts:
+        _check_rounded(tmp_path / str(count), distance, decimals, count)
+
+
+def _check_rounded(folder, distance, decimals, count):
     positions = np.round(np.arange(count) * distance, decimals).tolist()
-    if count < 4 and (distance, decimals) in {(1 / 3, 1), (3.27, 0)}:
-        return  # too few to tell rounding from a grid of its own
     stored = _many(count)
-    write_stack(tmp_path, stored, positions)
-    image = read_image(tmp_path)
+    image = read_image(write_stack(folder, stored, positions))
     np.testing.assert_array_equal(image.array[..., 0], stored)
     mean = (positions[-1] - positions[0]) / (count - 1)
     np.testing.assert_allclose(image.spacing_mm, (0.8, 1.5, mean), rtol=1e-6)
 
 
-@pytest.mark.parametrize("count", [4, 5, 60])
-@pytest.mark.parametrize("distance, decimals", [(1 / 3, 2), (3.27, 1), (2.5, 3)])
+@pytest.mark.parametrize(
+    "count, distance, decimals",
+    [(4, 3.27, 1), (5, 2.5, 3), (5, 1 / 3, 2), (30, 1 / 3, 2), (30, 3.27, 1)],
+)
 @pytest.mark.parametrize("num_missing", [1, 2])
 def test_missing_slices_are_found(tmp_path, count, distance, decimals, num_missing):
     positions = np.round(np.arange(count) * distance, decimals).tolist()
@@ -205,9 +186,10 @@ def test_missing_slices_are_found(tmp_path, count, distance, decimals, num_missi
             read_image(folder)
 
 
+@pytest.mark.parametrize(
+    "first, rounded", [(30.0, np.round), (-11.3, np.floor), (-11.3, np.ceil)]
+)
 @pytest.mark.parametrize("count", [2, 3, 4, 25])
-@pytest.mark.parametrize("rounded", [np.round, np.floor, np.ceil])
-@pytest.mark.parametrize("first", [30.0, -11.3])
 def test_positions_may_be_in_whole_millimetres(tmp_path, count, rounded, first):
     stored = _many(count)
     positions = rounded(first + 2.5 * np.arange(count)).tolist()
@@ -235,9 +217,7 @@ def test_a_slice_off_the_grid_is_named(tmp_path):
     with pytest.raises(InputError, match="IM0004 lies 0.267 mm off the grid of 1 mm"):
         read_image(tmp_path / "a")
     shifted = [[0, 2 * (index == 4), index] for index in range(9)]
-    write_stack(
-        tmp_path / "b", _many(9), ImagePositionPatient=lambda index: shifted[index]
-    )
+    write_stack(tmp_path / "b", _many(9), ImagePositionPatient=shifted.__getitem__)
     with pytest.raises(InputError, match="IM0004 is shifted by 2 mm in its plane"):
         read_image(tmp_path / "b")
 
@@ -253,9 +233,8 @@ def test_a_slice_off_the_grid_is_named(tmp_path):
 )
 def test_a_time_series_is_no_volume(tmp_path, name, values):
     positions = [0, 1, 2, 3] * 2
-    write_stack(
-        tmp_path, _many(8), positions, **{name: lambda index: values[index // 4]}
-    )
+    tags = {name: lambda index: values[index // 4]}
+    write_stack(tmp_path, _many(8), positions, **tags)
     message = (
         r"holds 2 slices at each of 4 place\(s\), as a time series or several "
         rf"acquisitions: .*they differ in {name} \(.*, .*\); expected the slices of one"
@@ -265,9 +244,8 @@ def test_a_time_series_is_no_volume(tmp_path, name, values):
 
 
 def test_a_place_that_comes_twice_is_named(tmp_path):
-    write_stack(
-        tmp_path, _many(5), [0, 1, 2, 2, 3], InstanceNumber=lambda index: index + 1
-    )
+    tags = {"InstanceNumber": lambda index: index + 1}
+    write_stack(tmp_path, _many(5), [0, 1, 2, 2, 3], **tags)
     message = r"IM0002 and .*IM0003 lie in one place, they differ in InstanceNumber \(3"
     with pytest.raises(InputError, match=message):
         read_image(tmp_path)

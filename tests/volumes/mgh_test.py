@@ -1,11 +1,10 @@
 """FreeSurfer volumes."""
 
-import gzip
-
 import nibabel as nib
 import numpy as np
 import pytest
 
+from tests.volumes.file_bytes import replace_bytes
 from tf_diffseg.errors import InputError
 from tf_diffseg.volumes.result_files import write_label
 from tf_diffseg.volumes.volume_files import read_image, read_label
@@ -40,45 +39,33 @@ def test_label_goes_out_as_nifti_on_the_same_grid(tmp_path):
     assert written.notes == ()
 
 
-def test_truncated_file(tmp_path):
+_UNREADABLE = "cannot be read as a FreeSurfer volume"
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda path: path.write_bytes(b"not a volume"), _UNREADABLE),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:-900]),
+            f"(is damaged|{_UNREADABLE})",
+        ),
+        (
+            lambda path: replace_bytes(path, 4, ">i4", [30000] * 3),
+            "is damaged: its header tells of 30000x30000x30000",
+        ),
+        (lambda path: replace_bytes(path, 4, ">i4", [0] * 4), _UNREADABLE),
+        (lambda path: replace_bytes(path, 30, ">f4", [0.0]), "has the spacing"),
+        (lambda path: replace_bytes(path, 30, ">f4", [-1.0]), "has the spacing"),
+        (
+            lambda path: replace_bytes(path, 30, ">f4", [np.nan]),
+            "has (the spacing|an affine)",
+        ),
+    ],
+)
+def test_damaged_files_are_refused(tmp_path, change, message):
     array = np.random.default_rng(0).normal(size=(9, 9, 9)).astype(np.float32)
     path = _save(tmp_path / "a.mgz", array)
-    path.write_bytes(path.read_bytes()[:-900])
-    with pytest.raises(
-        InputError, match="a.mgz (is damaged|cannot be read as a FreeSurfer)"
-    ):
-        read_image(path)
-
-
-def test_file_of_something_else(tmp_path):
-    (tmp_path / "a.mgz").write_bytes(b"not a volume")
-    with pytest.raises(InputError, match="a.mgz cannot be read as a FreeSurfer volume"):
-        read_image(tmp_path / "a.mgz")
-
-
-def _with_header(path, offset, dtype, values):
-    _save(path, np.zeros((2, 2, 2), np.float32))
-    content = bytearray(gzip.decompress(path.read_bytes()))
-    replaced = np.asarray(values, dtype).tobytes()
-    content[offset : offset + len(replaced)] = replaced
-    path.write_bytes(gzip.compress(content))
-    return path
-
-
-def test_header_of_more_voxels_than_the_file_holds(tmp_path):
-    path = _with_header(tmp_path / "a.mgz", 4, ">i4", [30000] * 3)
-    with pytest.raises(InputError, match="damaged: its header tells of 30000x30000x30"):
-        read_image(path)
-
-
-def test_header_of_no_voxels(tmp_path):
-    path = _with_header(tmp_path / "a.mgz", 4, ">i4", [0] * 4)
-    with pytest.raises(InputError, match="a.mgz cannot be read as a FreeSurfer volume"):
-        read_image(path)
-
-
-@pytest.mark.parametrize("size", [0.0, -1.0, np.nan])
-def test_unusable_spacing(tmp_path, size):
-    path = _with_header(tmp_path / "a.mgz", 30, ">f4", [size])
-    with pytest.raises(InputError, match="a.mgz has (the spacing|an affine)"):
+    change(path)
+    with pytest.raises(InputError, match=f"a.mgz {message}"):
         read_image(path)

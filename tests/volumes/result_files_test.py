@@ -1,4 +1,4 @@
-"""Label maps and maps in every format, read by those who know it."""
+"""Label maps and maps in every format, read back by nibabel or SimpleITK."""
 
 import nibabel as nib
 import numpy as np
@@ -89,7 +89,7 @@ def test_endings_are_known_in_any_letters(ending, tmp_path):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_nothing_is_left_of_what_cannot_be_written(ending, tmp_path, monkeypatch):
+def test_a_write_that_fails_leaves_nothing(ending, tmp_path, monkeypatch):
     sitk = pytest.importorskip("SimpleITK")
     path = tmp_path / f"a.B{ending.upper()}"
     real_save, real_write = nib.save, sitk.WriteImage
@@ -108,7 +108,7 @@ def test_nothing_is_left_of_what_cannot_be_written(ending, tmp_path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
-def test_a_nrrd_header_says_the_directions_itself(tmp_path):
+def test_a_nrrd_header_has_the_directions_to_every_digit(tmp_path):
     pytest.importorskip("SimpleITK")
     path = tmp_path / "a.nrrd"
     _write(path, np.zeros(_SHAPE, np.uint8), _OBLIQUE)
@@ -147,7 +147,7 @@ def test_a_scan_of_one_format_gets_a_label_map_in_another(tmp_path):
         np.testing.assert_allclose(affine, grids[0], atol=1e-5)
 
 
-def test_what_fails_leaves_nothing_and_what_was_there(tmp_path, monkeypatch):
+def test_files_that_are_not_whole_leave_the_earlier_ones(tmp_path, monkeypatch):
     sitk = pytest.importorskip("SimpleITK")
     for ending in (".mhd", ".nrrd"):
         path = tmp_path / f"a{ending}"

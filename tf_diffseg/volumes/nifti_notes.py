@@ -76,7 +76,7 @@ def _contradiction(path, volume, unit):
     if not np.isfinite(qform).all():
         quaternion = ", ".join(f"{volume.header[f'quatern_{x}']:g}" for x in "bcd")
         return [
-            f"{path}: the qform (code {qform_code}) is none, with the quaternion "
+            f"{path}: the qform (code {qform_code}) is not valid, its quaternion is "
             f"{quaternion}; the sform is used"
         ]
     shape = nibabel_volume.shape_of(volume)[:3]
