@@ -10,7 +10,7 @@ _SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
 
 @pytest.fixture(scope="session")
 def hippocampus_dir():
-    """Folder of the real Task04_Hippocampus volumes; skips where it is absent."""
+    """Folder of the real Task04_Hippocampus volumes; skips if it is absent."""
     path = _SHARED / "data" / "Task04_Hippocampus"
     if not path.is_dir():
         pytest.skip(f"no Hippocampus volumes at {path}")
@@ -19,7 +19,7 @@ def hippocampus_dir():
 
 @pytest.fixture(scope="session")
 def golden_diffusion():
-    """Reference values of the diffusion formulas; skips where they are absent."""
+    """Reference values of the diffusion formulas; skips if they are absent."""
     path = _SHARED / "golden" / "diffusion.json"
     if not path.is_file():
         pytest.skip(f"no reference values at {path}")

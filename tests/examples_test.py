@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the public names run as they are written."""
+"""The examples in the docstrings of the public names run."""
 
 import doctest
 import pathlib
@@ -20,7 +20,7 @@ _WRITTEN = pathlib.Path(__file__).parent / "golden" / "written.tar.xz"
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory):
-    """What the examples speak of: the library, a run, and what it was trained on."""
+    """Names that the examples use: the library, a run, and its training data."""
     if not _WRITTEN.is_file():
         pytest.skip("Bazel gives files to the tests of their own folder")
     folder = tmp_path_factory.mktemp("written")
@@ -44,7 +44,7 @@ def names(tmp_path_factory):
 
 
 class _Values(doctest.OutputChecker):
-    """Progress that an example prints is no value of it."""
+    """Ignores output, such as progress, if an example shows none."""
 
     def check_output(self, want, got, optionflags):
         return not want or super().check_output(want, got, optionflags)

@@ -1,4 +1,4 @@
-"""The lines of docs/extending.md do what the page says, in a copy of the library."""
+"""The code in docs/extending.md works in a copy of the library."""
 
 import os
 import pathlib
@@ -21,7 +21,7 @@ _QUOTED = re.compile(r"`([^`]+)`")
 
 
 def _apply(page, root):
-    """Puts a page's blocks in their places; returns the paths of its tests."""
+    """Puts the code blocks of a page into their places; returns the paths of tests."""
     path, tests = None, []
     for block in _BLOCK.finditer(page):
         names, code = _QUOTED.findall(block["what"]), block["code"]
@@ -47,7 +47,7 @@ def _insert(path, code, anchor, is_above):
 
 @pytest.fixture
 def copy(tmp_path):
-    """The library without models and other data."""
+    """A copy of the library without models and other data."""
     for name in _CODE:
         shutil.copytree(
             _ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("hub", "*.gz")
@@ -56,7 +56,7 @@ def copy(tmp_path):
 
 
 @pytest.mark.skipif(not _PAGE.is_file(), reason="Bazel builds no documents")
-def test_what_the_page_adds_works(copy):
+def test_the_code_of_the_page_works(copy):
     tests = _apply(_PAGE.read_text(encoding="utf-8"), copy)
     assert len(tests) == 7
     done = subprocess.run(

@@ -6,17 +6,14 @@ from tf_diffseg.errors import InputError
 from tf_diffseg.output_path import output_file, output_folder
 
 
-def test_what_can_be_made_is_let_pass(tmp_path):
+def test_paths_that_can_be_made_are_accepted(tmp_path, monkeypatch):
     assert output_folder("a", tmp_path / "b" / "c") == tmp_path / "b" / "c"
     assert output_folder("a", tmp_path) == tmp_path
     assert output_file("a", tmp_path / "b" / "c.nii") == tmp_path / "b" / "c.nii"
-    assert not list(tmp_path.iterdir())
-
-
-def test_relative_paths_are_let_pass(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     output_folder("a", "b/c")
     output_file("a", "c.nii")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("check", [output_file, output_folder])

@@ -3,17 +3,16 @@
 import os
 import sys
 
-# First, before pytest looks for its home and matplotlib for its settings.
+# This comes before pytest looks for its home and matplotlib for its settings.
 _ROOT = os.getcwd()
 _SCRATCH = os.environ.get("TEST_TMPDIR", "")
 
 
 def _prepare_environment():
-    """Lets tests, and the processes they start, import from the built tree."""
-    # Python put this file's folder here, where `tests/data` would be `data`.
+    """Lets tests and their child processes import from the built tree."""
+    # Python puts the folder of this file here, so that `tests/data` would be `data`.
     sys.path[0] = _ROOT
-    # Bazel's launcher finds the packages through sys.path, which child processes
-    # do not inherit.
+    # Bazel's launcher puts the packages into sys.path, but not for child processes.
     inherited = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_ROOT, inherited]))
     os.environ.setdefault("HOME", _SCRATCH or _ROOT)

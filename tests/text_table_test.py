@@ -7,18 +7,18 @@ def test_columns_are_as_wide_as_their_widest_cell():
     )
 
 
-def test_columns_of_figures_are_flush_right():
+def test_columns_of_numbers_are_aligned_to_the_right():
     rows = [["class", "cases", ""], ["a", "12", "b"], ["", "3"]]
     assert text_table(rows, right=(1,)) == "class  cases\na         12  b\n           3"
 
 
-def test_a_markdown_table_has_its_line_of_dashes():
+def test_a_markdown_table_has_a_line_of_dashes():
     assert markdown_table([["class", "Dice"], ["a"]]) == (
         "| class | Dice |\n| --- | --- |\n| a |  |"
     )
 
 
-def test_what_is_not_defined_is_a_dash():
+def test_an_undefined_number_is_a_dash():
     assert number_text(0.12345) == "0.123"
     assert number_text(None) == number_text(float("nan")) == "-"
     assert spread_text(1.0, None, 1) == "1.0 ± -"

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, on a disk that takes no more too."""
+"""Files appear whole or not at all, even if the disk is full."""
 
 import os
 
@@ -9,7 +9,7 @@ from tf_diffseg.errors import InputError
 from tf_diffseg.whole_files import whole_file, whole_files
 
 
-def test_files_get_their_names_together(tmp_path):
+def test_files_appear_together(tmp_path):
     (tmp_path / "b.txt").write_text("before")
     with whole_files() as whole:
         for name in ("new/a.nii.gz", "b.txt"):
@@ -37,7 +37,7 @@ def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_whatever_ends_the_writing_leaves_nothing(tmp_path, error):
+def test_an_error_leaves_nothing(tmp_path, error):
     with pytest.raises(error):
         with whole_file(tmp_path / "a.bin") as temporary:
             temporary.write_bytes(b"half")
@@ -45,7 +45,7 @@ def test_whatever_ends_the_writing_leaves_nothing(tmp_path, error):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_name_that_is_taken_by_a_folder(tmp_path):
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
     (tmp_path / "a.bin").mkdir()
     with pytest.raises(InputError, match="cannot write .*/a.bin: Is a directory"):
         with whole_file(tmp_path / "a.bin") as temporary:

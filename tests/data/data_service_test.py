@@ -1,4 +1,4 @@
-"""A dispatcher that does not answer is told of at once."""
+"""A dispatcher that does not answer is named at once."""
 
 import socket
 
@@ -13,22 +13,27 @@ def test_a_dispatcher_that_listens_is_accepted():
         check_data_service(f"grpc://localhost:{server.getsockname()[1]}")
 
 
-def test_one_that_does_not_is_named():
+def test_a_dispatcher_that_does_not_listen_is_named():
     with socket.create_server(("localhost", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(InputError, match=f"^data_service=grpc://localhost:{port}: no"):
         check_data_service(f"grpc://localhost:{port}")
 
 
+_NO_ADDRESS = "expected an address such as grpc://localho"
+
+
 @pytest.mark.parametrize(
-    "address",
-    ["localhost:5050", "grpc://", "nonsense://x", "grpc://localhost", "grpc://a:b"],
+    "address, message",
+    [
+        ("localhost:5050", _NO_ADDRESS),
+        ("grpc://", _NO_ADDRESS),
+        ("nonsense://x", _NO_ADDRESS),
+        ("grpc://localhost", _NO_ADDRESS),
+        ("grpc://a:b", _NO_ADDRESS),
+        ("grpc://localhost:123456", "no dispatcher answers there"),
+    ],
 )
-def test_what_is_no_address_is_named(address):
-    with pytest.raises(InputError, match="expected an address such as grpc://localho"):
+def test_wrong_addresses_are_refused(address, message):
+    with pytest.raises(InputError, match=message):
         check_data_service(address)
-
-
-def test_a_port_beyond_all_is_named():
-    with pytest.raises(InputError, match="no dispatcher answers there"):
-        check_data_service("grpc://localhost:123456")

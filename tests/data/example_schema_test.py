@@ -1,4 +1,4 @@
-"""A case goes into an Example and comes back, eagerly and in Dataset.map."""
+"""A case is serialized and parsed again, eagerly and in Dataset.map."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_round_trip_in_dataset_map_knows_the_ranks(case):
     _assert_same_case(next(iter(dataset)), case)
 
 
-def test_training_keys_leave_the_source_grid_alone(case):
+def test_training_keys_do_not_need_the_source_grid(case):
     serialized = example_schema.encode_example(**case)
     example = tf.train.Example.FromString(serialized)
     for name in ("source_label/value", "source_label/shape", "source_affine"):
@@ -97,12 +97,12 @@ def test_image_takes_the_smallest_type_that_is_exact(case, values, dtype):
     _assert_same_case(next(iter(dataset.map(example_schema.parse_example))), case)
 
 
-def test_type_that_is_not_exact_is_refused(case):
+def test_an_inexact_type_is_refused(case):
     with pytest.raises(ValueError, match="image_dtype=int16 does not hold"):
         example_schema.encode_example(**case, image_dtype="int16")
 
 
-def test_box_comes_back_and_is_the_whole_volume_without_one(case):
+def test_the_crop_box_is_kept_and_may_be_missing(case):
     parse, encode = example_schema.parse_example, example_schema.encode_example
     box = ((1, 2, 0), (3, 2, 6))
     parsed = parse(encode(**case, crop_box=box), ("crop_box",))

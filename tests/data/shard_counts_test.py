@@ -1,10 +1,10 @@
-"""A shard that ends between two cases is told of, of any split."""
+"""A shard with too few or too many cases is named."""
 
 import dataclasses
 
 import pytest
-import tensorflow as tf
 
+from tests.data.made_shards import write_shard
 from tests.runs.toy_run import MANIFEST
 from tf_diffseg.data.manifest import Shard, Split
 from tf_diffseg.data.shard_counts import check_counts
@@ -12,10 +12,7 @@ from tf_diffseg.errors import InputError
 
 
 def _write(path, num_records):
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for _ in range(num_records):
-            writer.write(b"a record")
-    return str(path)
+    return write_shard(path, [b"a record"] * num_records)
 
 
 @pytest.fixture
@@ -37,7 +34,7 @@ def test_the_shard_with_another_count_is_named(tmp_path, manifest, count):
         check_counts(manifest, paths)
 
 
-def test_one_that_ends_within_a_case_is_named(tmp_path, manifest):
+def test_a_shard_that_ends_within_a_case_is_named(tmp_path, manifest):
     path = tmp_path / "a"
     _write(path, 2)
     path.write_bytes(path.read_bytes()[:-3])

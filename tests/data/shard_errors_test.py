@@ -1,4 +1,4 @@
-"""Damaged shards: nothing is skipped, and the error names shard and record."""
+"""The error of a damaged shard names the shard and the record; nothing is skipped."""
 
 import os
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.data.made_shards import serialized_case, write_shard, write_shards
 from tf_diffseg.data import (
     ShardError,
     damaged_record,
-    encode_example,
     evaluation_dataset,
     index_shards,
     training_dataset,
@@ -17,31 +17,10 @@ from tf_diffseg.data import (
 from tf_diffseg.data.gzip_member import write_member
 
 
-def _serialized_case(case):
-    image = np.full((4, 4, 4, 1), case, np.float32)
-    return encode_example(
-        uid=f"case_{case}",
-        image=image,
-        label=np.zeros((4, 4, 4), int),
-        spacing_mm=(1.0, 1.0, 1.0),
-        source_affine=np.eye(4),
-        source_label=np.zeros((4, 4, 4), int),
-    )
-
-
-def _write(path, records):
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for record in records:
-            writer.write(record)
-
-
 @pytest.fixture
 def paths(tmp_path):
     """Two shards of three cases each."""
-    paths = [tmp_path / f"toy-{shard}.tfrecord" for shard in range(2)]
-    for shard, path in enumerate(paths):
-        _write(path, [_serialized_case(3 * shard + n) for n in range(3)])
-    return [str(path) for path in paths]
+    return write_shards(tmp_path, [0, 1, 2], [3, 4, 5])
 
 
 def _damage(path, place, mask=0xFF):
@@ -78,7 +57,7 @@ def test_changed_data_is_found_wherever_it_lies(paths, place):
     assert _message(evaluation_dataset(paths)).startswith(expected)
 
 
-# The length's lowest byte, one that makes it shorter, its highest, and its checksum.
+# The lowest byte of the length, one that makes it shorter, the highest, the checksum.
 @pytest.mark.parametrize("place, mask", [(0, 0x01), (1, 0x02), (7, 0x80), (9, 0x01)])
 def test_a_changed_length_is_found_before_anything_is_read(paths, place, mask):
     first = int(index_shards(paths).offset[4])
@@ -109,14 +88,12 @@ def test_compressed_and_plain_shards_are_not_mixed(paths, tmp_path):
 
 def test_training_stops_at_a_damaged_record(paths):
     _damage(paths[0], 200)
-    dataset = training_dataset(paths, 6, (4, 4, 4), 2, affine_probability=0.5)
-    assert "record 0; see `python -m data_tools.inspect_shards --verify`" in _message(
-        dataset.take(3)
-    )
+    message = _message(training_dataset(paths, 6, (4, 4, 4), 2).take(3))
+    assert "record 0; see `python -m data_tools.inspect_shards --verify`" in message
 
 
 def test_a_record_that_is_no_case_is_named(paths):
-    _write(paths[1], [_serialized_case(0), tf.train.Example().SerializeToString()])
+    write_shard(paths[1], [serialized_case(0), tf.train.Example().SerializeToString()])
     message = _message(evaluation_dataset(paths))
     assert message.startswith(f"shard {paths[1]} is damaged in record 1; see")
 
@@ -149,5 +126,5 @@ def test_a_shard_that_vanishes_is_named_and_not_waited_for(paths):
     assert f"shard {paths[0]} is damaged in record 0" in _message(dataset)
 
 
-def test_another_error_is_not_taken_for_a_damaged_record():
+def test_other_errors_name_no_damaged_record():
     assert damaged_record(ValueError("shard x")) is None

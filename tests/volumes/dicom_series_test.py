@@ -156,16 +156,12 @@ def _many(count):
 )
 def test_positions_may_be_rounded(tmp_path, distance, decimals, counts):
     for count in counts:
-        _check_rounded(tmp_path / str(count), distance, decimals, count)
-
-
-def _check_rounded(folder, distance, decimals, count):
-    positions = np.round(np.arange(count) * distance, decimals).tolist()
-    stored = _many(count)
-    image = read_image(write_stack(folder, stored, positions))
-    np.testing.assert_array_equal(image.array[..., 0], stored)
-    mean = (positions[-1] - positions[0]) / (count - 1)
-    np.testing.assert_allclose(image.spacing_mm, (0.8, 1.5, mean), rtol=1e-6)
+        positions = np.round(np.arange(count) * distance, decimals).tolist()
+        stored = _many(count)
+        image = read_image(write_stack(tmp_path / str(count), stored, positions))
+        np.testing.assert_array_equal(image.array[..., 0], stored)
+        mean = (positions[-1] - positions[0]) / (count - 1)
+        np.testing.assert_allclose(image.spacing_mm, (0.8, 1.5, mean), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,6 @@ TRAINING_KEYS = ("uid", "image", "label", "spacing_mm")
 
 # Types in which images may be stored, the smallest first. Parsed images are float32.
 IMAGE_DTYPES = ("uint8", "int16", "uint16", "float32")
-COMPRESSIONS = ("", "GZIP")
 _LABEL_DTYPES = ("uint8", "uint16", "int32")
 
 # Largest size of an Example without its volumes.
@@ -48,14 +47,8 @@ _WHOLE_BOX = ((0, 0, 0), (-1, -1, -1))
 def shard_file_name(dataset, split, shard_index, num_shards):
     """Makes the name of a shard, such as `phantom-train.tfrecord-00000-of-00004`.
 
-    Args:
-        dataset: name of the data set in file names.
-        split: name of the split.
-        shard_index: in [0, num_shards).
-        num_shards: number of shards of the split.
-
     Raises:
-        ValueError: `shard_index` is out of range.
+        ValueError: `shard_index` is not in [0, num_shards).
     """
     if not 0 <= shard_index < num_shards:
         raise ValueError(f"shard_index must be in [0, {num_shards}), got {shard_index}")
@@ -85,8 +78,8 @@ def smallest_image_dtype(low, high, is_whole):
     """Returns the first of `IMAGE_DTYPES` that holds every value of an image.
 
     Args:
-        low: the smallest value.
-        high: the largest.
+        low: smallest value of the image.
+        high: largest value of the image.
         is_whole: whether all values are whole numbers.
     """
     for dtype in IMAGE_DTYPES[:-1] if is_whole else ():

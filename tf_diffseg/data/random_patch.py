@@ -1,42 +1,8 @@
-"""Draws and cuts random patches of a case."""
+"""Draws where random patches of a case lie."""
 
 import tensorflow as tf
 
 from tf_diffseg.data.augmentation.random_numbers import happens, split, uniform
-from tf_diffseg.data.augmentation.resampling import cut
-
-
-def random_patch(
-    image,
-    label,
-    patch_shape,
-    seed,
-    foreground_share=0.0,
-    balance_classes=False,
-    ignored_id=None,
-):
-    """Cuts the same random patch out of an image and its label.
-
-    An axis that is shorter than the patch is padded on both sides: the image with its
-    smallest value per channel, the label with background. Padding is never ignored,
-    because it is known that nothing is there.
-
-    Args:
-        image: (x, y, z, channels).
-        label: class ids (x, y, z).
-        patch_shape: three ints.
-        seed: stateless seed [2].
-        foreground_share: see `patch_start`, also for the next arguments.
-        balance_classes: bool.
-        ignored_id: int or None.
-
-    Returns:
-        (image, label) of shapes (*patch_shape, channels) and patch_shape.
-    """
-    start = patch_start(
-        label, patch_shape, seed, foreground_share, balance_classes, ignored_id
-    )
-    return cut(image, label, start, patch_shape)
 
 
 def patch_start(

@@ -16,9 +16,8 @@ def batches_of_one_shape(shapes, batch_voxels, num_devices=1):
         num_devices: number of devices that get the batches in turn.
 
     Returns:
-        List of batches, each a list of indices of cases; each case is in one batch.
-        Large cases come first, so that devices that work side by side need about the
-        same time.
+        List of batches, each a list of indices of cases. Large cases come first, so
+        that devices that work side by side need about the same time.
     """
     by_shape = {}
     for case, shape in enumerate(shapes):

@@ -65,8 +65,7 @@ def read(path, dtype=None):
         `Volume` of (i, j, k) or (i, j, k, channels), of any number type.
 
     Raises:
-        InputError: SimpleITK is not installed, or the file is damaged, of another
-            format or shape, or has no usable spacing and affine.
+        InputError: as `nifti.read`, or SimpleITK is not installed.
     """
     path = str(path)
     sitk = simpleitk.load_simpleitk(path)

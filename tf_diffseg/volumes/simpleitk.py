@@ -14,14 +14,7 @@ def reason_to_install(path, library, error):
 
 
 def load_simpleitk(path):
-    """Imports SimpleITK, which the file `path` needs.
-
-    Returns:
-        The module.
-
-    Raises:
-        InputError: SimpleITK is not installed.
-    """
+    """Imports SimpleITK to read the file `path`; raises InputError without it."""
     try:
         import SimpleITK
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Random affine maps: their parts, their ranges."""
+"""Random affine maps: their parts and ranges."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ def _matrices(num=40, **ranges):
     return np.stack([affine_matrix([7, index], **ranges) for index in range(num)])
 
 
-def test_no_range_is_the_identity():
+def test_zero_ranges_give_the_identity():
     np.testing.assert_allclose(affine_matrix([1, 2]), np.eye(3), atol=1e-7)
 
 
@@ -40,7 +40,7 @@ def test_shear_keeps_volumes():
     assert 0.2 < np.abs(off).max() <= 0.3
 
 
-def test_turns_about_x_first_and_z_last():
+def test_rotations_are_about_x_first_and_z_last():
     angles = tf.constant([np.pi / 2, 0.0, np.pi / 2])
     # About x, +y becomes +z, which a turn about z leaves alone.
     np.testing.assert_allclose(
@@ -51,7 +51,7 @@ def test_turns_about_x_first_and_z_last():
 
 
 @pytest.mark.parametrize("name", ["rotation_degrees", "zoom", "shear"])
-def test_the_seed_draws(name):
+def test_only_the_seed_decides(name):
     ranges = {name: 0.3}
     first = affine_matrix([1, 2], **ranges)
     np.testing.assert_array_equal(first, affine_matrix([1, 2], **ranges))

@@ -1,4 +1,4 @@
-"""The whole augmentation of a case."""
+"""All augmentation of a case together."""
 
 import numpy as np
 import pytest
@@ -21,13 +21,13 @@ def _example(channels=2):
     }
 
 
-def test_nothing_asked_for_gives_the_case_itself():
+def test_no_options_give_the_case_itself():
     example = _example()
     new = augment(example, [1, 2])
     assert new["image"] is example["image"] and new["label"] is example["label"]
 
 
-def test_ranges_of_nothing_change_nothing():
+def test_zero_ranges_change_nothing():
     example = _example()
     nothing = {
         name: option.metadata["at_least"]
@@ -42,15 +42,15 @@ def test_ranges_of_nothing_change_nothing():
 
 
 @pytest.mark.parametrize("name", [*INTENSITY, "channel_drop"])
-def test_intensities_change_the_image_alone(name):
+def test_changes_of_intensity_leave_the_label_alone(name):
     example = _example()
     new = augment(example, [3, 4], **{f"{name}_probability": 1.0})
     assert np.abs(new["image"] - example["image"]).max() > 1e-3
     assert new["label"] is example["label"]
 
 
-@pytest.mark.parametrize("name", ["affine", "elastic", "noise", "blur", "gamma"])
-def test_probability_is_how_often(name):
+@pytest.mark.parametrize("name", ["affine", "noise"])
+def test_the_probability_is_how_often_a_change_happens(name):
     example = _example()
 
     @tf.function
@@ -59,7 +59,7 @@ def test_probability_is_how_often(name):
         return tf.reduce_any(tf.abs(new["image"] - example["image"]) > 1e-6)
 
     count = sum(bool(is_changed(tf.constant([5, index]))) for index in range(60))
-    assert 8 <= count <= 28  # 18 are expected, give or take 3.5.
+    assert 8 <= count <= 28  # 18 are expected, with a standard deviation of 3.5.
 
 
 def test_label_and_image_move_together_and_labels_stay_labels():
@@ -104,7 +104,7 @@ def test_eager_and_map_agree_and_seeds_matter():
     assert np.abs(mapped[0]["image"] - mapped[1]["image"]).max() > 0.1
 
 
-def test_a_box_of_a_case_that_stays_is_cut():
+def test_a_box_is_cut_without_a_movement():
     example = _example()
     new = augment(example, [0, 0], tf.constant([2, 3, 1]), (4, 5, 6))
     np.testing.assert_array_equal(new["image"], example["image"][2:6, 3:8, 1:7])
@@ -127,29 +127,21 @@ def test_volumes_of_unknown_shape_stay_of_unknown_shape():
     "options, message",
     [
         ({"flip_axes": "xw"}, "flip_axes must be of xyz, got 'xw'"),
-        (
-            {"noise_probability": 1.5},
-            "noise_probability must be at most 1.0",
-        ),
+        ({"noise_probability": 1.5}, "noise_probability must be at most 1.0"),
         ({"zoom": -0.1}, "zoom must be at least 0.0, got -0.1"),
         ({"low_resolution": 0.5}, "low_resolution must be at least 1.0"),
         ({"rotation": 3.0}, r"no option \['rotation'\], it has \['affine_prob"),
     ],
 )
-def test_refuses_options_by_name(options, message):
+def test_wrong_options_are_refused_by_name(options, message):
     with pytest.raises(ValueError, match=message):
         augment(_example(), [0, 0], **options)
 
 
 def test_movement_keeps_the_ignore_label_and_adds_background():
-    """The label takes its nearest voxel: no class comes of an ignored one."""
-    rng = np.random.default_rng(0)
-    label = rng.choice([0, 1, 9], (10, 11, 12)).astype(np.int32)
-    example = {
-        "image": tf.zeros([*label.shape, 1]),
-        "label": tf.constant(label),
-        "spacing_mm": tf.ones([3]),
-    }
+    """The label takes its nearest voxel, so an ignored voxel gives no class."""
+    label = np.random.default_rng(0).choice([0, 1, 9], SHAPE).astype(np.int32)
+    example = _example(channels=1) | {"label": tf.constant(label)}
     options = {
         "affine_probability": 1.0,
         "rotation_degrees": 45.0,

@@ -33,26 +33,17 @@ def test_weights_of_a_spline_sum_to_one():
 def test_space_does_not_fold():
     for index in range(10):
         field = _field(seed=(3, index), largest_mm=0.4 * 8.0)
-        steps = np.stack(
-            [
-                np.gradient(field, mm, axis=axis)
-                for axis, mm in ((1, 1.0), (2, 1.0), (3, 2.0))
-            ],
-            axis=-1,
-        )
+        steps = np.stack(np.gradient(field, 1.0, 1.0, 2.0, axis=(1, 2, 3)), axis=-1)
         jacobian = np.eye(3)[:, np.newaxis, np.newaxis, np.newaxis] + steps
         determinants = np.linalg.det(np.moveaxis(jacobian, 0, -2))
         assert determinants.min() > 0.0
 
 
-def test_long_voxels_see_the_same_field_less_often():
+def test_the_spacing_does_not_change_the_field():
     fine = elastic_displacement((20, 16, 23), tf.ones([3]), (1, 2), 3.0, 8.0)
-    coarse = elastic_displacement(
-        (20, 16, 12), tf.constant([1.0, 1.0, 2.0]), (1, 2), 3.0, 8.0
-    )
-    np.testing.assert_allclose(fine[..., ::2], coarse, atol=1e-5)
+    np.testing.assert_allclose(fine[..., ::2], _field(), atol=1e-5)
 
 
-def test_the_seed_draws():
+def test_only_the_seed_decides():
     np.testing.assert_array_equal(_field(), _field())
     assert np.abs(_field() - _field(seed=(1, 3))).max() > 0.5

@@ -1,4 +1,4 @@
-"""Blur and low resolution: in millimetres, without a shift or a change of the mean."""
+"""Blur and low resolution are in millimetres and keep places and means."""
 
 import numpy as np
 import pytest
@@ -37,20 +37,20 @@ def _deviations(image):
 def test_blur_is_as_wide_in_millimetres_along_every_axis():
     blurred = blur(_impulse(), tf.constant([1.0, 1.0, 2.0]), 1.6)
     np.testing.assert_allclose(_deviations(blurred), [1.6, 1.6, 0.8], rtol=2e-3)
-    # Channels keep to themselves.
+    # Channels do not mix.
     np.testing.assert_allclose(blurred[..., 1], -2.0 * blurred[..., 0], rtol=1e-4)
 
 
 @pytest.mark.parametrize(
     "change", [lambda i, s: blur(i, s, 0.0), lambda i, s: lower_resolution(i, s, 1.0)]
 )
-def test_nothing_to_do_changes_nothing(change):
+def test_identity_parameters_change_nothing(change):
     image = _noise()
     np.testing.assert_allclose(change(image, tf.ones([3])), image, atol=1e-6)
 
 
 @pytest.mark.parametrize("change", [blur, lower_resolution])
-def test_a_constant_stays_up_to_the_ends(change):
+def test_a_constant_image_does_not_change(change):
     image = tf.fill([*SHAPE, 1], 3.5)
     np.testing.assert_allclose(change(image, tf.ones([3]), 2.7), image, rtol=1e-5)
 
@@ -59,7 +59,7 @@ def test_low_resolution_leaves_axes_that_are_coarse_already():
     image = _noise()
     low = lower_resolution(image, tf.constant([1.0, 1.0, 3.0]), 2.0)
     along_z = tf.reshape(tf.reduce_mean(image, axis=[0, 1]), [-1])
-    # Along x and y pairs of voxels become one; along z nothing is mixed.
+    # Along x and y two voxels become one; along z nothing is mixed.
     only_z = np.zeros((*SHAPE, 2), np.float32)
     only_z[:] = tf.reshape(along_z, [SHAPE[2], 2])
     np.testing.assert_allclose(
@@ -74,7 +74,7 @@ def test_low_resolution_keeps_a_ramp_where_it_was():
     ramp = np.zeros((*SHAPE, 1), np.float32)
     ramp[:] = np.arange(SHAPE[1])[:, np.newaxis, np.newaxis]
     low = lower_resolution(tf.constant(ramp), tf.ones([3]), 3.0)
-    # The outermost half of a large voxel has no neighbour to lean on.
+    # The outer half of the outermost large voxels cannot be interpolated.
     np.testing.assert_allclose(low[:, 2:-2], ramp[:, 2:-2], atol=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""Changes of intensity, by hand-made values and by their statistics."""
+"""Changes of intensity: their values and their statistics."""
 
 import numpy as np
 import pytest
@@ -36,12 +36,12 @@ def test_brightness_adds_deviations():
 
 
 @pytest.mark.parametrize("exponent", [0.6, 1.0, 1.7])
-def test_gamma_bends_the_scale_and_keeps_mean_and_deviation(exponent):
+def test_gamma_keeps_the_mean_and_the_deviation(exponent):
     image = _image()
     changed = change_gamma(image, exponent).numpy()
     np.testing.assert_allclose(changed.mean(SPACE), image.mean(SPACE), atol=1e-4)
     np.testing.assert_allclose(changed.std(SPACE), image.std(SPACE), rtol=1e-4)
-    # Scaled to [0, 1] again it is the curve.
+    # Both scaled to [0, 1], the result is the curve of the image.
     for channel in range(2):
         before, after = (
             (values - values.min()) / (values.max() - values.min())
@@ -50,7 +50,7 @@ def test_gamma_bends_the_scale_and_keeps_mean_and_deviation(exponent):
         np.testing.assert_allclose(after, before**exponent, atol=1e-4)
 
 
-def test_noise_has_the_deviation_asked_for():
+def test_noise_has_the_given_deviation():
     image = _image()
     noise = add_noise(image, [1, 2], 0.25).numpy() - image
     np.testing.assert_allclose(noise.std(SPACE), 0.25 * image.std(SPACE), rtol=0.1)
@@ -58,7 +58,7 @@ def test_noise_has_the_deviation_asked_for():
     assert abs(np.corrcoef(noise[..., 0].ravel(), noise[..., 1].ravel())[0, 1]) < 0.15
 
 
-def test_drops_one_channel_of_several_each_in_turn():
+def test_each_of_several_channels_can_be_dropped():
     image = _image(channels=3)
     dropped = set()
     for index in range(20):
@@ -72,34 +72,24 @@ def test_drops_one_channel_of_several_each_in_turn():
     assert dropped == {0, 1, 2}
 
 
-def test_an_only_channel_is_kept():
+def test_a_single_channel_is_kept():
     image = _image(channels=1)
     np.testing.assert_array_equal(drop_channel(image, [0, 1]), image)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda i: change_contrast(i, 1.2),
-        lambda i: change_brightness(i, 0.3),
-        lambda i: change_gamma(i, 1.2),
-        lambda i: add_noise(i, [0, 1], 0.2),
-    ],
-)
-def test_an_empty_image_stays_finite(change):
-    image = tf.zeros([4, 4, 4, 1])
-    np.testing.assert_array_equal(change(image), image)
+_CHANGES = [
+    (change_contrast, 1.2, 1.0),
+    (change_brightness, 0.3, 0.0),
+    (change_gamma, 1.2, 1.0),
+    (lambda image, amount: add_noise(image, [0, 1], amount), 0.2, 0.0),
+]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda i: change_contrast(i, 1.0),
-        lambda i: change_brightness(i, 0.0),
-        lambda i: change_gamma(i, 1.0),
-        lambda i: add_noise(i, [0, 1], 0.0),
-    ],
-)
-def test_identity_parameters_change_nothing(change):
+@pytest.mark.parametrize("change, parameter, identity", _CHANGES)
+def test_empty_images_and_identity_parameters_change_nothing(
+    change, parameter, identity
+):
+    empty = tf.zeros([4, 4, 4, 1])
+    np.testing.assert_array_equal(change(empty, parameter), empty)
     image = _image()
-    np.testing.assert_allclose(change(image), image, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(change(image, identity), image, rtol=1e-5, atol=1e-5)

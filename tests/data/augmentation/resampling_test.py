@@ -1,4 +1,4 @@
-"""Image and label move together, in millimetres, to known places."""
+"""Image and label move together, in millimetres, to the right places."""
 
 import math
 
@@ -26,13 +26,6 @@ def _one_voxel(position):
     return tf.constant(label[..., np.newaxis], tf.float32), tf.constant(label)
 
 
-def test_identity_changes_nothing():
-    image, label = _case()
-    new_image, new_label = resample(image, label, ISOTROPIC, tf.eye(3))
-    np.testing.assert_allclose(new_image, image, atol=1e-6)
-    np.testing.assert_array_equal(new_label, label)
-
-
 @pytest.mark.parametrize(
     "angles, start, end",
     [
@@ -51,56 +44,17 @@ def test_a_quarter_turn_moves_a_voxel_to_its_place(angles, start, end):
     assert float(new_image[(*end, 0)]) == pytest.approx(3.0, abs=1e-4)
 
 
-def test_rotates_millimetres_not_voxels():
-    # 4 mm along x, of 2 mm voxels, become 4 mm along y, of 1 mm voxels.
-    image, label = _one_voxel((6, 5, 3))
-    matrix = rotation_matrix(tf.constant([0.0, 0.0, math.pi / 2]))
-    new_image, new_label = resample(image, label, tf.constant([2.0, 1.0, 1.0]), matrix)
-    assert int(new_label[4, 9, 3]) == 3
-    np.testing.assert_allclose(new_image[4, 7:, 3, 0], [0.0, 1.5, 3.0, 1.5], atol=1e-4)
-
-
-def test_shifts_millimetres_not_voxels():
-    image, label = _one_voxel((4, 5, 3))
-    spacing_mm = tf.constant([2.0, 1.0, 0.5])
-    new_image, new_label = resample(
-        image, label, spacing_mm, tf.eye(3), shift_mm=(2.0, -2.0, 1.0)
-    )
-    np.testing.assert_array_equal(np.argwhere(new_label), [(5, 3, 5)])
-    assert float(new_image[5, 3, 5, 0]) == pytest.approx(3.0, abs=1e-4)
-
-
-def test_shifts_after_the_matrix():
-    image, label = _one_voxel((4, 7, 3))
-    matrix = rotation_matrix(tf.constant([math.pi / 2, 0.0, 0.0]))
-    _, new_label = resample(image, label, ISOTROPIC, matrix, shift_mm=(0.0, 1.0, 0.0))
-    # +y to +z, then one along y.
-    np.testing.assert_array_equal(np.argwhere(new_label), [(4, 6, 5)])
-
-
-def test_a_displacement_tells_how_far_from_there_a_voxel_is_read():
+def test_a_displacement_moves_the_place_that_is_read():
     image, label = _one_voxel((4, 5, 3))
     displacement_mm = tf.reshape([2.0, 0.0, -0.5], [3, 1, 1, 1])
-    _, new_label = resample(
-        image,
-        label,
-        tf.constant([2.0, 1.0, 0.5]),
-        tf.eye(3),
-        displacement_mm=displacement_mm,
-    )
+    spacing_mm = tf.constant([2.0, 1.0, 0.5])
+    movement = {"matrix": tf.eye(3), "displacement_mm": displacement_mm}
+    _, new_label = resample(image, label, spacing_mm, **movement)
     np.testing.assert_array_equal(np.argwhere(new_label), [(3, 5, 4)])
 
 
-def test_between_two_voxels_lies_their_mean():
-    image, label = _case()
-    new_image, _ = resample(image, label, ISOTROPIC, tf.eye(3), (0.0, 0.5, 0.0))
-    np.testing.assert_allclose(
-        new_image[:, 1:], (image[:, :-1] + image[:, 1:]) / 2.0, atol=1e-6
-    )
-
-
 @pytest.mark.parametrize("channels", [1, 3])
-def test_is_the_linear_and_nearest_interpolation_of_scipy(channels):
+def test_the_interpolation_is_that_of_scipy(channels):
     image, label = _case(channels)
     spacing_mm = np.array([1.0, 1.5, 2.0])
     matrix = rotation_matrix(tf.constant([0.3, -0.2, 0.5])) * 1.2
@@ -121,7 +75,7 @@ def test_is_the_linear_and_nearest_interpolation_of_scipy(channels):
         np.testing.assert_allclose(
             new_image[..., channel], expected.reshape(SHAPE), atol=1e-4
         )
-    # Halfway between two voxels either is the nearest.
+    # Halfway between two voxels both are the nearest.
     halfway = np.abs(source - np.floor(source) - 0.5).min(axis=0) < 1e-3
     nearest = np.rint(source).astype(int).T
     expected = np.pad(label, 2)[tuple(np.clip(nearest, -2, np.add(SHAPE, 1)).T + 2)]
@@ -131,11 +85,18 @@ def test_is_the_linear_and_nearest_interpolation_of_scipy(channels):
     )
 
 
-@pytest.mark.parametrize("start", [(2, 3, 1), (-1, 8, 4), (7, 0, -3), (30, 4, -40)])
-@pytest.mark.parametrize("zoom", [0.6, 1.2, 3.0])
-@pytest.mark.parametrize("is_elastic", [False, True])
-def test_a_volume_of_unknown_shape_gives_what_a_known_one_does(start, zoom, is_elastic):
-    # As in the input pipeline: what is read is cut out, padded, and compiled.
+@pytest.mark.parametrize(
+    "start, zoom, is_elastic",
+    [
+        ((2, 3, 1), 0.6, True),
+        ((-1, 8, 4), 1.2, False),
+        ((7, 0, -3), 3.0, True),
+        ((30, 4, -40), 1.2, True),
+        ((2, 3, 1), 3.0, False),
+    ],
+)
+def test_a_volume_of_unknown_shape_gives_the_same_box(start, zoom, is_elastic):
+    # In the input pipeline the part that is read is cut out, padded and compiled.
     image, label = _case()
     matrix = rotation_matrix(tf.constant([0.3, -0.2, 0.5])) * zoom
     box = {"start": tf.constant(start), "shape": (5, 6, 4)}
@@ -148,14 +109,14 @@ def test_a_volume_of_unknown_shape_gives_what_a_known_one_does(start, zoom, is_e
     def resampled(image, label):
         return resample(image, label, tf.constant([1.0, 1.5, 2.0]), matrix, **box)
 
-    expected = resample(image, label + 1, tf.constant([1.0, 1.5, 2.0]), matrix, **box)
+    expected = resampled.python_function(image, label + 1)
     found = resampled(image, label + 1)
     np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
     np.testing.assert_array_equal(found[1], expected[1])
 
 
 @pytest.mark.parametrize("dtype", [tf.float16, tf.float64])
-def test_takes_images_of_any_float(dtype):
+def test_images_may_be_of_any_float_type(dtype):
     image, label = _case()
     image = tf.cast(image, dtype).numpy()
     new_image, _ = resample(image, label.numpy(), [1.0, 1.0, 1.0], np.eye(3, dtype="f"))
@@ -164,7 +125,7 @@ def test_takes_images_of_any_float(dtype):
 
 
 @pytest.mark.parametrize("shift_mm", [1e9, -1e9, 3e38])
-def test_a_shift_beyond_all_numbers_gives_dark_background(shift_mm):
+def test_a_huge_shift_gives_dark_background(shift_mm):
     image, label = _case()
     new_image, new_label = resample(
         image, label + 1, 0.5 * ISOTROPIC, tf.eye(3), (0.0, shift_mm, 0.0)
@@ -172,23 +133,6 @@ def test_a_shift_beyond_all_numbers_gives_dark_background(shift_mm):
     darkest = np.broadcast_to(image.numpy().min(axis=(0, 1, 2)), image.shape)
     np.testing.assert_allclose(new_image, darkest, rtol=1e-6)
     assert not np.any(new_label)
-
-
-def test_zoom_by_two_doubles_distances_from_the_centre():
-    image, label = _one_voxel((5, 6, 4))
-    new_image, new_label = resample(image, label, ISOTROPIC, 2.0 * tf.eye(3))
-    assert int(new_label[6, 7, 5]) == 3
-    assert float(new_image[6, 7, 5, 0]) == pytest.approx(3.0, abs=1e-4)
-
-
-def test_what_comes_from_outside_is_dark_background():
-    image, label = _case()
-    new_image, new_label = resample(image, label + 1, ISOTROPIC, 0.5 * tf.eye(3))
-    np.testing.assert_allclose(
-        new_image[0, 0, 0], tf.reduce_min(image, axis=[0, 1, 2]), rtol=1e-5
-    )
-    assert int(new_label[0, 0, 0]) == 0
-    assert int(new_label[4, 5, 3]) > 0
 
 
 BOXES = [
@@ -199,7 +143,7 @@ BOXES = [
 
 
 @pytest.mark.parametrize("start, shape", BOXES)
-def test_a_box_is_cut_where_nothing_moves(start, shape):
+def test_a_box_is_cut_without_a_movement(start, shape):
     image, label = _case()
     expected_image, expected_label = np.empty((*shape, 2)), np.zeros(shape, int)
     expected_image[:] = image.numpy().min(axis=(0, 1, 2))
@@ -226,37 +170,10 @@ def test_a_box_is_a_part_of_the_whole_about_the_same_centre(displacement_mm):
         displacement_mm = tf.reshape(displacement_mm, [3, 1, 1, 1])
     movement = {"matrix": matrix, "displacement_mm": displacement_mm}
     whole = resample(image, label, spacing_mm, **movement)
-    box = resample(
-        image,
-        label,
-        spacing_mm,
-        **movement,
-        start=tf.constant([2, 3, 1]),
-        shape=(5, 5, 5),
-    )
+    place = {"start": tf.constant([2, 3, 1]), "shape": (5, 5, 5)}
+    box = resample(image, label, spacing_mm, **movement, **place)
     np.testing.assert_allclose(box[0], whole[0][2:7, 3:8, 1:6], atol=1e-5)
     np.testing.assert_array_equal(box[1], whole[1][2:7, 3:8, 1:6])
-
-
-def test_the_label_of_a_shape_is_the_shape_of_the_label():
-    places = np.indices((32, 32, 32)).transpose(1, 2, 3, 0) - 15.5
-    ball = np.square(places + (2.0, -1.0, 0.5)).sum(axis=-1) < 100.0
-    matrix = rotation_matrix(tf.constant([0.5, 0.3, -0.4])) * 1.1
-    image, label = resample(
-        tf.constant(ball[..., np.newaxis], tf.float32),
-        tf.constant(ball, tf.int32),
-        ISOTROPIC,
-        matrix,
-        (1.5, 0.0, -1.0),
-    )
-    # The ball after the movement, drawn anew.
-    centre = matrix.numpy() @ (-2.0, 1.0, -0.5) + (1.5, 0.0, -1.0)
-    moved = np.square(places - centre).sum(axis=-1) < 11.0**2
-    for found in (label.numpy() > 0, image.numpy()[..., 0] > 0.5):
-        np.testing.assert_allclose(places[found].mean(axis=0), centre, atol=0.1)
-        dice = 2.0 * (found & moved).sum() / (found.sum() + moved.sum())
-        assert dice > 0.96, dice
-    assert set(np.unique(label)) == {0, 1}
 
 
 def test_shapes_are_known_in_a_dataset():

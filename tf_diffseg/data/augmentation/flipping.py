@@ -7,20 +7,17 @@ from tf_diffseg.data.augmentation.random_numbers import uniform
 
 
 def flip(image, label, seed, flip_axes, probability=0.5):
-    """Mirrors an image and its label along some axes.
+    """Mirrors an image and its label along random axes.
 
     Args:
         image: (x, y, z, channels).
         label: (x, y, z).
         seed: stateless seed [2].
-        flip_axes: axes that may be mirrored, of "xyz".
+        flip_axes: axes that may be mirrored, of "xyz"; others raise a ValueError.
         probability: probability of mirroring each of them.
 
     Returns:
         (image, label) of the same shapes.
-
-    Raises:
-        ValueError: an axis is not one of "xyz".
     """
     check_options({"flip_axes": flip_axes, "flip_probability": probability})
     allowed = tf.constant([axis in flip_axes for axis in AXES])

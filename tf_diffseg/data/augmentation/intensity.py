@@ -1,4 +1,7 @@
-"""Changes the intensities of each channel by the channel's statistics."""
+"""Changes the intensities of each channel by the channel's statistics.
+
+All functions take an image float (x, y, z, channels) and return one of that shape.
+"""
 
 import tensorflow as tf
 
@@ -10,12 +13,7 @@ _SPACE = (0, 1, 2)
 def change_gamma(image, exponent):
     """Applies a gamma curve that keeps the mean and the standard deviation.
 
-    Args:
-        image: float (x, y, z, channels).
-        exponent: float scalar above 0; 1 changes nothing.
-
-    Returns:
-        Image of the same shape.
+    `exponent` is a float scalar above 0; 1 changes nothing.
     """
     lowest = tf.reduce_min(image, axis=_SPACE)
     extent = tf.reduce_max(image, axis=_SPACE) - lowest
@@ -28,56 +26,29 @@ def change_gamma(image, exponent):
 
 
 def change_contrast(image, factor):
-    """Multiplies the difference of each voxel from the mean of its channel.
-
-    Args:
-        image: float (x, y, z, channels).
-        factor: float scalar; 1 changes nothing.
-
-    Returns:
-        Image of the same shape.
-    """
+    """Multiplies the difference of each voxel from the mean of its channel."""
     mean = tf.reduce_mean(image, axis=_SPACE)
     return image * factor + mean * (1.0 - factor)
 
 
 def change_brightness(image, amount):
-    """Adds the same amount to all voxels of a channel.
-
-    Args:
-        image: float (x, y, z, channels).
-        amount: float scalar, in standard deviations of the channel.
-
-    Returns:
-        Image of the same shape.
-    """
+    """Adds `amount`, in standard deviations of a channel, to all its voxels."""
     return image + amount * _statistics(image)[1]
 
 
 def add_noise(image, seed, amount):
-    """Adds Gaussian noise.
+    """Adds Gaussian noise of `amount` standard deviations of the channel.
 
-    Args:
-        image: float (x, y, z, channels).
-        seed: stateless seed [2].
-        amount: float scalar, in standard deviations of the channel.
-
-    Returns:
-        Image of the same shape.
+    `seed` is a stateless seed [2].
     """
     noise = normal(seed, tf.shape(image))
     return image + noise * (amount * _statistics(image)[1])
 
 
 def drop_channel(image, seed):
-    """Sets a random channel to its smallest value.
+    """Sets a random channel to its smallest value; keeps it if it is the only one.
 
-    Args:
-        image: float (x, y, z, channels). A single channel is kept.
-        seed: stateless seed [2].
-
-    Returns:
-        Image of the same shape.
+    `seed` is a stateless seed [2].
     """
     num_channels = tf.shape(image)[-1]
     # Rounding may lift the product to the number itself.
