@@ -1,13 +1,12 @@
 """The code in docs/extending.md works in a copy of the library."""
 
-import os
 import pathlib
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
+
+from tests.commands import run_module
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _PAGE = _ROOT / "docs" / "extending.md"
@@ -59,11 +58,8 @@ def copy(tmp_path):
 def test_the_code_of_the_page_works(copy):
     tests = _apply(_PAGE.read_text(encoding="utf-8"), copy)
     assert len(tests) == 7
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
-        cwd=copy,
-        env=os.environ | {"PYTHONPATH": str(copy), "TF_CPP_MIN_LOG_LEVEL": "2"},
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert done.returncode == 0, done.stdout[-6000:]
+    files = [copy / test for test in tests]
+    options = ["-q", "-p", "no:cacheprovider", "--rootdir", copy]
+    # The fork imports the project from the copy, and what it already has from here.
+    done = run_module("pytest", *options, "-o", f"pythonpath={copy}", *files)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]

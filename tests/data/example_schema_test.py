@@ -66,7 +66,6 @@ def test_class_ids_take_the_smallest_type_for_all_classes(
     feature = tf.train.Example.FromString(serialized).features.feature
     stored = feature["label/value"].bytes_list.value[0]
     assert len(stored) == bytes_per_voxel * case["label"].size
-    _assert_same_case(example_schema.parse_example(serialized), case)
     case["label"][0, 0, 0] = num_classes - 1
     serialized = example_schema.encode_example(**case, num_classes=num_classes)
     _assert_same_case(example_schema.parse_example(serialized), case)
@@ -93,8 +92,6 @@ def test_image_takes_the_smallest_type_that_is_exact(case, values, dtype):
     parsed = example_schema.parse_example(serialized)
     assert parsed["image"].dtype == tf.float32
     _assert_same_case(parsed, case)
-    dataset = tf.data.Dataset.from_tensors(serialized)
-    _assert_same_case(next(iter(dataset.map(example_schema.parse_example))), case)
 
 
 def test_an_inexact_type_is_refused(case):

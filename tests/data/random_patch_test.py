@@ -88,20 +88,6 @@ def test_all_places_are_equally_likely():
     assert min(counts.values()) > 60 and max(counts.values()) < 140
 
 
-@pytest.mark.parametrize("shape", [(7, 6, 5), (3, 6, 2)])
-def test_dataset_map_gives_the_eager_patch(shape):
-    image, label = _case(shape)
-    dataset = tf.data.Dataset.range(4).map(
-        lambda seed: _random_patch(image, label, (4, 4, 4), tf.stack([seed, 7]))
-    )
-    assert dataset.element_spec[0].shape == (4, 4, 4, 2)
-    assert dataset.element_spec[1].shape == (4, 4, 4)
-    for seed, (patch, patch_label) in enumerate(dataset):
-        expected, expected_label = _random_patch(image, label, (4, 4, 4), _seed(seed))
-        np.testing.assert_array_equal(patch, expected)
-        np.testing.assert_array_equal(patch_label, expected_label)
-
-
 def test_only_the_seed_decides():
     image, label = _case((9, 9, 9))
 

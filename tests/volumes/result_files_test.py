@@ -108,24 +108,6 @@ def test_a_write_that_fails_leaves_nothing(ending, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_nrrd_header_has_the_directions_to_every_digit(tmp_path):
-    pytest.importorskip("SimpleITK")
-    path = tmp_path / "a.nrrd"
-    _write(path, np.zeros(_SHAPE, np.uint8), _OBLIQUE)
-    header = dict(
-        line.split(": ", 1)
-        for line in path.read_bytes().split(b"\n\n")[0].decode().splitlines()
-        if ": " in line and not line.startswith("#")
-    )
-    assert header["space"] == "left-posterior-superior"
-    to_lps = np.diag([-1.0, -1.0, 1.0])
-    rows = [row.strip("()") for row in header["space directions"].split(" ")]
-    directions = np.array([[float(v) for v in row.split(",")] for row in rows])
-    np.testing.assert_allclose(directions.T, to_lps @ _OBLIQUE[:3, :3], rtol=1e-12)
-    origin = np.array([float(v) for v in header["space origin"].strip("()").split(",")])
-    np.testing.assert_allclose(origin, to_lps @ _OBLIQUE[:3, 3], rtol=1e-12)
-
-
 def test_a_scan_of_one_format_gets_a_label_map_in_another(tmp_path):
     sitk = pytest.importorskip("SimpleITK")
     image = sitk.GetImageFromArray(np.ones(_SHAPE[::-1], np.float32))

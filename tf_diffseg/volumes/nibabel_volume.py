@@ -101,8 +101,6 @@ def load(path, kind, format_name):
     try:
         with _silent():
             image = _opened(path, kind)
-            if is_analyze(image):
-                raise InputError(f"{path} {NOT_ANALYZE}")
             if not isinstance(image, kind):
                 raise InputError(
                     f"{path} is not {format_name} but a {type(image).__name__}, "
@@ -173,8 +171,7 @@ def read_voxels(path, image, dtype=None, notes=(), has_footer=False):
     Args:
         path: path of its file.
         image: from `load`.
-        dtype: type of floating point numbers to compute in; None keeps the exact type.
-            Whole numbers that are not scaled stay as they are stored.
+        dtype: as for `volume_files.read_volume`.
         notes: notes of the `Volume`.
         has_footer: whether the format has data behind the voxels.
 
@@ -223,7 +220,7 @@ def volume_of(image, dtype=None):
 
     Args:
         image: nibabel image, loaded from any format or made in memory.
-        dtype: type of floating point numbers to compute in; None keeps the exact type.
+        dtype: as for `volume_files.read_volume`.
 
     Returns:
         `Volume` of (i, j, k) or (i, j, k, channels). Its path is that of the file, or

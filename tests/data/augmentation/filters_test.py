@@ -76,15 +76,3 @@ def test_low_resolution_keeps_a_ramp_where_it_was():
     low = lower_resolution(tf.constant(ramp), tf.ones([3]), 3.0)
     # The outer half of the outermost large voxels cannot be interpolated.
     np.testing.assert_allclose(low[:, 2:-2], ramp[:, 2:-2], atol=1e-4)
-
-
-@pytest.mark.parametrize("change", [blur, lower_resolution])
-def test_dataset_map_gives_the_eager_image_and_keeps_the_shape(change):
-    image, spacing_mm = _noise(), tf.constant([1.0, 1.2, 2.0])
-    dataset = tf.data.Dataset.from_tensors(image).map(
-        lambda i: change(i, spacing_mm, 1.7)
-    )
-    assert dataset.element_spec.shape == image.shape
-    np.testing.assert_allclose(
-        next(iter(dataset)), change(image, spacing_mm, 1.7), atol=1e-6
-    )

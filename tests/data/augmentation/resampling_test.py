@@ -174,14 +174,3 @@ def test_a_box_is_a_part_of_the_whole_about_the_same_centre(displacement_mm):
     box = resample(image, label, spacing_mm, **movement, **place)
     np.testing.assert_allclose(box[0], whole[0][2:7, 3:8, 1:6], atol=1e-5)
     np.testing.assert_array_equal(box[1], whole[1][2:7, 3:8, 1:6])
-
-
-def test_shapes_are_known_in_a_dataset():
-    image, label = _case()
-    dataset = tf.data.Dataset.from_tensors((image, label)).map(
-        lambda i, c: resample(
-            i, c, ISOTROPIC, tf.eye(3), start=tf.constant([0, 0, 0]), shape=(4, 4, 4)
-        )
-    )
-    assert dataset.element_spec[0].shape == (4, 4, 4, 2)
-    assert dataset.element_spec[1].shape == (4, 4, 4)
