@@ -1,4 +1,4 @@
-"""What several samples of a volume say together."""
+"""Statistics of several samples of a volume, of mirror images and of models."""
 
 import itertools
 
@@ -52,8 +52,10 @@ def _samples(segmenter, num_samples, seed=3):
     )
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 8])
-@pytest.mark.parametrize("preprocessing", [{}, {"spacing_mm": (1.0, 2.0, 3.0)}])
+@pytest.mark.parametrize(
+    "batch_size, preprocessing",
+    [(1, {}), (3, {"spacing_mm": (1.0, 2.0, 3.0)}), (8, {})],
+)
 def test_statistics_are_those_of_the_samples(batch_size, preprocessing):
     segmenter = _segmenter(**preprocessing)
     predict = tf.function(segmenter.predict)
@@ -110,21 +112,25 @@ def test_every_reverse_step_has_its_label_map():
     np.testing.assert_allclose(result.variance, plain.variance, atol=1e-6)
 
 
-def test_seeds_of_samples():
-    seeds = sample_seeds(7, 6).numpy()
-    assert seeds[0] == 7 and len(set(seeds)) == 6 and seeds.dtype == np.int32
-    np.testing.assert_array_equal(sample_seeds(7, 3), seeds[:3])
+@pytest.mark.parametrize("seed", [7, 0, -7])
+def test_every_sample_has_its_own_seed(seed):
+    seeds = sample_seeds(seed, 6).numpy()
+    assert seeds[0] == seed and len(set(seeds)) == 6 and seeds.dtype == np.int32
+    tf.random.set_seed(99)
+    np.testing.assert_array_equal(sample_seeds(seed, 3), seeds[:3])
+    assert not set(sample_seeds(seed + 1, 6).numpy()) & set(seeds)
     with pytest.raises(ValueError, match="num_samples must be at least 1, got 0"):
-        sample_seeds(7, 0)
+        sample_seeds(seed, 0)
 
 
-@pytest.mark.parametrize("axes", [(), (0,), (2,), (0, 1), (0, 1, 2)])
-@pytest.mark.parametrize("in_graph", [False, True])
+@pytest.mark.parametrize(
+    "axes, in_graph", [((), False), ((2,), False), ((0, 1), True), ((0, 1, 2), True)]
+)
 def test_the_mean_over_mirror_images_is_mirrored_with_the_image(axes, in_graph):
     ramp = tf.reshape(tf.range(60.0), [1, *_SHAPE, 1])
 
     def sample(image, seed):
-        # Not symmetric: it knows where a voxel is.
+        # Not symmetric: it depends on the position of a voxel.
         return tf.concat([image * ramp, image + ramp], axis=-1)
 
     flipped = flipped_mean(sample, axes)
@@ -139,8 +145,7 @@ def test_the_mean_over_mirror_images_is_mirrored_with_the_image(axes, in_graph):
         [tf.reverse(sample(tf.reverse(image, s), None), s) for s in subsets], axis=0
     )
     np.testing.assert_allclose(flipped(image, tf.constant([0])), expected, rtol=1e-5)
-    if not axes:
-        assert flipped_mean(sample, axes) is sample
+    assert (flipped is sample) == (not axes)
 
 
 def test_mirror_axes_are_checked():
@@ -162,7 +167,7 @@ def test_an_ensemble_is_the_mean_of_its_models():
         ensemble_mean([])
 
 
-def test_in_an_ensemble_a_model_of_one_step_stays_at_it():
+def test_a_model_of_fewer_steps_stays_at_its_last_one_in_an_ensemble():
     image, seed = tf.constant(_image()[None]), tf.constant([4])
     last = _noisy(image, seed)
     five = steps_last(lambda image, seed: tf.stack([last / 2.0, last / 4.0, last]))

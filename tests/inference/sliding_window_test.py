@@ -1,4 +1,4 @@
-"""Windows over volumes: what they are, where they are, and how they blend."""
+"""Windows over volumes: their content, their places, and how they blend."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ import tensorflow as tf
 from tf_diffseg.inference import SlidingWindow
 
 _WINDOW = (4, 5, 3)
-_SHAPES = [(4, 5, 3), (9, 5, 3), (11, 12, 8), (2, 3, 2), (3, 11, 4), (5, 6, 4)]
 
 
 def _image(shape, batch=1, channels=1):
@@ -38,26 +37,22 @@ def _sliding(sample=_pointwise, window_shape=_WINDOW, output_shape=(3,), **optio
     return SlidingWindow(sample, window_shape, output_shape, **options)
 
 
-@pytest.mark.parametrize("shape", _SHAPES)
-@pytest.mark.parametrize("overlap", [0.0, 0.5, 0.8])
-def test_a_pointwise_network_gives_what_it_gives_for_the_whole(shape, overlap):
+@pytest.mark.parametrize(
+    "shape, overlap",
+    [
+        (_WINDOW, 0.5),
+        ((9, 5, 3), 0.8),
+        ((11, 12, 8), 0.0),
+        ((2, 3, 2), 0.0),
+        ((3, 11, 4), 0.5),
+        ((5, 6, 4), 0.8),
+    ],
+)
+def test_a_pointwise_network_gives_the_same_as_for_the_whole_volume(shape, overlap):
     image = _image(shape, batch=2, channels=2)
     blended = _sliding(overlap=overlap, batch_size=3)(image, [0, 1])
     assert blended.shape == (2, *shape, 3)
     np.testing.assert_allclose(blended, _pointwise(image, None), atol=1e-6)
-
-
-@pytest.mark.parametrize("shape", _SHAPES)
-def test_a_constant_network_gives_its_constant(shape):
-    constant = tf.constant([0.2, 0.7, 0.1])
-
-    def sample(image, seed):
-        return tf.broadcast_to(constant, [*image.shape[:4], 3])
-
-    blended = _sliding(sample)(_image(shape), [0])
-    np.testing.assert_allclose(
-        blended, np.broadcast_to(constant, blended.shape), atol=1e-6
-    )
 
 
 def test_a_graph_of_unknown_shapes_gives_the_eager_result():
@@ -72,7 +67,7 @@ def test_a_graph_of_unknown_shapes_gives_the_eager_result():
     graph = tf.function(sliding, input_signature=specs)
     graph.get_concrete_function()
     assert traced == [(None, *_WINDOW, 1)]
-    for shape in _SHAPES:
+    for shape in (_WINDOW, (9, 6, 3), (2, 3, 2), (3, 11, 4)):
         image = _image(shape, batch=2)
         np.testing.assert_array_equal(
             graph(image, [3, 4]), sliding(image, np.array([3, 4], np.int32))
@@ -98,7 +93,7 @@ def test_windows_cover_the_volume_with_the_overlap_asked_for():
         starts.extend(np.rint(image[:, 0, 0, 0, 0].numpy()).astype(int))
         return tf.ones([*image.shape[:4], 1])
 
-    shape = (11, 12, 8)
+    shape = (11, 9, 5)
     numbers = np.arange(np.prod(shape), dtype=np.float32).reshape(1, *shape, 1)
     _sliding(sample, output_shape=(1,), overlap=0.5)(numbers, [0])
     places = np.stack(np.unravel_index(starts, shape), axis=1)
@@ -110,10 +105,10 @@ def test_windows_cover_the_volume_with_the_overlap_asked_for():
     assert len(places) == np.prod([len(np.unique(column)) for column in places.T])
 
 
-def test_noise_depends_on_position_and_seed_alone():
+def test_noise_depends_only_on_position_and_seed():
     def seeds(batch_size, volume_seeds):
         recorder = _Recorder()
-        image = _image((9, 12, 8), batch=len(volume_seeds))
+        image = _image((9, 8, 5), batch=len(volume_seeds))
         _sliding(recorder, batch_size=batch_size)(image, volume_seeds)
         assert max(recorder.batch_sizes) == min(batch_size, len(recorder.seeds))
         pairs = zip(recorder.windows, recorder.seeds, strict=True)
@@ -122,7 +117,7 @@ def test_noise_depends_on_position_and_seed_alone():
     alone, batched = seeds(1, [7]), seeds(4, [7])
     assert alone == batched
     assert len(set(alone.values())) == len(alone) > 20
-    first = _image((9, 12, 8))[0, :4, :5, :3].tobytes()
+    first = _image((9, 8, 5))[0, :4, :5, :3].tobytes()
     assert alone[first] == 7
     # The same volumes stay the same beside others.
     beside = seeds(5, [7, 8])
@@ -141,7 +136,7 @@ def test_a_small_volume_is_padded_with_its_darkest_values():
     np.testing.assert_array_equal(window[0], np.broadcast_to(darkest, (5, 3, 2)))
 
 
-def test_the_window_in_whose_middle_a_voxel_lies_decides():
+def test_the_window_with_a_voxel_near_its_centre_counts_most():
     # Two windows along x: the first says class 0, the second class 1.
     def sample(image, seed):
         probability = tf.where(image[:, :1, :1, :1, :] > 0.5, 0.1, 0.9)
@@ -163,7 +158,7 @@ def test_the_window_in_whose_middle_a_voxel_lies_decides():
     assert first[4] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-6)
 
 
-def test_reverse_steps_are_blended_each_by_itself():
+def test_each_reverse_step_is_blended_by_itself():
     def trajectory(image, seed):
         last = _pointwise(image, seed)
         return tf.stack([tf.ones_like(last) / 3.0, last], axis=-2)

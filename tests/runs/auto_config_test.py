@@ -25,19 +25,14 @@ def _recommend(memory_gib, num_channels=CHANNELS, volume_shape=None, **fingerpri
     )
 
 
-def test_the_median_case_where_memory_is_plenty():
+def test_the_patch_is_the_median_case_if_memory_allows():
     assert _recommend(64.0) == {
         "patch_shape": (56, 64, 40),
         "scale_factor": (2, 2, 2),
         "batch_size": 2,
     }
-
-
-def test_volume_shape_goes_before_the_median():
     assert _recommend(64.0, volume_shape=[48, 64, 48])["patch_shape"] == (48, 64, 48)
-
-
-def test_spacing_is_that_of_training():
+    # The spacing of training counts, not that of the files.
     preprocessing = {"spacing_mm": [0.5, 1.0, 1.0], "volume_shape": None}
     config = recommended_config(_fingerprint(), preprocessing, CHANNELS, 64.0)
     assert config["patch_shape"] == (104, 64, 40)
@@ -46,7 +41,7 @@ def test_spacing_is_that_of_training():
 @pytest.mark.parametrize("memory_gib", [1.1, 1.5, 2.0, 4.0, 16.0, 80.0])
 @pytest.mark.parametrize("num_channels", [CHANNELS, (32, 64, 128, 256, 320)])
 @pytest.mark.parametrize("extent_mm", [(50, 60, 40), (400, 400, 600)])
-def test_it_fits_the_budget_and_fills_it(memory_gib, num_channels, extent_mm):
+def test_the_patch_fits_the_budget_and_fills_it(memory_gib, num_channels, extent_mm):
     config = _recommend(memory_gib, num_channels, extent_mm=extent_mm)
     patch, batch_size = config["patch_shape"], config["batch_size"]
     per_voxel = auto_config.BYTES_PER_VOXEL_AND_FEATURE * num_channels[0]
@@ -60,7 +55,7 @@ def test_it_fits_the_budget_and_fills_it(memory_gib, num_channels, extent_mm):
     assert is_whole or more * per_voxel / 2**30 + auto_config.PROCESS_GIB > memory_gib
 
 
-def test_coarse_axis_keeps_its_resolution():
+def test_an_axis_of_long_voxels_keeps_its_resolution():
     config = _recommend(64.0, extent_mm=(100, 100, 45), spacing_mm=(1.0, 1.0, 3.0))
     assert config["scale_factor"] == (2, 2, 1)
     assert config["patch_shape"] == (104, 104, 15)
@@ -75,6 +70,6 @@ def test_the_longest_axis_in_millimetres_is_cut():
     assert max(extents) <= 2 * min(extents)
 
 
-def test_too_little_memory_is_named():
+def test_too_little_memory_is_refused():
     with pytest.raises(InputError, match="16x16x16 does not fit in 1 GiB"):
         _recommend(1.0)

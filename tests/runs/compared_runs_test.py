@@ -1,15 +1,12 @@
 """What is compared: evaluations and models, checked before any is evaluated."""
 
 import dataclasses
-import json
 
-import nibabel as nib
-import numpy as np
 import pytest
 
-from tests.data_tools.in_process import convert_here
+from tests.data_tools.cube_shards import cube_shards
 from tests.runs import toy_evaluation as toy
-from tests.runs.toy_run import WINDOW, toy_run
+from tests.runs.toy_run import toy_run
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.evaluation.results_folder import read_values
@@ -20,28 +17,10 @@ from tf_diffseg.runs.compared_runs import find_compared
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Shards of noise with two classes."""
-    root = tmp_path_factory.mktemp("data") / "Dataset001_Noise"
-    rng = np.random.default_rng(0)
-    for name in ("imagesTr", "labelsTr"):
-        (root / name).mkdir(parents=True)
-    for index in range(8):
-        arrays = {
-            f"imagesTr/case{index}_0000.nii.gz": rng.normal(size=WINDOW).astype("f4"),
-            f"labelsTr/case{index}.nii.gz": rng.integers(0, 3, WINDOW, np.uint8),
-        }
-        for name, array in arrays.items():
-            nib.save(nib.Nifti1Image(array, np.eye(4)), root / name)
-    fields = {
-        "channel_names": {"0": "T1"},
-        "labels": {"background": 0, "liver": 1, "spleen": 2},
-        "numTraining": 8,
-        "file_ending": ".nii.gz",
-    }
-    (root / "dataset.json").write_text(json.dumps(fields))
+    """Shards of cubes, in three splits."""
+    folder = tmp_path_factory.mktemp("data")
     fractions = {"train": 0.4, "test": 0.3, "rest": 0.3}
-    convert_here(root, root.parent / "shards", fractions)
-    return root.parent / "shards"
+    return cube_shards(folder, folder / "shards", fractions, num_cases=8)
 
 
 @pytest.fixture(scope="module")
@@ -52,19 +31,18 @@ def run(data):
     )
 
 
-def _evaluated(folder, run, data, split="test"):
-    """A folder as of experiments.evaluate, of that run's own scores."""
-    manifest = read_manifest(data)
-    cases = evaluation.evaluate_run(run, data, split)
+def _write_evaluation(folder, data, cases, split="test"):
+    """Writes a folder as experiments.evaluate does, of these scores."""
     volumes = dict.fromkeys([case.uid for case in cases], toy.volumes())
-    evaluation_report.write(cases, volumes, manifest, split, folder)
+    evaluation_report.write(cases, volumes, read_manifest(data), split, folder)
     return folder
 
 
 @pytest.mark.slow
-def test_a_run_is_evaluated_whatever_lies_in_it(data, run, tmp_path):
+def test_a_run_is_evaluated_even_if_it_holds_tables(data, run, tmp_path):
     checkpoint = run / "checkpoints" / "epoch-00001.keras"
-    results = _evaluated(tmp_path / "results", run, data)
+    cases = evaluation.evaluate_run(run, data, "test")
+    results = _write_evaluation(tmp_path / "results", data, cases)
     (run / "metrics.csv").write_bytes((results / "metrics.csv").read_bytes()[:-200])
     (run / "metrics.json").write_text("{}")
     compared = find_compared([run, checkpoint, results], "dice", data)
@@ -72,7 +50,7 @@ def test_a_run_is_evaluated_whatever_lies_in_it(data, run, tmp_path):
     (run / "metrics.csv").unlink()
     for name, values in read_values(results, "dice").items():
         assert tables[0][name] == pytest.approx(values, abs=1e-5)
-    assert tables[1]["liver"] != pytest.approx(tables[0]["liver"], abs=1e-5)
+    assert tables[1]["cube"] != pytest.approx(tables[0]["cube"], abs=1e-5)
     assert {tuple(one.data.items()) for one in compared} == {
         (("dataset", read_manifest(data).dataset), ("split", "test"))
     }
@@ -84,7 +62,7 @@ def test_all_are_checked_before_any_is_evaluated(data, run, tmp_path, monkeypatc
 
     monkeypatch.setattr(evaluation, "evaluate_run", fail)
     other = dataclasses.replace(
-        read_manifest(data), class_names=["background", "liver", "kidney"]
+        read_manifest(data), class_names=["background", "liver"]
     )
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -105,9 +83,10 @@ def test_all_are_checked_before_any_is_evaluated(data, run, tmp_path, monkeypatc
         find_compared([run, run], "dice")
 
 
-def test_an_evaluation_must_be_of_what_flags_ask_for(data, run, tmp_path):
-    results = _evaluated(tmp_path / "results", run, data)
-    rest = _evaluated(tmp_path / "rest", run, data, "rest")
+def test_an_evaluation_must_be_of_the_data_and_split_asked_for(data, run, tmp_path):
+    cases = [toy.scores("a", 0.8), toy.scores("b", 0.9)]
+    results = _write_evaluation(tmp_path / "results", data, cases)
+    rest = _write_evaluation(tmp_path / "rest", data, cases, "rest")
     assert len(find_compared([results, results], "dice", split="test")) == 2
     with pytest.raises(InputError, match="results was evaluated on the split test, no"):
         find_compared([run, results], "dice", data, "rest")

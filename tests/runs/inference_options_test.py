@@ -1,5 +1,7 @@
 """Options of an inference, and what they refuse."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -8,13 +10,10 @@ from tf_diffseg.inference import PostProcessing
 from tf_diffseg.runs.inference_options import InferenceOptions
 
 
-def test_by_default_nothing_is_asked_for():
+def test_given_names_the_options_that_are_not_as_by_default():
     options = InferenceOptions()
     assert options.given() == [] and options.flipped_axes == ()
     assert not options.post_processing().is_active
-
-
-def test_what_is_given_is_named():
     options = InferenceOptions(
         num_samples=8, flip_axes="zx", fill_holes=True, min_volume_ml=0.1
     )
@@ -25,56 +24,45 @@ def test_what_is_given_is_named():
 
 
 @pytest.mark.parametrize(
-    "values, message",
+    "name, value, message",
     [
-        ({"sampler": "euler"}, "sampler must be one of ddim, ddpm, got 'euler'"),
-        ({"num_timesteps": 1}, "num_timesteps must be at least 2, got 1"),
-        ({"num_samples": 0}, "num_samples must be at least 1, got 0"),
-        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
-        ({"seed": 2**31}, "seed must be at most 2147483647"),
-        ({"overlap": 1.0}, "overlap must be less than 1, got 1.0"),
-        (
-            {"overlap": float("nan")},
-            "overlap must be a finite number of 32 bits, got nan",
-        ),
-        ({"early_exit": -0.1}, "early_exit must be at least 0.0, got -0.1"),
-        ({"early_exit": 1.5}, "early_exit must be less than 1, got 1.5"),
-        (
-            {"window_shape": (8, 8)},
-            r"window_shape must be 3 whole numbers, got \(8, 8\)",
-        ),
-        ({"window_shape": ["8", "a", "8"]}, "3 whole numbers, got \\['8', 'a', '8'\\]"),
-        (
-            {"window_shape": (8, 0, 8)},
-            r"window_shape must be at least 1, got \(8, 0, 8\)",
-        ),
-        ({"window_shape": (16, 16.7, 16)}, r"3 whole numbers, got \(16, 16.7, 16\)"),
-        ({"window_shape": "8,8,8"}, "3 whole numbers, got '8,8,8'"),
-        ({"window_shape": 8}, "window_shape must be 3 whole numbers, got 8"),
-        ({"num_samples": "8"}, "num_samples must be a whole number, got '8'"),
-        ({"num_samples": 2.5}, "num_samples must be a whole number, got 2.5"),
-        ({"num_samples": None}, "num_samples must be a whole number, got None"),
-        ({"seed": True}, "seed must be a whole number, got True"),
-        ({"overlap": "half"}, "overlap must be a finite number of 32 bits, got 'half'"),
-        (
-            {"early_exit": [0.1]},
-            r"early_exit must be a finite number of 32 bits, got \[0.1\]",
-        ),
-        ({"fill_holes": "no"}, "fill_holes must be true or false, got 'no'"),
-        ({"flip_axes": None}, "flip_axes must be text, got None"),
-        ({"flip_axes": ("x", "y")}, "flip_axes must be text, got"),
-        ({"sampler": 1}, "sampler must be one of ddim, ddpm, got 1"),
-        ({"flip_axes": "xx"}, "flip_axes must be of xyz, got 'xx'"),
-        ({"flip_axes": "w"}, "flip_axes must be of xyz, got 'w'"),
-        ({"min_volume_ml": -1.0}, "min_volume_ml must be at least 0.0, got -1.0"),
+        ("sampler", "euler", "one of ddim, ddpm, got 'euler'"),
+        ("sampler", 1, "one of ddim, ddpm, got 1"),
+        ("num_timesteps", 1, "at least 2, got 1"),
+        ("num_samples", 0, "at least 1, got 0"),
+        ("num_samples", "8", "a whole number, got '8'"),
+        ("num_samples", 2.5, "a whole number, got 2.5"),
+        ("num_samples", None, "a whole number, got None"),
+        ("batch_size", 0, "at least 1, got 0"),
+        ("seed", 2**31, "at most 2147483647"),
+        ("seed", True, "a whole number, got True"),
+        ("overlap", 1.0, "less than 1, got 1.0"),
+        ("overlap", float("nan"), "a finite number of 32 bits, got nan"),
+        ("overlap", "half", "a finite number of 32 bits, got 'half'"),
+        ("early_exit", -0.1, "at least 0.0, got -0.1"),
+        ("early_exit", 1.5, "less than 1, got 1.5"),
+        ("early_exit", [0.1], "a finite number of 32 bits, got [0.1]"),
+        ("window_shape", (8, 8), "3 whole numbers, got (8, 8)"),
+        ("window_shape", ["8", "a", "8"], "3 whole numbers, got ['8', 'a', '8']"),
+        ("window_shape", (8, 0, 8), "at least 1, got (8, 0, 8)"),
+        ("window_shape", (16, 16.7, 16), "3 whole numbers, got (16, 16.7, 16)"),
+        ("window_shape", "8,8,8", "3 whole numbers, got '8,8,8'"),
+        ("window_shape", 8, "3 whole numbers, got 8"),
+        ("fill_holes", "no", "true or false, got 'no'"),
+        ("flip_axes", None, "text, got None"),
+        ("flip_axes", ("x", "y"), "text, got"),
+        ("flip_axes", "xx", "of xyz, got 'xx'"),
+        ("flip_axes", "w", "of xyz, got 'w'"),
+        ("min_volume_ml", -1.0, "at least 0.0, got -1.0"),
+        ("resample", "on", "one of auto, never, got 'on'"),
     ],
 )
-def test_values_out_of_range_are_refused_by_name(values, message):
-    with pytest.raises(InputError, match=message):
-        InferenceOptions(**values)
+def test_a_value_that_is_not_allowed_is_named(name, value, message):
+    with pytest.raises(InputError, match=re.escape(f"{name} must be {message}")):
+        InferenceOptions(**{name: value})
 
 
-def test_numbers_of_numpy_are_numbers():
+def test_numpy_values_are_allowed():
     options = InferenceOptions(
         num_samples=np.int64(2), overlap=np.float32(0.25), window_shape=np.full(3, 8)
     )
@@ -92,13 +80,13 @@ def test_numbers_of_numpy_are_numbers():
         ["1:2", " left : 1 "],
     ],
 )
-def test_components_are_kept_by_name_or_id(given):
+def test_classes_whose_components_are_kept_have_names_or_ids(given):
     options = InferenceOptions(keep_components=given)
     names = ["background", "kidney", "left"]
     assert options.post_processing(names).keep_components == {1: 2, 2: 1}
 
 
-def test_a_name_goes_before_an_id():
+def test_the_name_of_a_class_takes_precedence_over_an_id():
     names = ["background", "2", "1"]
     options = InferenceOptions(keep_components={"2": 3})
     assert options.post_processing(names).keep_components == {1: 3}
@@ -125,7 +113,7 @@ def test_a_name_goes_before_an_id():
         (["kidney:1", "1:2"], "keep_components names kidney twice, by name and id"),
     ],
 )
-def test_components_of_what_is_no_class_are_refused(given, message):
+def test_bad_component_counts_are_refused(given, message):
     with pytest.raises(InputError, match=message):
         options = InferenceOptions(keep_components=given)
         options.post_processing(["background", "kidney", "left"])

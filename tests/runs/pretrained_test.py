@@ -1,4 +1,4 @@
-"""Networks are loaded, and trained on, from wherever they lie."""
+"""Networks are loaded from runs, files, exports and names."""
 
 import zipfile
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_diffseg
 from tests.serving.exported_toy import ExportedToy
 from tf_diffseg.runs import InitError, init_from, load_pretrained, shipped_models
-from tf_diffseg.training import DiffusionUNet3D, save_checkpoint
+from tf_diffseg.training import save_checkpoint
 from tf_diffseg.training.flat_network import flat_network
 
 _SMALL = {"num_channels": (4,), "num_heads": 0}
@@ -45,24 +45,21 @@ def run(tmp_path):
     return tmp_path / "run"
 
 
-def test_of_a_run_the_newest_checkpoint_counts(run):
+@pytest.mark.parametrize(
+    "place, epoch",
+    [("", 2), ("checkpoints", 2), ("checkpoints/best.keras", 1)],
+)
+def test_the_newest_checkpoint_of_a_run_or_the_one_named_is_taken(run, place, epoch):
     model = _network()
-    report = tf_diffseg.init_from(model, run)
-    _assert_same(_values(model), _values(_network(2)))
-    assert "epoch-00002.keras (weights as trained)" in str(report)
-    _assert_same(_values(tf_diffseg.load_pretrained(str(run))), _values(_network(2)))
+    report = tf_diffseg.init_from(model, run / place)
+    expected = _values(_network(epoch))
+    _assert_same(_values(model), expected)
+    name = "best.keras" if epoch == 1 else "epoch-00002.keras"
+    assert f"{name} (weights as trained)" in str(report)
+    _assert_same(_values(tf_diffseg.load_pretrained(str(run / place))), expected)
 
 
-def test_a_checkpoint_may_be_named(run):
-    model = _network()
-    report = init_from(model, run / "checkpoints" / "best.keras")
-    _assert_same(_values(model), _values(_network(1)))
-    assert "best.keras" in str(report)
-    init_from(model, run / "checkpoints")
-    _assert_same(_values(model), _values(_network(2)))
-
-
-def test_averaged_weights_go_first(tmp_path):
+def test_averaged_weights_take_precedence(tmp_path):
     model = _network(1)
     model.compile(
         keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5), jit_compile=False
@@ -100,19 +97,20 @@ def test_a_file_of_weights_is_taken(tmp_path):
 
 
 def test_an_export_and_a_name_are_taken(tmp_path, monkeypatch):
-    toy = ExportedToy(tmp_path / "models" / "toy")
+    supervised = {"strategy": "supervised"}
+    toy = ExportedToy(tmp_path / "models" / "toy", model_options=supervised)
     monkeypatch.setattr(shipped_models, "MODELS_DIR", tmp_path / "models")
     for source in (toy.path, "toy"):
         model = load_pretrained(source)
         _assert_same(_values(model), _values(toy.model))
-        other = DiffusionUNet3D(4, num_channels=(4, 8))
+        other = flat_network(4, 2, num_channels=(4, 8), **supervised)
         report = init_from(other, source)
         assert {m.name.split("/")[0] for m in report.misfits} == {"stem", "head"}
-        stem = toy.model.get_layer("stem").kernel
-        np.testing.assert_array_equal(
-            np.asarray(other.get_layer("stem").kernel)[..., :1, :],
-            np.asarray(stem)[..., :1, :],
+        found, expected = (
+            np.asarray(network.get_layer("stem").kernel)[..., :1, :]
+            for network in (other, toy.model)
         )
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_the_encoder_is_frozen_as_far_as_it_was_taken(tmp_path):
@@ -123,22 +121,13 @@ def test_the_encoder_is_frozen_as_far_as_it_was_taken(tmp_path):
     report = init_from(model, tmp_path / "there.keras", freeze="encoder")
     frozen = {layer.name for layer in model.layers if not layer.trainable}
     # The stem's channels of the mask start afresh, and have to learn.
-    assert (
-        frozen
-        == set(report.frozen)
-        == {
-            "time_embedding",
-            "encoder_0_0",
-            "down_0",
-            "bottom_0",
-            "bottom_attention",
-            "bottom_1",
-        }
-    )
+    bottom = {"bottom_0", "bottom_attention", "bottom_1"}
+    assert frozen == {"time_embedding", "encoder_0_0", "down_0", *bottom}
+    assert frozen == set(report.frozen)
     assert str(report).splitlines()[-1].startswith("frozen: time_embedding, ")
 
 
-def test_where_no_layer_was_taken_nothing_can_be_frozen(tmp_path):
+def test_freezing_is_refused_if_no_layer_was_taken(tmp_path):
     _network(2).save(tmp_path / "there.keras")
     model = _network(1, num_channels=(8,), kernel_size=(1, 1, 1), num_classes=3)
     before = _values(model)
@@ -155,7 +144,7 @@ def test_where_no_layer_was_taken_nothing_can_be_frozen(tmp_path):
 
 
 def _sources(folder, run):
-    """By what is wrong: a source and what the message says."""
+    """Makes bad sources; dict from the name of each to its message."""
     whole = run / "checkpoints" / "epoch-00002.keras"
     (folder / "empty").mkdir()
     (folder / "text.txt").write_text("weights")
@@ -186,7 +175,7 @@ def _sources(folder, run):
     }
 
 
-def test_what_is_no_source_is_refused_and_nothing_changes(tmp_path, run):
+def test_a_bad_source_or_part_is_refused_and_nothing_changes(tmp_path, run):
     model = _network(1)
     before = _values(model)
     for name, message in _sources(tmp_path, run).items():
@@ -194,11 +183,6 @@ def test_what_is_no_source_is_refused_and_nothing_changes(tmp_path, run):
             init_from(model, tmp_path / name)
         assert str(refusal.value).startswith(f"{tmp_path / name}: ")
         _assert_same(_values(model), before)
-
-
-def test_an_unknown_part_is_refused_before_anything_changes(run):
-    model = _network(1)
-    before = _values(model)
     with pytest.raises(ValueError, match="freeze must be one of encoder, got 'stem'"):
         init_from(model, run, freeze="stem")
     _assert_same(_values(model), before)

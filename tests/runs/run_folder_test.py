@@ -1,10 +1,12 @@
+"""Runs go on only with their own data, and from whole checkpoints."""
+
 import dataclasses
 import zipfile
 
 import pytest
 
-from tests.runs.toy_run import toy_run
-from tf_diffseg.data.manifest import Manifest, Shard, Split
+from tests.runs.toy_run import MANIFEST, toy_run
+from tf_diffseg.data.manifest import Shard, Split
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.train_config import TrainConfig
@@ -15,16 +17,7 @@ def _split(uids, sha256="0"):
 
 
 def _manifest(**splits):
-    return Manifest(
-        dataset="phantom",
-        modality="MRI",
-        license="CC0",
-        class_names=["background", "liver"],
-        label_values=[0, 1],
-        channel_names=["T1"],
-        preprocessing={},
-        splits=splits,
-    )
+    return dataclasses.replace(MANIFEST, splits=splits)
 
 
 @pytest.fixture
@@ -36,7 +29,7 @@ def run_folder(tmp_path):
     return folder
 
 
-def test_evaluation_refuses_cases_that_were_trained_on(run_folder):
+def test_a_split_with_cases_that_were_trained_on_is_refused(run_folder):
     moved = _manifest(train=_split(["a", "c"]), test=_split(["b", "d"]))
     with pytest.raises(InputError, match=r"^split=test .* 1 case\(s\) .*: b\."):
         run_folder.check_unseen(moved, "test")
@@ -76,7 +69,7 @@ def _write_checkpoint(run_folder, epoch):
     return path
 
 
-def test_epochs_of_the_newest_checkpoint(run_folder):
+def test_a_run_goes_on_after_its_newest_checkpoint(run_folder):
     assert run_folder.place() == (0, 0)
     with pytest.raises(InputError, match="no checkpoint yet"):
         run_folder.load_model()

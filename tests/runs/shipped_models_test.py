@@ -1,15 +1,19 @@
-"""Models that come with the package are found by name, and segment what they should."""
+"""Models that come with the package: found by name, and of their export's weights."""
 
 import json
 
 import nibabel as nib
 import numpy as np
 import pytest
+import tensorflow as tf
 
+import tf_diffseg
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs import shipped_models
 from tf_diffseg.runs.segmentation.segmenter import check_model, load_segmenter
 from tf_diffseg.runs.shipped_models import find_model, model_names
+from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.training.flat_network import flat_network
 
 _LARGEST_BYTES = 12e6
 
@@ -23,45 +27,49 @@ def hub(tmp_path, monkeypatch):
     return tmp_path / "models"
 
 
-def test_a_name_is_the_newest_version(hub):
+def test_a_name_stands_for_the_newest_version(hub, tmp_path, monkeypatch):
     assert model_names() == ["heart"]
     assert find_model("heart") == hub / "heart" / "10"
     check_model("heart")
-
-
-def test_what_is_there_goes_before_a_name(hub, tmp_path, monkeypatch):
+    assert find_model("none") == "none"
+    with pytest.raises(InputError, match="^model=liver: .* with tf_diffseg: heart"):
+        check_model("liver")
+    # A folder of that name takes precedence.
     monkeypatch.chdir(tmp_path)
     (tmp_path / "heart").mkdir()
     assert find_model("heart") == "heart"
 
 
-def test_other_names_are_refused_with_those_there_are(hub):
-    assert find_model("none") == "none"
-    with pytest.raises(InputError, match="^model=liver: .* with tf_diffseg: heart"):
-        check_model("liver")
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hippocampus():
     if "hippocampus" not in model_names():
         pytest.skip("no model in experiments/hub/hippocampus")
     return find_model("hippocampus")
 
 
-def test_the_hippocampus_model_is_small_and_says_what_it_is(hippocampus):
+@pytest.fixture(scope="module")
+def card(hippocampus):
+    return json.loads((hippocampus / "assets" / "model_card.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def model(hippocampus):
+    return tf_diffseg.load_pretrained(hippocampus)
+
+
+def test_its_files_are_small_and_its_card_is_complete(hippocampus, card):
     files = [path for path in hippocampus.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= _LARGEST_BYTES
-    card = json.loads((hippocampus / "assets" / "model_card.json").read_text())
     assert card["class_names"] == ["background", "Anterior", "Posterior"]
     spacing_mm = card["training_data"]["fingerprint"]["spacing_mm"]
     assert spacing_mm["min"] == spacing_mm["max"] == [1.0, 1.0, 1.0]
+    assert card["training_data"]["num_cases"]["test"] > 0
     assert card["metrics"]["mean_foreground_dice"] >= 0.88
     assert "CC BY-SA 4.0" in card["attribution"]
 
 
-def test_the_hippocampus_model_segments_a_scan(hippocampus, hippocampus_dir):
-    card = json.loads((hippocampus / "assets" / "model_card.json").read_text())
-    assert card["training_data"]["num_cases"]["test"] > 0
+@pytest.mark.usefixtures("hippocampus")
+def test_it_segments_a_scan(hippocampus_dir):
     path = sorted((hippocampus_dir / "imagesTr").glob("hippocampus_*.nii.gz"))[0]
     truth = np.asarray(
         nib.load(hippocampus_dir / "labelsTr" / path.name).dataobj, np.int32
@@ -71,3 +79,52 @@ def test_the_hippocampus_model_segments_a_scan(hippocampus, hippocampus_dir):
         both = np.count_nonzero((label == value) & (truth == value))
         sizes = np.count_nonzero(label == value) + np.count_nonzero(truth == value)
         assert 2 * both / sizes > 0.8
+
+
+def test_its_config_is_that_of_its_training(card, model):
+    trained = TrainConfig(**card["training"])
+    expected = flat_network(
+        len(card["class_names"]), **trained.model_arguments()
+    ).get_config()
+    assert {**model.get_config(), "name": ""} == {**expected, "name": ""}
+
+
+def test_its_weights_are_those_of_the_export_in_float32(hippocampus, model):
+    reader = tf.train.load_checkpoint(str(hippocampus / "variables" / "variables"))
+    stored = [name for name in reader.get_variable_to_shape_map() if "weights/" in name]
+    assert len(model.weights) == len(stored) == 97
+    for index, weight in enumerate(model.weights):
+        value = reader.get_tensor(f"weights/{index}/.ATTRIBUTES/VARIABLE_VALUE")
+        assert (value.dtype, weight.dtype) == (np.float16, "float32")
+        np.testing.assert_array_equal(np.asarray(weight), value.astype(np.float32))
+
+
+def test_it_predicts_what_the_export_predicts(hippocampus, model):
+    # A bright blob in noise, of which it takes some for either class.
+    rng = np.random.default_rng(0)
+    image = rng.normal(scale=0.3, size=(1, 40, 56, 40, 1))
+    x, y, z = np.meshgrid(*(np.arange(n) - n / 2 for n in (40, 56, 40)), indexing="ij")
+    image += 2.0 * np.exp(-((x / 6) ** 2 + (y / 14) ** 2 + (z / 6) ** 2))[..., None]
+    inputs = {
+        "image": tf.constant(image, tf.float32),
+        "seed": tf.constant([3], tf.int32),
+    }
+    serve = tf.saved_model.load(str(hippocampus)).signatures["serving_default"]
+    expected = serve(**inputs)["probabilities"].numpy()
+    found = model.sample(**inputs).numpy()
+    assert (expected.max(axis=(0, 1, 2, 3)) > 0.5).all()
+    # Five steps of 32-bit rounding, in which each feeds the next one.
+    np.testing.assert_allclose(found, expected, atol=5e-4)
+    assert (found.argmax(-1) != expected.argmax(-1)).mean() < 1e-4
+
+
+def test_it_is_fitted_to_other_classes_and_channels(model):
+    network = tf_diffseg.DiffusionUNet3D(num_classes=4, image_channels=2)
+    report = tf_diffseg.init_from(network, "hippocampus", freeze="encoder")
+    names = {misfit.name.split("/")[0] for misfit in report.misfits}
+    assert names == {"stem", "head"}
+    for layer in network.layers:
+        if layer.weights and layer.name not in names:
+            originals = model.get_layer(layer.name).get_weights()
+            for value, original in zip(layer.get_weights(), originals, strict=True):
+                np.testing.assert_array_equal(value, original)

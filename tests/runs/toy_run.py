@@ -1,4 +1,4 @@
-"""A run folder with networks of random weights."""
+"""A run folder that holds networks with random weights."""
 
 import keras
 import numpy as np
@@ -26,13 +26,13 @@ MANIFEST = Manifest(
 
 
 def toy_run(path, manifest=MANIFEST, epochs=(1,), **values):
-    """Makes the folder `path`, with a checkpoint for each of `epochs`."""
+    """Makes the run folder `path`, with a checkpoint for each of `epochs`."""
     config = TrainConfig(patch_shape=WINDOW, num_channels=(4, 8), num_heads=2, **values)
     folder = RunFolder(path)
     folder.begin(config, manifest)
     for epoch in epochs:
         keras.utils.set_random_seed(epoch)
-        model = flat_network(3, **config.model_arguments())
+        model = flat_network(len(manifest.class_names), **config.model_arguments())
         rng = np.random.default_rng(epoch)
         for weight in model.trainable_variables:
             weight.assign_add(rng.normal(scale=0.3, size=weight.shape))

@@ -1,3 +1,5 @@
+"""Values of a training run, and what they refuse."""
+
 import dataclasses
 import inspect
 
@@ -33,16 +35,12 @@ def test_pipeline_arguments_are_those_of_the_pipeline():
     assert "noise" in TrainConfig().pipeline_arguments()
 
 
-def test_members_of_enums_become_their_values():
-    config = TrainConfig(strategy=TrainingStrategy.DIFFUSION)
-    assert config == TrainConfig(strategy="diffusion")
-
-
-def test_lists_become_tuples():
-    config = TrainConfig(patch_shape=[8, 8, 8], num_blocks=[1, 2], learning_rate=1)
-    assert config.patch_shape == (8, 8, 8) and config.num_blocks == (1, 2)
+def test_enum_members_lists_and_whole_numbers_become_the_types_of_the_fields():
+    config = TrainConfig(
+        strategy=TrainingStrategy.DIFFUSION, num_blocks=[1, 2], learning_rate=1
+    )
     assert config == TrainConfig(
-        patch_shape=(8, 8, 8), num_blocks=(1, 2), learning_rate=1.0
+        strategy="diffusion", num_blocks=(1, 2), learning_rate=1.0
     )
 
 
@@ -90,6 +88,7 @@ def test_a_wrong_value_is_named(name, value, expected):
         ("return TrainConfig(", "syntax error in line 3: "),
         ("return 1 / 0", "ZeroDivisionError: division by zero"),
         ("return 3", "get_config() must return a TrainConfig, got int"),
+        ("import no_such_module", "ModuleNotFoundError: No module named"),
     ],
 )
 def test_a_wrong_config_file_is_named(tmp_path, body, message):
@@ -101,10 +100,3 @@ def test_a_wrong_config_file_is_named(tmp_path, body, message):
     with pytest.raises(InputError) as caught:
         load_config(path)
     assert str(caught.value).startswith(f"--config={path}: {message}")
-
-
-def test_a_config_file_that_cannot_be_run_is_named(tmp_path):
-    path = tmp_path / "mine.py"
-    path.write_text("import no_such_module\n")
-    with pytest.raises(InputError, match="mine.py: ModuleNotFoundError"):
-        load_config(str(path))

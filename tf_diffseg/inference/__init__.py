@@ -1,4 +1,4 @@
-"""Inference: from a volume as it lies in a file to its label map."""
+"""Inference: from the volume of a file to its label map."""
 
 from tf_diffseg._lazy import lazy_exports
 

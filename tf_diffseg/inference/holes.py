@@ -1,4 +1,4 @@
-"""Background that classes shut in."""
+"""Background that is enclosed by classes."""
 
 import numpy as np
 from scipy import ndimage
@@ -7,19 +7,19 @@ from scipy import ndimage
 def fill_holes(class_ids):
     """Gives each hole to the class that encloses it most directly.
 
-    A hole is a component of background, of voxels that share a face, that does not
-    reach the border of the volume. It becomes the class that has most of the faces
-    around it, whatever else lies further out or inside; of equal ones the class that
-    is larger, then the lower class id.
+    A hole is a component of background that does not reach the border of the volume;
+    its voxels are connected by faces. It becomes the class with most of the faces
+    around it. If several classes have equally many, it becomes the one with more
+    voxels, then the one with the lower class id.
 
     Args:
-        class_ids: int [i, j, k], 0 for background; changed in place.
+        class_ids: int [i, j, k], 0 for background; it is changed in place.
     """
     if not class_ids.any():
         return
     (box,) = ndimage.find_objects((class_ids != 0).astype(np.uint8))
     region = class_ids[box]
-    # Around all foreground there is only what reaches the border.
+    # Background outside the box of all foreground reaches the border.
     components, count = ndimage.label(np.pad(region == 0, 1, constant_values=True))
     if count < 2:
         return
@@ -30,7 +30,7 @@ def fill_holes(class_ids):
 
 
 def _owners(region, holes, count):
-    """Class id for each of `count` components of background, [count + 1]."""
+    """Class id for each component of background, [count + 1]."""
     classes, voxels = np.unique(region[region != 0], return_counts=True)
     faces = np.zeros((count + 1, len(classes)), np.int64)
     for axis in range(3):
@@ -40,7 +40,7 @@ def _owners(region, holes, count):
             is_face = (holes[here] > 0) & (region[there] != 0)
             index = np.searchsorted(classes, region[there][is_face])
             np.add.at(faces, (holes[here][is_face], index), 1)
-    # Last goes first: most faces, then most voxels, then the lowest class id.
+    # `argmax` takes the first of equal ones: sort by voxels, then by lowest class id.
     order = np.lexsort((-classes, voxels))
     ranked = faces[:, order[::-1]]
     return classes[order[::-1]][np.argmax(ranked, axis=1)].astype(region.dtype)

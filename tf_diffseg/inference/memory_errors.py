@@ -1,4 +1,4 @@
-"""Memory that is too small, in one line."""
+"""Errors of too little memory, in one line."""
 
 import contextlib
 
@@ -7,10 +7,10 @@ from tf_diffseg.errors import InputError
 
 @contextlib.contextmanager
 def named_memory_errors(name):
-    """Turns running out of memory into an InputError that names what was too large.
+    """Turns an error of too little memory into an InputError.
 
     Args:
-        name: of the scan or the case.
+        name: name of the scan or the case, for the message.
 
     Raises:
         InputError: NumPy or TensorFlow got no memory.

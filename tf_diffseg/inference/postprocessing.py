@@ -1,4 +1,4 @@
-"""What is known of anatomy, put right in a label map."""
+"""Corrections of a label map by what is known of anatomy."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,17 +13,17 @@ from tf_diffseg.inference.holes import fill_holes
 class PostProcessing:
     """Cleans a label map: fills holes, then drops components of each class.
 
-    Two voxels are of one component where they share a face. What is taken away becomes
-    background, class 0.
+    Voxels that share a face are of one component. Dropped voxels become background,
+    class 0.
 
     Attributes:
-        fill_holes: whether background that is shut in becomes the class that encloses
-            it most directly, see `holes.fill_holes`; other classes in it stay.
-        min_volume_ml: components that are smaller go.
-        largest_component: whether only the largest component of a class stays; the
-            first in memory order of equal ones.
-        keep_components: how many components of a class stay, the largest, by class
-            id; of classes that are not named, all or what `largest_component` says.
+        fill_holes: whether enclosed background becomes the class that encloses it
+            most directly, see `holes.fill_holes`; other classes in it stay.
+        min_volume_ml: smaller components are dropped.
+        largest_component: whether only the largest component of each class stays; if
+            several are equally large, the first in memory order.
+        keep_components: dict from class id to how many of its largest components
+            stay; `largest_component` decides for classes that are not in it.
 
     Raises:
         ValueError: the volume is negative, or a class id or a number is below 1.
@@ -48,7 +48,7 @@ class PostProcessing:
 
     @property
     def is_active(self):
-        """Whether it does anything at all."""
+        """Whether it can change a label map."""
         return self.fill_holes or self._drops
 
     @property
@@ -62,7 +62,7 @@ class PostProcessing:
 
         Args:
             class_ids: int [i, j, k].
-            voxel_ml: volume of a voxel.
+            voxel_ml: volume of a voxel in ml.
 
         Returns:
             A new array of the same shape and type.
@@ -74,7 +74,7 @@ class PostProcessing:
             return cleaned
         for class_id in np.unique(cleaned[cleaned > 0]):
             (box,) = ndimage.find_objects((cleaned == class_id).astype(np.uint8))
-            # A view: what is written to it is written to the label map.
+            # A view: changes of it change the label map.
             region = cleaned[box]
             mask = region == class_id
             region[mask & ~self._kept(mask, int(class_id), voxel_ml)] = 0

@@ -1,7 +1,7 @@
-"""Several samples of one segmentation, and functions that sample made of others.
+"""Several samples of one segmentation, and sample functions made of others.
 
-`sample` is everywhere a function (image [batch, x, y, z, channels], seed [batch]) ->
-probabilities [batch, x, y, z, ..., classes], as `DiffusionUNet3D.sample`.
+A sample function (`sample`) is like `DiffusionUNet3D.sample`: (image [batch, x, y, z,
+channels], seed [batch]) -> probabilities [batch, x, y, z, ..., classes].
 """
 
 import itertools
@@ -15,8 +15,8 @@ def sample_seeds(seed, num_samples):
     """Seeds of several samples.
 
     Args:
-        seed: int scalar. The first sample uses it as it is, so that one sample is
-            `sample(image, seed)`; the others derive theirs from it.
+        seed: int scalar. The first sample uses it unchanged, so that a single sample
+            is `sample(image, seed)`; the others derive their seeds from it.
         num_samples: at least 1.
 
     Returns:
@@ -34,19 +34,19 @@ def sample_seeds(seed, num_samples):
 
 
 def sum_over_samples(draw, seeds, batch_size=1):
-    """Sums up what samples give, some of them at a time.
+    """Draws samples in batches, and adds up their results.
 
     Args:
-        draw: function (seeds [n, ...]) -> (sums, each), of some samples: a nest of
-            tensors to add up, and a tensor [n, ...] that has a row for each sample.
-        seeds: [num_samples, ...], the number being known.
+        draw: function (seeds [n, ...]) -> (sums, each): a nest of tensors to add up,
+            and a tensor [n, ...] with a row for each of the n samples.
+        seeds: [num_samples, ...]; num_samples must be known statically.
         batch_size: how many samples are drawn at a time.
 
     Returns:
         `(sums, each)` of all samples.
     """
     num_samples = seeds.shape[0]
-    # The first batch tells the shapes of the rest.
+    # The first batch gives the shapes of the others.
     sums, each = draw(seeds[:batch_size])
     if num_samples <= batch_size:
         return sums, each
@@ -73,11 +73,11 @@ def sum_over_samples(draw, seeds, batch_size=1):
 
 
 def steps_last(sample_trajectory):
-    """Makes a trajectory a `sample` that gives each voxel its steps.
+    """Makes a sample function that gives each voxel all reverse steps.
 
     Args:
-        sample_trajectory: as `DiffusionUNet3D.sample_trajectory`, which gives
-            [steps, batch, x, y, z, classes].
+        sample_trajectory: function like `DiffusionUNet3D.sample_trajectory`: (image,
+            seed) -> [steps, batch, x, y, z, classes].
 
     Returns:
         Function (image, seed) -> [batch, x, y, z, steps, classes].
@@ -93,15 +93,15 @@ def flipped_mean(sample, axes):
     """Mean over an image and its mirror images.
 
     Args:
-        sample: see above.
-        axes: axes of the volume to mirror along, of 0, 1, 2; every combination of
-            them is sampled, 2 ** len(axes) in all, one after the other.
+        sample: sample function.
+        axes: axes of the volume to mirror, from 0, 1, 2. All 2 ** len(axes)
+            combinations of them are sampled, one after the other.
 
     Returns:
-        A `sample`; the one given where there are no axes.
+        A sample function; `sample` itself if there are no axes.
 
     Raises:
-        ValueError: `axes` holds something else.
+        ValueError: `axes` holds another number.
     """
     if not set(axes) <= {0, 1, 2}:
         raise ValueError(f"axes must be of 0, 1, 2, got {tuple(axes)}")
@@ -132,14 +132,14 @@ def ensemble_mean(samples):
     """Mean over several models.
 
     Args:
-        samples: `sample` functions; where they give steps (`steps_last`), one of
-            fewer steps stays at its last.
+        samples: sample functions. If they give reverse steps (`steps_last`), the
+            last step of a shorter one counts for all later steps too.
 
     Returns:
-        A `sample`; the one given where there is only one.
+        A sample function; the given one if there is only one.
 
     Raises:
-        ValueError: there is none.
+        ValueError: `samples` is empty.
     """
     samples = list(samples)
     if not samples:

@@ -1,4 +1,4 @@
-"""A volume as it lies in a file to its label map, and to how sure that is."""
+"""From the volume of a file to its label map and the uncertainty of it."""
 
 from typing import NamedTuple
 
@@ -10,25 +10,25 @@ from tf_diffseg.preprocessing.old_calls import takes_parts
 
 
 class Prediction(NamedTuple):
-    """What the samples of one volume say, [i, j, k] on the grid of its file.
+    """Result of the samples of one volume; [i, j, k] is the grid of its file.
 
     Attributes:
         class_ids: int32 [i, j, k], of the mean probabilities.
         probabilities: float32 [i, j, k, num_classes], mean over the samples.
-        entropy: float32 [i, j, k], of these, in nats: 0 where one class is certain,
-            at most log(num_classes); of overlapping classes the sum of each one's, at
-            most num_classes * log(2).
+        entropy: float32 [i, j, k], of the mean probabilities, in nats: from 0 (one
+            class is certain) to log(num_classes). If classes overlap, it is the sum
+            of the entropies of each, at most num_classes * log(2).
         variance: float32 [i, j, k], of the probabilities over the samples, summed
-            over the classes: 0 where samples agree (and of one sample), at most
+            over the classes: from 0 (all samples agree, or there is one sample) to
             1 - 1 / num_classes.
         sample_voxels: int32 [num_samples, number of class ids], voxels of each class
             id in the label map of each sample.
-        step_class_ids: int32 [steps, i, j, k], after each reverse step, where the
-            sample function gives them; else one.
-        preprocessed_class_ids: int32 [x, y, z], on the grid of a preprocessed image as
-            shards hold it, which is the network's unless the scan was resampled for it
-            (see `FittedPreprocessor`).
-        preprocessed_entropy: float32 [x, y, z], there.
+        step_class_ids: int32 [steps, i, j, k], after each reverse step; one step
+            unless the sample function gives all.
+        preprocessed_class_ids: int32 [x, y, z], on the grid of the image in shards.
+            This is the grid of the network, unless the scan was resampled for it (see
+            `FittedPreprocessor`).
+        preprocessed_entropy: float32 [x, y, z], on the same grid.
     """
 
     class_ids: tf.Tensor
@@ -42,20 +42,20 @@ class Prediction(NamedTuple):
 
 
 class Segmenter:
-    """Preprocesses, samples, and goes back to the grid of the file.
+    """Preprocesses a volume, samples, and returns to the grid of the file.
 
-    All of it is TensorFlow, for unknown spatial shapes: it runs eagerly and inside
-    an exported SavedModel alike.
+    All operations are TensorFlow's and take unknown spatial shapes, so that it runs
+    eagerly and in an exported SavedModel.
 
     Args:
         sample: function (image [batch, x, y, z, channels], seed [batch]) ->
             probabilities [batch, x, y, z, num_classes], as
             `DiffusionUNet3D.sample`, or a `SlidingWindow` over it.
         preprocessor: the `VolumePreprocessor` of the training data, or a
-            `FittedPreprocessor` that has its arguments.
-        label_values: the value of each class id in the data set's own files.
-        region_labels: where classes overlap, the class id that each is written as, see
-            `probabilities_to_label`; None where they are exclusive.
+            `FittedPreprocessor` with the same arguments.
+        label_values: value of each class id in the label files of the data set.
+        region_labels: class id that each overlapping class is written as, see
+            `probabilities_to_label`; None if classes are exclusive.
 
     Example:
         >>> model = SegmentationUNet3D(num_classes=2, num_channels=(4,), num_heads=0)
@@ -71,14 +71,7 @@ class Segmenter:
         self.region_labels = region_labels and tuple(region_labels)
 
     def label(self, probabilities):
-        """Class ids by probabilities, on whatever grid.
-
-        Args:
-            probabilities: [..., num_classes].
-
-        Returns:
-            int32 [...].
-        """
+        """Class ids, int32 [...], of probabilities [..., num_classes]."""
         return probabilities_to_label(probabilities, self.region_labels)
 
     def __call__(self, image, affine, seed):
@@ -86,7 +79,7 @@ class Segmenter:
 
         Args:
             image: numeric [i, j, k, channels], axes in any order.
-            affine: float [4, 4], voxel to world, RAS+ and in millimetres.
+            affine: float [4, 4], from voxels to RAS+ in mm.
             seed: int scalar; the same seed gives the same segmentation.
 
         Returns:
@@ -148,16 +141,16 @@ class Segmenter:
     def predict_preprocessed(
         self, image, source, seed, num_samples=1, batch_size=1, is_counted=None
     ):
-        """As `predict`, of a volume that is preprocessed already.
+        """Like `predict`, but for a preprocessed volume.
 
         Args:
             image: float [x, y, z, channels], as shards hold it.
             source: `SourceGrid` of the image.
-            seed: int scalar.
+            seed: as in `predict`, like the next two.
             num_samples: how many samples to draw.
             batch_size: how many of them are drawn at a time.
-            is_counted: bool [i, j, k], on the grid of the file, where `sample_voxels`
-                are counted; None for everywhere.
+            is_counted: bool [i, j, k] on the grid of the file: the voxels that
+                `sample_voxels` counts; None for all.
 
         Returns:
             `Prediction`.
@@ -169,7 +162,7 @@ class Segmenter:
         return self._predict(shown, source, seed, num_samples, batch_size, is_counted)
 
     def _predict(self, image, source, seed, num_samples, batch_size, is_counted=None):
-        """`Prediction` of an image as the network is shown it."""
+        """`Prediction` of an image on the grid of the network."""
         (total, squares), voxels = sum_over_samples(
             lambda seeds: self._sums(image, seeds, source, is_counted),
             sample_seeds(seed, num_samples),
@@ -201,9 +194,12 @@ class Segmenter:
         )
 
     def _sums(self, image, seeds, source, is_counted):
-        """Sums of some samples' probabilities and of their squares; voxels of each.
+        """Draws some samples.
 
-        The squares are summed over the classes, and are on the grid of the file.
+        Returns:
+            Sums of their probabilities, on the grid of the network, and of the squares
+            over samples and classes, on the grid of the file; and voxels per class id
+            of each sample.
         """
         images = tf.repeat(image[tf.newaxis], tf.shape(seeds)[0], axis=0)
         probabilities = self.sample(images, seeds)
@@ -239,5 +235,5 @@ class Segmenter:
         entropy = -tf.math.xlogy(probabilities, probabilities)
         if self.region_labels is not None:
             entropy -= tf.math.xlog1py(1.0 - probabilities, -probabilities)
-        # Rounding may take it below 0.
+        # Rounding may make it negative.
         return tf.maximum(tf.reduce_sum(entropy, axis=-1), 0.0)

@@ -1,9 +1,9 @@
-"""Windows of one shape over a volume of any size, blended.
+"""Blends windows of one shape over a volume of any size.
 
-Instance normalisation takes its statistics over all that the network sees, and
-attention takes time and memory with the square of it: a network is best run on the
-shape that it was trained on. Weights are the Gaussian of nnU-Net (Isensee et al.
-2021, arXiv 1904.08128).
+A network works best on the shape that it was trained on: instance normalisation takes
+its statistics over all voxels that the network sees, and the cost of attention grows
+with the square of their number. Windows have the Gaussian weights of nnU-Net (Isensee
+et al. 2021, arXiv 1904.08128).
 """
 
 import numpy as np
@@ -12,38 +12,39 @@ import tensorflow as tf
 from tf_diffseg.diffusion.noise import derived_seeds
 from tf_diffseg.preprocessing.crop_pad import crop_or_pad
 
-# Of the window's size; nnU-Net's.
+# Standard deviation of the weights, as a share of the window's size, as in nnU-Net.
 _SIGMA = 1 / 8
-# Below, the logarithm of a probability counts as this one's.
+# Smaller probabilities count as this one, so that they have a logarithm.
 _SMALLEST_PROBABILITY = 1e-7
-# Accumulators lie in the memory of the host, whatever device the network is on.
+# Accumulators lie in the memory of the host, even if the network runs on a GPU.
 _HOST = "/CPU:0"
 
 
 class SlidingWindow:
-    """Samples window by window what `sample` gives for a whole volume.
+    """Samples a volume window by window.
 
-    Neighbours overlap, and their logits are blended: every voxel's weights sum to 1,
-    and are largest for the window in whose middle it lies. (The logarithm of a
-    probability is its logit but for a number that softmax takes away again.) A volume
-    that is smaller than the window is padded with its darkest value, and what is
-    given for it is cropped. A volume of one window is `sample` itself, bit for bit.
+    Windows overlap, and their logits are blended: at each voxel the weights sum to 1,
+    and the window with its centre nearest to the voxel has the largest weight. (The
+    logarithm of a probability is its logit up to a constant, which softmax removes.) A
+    volume that is smaller than the window is padded with its darkest value, and the
+    result is cropped. The result for a volume of one window is that of `sample`, bit
+    for bit.
 
-    The noise of a window depends on its position and the seed: not on the batch it
-    is in, nor on the other windows. The window at the origin has the seed as it is.
+    The noise of a window depends only on its position and the seed, not on its batch or
+    the other windows. The window at the origin has the unchanged seed.
 
-    All of it is TensorFlow, for sizes that are unknown when traced, with `sample` in
-    the graph once. Windows go along x, and what no further window reaches leaves the
-    accumulator: beside its result it holds one window's length of the volume.
+    All operations are TensorFlow's and take unknown sizes; the graph holds `sample`
+    once. Windows move along x, and finished voxels leave the accumulator, which is as
+    long as one window.
 
     Args:
         sample: function (image [batch, x, y, z, channels], seed [batch]) ->
             probabilities [batch, x, y, z, *output_shape].
         window_shape: (x, y, z) voxels.
-        output_shape: what `sample` gives for a voxel: (num_classes,), or
+        output_shape: shape that `sample` gives for a voxel: (num_classes,) or
             (steps, num_classes).
-        overlap: share of a window that its neighbour covers as well, at least.
-        batch_size: windows that are sampled at a time.
+        overlap: smallest share of a window that its neighbour covers too.
+        batch_size: how many windows are sampled at a time.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -97,7 +98,7 @@ class SlidingWindow:
         along_x, along_y, along_z = axes
         batch = tf.shape(image)[0]
         is_single = tf.equal(along_x.count * along_y.count * along_z.count, 1)
-        # [batch, y, z, window x, values]: what a window adds to is contiguous.
+        # [batch, y, z, window x, values]: a window adds to contiguous memory.
         accumulator_shape = [
             batch,
             along_y.size,
@@ -144,7 +145,7 @@ class SlidingWindow:
         return tf.reshape(probabilities, tf.shape(rows))
 
     def _add_slab(self, accumulator, image, seed, axes, index_x, is_single):
-        """Adds the windows that have one place along x, of all volumes."""
+        """Adds the windows of all volumes at one place along x."""
         along_x, along_y, along_z = axes
         per_volume = along_y.count * along_z.count
         total = tf.shape(image)[0] * per_volume
@@ -157,22 +158,11 @@ class SlidingWindow:
                 place // along_z.count,
                 place % along_z.count,
             )
-            starts = tf.stack(
-                [
-                    tf.gather(axis.starts, i)
-                    for axis, i in zip(axes, index, strict=True)
-                ],
-                axis=1,
-            )
-            values = self._sample_windows(
-                image, seed, volume, starts, is_single
-            )  # [n, x, y, z, values]
-            values *= _outer(
-                [
-                    tf.gather(axis.weights, i)
-                    for axis, i in zip(axes, index, strict=True)
-                ]
-            )
+            pairs = list(zip(axes, index, strict=True))
+            starts = tf.stack([tf.gather(axis.starts, i) for axis, i in pairs], axis=1)
+            # [n, x, y, z, values]
+            values = self._sample_windows(image, seed, volume, starts, is_single)
+            values *= _outer([tf.gather(axis.weights, i) for axis, i in pairs])
             values = tf.transpose(values, [0, 2, 3, 1, 4])
             where = self._voxels(volume, starts)
             added = tf.tensor_scatter_nd_add(accumulator, where, values)
@@ -188,7 +178,7 @@ class SlidingWindow:
         return accumulator
 
     def _sample_windows(self, image, seed, volume, starts, is_single):
-        """Logits of windows [n, x, y, z, values], of one window its probabilities."""
+        """Logits [n, x, y, z, values] of windows; probabilities if there is one."""
         size = [1, *self.window_shape, -1]
 
         def cut(place):
@@ -215,7 +205,7 @@ class SlidingWindow:
         )
 
     def _voxels(self, volume, starts):
-        """Where windows go in an accumulator: [n, y, z, 3], volume, y and z."""
+        """Indices (volume, y, z) of windows in an accumulator, [n, y, z, 3]."""
         _, size_y, size_z = self.window_shape
         y = starts[:, 1, tf.newaxis, tf.newaxis] + tf.range(size_y)[:, tf.newaxis]
         z = starts[:, 2, tf.newaxis, tf.newaxis] + tf.range(size_z)
@@ -228,12 +218,11 @@ class _Axis:
     """The windows along one axis.
 
     Attributes:
-        size: voxels of the volume, at least a window's.
+        size: voxels of the volume, at least those of a window.
         count: number of windows.
-        starts: int [count], first voxel of each, evenly spread.
-        weights: float32 [count, window]; at each voxel they sum to 1. The windows of
-            a volume are all combinations of those of its axes, so that their weights,
-            products of these, do so too.
+        starts: int [count], first voxel of each window; they are evenly spread.
+        weights: float32 [count, window]; at each voxel they sum to 1. So do their
+            products, the weights of all combinations of windows along three axes.
     """
 
     def __init__(self, size, window, overlap):
@@ -241,7 +230,7 @@ class _Axis:
         step = max(1, int(window * (1.0 - overlap)))
         self.count = (size - window + step - 1) // step + 1
         gaps = tf.maximum(self.count - 1, 1)
-        # Whole numbers: floats would not do for long axes.
+        # Floats would be too coarse for long axes.
         self.starts = (tf.range(self.count) * (size - window) + gaps // 2) // gaps
         position = np.arange(window) - (window - 1) / 2
         gaussian = np.exp(-0.5 * np.square(position / (_SIGMA * window)))
@@ -255,7 +244,7 @@ class _Axis:
         self.weights = gaussian / tf.gather(total, voxels)
 
     def num_rows(self, index):
-        """How many voxels no window after this one reaches: up to the next start."""
+        """Number of voxels that no later window reaches: up to the next start."""
         ends = tf.concat([self.starts[1:], [self.size]], axis=0)
         return ends[index] - self.starts[index]
 
@@ -270,11 +259,11 @@ def _pad(image, shape):
 
 
 def _softmax(logits):
-    """Softmax of (n, num_classes) of logarithms of probabilities, as they are blended.
+    """Softmax of blended logarithms of probabilities, [n, num_classes].
 
-    They lie between 0 and that of `_SMALLEST_PROBABILITY`, so that nothing need be
-    taken away from them; and a matrix of ones sums so few numbers twice as fast as
-    `tf.reduce_sum`, and gives the sum of each row to all of it.
+    They lie between log(`_SMALLEST_PROBABILITY`) and 0, so that `exp` cannot overflow.
+    A product with a matrix of ones sums so few numbers twice as fast as
+    `tf.reduce_sum`.
     """
     unscaled = tf.exp(logits)
     num_classes = logits.shape[-1]
@@ -282,10 +271,9 @@ def _softmax(logits):
 
 
 def _window_seeds(seeds, starts):
-    """Seeds [n] of windows from those of their volumes and starts [n, 3]."""
+    """Seeds [n] of windows from the seeds of their volumes and starts [n, 3]."""
     x, y, z = tf.unstack(starts, axis=1)
-    # One number for a position. Several samples of a volume derive their seeds from
-    # positive ones, see `sample_seeds`.
+    # One negative number per position; `sample_seeds` derives from positive ones.
     position = -((x * 2048 + y) * 1024 + z)
     derived = derived_seeds(seeds, position)
     return tf.where(tf.reduce_all(tf.equal(starts, 0), axis=1), seeds, derived)

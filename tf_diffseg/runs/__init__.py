@@ -1,4 +1,4 @@
-"""Runs: training, evaluation, and trained models wherever they lie."""
+"""Runs: training, evaluation, and trained models."""
 
 from tf_diffseg._lazy import lazy_exports
 

@@ -1,9 +1,9 @@
 """Patch, scale factors and batch size for a data set and a memory budget.
 
 Measured on the default network (16, 32, 64, 128 features, float32, CPU, one patch of
-48 or 64 cubed): the recycling train step raises the peak memory by 1.9 to 2.5 kB for
-each voxel, 122 to 157 bytes for each feature at the finest resolution, beside 1 GiB for
-the process itself. The finest features are most of it, so it is them that are counted.
+48 or 64 cubed): the recycling train step raises the peak memory by 1.9 to 2.5 kB per
+voxel, which is 122 to 157 bytes per feature at the finest resolution; the process
+itself takes 1 GiB. Only the finest features are counted: they take most memory.
 """
 
 import math
@@ -12,8 +12,9 @@ from tf_diffseg.errors import InputError
 
 BYTES_PER_VOXEL_AND_FEATURE = 160
 PROCESS_GIB = 1.0
-# An axis with voxels so much longer than the shortest keeps its resolution: neighbours
-# along it have as little in common as much more distant voxels along the others.
+# An axis keeps its resolution if its voxels are more than this many times as long as
+# the shortest: neighbours along it have as little in common as distant voxels along
+# other axes.
 ANISOTROPY = 2.0
 LARGEST_BATCH = 2
 SMALLEST_PATCH = 16
@@ -27,9 +28,9 @@ def recommended_config(fingerprint, preprocessing, num_channels, memory_gib):
     * `scale_factor` is 2 along axes whose voxels are at most twice as long as the
       shortest, and 1 along others.
     * `patch_shape` is `volume_shape`, or else the median shape of the cases at the
-      spacing of training, made a multiple of what the network scales by. While one
-      such patch exceeds the budget, the axis that is longest in millimetres is cut by
-      one such step.
+      spacing of training, rounded up to a multiple of the network's total scale factor.
+      While one patch exceeds the budget, the axis that is longest in mm is cut by one
+      such multiple.
     * `batch_size` is 2 if that many patches fit, else 1.
 
     Args:
@@ -42,7 +43,7 @@ def recommended_config(fingerprint, preprocessing, num_channels, memory_gib):
         Dict of `patch_shape`, `scale_factor` and `batch_size`.
 
     Raises:
-        InputError: if not even the smallest patch fits.
+        InputError: not even the smallest patch fits.
     """
     spacing_mm = preprocessing["spacing_mm"] or fingerprint["spacing_mm"]["median"]
     is_scaled = [value <= ANISOTROPY * min(spacing_mm) for value in spacing_mm]

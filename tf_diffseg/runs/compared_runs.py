@@ -1,8 +1,8 @@
-"""What experiments.compare_runs compares: evaluations, and models yet to evaluate.
+"""Evaluations, and models to evaluate, that experiments.compare_runs compares.
 
-Both tell on what they are compared before any work: `path`, `class_names`, `uids`, and
-`data`, the dataset and split, empty where an evaluation does not tell. `values()` then
-gives the figures, as `results_folder.read_values`.
+Both have `path`, `class_names`, `uids` and `data` before any work is done; `data` is
+the dataset and split, empty if an evaluation does not name them. `values()` then gives
+the scores, like `results_folder.read_values`.
 """
 
 from tf_diffseg.data.manifest import read_manifest
@@ -26,11 +26,11 @@ class Evaluation:
     """A folder that experiments.evaluate wrote.
 
     Args:
-        path: of the folder.
+        path: path of the folder.
         metric: column of its metrics.csv.
 
     Raises:
-        InputError: as `read_values` and `read_data`.
+        InputError: as in `read_values` and `read_data`.
     """
 
     def __init__(self, path, metric):
@@ -41,7 +41,7 @@ class Evaluation:
         self.uids = set(self._values[FOREGROUND])
 
     def check_data(self, wanted):
-        """Raises InputError unless it is of what flags ask for, as `data` has it."""
+        """Raises InputError unless its `data` is what flags ask for."""
         for name, value in wanted.items():
             if self.data.get(name) != value:
                 found = self.data.get(name, "one that its metrics.json does not tell")
@@ -51,7 +51,7 @@ class Evaluation:
                 )
 
     def values(self):
-        """The figures."""
+        """The scores."""
         return self._values
 
 
@@ -59,13 +59,13 @@ class Model:
     """A training run, or a checkpoint in one, to evaluate.
 
     Args:
-        path: of the run folder or of the checkpoint.
+        path: path of the run folder or the checkpoint.
         metric: key of `METRICS`.
         data_dir: folder of the shards.
         split: name of the split.
 
     Raises:
-        InputError: as `evaluation.evaluate_run`, but at once.
+        InputError: as in `evaluation.evaluate_run`, but before any evaluation.
     """
 
     def __init__(self, path, metric, data_dir, split):
@@ -74,7 +74,7 @@ class Model:
         trained.check_data(manifest, split)
         manifest.shard_paths(data_dir, split)
         load_tensorflow()
-        trained.checkpoints  # noqa: B018, raises where there is none
+        trained.checkpoints  # noqa: B018, raises if there is none
         self.path = path
         self.data = data_of(manifest, split)
         self._targets = trained.targets.names[1:]
@@ -83,7 +83,7 @@ class Model:
         self._metric, self._data_dir, self._split = metric, data_dir, split
 
     def values(self):
-        """The figures, which takes long."""
+        """Evaluates the model, and gives the scores."""
         from tf_diffseg.runs.evaluation import evaluate_run
 
         cases = evaluate_run(self.path, self._data_dir, self._split)
@@ -97,14 +97,14 @@ class Model:
 
 
 def find_compared(paths, metric, data_dir=None, split=None):
-    """What paths name, checked as far as can be without evaluating.
+    """Makes the `Evaluation` or `Model` of each path, without evaluating any.
 
     Args:
-        paths: `pathlib.Path`s of evaluations, or where there is a `data_dir` of runs
-            and of checkpoints, which then are evaluated whatever lies in them.
+        paths: `pathlib.Path`s of evaluations. With `data_dir` also of runs and
+            checkpoints; these are evaluated even if their folder holds an evaluation.
         metric: key of `METRICS`.
         data_dir: folder of the shards to evaluate on, or None.
-        split: name of the split, "test" where models are evaluated without.
+        split: name of the split; for models "test" by default.
 
     Returns:
         List of `Evaluation` and `Model`.
@@ -119,41 +119,36 @@ def find_compared(paths, metric, data_dir=None, split=None):
     found = [
         Model(path, metric, data_dir, split)
         if data_dir is not None and is_run(path)
-        else _evaluation(path, metric, data_dir, wanted)
+        else _checked_evaluation(path, metric, data_dir, wanted)
         for path in paths
     ]
     check_comparable(found)
     return found
 
 
-def _evaluation(path, metric, data_dir, wanted):
-    """The `Evaluation` of a path; raises InputError unless it is as wanted."""
-    _check_evaluated(path, data_dir)
+def _checked_evaluation(path, metric, data_dir, wanted):
+    """The `Evaluation` of a path; raises InputError unless its data is as wanted."""
+    if not (path / "metrics.csv").is_file():
+        expected = "a folder with the metrics.csv of experiments.evaluate"
+        if data_dir is not None:
+            expected += ", a training run or a checkpoint of one"
+        elif is_run(path):
+            expected += "; data_dir evaluates runs and checkpoints"
+        problem = "is none" if path.exists() else "does not exist"
+        raise InputError(f"{path} {problem}, expected {expected}")
     evaluation = Evaluation(path, metric)
     evaluation.check_data(wanted)
     return evaluation
 
 
-def _check_evaluated(path, data_dir):
-    if (path / "metrics.csv").is_file():
-        return
-    expected = "a folder with the metrics.csv of experiments.evaluate"
-    if data_dir is not None:
-        expected += ", a training run or a checkpoint of one"
-    elif is_run(path):
-        expected += "; data_dir evaluates runs and checkpoints"
-    problem = "is none" if path.exists() else "does not exist"
-    raise InputError(f"{path} {problem}, expected {expected}")
-
-
 def check_comparable(compared):
-    """Raises InputError unless all are of the same data, classes and cases."""
+    """Raises InputError unless all have the same data, classes and cases."""
     first = compared[0]
     for other in compared[1:]:
         if first.data and other.data and first.data != other.data:
             raise InputError(
-                f"{other.path} is of {_told(other.data)}, {first.path} of "
-                f"{_told(first.data)}"
+                f"{other.path} is of {_split_text(other.data)}, {first.path} of "
+                f"{_split_text(first.data)}"
             )
         if other.class_names != first.class_names:
             raise InputError(
@@ -164,9 +159,9 @@ def check_comparable(compared):
             differing = sorted(other.uids ^ first.uids)
             raise InputError(
                 f"{other.path} and {first.path} are of other cases; {len(differing)} "
-                f"are in one alone, as {differing[0]}"
+                f"are only in one of them, such as {differing[0]}"
             )
 
 
-def _told(data):
+def _split_text(data):
     return f"the split {data['split']} of {data['dataset']}"

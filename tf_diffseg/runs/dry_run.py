@@ -1,4 +1,4 @@
-"""What a run would cost, and whether all of it works: two steps and an export."""
+"""Dry run: estimates the cost of a run, and tries two steps and an export."""
 
 import dataclasses
 import datetime
@@ -29,17 +29,17 @@ _STEPS = 2
 
 
 def try_plan(plan, data_service=None, num_devices=None):
-    """Builds all, takes two steps on the data, checks an export, and says what it saw.
+    """Prints the cost of a run, takes two steps on its data and checks an export.
 
-    Writes to a temporary folder alone.
+    It writes only to a temporary folder.
 
     Args:
         plan: `RunPlan`.
-        data_service: as for `training.train`.
-        num_devices: likewise.
+        data_service: as in `training.train`.
+        num_devices: as in `training.train`.
 
     Raises:
-        InputError: as `training.train`, or there are several workers.
+        InputError: as in `training.train`, or there are several workers.
     """
     config, manifest = plan.config, plan.manifest
     strategy = strategy_of(config, num_devices)
@@ -84,7 +84,7 @@ def try_plan(plan, data_service=None, num_devices=None):
 
 
 class _StepSeconds(keras.callbacks.Callback):
-    """Keeps how long each step took."""
+    """Records the seconds of each step."""
 
     def __init__(self):
         super().__init__()
@@ -95,14 +95,14 @@ class _StepSeconds(keras.callbacks.Callback):
         self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
-        float(logs["loss"])  # A GPU may still be at work.
+        float(logs["loss"])  # Waits for the GPU.
         self.seconds.append(time.perf_counter() - self._began)
 
 
 def _cost_of_step(config, manifest, strategy):
-    """(operations of a step, bytes of its activations on a device), by its graph."""
+    """(FLOPs of a step, bytes of its activations on a device), from its graph."""
     parts = strategy.num_replicas_in_sync * config.accumulation_steps
-    # A part of the batch: parts follow one another.
+    # The graph of one part of the batch; a device works through its parts in turn.
     model = build_model(
         dataclasses.replace(config, accumulation_steps=1), manifest, 1, strategy
     )
@@ -117,7 +117,7 @@ def _cost_of_step(config, manifest, strategy):
         return strategy.run(model.train_step, args=(batch,))
 
     graph = step.get_concrete_function(batch).graph
-    # The graph holds the step of each replica, one after the other.
+    # The graph holds the steps of all replicas.
     return graph_flops(graph) * config.accumulation_steps, peak_bytes(graph)
 
 

@@ -18,16 +18,16 @@ def evaluate_run(model_dir, data_dir, split="test", ensemble_with=(), **options)
     Args:
         model_dir: folder of a training run, or a checkpoint in it.
         data_dir: folder that `data_tools.convert_nifti` wrote.
-        split: name of a split of which the run has seen nothing, or "train".
-        ensemble_with: a further run or checkpoint, or several, whose mean is taken.
-        **options: fields of `InferenceOptions`, as num_samples and seed.
+        split: name of a split with no training case of the run, or "train".
+        ensemble_with: one or several further runs or checkpoints for an ensemble.
+        **options: fields of `InferenceOptions`, such as num_samples and seed.
 
     Returns:
         List of `CaseScores`, in the order of the shards.
 
     Raises:
-        InputError: a folder is not as it must be, data and run do not fit, or an
-            option is out of range.
+        InputError: a folder cannot be used, data and run do not fit, or an option is
+            out of range.
 
     Example:
         >>> scores = evaluate_run(run, data_dir, split="test")
@@ -45,20 +45,20 @@ def evaluate_run(model_dir, data_dir, split="test", ensemble_with=(), **options)
 def evaluate_to_folder(trained, data_dir, split, output_dir, viewer_mb=60.0):
     """Scores models on a split, and writes tables, pictures and a page.
 
-    Everything that can be checked is checked before TensorFlow is loaded.
+    It checks all it can before it loads TensorFlow.
 
     Args:
         trained: `TrainedModels`.
         data_dir: folder of the shards and their manifest.
-        split: name of a split of which the models have seen nothing, or "train".
+        split: as in `evaluate_run`.
         output_dir: `pathlib.Path` of the folder to write to.
-        viewer_mb: how much of report.html the volumes for its viewer may take.
+        viewer_mb: largest size in MB of the volumes in report.html.
 
     Returns:
-        The summary, as metrics.json has it.
+        The summary, as in metrics.json.
 
     Raises:
-        InputError: as `evaluate_run`, or a file cannot be written.
+        InputError: as in `evaluate_run`, or a file cannot be written.
     """
     manifest = read_manifest(data_dir)
     trained.check_data(manifest, split)
@@ -79,7 +79,7 @@ def evaluate_to_folder(trained, data_dir, split, output_dir, viewer_mb=60.0):
         "saved_steps": trained.saved_steps,
         "outside_trained_spacing": list(scorer.outside_uids),
     }
-    # The few that are drawn are segmented again rather than all of them kept.
+    # The few drawn cases are segmented again: all volumes would take too much memory.
     drawn = set(evaluation_report.drawn_cases(cases).values())
     volumes = {scores.uid: volumes for scores, volumes in scorer.score(drawn, "draw")}
     return evaluation_report.write(
@@ -95,11 +95,7 @@ def evaluate_to_folder(trained, data_dir, split, output_dir, viewer_mb=60.0):
 
 
 def scorer_of(trained, manifest, shard_paths):
-    """The `CaseScorer` of `TrainedModels` with their options.
-
-    Raises:
-        InputError: as `check_counts` of the shards.
-    """
+    """`CaseScorer` of `TrainedModels`; raises InputError like `check_counts`."""
     from tf_diffseg.evaluation.case_scorer import CaseScorer
 
     check_counts(manifest, shard_paths)

@@ -1,4 +1,4 @@
-"""Exports a run as `experiments.export` does: with model card, warm-up and check."""
+"""Exports a run with its model card, warm-up requests and a check."""
 
 import dataclasses
 import pathlib
@@ -13,17 +13,18 @@ _NIFTI = (".nii", ".nii.gz")
 
 @dataclasses.dataclass(frozen=True)
 class ExportOptions:
-    """What an export is made of beside the model.
+    """Options of an export.
 
     Attributes:
-        weights: type that weights are stored as, "float32", "float16" or "bfloat16".
-        request_batch: volumes of a request, fixed in the graph; None for any number.
-        max_voxels: voxels of all volumes of a request; more are refused.
+        weights: type of the stored weights: "float32", "float16" or "bfloat16".
+        request_batch: number of volumes in a request, fixed in the graph; None for any
+            number.
+        max_voxels: largest number of voxels in a request.
         results_dir: folder of an evaluation, for the model card; or None.
-        attribution: whom the training data is owed to, for the model card; or None.
-        warmup: a .nii or .nii.gz file to make warm-up requests of, or None.
-        verify: scans, as `find_scans` reads them, that the export must segment as the
-            run does; or None.
+        attribution: source of the training data, for the model card; or None.
+        warmup: a .nii or .nii.gz file for warm-up requests, or None.
+        verify: scans, as in `find_scans`, that export and run must segment alike; or
+            None.
         server_files: whether to write models.config and batching_parameters.txt.
     """
 
@@ -42,15 +43,15 @@ def export_run(trained, export_dir, options):
 
     Args:
         trained: `TrainedModels` of one model.
-        export_dir: folder of the versions; its name is the model's.
+        export_dir: folder of the versions; the model gets its name.
         options: `ExportOptions`.
 
     Returns:
         Path of the version.
 
     Raises:
-        InputError: a path is not as it must be, the model cannot be exported, or the
-            export does not segment as the run does; then there is no version.
+        InputError: a path cannot be used, the model cannot be exported, or export and
+            run do not segment alike. No version is left then.
     """
     export_dir = output_folder("export_dir", export_dir)
     metrics = options.results_dir and read_metrics(options.results_dir)
@@ -113,7 +114,7 @@ def _check_warmup(path):
 
 
 def _write_warmup(version_dir, trained, name, options):
-    """Requests of one real volume to each signature."""
+    """Writes a request of one real volume to each signature."""
     import numpy as np
 
     from tf_diffseg.serving import write_warmup_requests
@@ -128,23 +129,14 @@ def _write_warmup(version_dir, trained, name, options):
         "segment_volume": {"image": [scan.array], "affine": [affine]},
         "segment_nifti": {"contents": [pathlib.Path(options.warmup).read_bytes()]},
     }
-    requests = [
-        (
-            signature,
-            {
-                **{name: _repeated(value, batch) for name, value in tensors.items()},
-                "seed": np.zeros(batch, np.int32),
-            },
-        )
-        for signature, tensors in inputs.items()
-    ]
+    requests = []
+    for signature, tensors in inputs.items():
+        tensors = {
+            key: values * batch if key == "contents" else np.stack(values * batch)
+            for key, values in tensors.items()
+        }
+        requests.append((signature, {**tensors, "seed": np.zeros(batch, np.int32)}))
     write_warmup_requests(version_dir, requests, name)
-
-
-def _repeated(values, batch):
-    import numpy as np
-
-    return values * batch if isinstance(values[0], bytes) else np.stack(values * batch)
 
 
 def _verify(version_dir, trained, options):

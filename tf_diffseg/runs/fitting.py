@@ -1,4 +1,4 @@
-"""Fits a model to the shards of a run, and writes into its folder."""
+"""Fits a model to the shards of a run."""
 
 import math
 
@@ -23,20 +23,20 @@ def steps_per_epoch(config, manifest):
 
 
 def fit_to_folder(plan, model, num_steps, data_service=None, callbacks=()):
-    """`training.fit` as a config has it.
+    """Calls `training.fit` with the values of a config.
 
     Args:
         plan: `RunPlan`.
-        model: of `build_model`.
+        model: model from `build_model`.
         num_steps: steps of an epoch.
         data_service: address of a `tf.data` service, or None.
         callbacks: further Keras callbacks.
 
     Raises:
         InputError: a shard is damaged, a loss is not finite, or a checkpoint cannot
-            be written or is of another model.
-        TrainingStopped: as `training.fit`.
-        WorkerLost: likewise.
+            be written or belongs to another model.
+        TrainingStopped: as in `training.fit`.
+        WorkerLost: as in `training.fit`.
     """
     config, model_dir = plan.config, plan.run_folder.path
     try:
@@ -63,7 +63,7 @@ def fit_to_folder(plan, model, num_steps, data_service=None, callbacks=()):
 
 
 def _dataset_maker(plan, data_service):
-    """Function from a place in the run to the batches from there on."""
+    """Function from a place in the run to the dataset of all later batches."""
     config = plan.config
 
     def make_dataset(first_epoch, first_step, input_context):
@@ -85,17 +85,18 @@ def _dataset_maker(plan, data_service):
 
 
 def _validation(plan, model):
-    """Function to the batches of a replica; None without a split to validate on.
+    """Function that makes the validation batches of a replica, or None.
 
-    A batch has the voxels that a replica trains on at once: these fit into memory with
-    all that a gradient needs, so they do without it.
+    A batch has as many voxels as a replica trains on at once: if these fit into memory
+    with a gradient, they fit without one.
     """
     paths = plan.shard_paths.get("validation")
     if paths is None:
         return None
-    config, num_replicas = plan.config, model.distribute_strategy.num_replicas_in_sync
-    of_device = examples_of_device(config, num_replicas)
-    examples = -(-of_device // config.accumulation_steps)
+    config = plan.config
+    num_replicas = model.distribute_strategy.num_replicas_in_sync
+    examples = examples_of_device(config, num_replicas)
+    examples = -(-examples // config.accumulation_steps)
     batch_voxels = examples * math.prod(config.patch_shape)
 
     def batches(input_context):
@@ -105,7 +106,7 @@ def _validation(plan, model):
 
 
 def _uids_of(plan):
-    """Function from a place in the run to the cases of its batch."""
+    """Function from a place in the run to the uids of its batch."""
     config = plan.config
 
     def uids_of(epoch, step):

@@ -1,4 +1,4 @@
-"""How a trained model is run: the options that evaluate and segment share."""
+"""Options of inference that evaluation and segmentation share."""
 
 import dataclasses
 import numbers
@@ -22,7 +22,7 @@ class InferenceOptions:
 
     sampler: str | None = option(
         None,
-        "Default: the sampler of the run's config.",
+        "Sampler. Default: that of the run's config.",
         choices=SAMPLERS,
         takes_options=True,
     )
@@ -38,60 +38,59 @@ class InferenceOptions:
     )
     early_exit: float | None = option(
         None,
-        "End sampling once no more than this share of the foreground voxels changes "
-        "class from one step to the next, say 0.005.",
+        "End sampling once at most this share of the foreground voxels changes class "
+        "from one step to the next, such as 0.005.",
         at_least=0.0,
         less_than=1,
     )
     num_samples: int = option(1, "Samples whose mean is taken.", at_least=1)
     seed: int = option(0, "Seed of the sampling noise.", at_least=0, at_most=2**31 - 1)
     batch_size: int = option(
-        1, "Windows or samples that the network takes at a time.", at_least=1
+        1, "Windows or samples that the network computes at a time.", at_least=1
     )
     overlap: float = option(
         0.5,
-        "Share of a window that its neighbour covers as well.",
+        "Share of a window that its neighbour covers too.",
         at_least=0.0,
         less_than=1,
     )
     window_shape: tuple[int, ...] | None = option(
         None,
-        "Voxels of a window: x,y,z. Default: those of the patches that the run was "
-        "trained on.",
+        "Voxels of a window: x,y,z. Default: the shape of the run's training patches.",
         at_least=1,
         length=3,
     )
     flip_axes: str = option(
         "",
-        "Axes to mirror, of xyz: the mean over all mirror images is taken.",
+        "Axes to mirror, from xyz: the result is the mean over all mirror images.",
         letters=AXES,
     )
     resample: str = option(
         "auto",
-        "What becomes of a scan whose voxels are unlike those that were trained on, by "
-        "more than a quarter, where the model does not resample every scan: auto "
-        "resamples it to the training data's median and brings the result back; never "
-        "segments it as it is.",
+        "What to do with a scan whose spacing is more than a quarter outside that of "
+        "the training data, if the model does not resample every scan: auto resamples "
+        "it to the median of the training data and the result back; never segments it "
+        "as it is.",
         choices=("auto", "never"),
     )
     fill_holes: bool = option(
         False,
-        "Fill background that is shut in, with the class that has most of its border.",
+        "Fill enclosed background with the class that has most of its border.",
     )
     min_volume_ml: float = option(
-        0.0, "Drop components of a class that are smaller.", at_least=0.0
+        0.0, "Drop smaller components of each class.", at_least=0.0
     )
     largest_component: bool = option(
-        False, "Keep the largest component of each class alone."
+        False, "Keep only the largest component of each class."
     )
     keep_components: dict[str, int] | None = option(
         None,
-        "Keep this many components of a class, the largest: kidney:2,liver:1, by the "
-        "names of classes or their ids; it goes before --largest_component.",
+        "Keep this many of the largest components of a class, by name or id: "
+        "kidney:2,liver:1. It takes precedence over --largest_component.",
     )
 
     def __post_init__(self):
-        """Raises InputError where a value is out of range."""
+        """Raises InputError if a value is out of range."""
         if self.keep_components is not None:
             kept = _component_counts(self.keep_components)
             object.__setattr__(self, "keep_components", kept)
@@ -109,7 +108,7 @@ class InferenceOptions:
             class_names: name per class id, background first, for `keep_components`.
 
         Raises:
-            InputError: `keep_components` names no foreground class, or one twice.
+            InputError: `keep_components` names an unknown class, or one twice.
         """
         from tf_diffseg.inference import PostProcessing
 
@@ -117,11 +116,11 @@ class InferenceOptions:
             self.fill_holes,
             self.min_volume_ml,
             self.largest_component,
-            _by_class_id(self.keep_components or {}, list(class_names)),
+            _counts_by_id(self.keep_components or {}, list(class_names)),
         )
 
     def given(self):
-        """Names of the options that are not as by default."""
+        """Names of the options that differ from their defaults."""
         return [
             field.name
             for field in dataclasses.fields(self)
@@ -129,16 +128,16 @@ class InferenceOptions:
         ]
 
 
-def _of_kept(message):
+def _components_error(message):
     return InputError(f"keep_components {message}", argument="keep_components")
 
 
 def _component_counts(kept):
-    """Dict from class to number, of such a dict or of texts class:number."""
+    """Dict from class to number, from such a dict or from texts class:number."""
     if isinstance(kept, str):
         kept = kept.split(",")
     if not isinstance(kept, (Mapping, list, tuple)):
-        raise _of_kept(f"must be like kidney:2,liver:1, got {kept!r}")
+        raise _components_error(f"must be like kidney:2,liver:1, got {kept!r}")
     if isinstance(kept, Mapping):
         pairs = list(kept.items())
     else:
@@ -147,11 +146,11 @@ def _component_counts(kept):
     for name, count in pairs:
         is_whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
         if not is_whole or count < 1:
-            raise _of_kept(
+            raise _components_error(
                 f"must have a whole number of at least 1 for {name}, got {count!r}"
             )
         if str(name) in counts:
-            raise _of_kept(f"names {name} twice")
+            raise _components_error(f"names {name} twice")
         counts[str(name)] = int(count)
     return counts
 
@@ -159,12 +158,12 @@ def _component_counts(kept):
 def _class_and_count(text):
     name, colon, count = str(text).rpartition(":")
     if not (colon and name and count.strip().isdecimal()):
-        raise _of_kept(f"must be class:number, as kidney:2, got {str(text)!r}")
+        raise _components_error(f"must be class:number, as kidney:2, got {str(text)!r}")
     return name.strip(), int(count)
 
 
-def _by_class_id(counts, class_names):
-    """Dict from class id to number; raises InputError where there is no such class."""
+def _counts_by_id(counts, class_names):
+    """Dict from class id to number; raises InputError if there is no such class."""
     found: dict[int, int] = {}
     for name, count in counts.items():
         if name in class_names[1:]:
@@ -172,11 +171,13 @@ def _by_class_id(counts, class_names):
         elif name.isdecimal() and 1 <= int(name) < len(class_names):
             class_id = int(name)
         else:
-            raise _of_kept(
+            raise _components_error(
                 f"names no class of the model with {name}:{count}, expected one of "
                 f"{', '.join(class_names[1:])}, or an id of 1 to {len(class_names) - 1}"
             )
         if class_id in found:
-            raise _of_kept(f"names {class_names[class_id]} twice, by name and id")
+            raise _components_error(
+                f"names {class_names[class_id]} twice, by name and id"
+            )
         found[class_id] = count
     return found

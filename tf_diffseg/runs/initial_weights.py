@@ -1,7 +1,7 @@
-"""What `init_from` and `freeze` do to a run: once, at its start.
+"""Initial weights of a run: `init_from` and `freeze`, once at its start.
 
-Beside its config a run that began from other weights has a file of what was taken, and
-of the layers that it leaves as they are.
+A run that began from other weights holds a file beside its config, with the weights
+that were taken and the frozen layers.
 """
 
 import dataclasses
@@ -16,15 +16,15 @@ _FILE = "initial_weights.json"
 
 
 def config_of_start(config, run_folder):
-    """The config with its source of weights as the run's config has it.
+    """The config with the source of weights that the config of the run holds.
 
     Args:
         config: `TrainConfig`.
-        run_folder: `RunFolder`, of a new run or of one that goes on. The latter needs
-            no `init_from` any more: without one it keeps its own.
+        run_folder: `RunFolder` of a new run or of one that goes on. A run that goes on
+            keeps its own `init_from` if the config has none.
 
     Returns:
-        `TrainConfig`, whose `init_from` is a whole path or a name.
+        `TrainConfig` whose `init_from` is an absolute path or a name.
     """
     if run_folder.config_path.is_file() and not config.init_from:
         before = run_folder.config()
@@ -38,21 +38,21 @@ def config_of_start(config, run_folder):
 
 
 def set_initial_weights(model, config, run_folder, place):
-    """Gives the model of a new run its first weights, and freezes what is to be frozen.
+    """Gives the model of a new run its initial weights, and freezes layers.
 
     Args:
         model: the `DiffusionUNet3D`.
         config: `TrainConfig`.
         run_folder: `RunFolder`.
-        place: `Place` that the run goes on at.
+        place: `Place` where the run goes on.
 
     Returns:
-        The `InitialWeights`, to be handed to `remember`; None where the config wants
-        none, or the run goes on from its own.
+        `InitialWeights` for `remember`; None if the config has no source, or the run
+        goes on from its own weights.
 
     Raises:
-        InputError: the source is no model, is damaged, or does not fit; or what a run
-            began with is not known any more.
+        InputError: the source is no model, is damaged, or does not fit; or the file of
+            frozen layers cannot be read.
     """
     if not config.init_from:
         return None
@@ -77,18 +77,13 @@ def set_initial_weights(model, config, run_folder, place):
 
 
 def remember(taken, run_folder):
-    """Writes what a run began with into its folder.
-
-    Args:
-        taken: what `set_initial_weights` gave, or None.
-        run_folder: `RunFolder`.
-    """
+    """Writes the result of `set_initial_weights`, if any, into the run folder."""
     if taken is not None:
         write_json(run_folder.path / _FILE, dataclasses.asdict(taken), indent=2)
 
 
 def _frozen(run_folder):
-    """Names of the layers that the run was begun with frozen."""
+    """Names of the layers that the run froze at its start."""
     path = run_folder.path / _FILE
     try:
         return json.loads(path.read_text(encoding="utf-8"))["frozen"]

@@ -1,4 +1,4 @@
-"""Networks that are trained already: to load, or to start training from."""
+"""Trained networks: to load, or to start training from."""
 
 import pathlib
 
@@ -32,14 +32,12 @@ def load_pretrained(source):
         model = tf_diffseg.load_pretrained("hippocampus")
 
     Args:
-        source: a run folder, of which the newest checkpoint counts; a `.keras` file;
-            the folder of an exported version, as "EXPORT/1"; or the name of a model
-            that comes with the package. Averaged weights are taken where there are
-            some.
+        source: a run folder, whose newest checkpoint is taken; a `.keras` file; the
+            folder of an exported version, such as "EXPORT/1"; or the name of a model
+            that comes with the package. If there are averaged weights, they are taken.
 
     Returns:
-        `DiffusionUNet3D`. It is not compiled: the optimizer, where there was one, is
-        not that of the training to come.
+        `DiffusionUNet3D`, not compiled.
 
     Raises:
         InitError: the source is none of these, or damaged.
@@ -59,27 +57,27 @@ def load_pretrained(source):
 
 
 def init_from(model, source, freeze=None):
-    """Gives a network the weights of a trained one, as far as they fit.
+    """Gives a network those weights of a trained one that fit.
 
         model = tf_diffseg.DiffusionUNet3D(num_classes=4, image_channels=2)
         print(tf_diffseg.init_from(model, "hippocampus"))
 
-    Layers go by their names. What does not fit, for other numbers of classes, channels
-    or layers, starts afresh: `training.initial_weights` says when. The state of an
-    optimizer is not taken.
+    Layers are matched by name. Weights that do not fit, because the numbers of classes,
+    channels or layers differ, keep their initial values; `training.initial_weights` has
+    the rules. The state of an optimizer is not taken.
 
     Args:
-        model: a `UNet3D`, as `DiffusionUNet3D`; to be compiled afterwards.
-        source: as for `load_pretrained`, or a `.weights.h5` file of Keras.
-        freeze: "encoder" to leave the layers of the way down as they are from now on,
-            as far as all of their weights were taken; or None.
+        model: a `UNet3D` such as `DiffusionUNet3D`; compile it afterwards.
+        source: as in `load_pretrained`, or a `.weights.h5` file of Keras.
+        freeze: "encoder" to freeze those layers of the encoder whose weights were all
+            taken; or None.
 
     Returns:
-        `InitialWeights`, whose text is a table of what did not fit.
+        `InitialWeights`; its text is a table of the weights that did not fit.
 
     Raises:
         InitError: the source is none of these, is damaged, or has no weight that fits;
-            or of the part to freeze no layer is taken whole. The model is as it was.
+            or no layer of the part to freeze is taken whole. The model does not change.
         ValueError: there is no such part to freeze.
 
     Example:
@@ -92,7 +90,14 @@ def init_from(model, source, freeze=None):
     part = () if freeze is None else layers_of(model, freeze)
     path = _model_path(source)
     if path.suffix in _HDF5:
-        weights, kind = _read(source, path), "as the file has them"
+        try:
+            weights, kind = read_weights(path), "as the file has them"
+        except ValueError as error:
+            raise InitError(f"{source}: {path} {error}") from error
+        except OSError as error:
+            raise InitError(
+                f"{source}: {path} cannot be read, or is damaged: {error}"
+            ) from error
     else:
         trained = _load(source, path)
         weights, kind = weights_of(trained), _kind(trained, path)
@@ -103,7 +108,7 @@ def init_from(model, source, freeze=None):
 
 
 def _model_path(source):
-    """Path of the file, or of the folder of an export, that a source stands for."""
+    """Path of the file or the export that a source stands for."""
     path = pathlib.Path(find_model(source))
     if not path.exists():
         raise InitError(f"{source}: there is no such file or folder; {_expected()}")
@@ -117,7 +122,7 @@ def _model_path(source):
 
 
 def _checkpoint(source, folder):
-    """The newest checkpoint of a run, as evaluation and export take it."""
+    """The newest checkpoint of a run folder or of its folder of checkpoints."""
     checkpoints = list_checkpoints(folder / "checkpoints") or list_checkpoints(folder)
     best = folder / "checkpoints" / BEST
     if not checkpoints and not best.is_file():
@@ -151,20 +156,8 @@ def _load(source, path):
 
 
 def _kind(model, path):
-    """Which of a model's weights were loaded, in words."""
+    """Which of the weights of a model were loaded, as text."""
     if path.is_dir():
         return "as exported"
     use_ema = getattr(getattr(model, "optimizer", None), "use_ema", False)
     return "averaged weights" if use_ema else "weights as trained"
-
-
-def _read(source, path):
-    try:
-        return read_weights(path)
-    except (OSError, ValueError) as error:
-        raise InitError(f"{source}: {path} {_reason(error)}") from error
-
-
-def _reason(error):
-    is_own = isinstance(error, ValueError)
-    return str(error) if is_own else f"cannot be read, or is damaged: {error}"

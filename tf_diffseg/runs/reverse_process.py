@@ -1,4 +1,4 @@
-"""The reverse process of a run on one case, drawn."""
+"""Draws the reverse process of a run on one case."""
 
 import pathlib
 
@@ -16,14 +16,14 @@ def draw_reverse_process(model_dir, data_dir, output, split="test", uid=None, se
         data_dir: folder of the shards and their manifest.
         output: path of the .png to write, in a folder that exists.
         split: name of the split of the case.
-        uid: name of the case; None for the split's first.
-        seed: of the noise.
+        uid: name of the case; None for the first of the split.
+        seed: seed of the noise.
 
     Returns:
         Name of the case.
 
     Raises:
-        InputError: an argument is not as it must be, or the run does not diffuse.
+        InputError: an argument cannot be used, or the run does not diffuse.
     """
     output = pathlib.Path(output)
     if output.suffix != ".png" or not output.parent.is_dir():

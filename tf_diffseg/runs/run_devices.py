@@ -1,4 +1,4 @@
-"""Which devices train a run, and how they share a batch."""
+"""Devices that train a run, and their shares of a batch."""
 
 import tensorflow as tf
 
@@ -8,7 +8,9 @@ from tf_diffseg.training.distribution.multi_worker import is_multi_worker
 
 
 def strategy_of(config, num_devices=None):
-    """The distribution strategy of a run; makes TensorFlow deterministic if asked.
+    """TensorFlow's distribution strategy of a run.
+
+    It also makes TensorFlow deterministic if the config says so.
 
     Args:
         config: `TrainConfig`.
@@ -18,8 +20,8 @@ def strategy_of(config, num_devices=None):
         `tf.distribute.Strategy`.
 
     Raises:
-        InputError: the devices are not there, or do not share a batch, or what was
-            asked of them does not go together.
+        InputError: there are fewer devices, they cannot share a batch, or values of
+            the config exclude one another.
     """
     if config.deterministic:
         if config.jit == "on":
@@ -71,5 +73,5 @@ def _check_batch_size(config, strategy):
 
 
 def examples_of_device(config, num_replicas):
-    """How many examples of a batch a device has, at most."""
+    """Largest number of examples of a batch on one device."""
     return -(-config.batch_size // num_replicas)

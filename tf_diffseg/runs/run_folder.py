@@ -1,4 +1,4 @@
-"""The folder of a training run: its config, its data set, its checkpoints."""
+"""The folder of a training run: config, manifest and checkpoints."""
 
 import dataclasses
 import os
@@ -10,27 +10,23 @@ from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.whole_files import write_text
 
 _OF_LEARNING_RATE = ("learning_rate", "schedule", "warmup_steps")
-# Values that a run may be continued with though it began with others.
+# Values that may change when a run goes on.
 _MAY_CHANGE = (
     "epochs",
-    # From there on: the schedule is at the step that the run has come to.
+    # They count from there on: the schedule goes on at the step of the run.
     *_OF_LEARNING_RATE,
     "validation_frequency",
     "keep_checkpoints",
     "checkpoint_steps",
     "early_stopping",
     "validation_pictures",
-    # A matter of memory: the weights are the same up to rounding.
+    # It changes only the memory that training takes; weights are equal up to rounding.
     "remat",
 )
 
 
 class RunFolder:
-    """Paths and contents of a run folder; itself a path, for `open` and others.
-
-    Args:
-        model_dir: the folder.
-    """
+    """Paths and contents of a run folder; itself a path, for `open` and others."""
 
     def __init__(self, model_dir):
         self.path = pathlib.Path(model_dir)
@@ -44,7 +40,7 @@ class RunFolder:
         return self.path / "config.json"
 
     def check(self, config, manifest):
-        """Checks that a run in the folder, if there is one, can go on with these.
+        """Checks that a run in the folder can go on with a config and data.
 
         Args:
             config: the resolved `TrainConfig`.
@@ -59,22 +55,19 @@ class RunFolder:
             self._check_same_cases(manifest)
 
     def begin(self, config, manifest):
-        """Writes the config, and the manifest of a new run; see `check`."""
+        """Checks config and manifest as `check` does, and writes them."""
         self.check(config, manifest)
-        # An existing run keeps its own: it says what was trained on.
+        # An existing run keeps the manifest that it began with.
         if not self.config_path.is_file():
             manifest.write(self.path)
         write_text(self.config_path, config.to_json())
 
     def changed_rate(self, config):
-        """What a config changes of the learning rate of the run in the folder.
-
-        Args:
-            config: the resolved `TrainConfig`.
+        """How a resolved `TrainConfig` changes the learning rate of the run, as text.
 
         Returns:
-            Text such as "learning_rate was 0.003, now 0.001"; empty where nothing
-            changes or there is no run.
+            Text such as "learning_rate was 0.003, now 0.001"; empty if nothing changes
+            or there is no run.
         """
         if not self.config_path.is_file():
             return ""
@@ -92,7 +85,7 @@ class RunFolder:
             )
 
     def check_data(self, manifest):
-        """Raises InputError unless data has this run's classes and preprocessing."""
+        """Raises InputError unless classes and preprocessing are those of the run."""
         own = self.manifest()
         for name in (
             "class_names",
@@ -120,14 +113,14 @@ class RunFolder:
                 )
 
     def check_unseen(self, manifest, split):
-        """Checks that a split holds none of the cases that were trained on.
+        """Checks that a split holds no training case of the run.
 
         Args:
             manifest: `Manifest` of the data to evaluate on.
-            split: name of a split; "train" is asked for by name, so it may.
+            split: name of a split; "train" is always allowed.
 
         Raises:
-            InputError: it holds some.
+            InputError: it holds a training case.
         """
         trained_on = set(self.manifest().split("train").uids)
         seen = [uid for uid in manifest.split(split).uids if uid in trained_on]
@@ -141,7 +134,7 @@ class RunFolder:
             )
 
     def config(self):
-        """The `TrainConfig`; raises InputError where the folder holds no run."""
+        """The `TrainConfig`; raises InputError if the folder holds no run."""
         if not self.config_path.is_file():
             raise InputError(
                 f"model_dir={self.path} holds no config.json, so it is not the "
@@ -155,11 +148,7 @@ class RunFolder:
         return read_manifest(self.path)
 
     def newest_checkpoint(self):
-        """Path of the newest checkpoint, or None without one.
-
-        Raises:
-            InputError: that file is damaged.
-        """
+        """Path of the newest checkpoint or None; raises InputError if it is damaged."""
         from tf_diffseg.training.saving.checkpoints import (
             is_whole_checkpoint,
             list_checkpoints,
@@ -176,13 +165,13 @@ class RunFolder:
         return checkpoints[-1]
 
     def existing_checkpoint(self, path=None):
-        """Path of a checkpoint that is there and whole.
+        """Path of a whole checkpoint.
 
         Args:
-            path: of a checkpoint; by default the newest.
+            path: path of a checkpoint; by default the newest.
 
         Raises:
-            InputError: the run has none yet, or it is damaged.
+            InputError: the run has no checkpoint yet, or it is damaged.
         """
         if path is None:
             path = self.newest_checkpoint()
@@ -199,7 +188,7 @@ class RunFolder:
         return path
 
     def place(self):
-        """`Place` that training goes on at: that of the newest whole checkpoint."""
+        """`Place` where training goes on: that of the newest whole checkpoint."""
         from tf_diffseg.training.saving.checkpoints import (
             Place,
             checkpoint_place,
@@ -210,14 +199,14 @@ class RunFolder:
         return checkpoint_place(path) if path else Place()
 
     def load_model(self, path=None):
-        """The model of a checkpoint, with averaged weights where it keeps averages.
+        """Loads the model of a checkpoint, with averaged weights if it has them.
 
         Args:
-            path: of the checkpoint; by default the newest.
+            path: path of the checkpoint; by default the newest.
 
         Raises:
-            InputError: as `existing_checkpoint`, the system does not let it be read,
-                or it is of another version of tf_diffseg.
+            InputError: as in `existing_checkpoint`, it cannot be read, or it is of
+                another version of tf_diffseg.
         """
         from tf_diffseg.training.saving.checkpoints import (
             CheckpointError,
@@ -227,13 +216,13 @@ class RunFolder:
         path = self.existing_checkpoint(path)
         try:
             return load_trained_model(path)
-        except OSError as error:  # Keras unpacks it, into TMPDIR.
+        except OSError as error:  # Keras unpacks it into TMPDIR.
             raise InputError(
                 f"the checkpoint {path} cannot be loaded: {error.strerror or error}"
             ) from error
         except CheckpointError as error:
             raise InputError(str(error)) from error
-        except (ValueError, TypeError, KeyError) as error:  # Keras's, of its parts.
+        except (ValueError, TypeError, KeyError) as error:  # of Keras
             reason = " ".join(str(error).split())[:200]
             raise InputError(
                 f"the checkpoint {path} is whole, but does not fit this version of "
@@ -242,7 +231,7 @@ class RunFolder:
 
 
 def _changes(before, now, names):
-    """Which of these values differ, as a list of texts."""
+    """List of texts, one for each of these values that differs."""
     pairs = [(name, getattr(before, name), getattr(now, name)) for name in names]
     return [
         f"{name} was {_shown(old)}, now {_shown(new)}"
@@ -256,7 +245,7 @@ def _shown(value):
 
 
 def _cases(manifest, name):
-    """What a split was made of, or None without one."""
+    """Names of the cases of a split and hashes of its shards, or None."""
     split = manifest.splits.get(name)
     return split and (split.uids, [shard.sha256 for shard in split.shards])
 

@@ -1,4 +1,4 @@
-"""What a training run is made of, checked as far as can be without TensorFlow."""
+"""The parts of a training run, checked without TensorFlow."""
 
 import dataclasses
 import pathlib
@@ -14,13 +14,13 @@ from tf_diffseg.runs.training_shards import training_shards
 
 @dataclasses.dataclass(frozen=True)
 class RunPlan:
-    """What a training run is made of.
+    """The parts of a training run.
 
     Attributes:
         config: the resolved `TrainConfig`.
         manifest: `Manifest` of the data.
-        shard_paths: dict from "train" and, if there is one, "validation" to the
-            paths of their shards.
+        shard_paths: dict from "train", and from "validation" if there is such a split,
+            to the paths of the shards.
         run_folder: `RunFolder` to write to.
     """
 
@@ -31,19 +31,11 @@ class RunPlan:
 
 
 def plan_run(config, data_dir, model_dir):
-    """Reads what belongs to a run and checks that it fits together.
-
-    Args:
-        config: `TrainConfig`.
-        data_dir: folder of the shards and their manifest.
-        model_dir: folder of the run, which may hold one to go on with.
-
-    Returns:
-        `RunPlan`.
+    """Makes the `RunPlan` of `training.train`.
 
     Raises:
-        InputError: a folder is not as it must be, or its run has another config or
-            other data.
+        InputError: a folder cannot be used, or its run has another config or other
+            data.
     """
     manifest = read_manifest(data_dir)
     model_dir = output_folder("model_dir", model_dir)

@@ -14,11 +14,11 @@ from tf_diffseg.runs.run_plan import plan_run
 def compare_strategies(config, strategies, data_dir, output_dir, split="test"):
     """Trains each strategy, or goes on with it, and scores it on a split.
 
-    Everything that can be checked is checked before the first is trained.
+    It checks all it can before it trains the first.
 
     Args:
-        config: `TrainConfig`, of which all but the strategy counts.
-        strategies: names of them.
+        config: `TrainConfig`; its strategy is ignored.
+        strategies: names of the strategies.
         data_dir: folder of the shards and their manifest.
         output_dir: folder for a run folder per strategy and for comparison.json,
             comparison.md and comparison.png.
@@ -28,10 +28,9 @@ def compare_strategies(config, strategies, data_dir, output_dir, split="test"):
         List of `StrategyScores`.
 
     Raises:
-        InputError: as `training.train`, or a strategy cannot be trained with these
-            values.
-        TrainingStopped: as `training.train`.
-        WorkerLost: likewise.
+        InputError: as in `training.train`, or a strategy does not fit the config.
+        TrainingStopped: as in `training.train`.
+        WorkerLost: as in `training.train`.
     """
     output_dir = output_folder("output_dir", output_dir)
     if output_dir.resolve() == pathlib.Path(data_dir).resolve():
@@ -60,7 +59,7 @@ def compare_strategies(config, strategies, data_dir, output_dir, split="test"):
 
 
 def _check(plans):
-    """Builds the network of each strategy, so that none fails after hours."""
+    """Builds the network of each strategy, so that errors come before hours of work."""
     from tf_diffseg.runs.training_run import build_network
 
     for strategy, plan in plans.items():

@@ -31,11 +31,11 @@ def check_tracker(tracker):
 
 @contextlib.contextmanager
 def tracking(tracker, model_dir, config):
-    """Opens a tracker's run, or goes on with that of the run folder.
+    """Opens a run of a tracker, or goes on with that of the run folder.
 
     Args:
-        tracker: one of `TRACKERS`, or None for none.
-        model_dir: folder of the run, which exists.
+        tracker: one of `TRACKERS`, or None.
+        model_dir: folder of the run; it must exist.
         config: `TrainConfig`.
 
     Yields:
@@ -57,7 +57,7 @@ def tracking(tracker, model_dir, config):
 
 @contextlib.contextmanager
 def _wandb(folder, run_id, values):
-    """Weights & Biases; WANDB_MODE=offline writes below the folder alone."""
+    """Weights & Biases; with WANDB_MODE=offline it writes only below the folder."""
     import wandb
     from wandb.integration.keras import WandbMetricsLogger
 
@@ -86,6 +86,6 @@ def _mlflow(folder, run_id, values):
             mlflow.create_experiment(_PROJECT, artifact_location=artifacts)
     mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", _PROJECT))
     with mlflow.start_run(run_id=run_id, run_name=folder.name) as run:
-        if run_id is None:  # They cannot be changed later, as epochs may.
+        if run_id is None:  # MLflow cannot change them later, but epochs may change.
             mlflow.log_params(values)
         yield run.info.run_id, MlflowCallback()

@@ -1,4 +1,4 @@
-"""One trained model or several, made ready to segment."""
+"""One or several trained models, ready to segment."""
 
 import functools
 import os
@@ -10,37 +10,37 @@ from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
 from tf_diffseg.text import named_options
 
-# Options that do nothing where no model samples.
+# Options that have no effect unless a model samples.
 _OF_SAMPLING = ("sampler", "eta", "num_timesteps", "early_exit", "num_samples")
 
 
 class TrainedModels:
-    """The models of run folders, whose probabilities are averaged.
+    """The models of run folders; their probabilities are averaged.
 
-    Configs are read and checked at once, without TensorFlow; checkpoints when they
-    are first asked for.
+    It reads and checks configs at once, without TensorFlow, and loads checkpoints when
+    they are first used.
 
     Args:
-        paths: run folders, of which the newest checkpoint counts, or single
-            checkpoints in them: `RUN/checkpoints/epoch-00031.keras`. All were
-            trained on data of one form, that of the first.
+        paths: run folders, whose newest checkpoints are taken, or checkpoints in them,
+            such as `RUN/checkpoints/epoch-00031.keras`. The data of all must have the
+            same classes, channels and preprocessing.
         options: `InferenceOptions`.
 
     Attributes:
-        manifest: `Manifest` of the data that the first was trained on.
+        manifest: `Manifest` of the training data of the first.
         options: as given.
         run_folders: `RunFolder` of each.
-        targets: `Targets` of them all.
+        targets: `Targets` that all share.
         resampling: `ScanResampling` of the first.
 
     Raises:
-        InputError: a path is no run, was trained on data of another form, or an
-            option does not apply.
+        InputError: a path is no run or does not fit the first, or an option does not
+            apply.
     """
 
     def __init__(self, paths, options):
         self.options = options
-        self.run_folders, self._files = zip(*map(_find, paths), strict=True)
+        self.run_folders, self._files = zip(*map(_folder_and_file, paths), strict=True)
         self._configs = [folder.config() for folder in self.run_folders]
         self.manifest = self.run_folders[0].manifest()
         for folder in self.run_folders[1:]:
@@ -76,15 +76,11 @@ class TrainedModels:
         return targets
 
     def check_data(self, manifest, split):
-        """Checks that the models may be evaluated on a split.
-
-        Args:
-            manifest: `Manifest` of the data.
-            split: name of the split.
+        """Checks that the models may be evaluated on a split of a `Manifest`.
 
         Raises:
-            InputError: the data is of another form, or the split holds cases that
-                one of them was trained on.
+            InputError: the data does not fit the models, or the split holds cases
+                that one of them was trained on.
         """
         for folder in self.run_folders:
             folder.check_data(manifest)
@@ -92,11 +88,7 @@ class TrainedModels:
 
     @functools.cached_property
     def checkpoints(self):
-        """Paths of the models' files.
-
-        Raises:
-            InputError: a run has none yet, or one is damaged.
-        """
+        """Paths of the checkpoints; raises InputError if one is missing or damaged."""
         return [
             folder.existing_checkpoint(file)
             for folder, file in zip(self.run_folders, self._files, strict=True)
@@ -104,19 +96,18 @@ class TrainedModels:
 
     @functools.cached_property
     def models(self):
-        """The `DiffusionUNet3D`s; raises InputError as `checkpoints`."""
+        """List of `DiffusionUNet3D`; raises InputError like `checkpoints`."""
         files = zip(self.run_folders, self.checkpoints, strict=True)
         return [self._with_options(folder.load_model(file)) for folder, file in files]
 
     def segmenter(self, with_steps=False):
-        """A `Segmenter`, by windows of what each was trained on, unless options say.
+        """`tf_diffseg.inference.Segmenter` of the models.
+
+        Windows have the shape of the training patches, unless options give another.
 
         Args:
-            with_steps: whether its sample function gives what was predicted at each
-                reverse step, as `Segmenter.predict` takes it.
-
-        Returns:
-            `tf_diffseg.inference.Segmenter`.
+            with_steps: whether its sample function gives the prediction of each reverse
+                step, for `Segmenter.predict`.
         """
         from tf_diffseg.inference import Segmenter, ensemble_mean
 
@@ -166,10 +157,10 @@ class TrainedModels:
         if asked is not None and asked != named_options(identifier)[0]:
             identifier = asked
         given = {
-            "num_timesteps": self.options.num_timesteps,
-            "eta": self.options.eta,
+            name: getattr(self.options, name)
+            for name in ("num_timesteps", "eta")
+            if getattr(self.options, name) is not None
         }
-        given = {name: value for name, value in given.items() if value is not None}
         try:
             model.sampler = get_sampler(identifier, model.diffusion, **given)
         except ValueError as error:
@@ -181,19 +172,19 @@ class TrainedModels:
 
 
 def paths_with(path, ensemble_with):
-    """A model's path and those it is averaged with, which may be one by itself."""
+    """List of a path and of one or several paths to average with."""
     is_one = isinstance(ensemble_with, (str, os.PathLike))
     return [path, *([ensemble_with] if is_one else ensemble_with)]
 
 
 def is_run(path):
-    """Whether a path is that of a run folder or of a checkpoint."""
+    """Whether a path may be a run folder or a checkpoint."""
     path = pathlib.Path(path)
     return path.suffix == ".keras" or (path / "config.json").is_file()
 
 
-def _find(path):
-    """`RunFolder` of one path, and the checkpoint where it names one."""
+def _folder_and_file(path):
+    """`RunFolder` of a path, and the checkpoint if the path names one."""
     path = pathlib.Path(path)
     if path.suffix != ".keras":
         return RunFolder(path), None

@@ -1,4 +1,4 @@
-"""Training by a config, as `experiments.train` does it."""
+"""Training of a run by a config."""
 
 from tf_diffseg.data.data_service import check_data_service
 from tf_diffseg.data.shard_counts import check_counts
@@ -12,37 +12,35 @@ def train(
 ):
     """Trains a network on converted shards, or goes on where the run stopped.
 
-    Everything that can be checked is checked before TensorFlow is loaded and before
-    anything is written.
+    It checks all it can before it loads TensorFlow and before it writes anything.
 
     Args:
         config: `TrainConfig`.
         data_dir: folder of the shards and their manifest.
         model_dir: folder of the run: config, checkpoints, logs, metrics. If it holds a
-            run already, that goes on up to `config.epochs`.
+            run, this run goes on up to `config.epochs`.
         data_service: address of a `tf.data` service that loads the training cases, or
             None.
         num_devices: how many GPUs of this machine train; None for all.
-        tracker: "wandb" or "mlflow", where else to log; or None.
+        tracker: "wandb" or "mlflow" to log there too, or None.
 
     Returns:
         `RunFolder`, a path that `load_segmenter`, `evaluate_run` and `load_pretrained`
         take; `load_model()` gives the trained model.
 
     Raises:
-        InputError: a folder is not as it must be, values do not fit one another, the
-            data or the folder's run, or a shard or the weights to start from are
-            damaged.
-        tf_diffseg.training.TrainingStopped: SIGTERM came, and the run is saved; the
+        InputError: a folder cannot be used; values do not fit one another, the data or
+            the run in the folder; or a shard or the initial weights are damaged.
+        tf_diffseg.training.TrainingStopped: SIGTERM came and the run is saved; the
             same call goes on.
-        tf_diffseg.training.WorkerLost: another worker ended; the same call in all of
-            them goes on from the last checkpoint.
+        tf_diffseg.training.WorkerLost: another worker ended; the same call in all
+            workers goes on from the last checkpoint.
 
     Example:
         >>> config = TrainConfig(patch_shape=(8, 8, 8), epochs=1, num_channels=(4, 8))
         >>> run = train(config, data_dir, "RUN")
     """
-    plan = _checked(config, data_dir, model_dir, data_service, tracker)
+    plan = _checked_plan(config, data_dir, model_dir, data_service, tracker)
     from tf_diffseg.runs.training_run import train_plan
 
     train_plan(plan, data_service, num_devices, tracker)
@@ -54,22 +52,22 @@ def dry_run(config, data_dir, model_dir, data_service=None, num_devices=None):
 
     Args:
         config: `TrainConfig`.
-        data_dir: as for `train`.
-        model_dir: likewise; nothing is written into it.
-        data_service: likewise.
-        num_devices: likewise.
+        data_dir: as in `train`.
+        model_dir: as in `train`; nothing is written into it.
+        data_service: as in `train`.
+        num_devices: as in `train`.
 
     Raises:
-        InputError: as `train`, or there are several workers.
+        InputError: as in `train`, or there are several workers.
     """
-    plan = _checked(config, data_dir, model_dir, data_service)
+    plan = _checked_plan(config, data_dir, model_dir, data_service)
     from tf_diffseg.runs.dry_run import try_plan
 
     try_plan(plan, data_service, num_devices)
 
 
-def _checked(config, data_dir, model_dir, data_service, tracker=None):
-    """The `RunPlan`, with TensorFlow loaded; raises InputError as `train`."""
+def _checked_plan(config, data_dir, model_dir, data_service, tracker=None):
+    """Loads TensorFlow; returns the `RunPlan`, or raises InputError like `train`."""
     plan = plan_run(config, data_dir, model_dir)
     check_tracker(tracker)
     if data_service is not None:

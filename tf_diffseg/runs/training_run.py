@@ -1,4 +1,4 @@
-"""One training run: model, data and optimizer out of a config."""
+"""One training run: model, data and optimizer of a config."""
 
 import keras
 
@@ -16,25 +16,15 @@ from tf_diffseg.training.optimizer import KernelDecayAdamW, learning_rate_schedu
 
 
 def train_plan(plan, data_service=None, num_devices=None, tracker=None):
-    """Trains up to `config.epochs`, resuming where the run stopped.
+    """Trains the run of a `RunPlan`, or goes on with it.
 
-    Args:
-        plan: `RunPlan`.
-        data_service: as for `training.train`.
-        num_devices: likewise.
-        tracker: likewise.
-
-    Raises:
-        InputError: values do not fit one another, or the folder's run, a shard is
-            damaged, or the weights to start from are.
-        TrainingStopped: as `training.fit`.
-        WorkerLost: likewise.
+    Arguments, results and errors are those of `training.train`.
     """
     config, manifest, run_folder = plan.config, plan.manifest, plan.run_folder
     place = run_folder.place()
-    nothing_left = _nothing_left(config, run_folder, place)
-    if nothing_left:
-        print(f"the run in {run_folder.path} {nothing_left}; nothing to do")
+    why_complete = _why_complete(config, run_folder, place)
+    if why_complete:
+        print(f"the run in {run_folder.path} {why_complete}; nothing to do")
         return
     strategy = strategy_of(config, num_devices)
     num_steps = steps_per_epoch(config, manifest)
@@ -55,8 +45,8 @@ def train_plan(plan, data_service=None, num_devices=None, tracker=None):
     print(f"run folder: {run_folder.path}")
 
 
-def _nothing_left(config, run_folder, place):
-    """Why a run is complete already, or None."""
+def _why_complete(config, run_folder, place):
+    """Why a run is already complete, or None."""
     if place.epoch >= config.epochs:
         return f"has {place.epoch} epoch(s) already, {config.epochs} are asked for"
     if has_stopped_early(run_folder.path, config.early_stopping, place):
@@ -65,7 +55,7 @@ def _nothing_left(config, run_folder, place):
 
 
 def _describe(plan, model, num_steps, strategy):
-    """Prints what is trained on what."""
+    """Prints the data, the size of the model and the steps."""
     config, manifest = plan.config, plan.manifest
     kind = "classes" if model.regions is None else "overlapping regions"
     print(
@@ -81,7 +71,7 @@ def _describe(plan, model, num_steps, strategy):
 
 
 def _why_nothing_is_validated(config, shard_paths):
-    """The reason, or None where there are validations."""
+    """The reason, or None if there are validations."""
     if "validation" not in shard_paths:
         return "the data has no split validation"
     if config.validation_frequency > config.epochs:
@@ -93,7 +83,7 @@ def _why_nothing_is_validated(config, shard_paths):
 
 
 def _pictures(plan):
-    """The callback that draws validation cases, in a list; none where none is asked."""
+    """List of the callback that draws validation cases; empty if none are drawn."""
     config, manifest = plan.config, plan.manifest
     if not config.validation_pictures or "validation" not in plan.shard_paths:
         return []
@@ -110,13 +100,13 @@ def _pictures(plan):
 
 
 def build_model(config, manifest, steps_per_epoch, strategy):
-    """The compiled model.
+    """Builds and compiles the model.
 
     Args:
         config: `TrainConfig`.
         manifest: `Manifest`, for the numbers of classes and channels.
         steps_per_epoch: for the length of the learning rate's decay.
-        strategy: the distribution strategy to train under.
+        strategy: TensorFlow's distribution strategy.
 
     Returns:
         `DiffusionUNet3D`.
@@ -136,14 +126,10 @@ def build_model(config, manifest, steps_per_epoch, strategy):
 
 
 def build_network(config, manifest):
-    """The model, not compiled.
-
-    Args:
-        config: `TrainConfig`.
-        manifest: `Manifest`.
+    """Builds the model of a `TrainConfig` for the data of a `Manifest`.
 
     Returns:
-        `DiffusionUNet3D`, or `SegmentationUNet3D` where the strategy is supervised.
+        `DiffusionUNet3D`, or `SegmentationUNet3D` if the strategy is supervised.
 
     Raises:
         InputError: a value of the config is out of range.
@@ -164,15 +150,7 @@ def build_network(config, manifest):
 
 
 def make_optimizer(config, total_steps):
-    """AdamW as a config has it.
-
-    Args:
-        config: `TrainConfig`.
-        total_steps: optimizer steps of the run.
-
-    Returns:
-        `KernelDecayAdamW`.
-    """
+    """`KernelDecayAdamW` of a `TrainConfig`, for a run of `total_steps`."""
     average = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
     return KernelDecayAdamW(
         learning_rate_schedule(
@@ -185,7 +163,7 @@ def make_optimizer(config, total_steps):
 
 
 def _class_frequencies(manifest):
-    """Share of the training cases' voxels that each class has."""
+    """Share of each class in the voxels of the training cases."""
     voxels = manifest.split("train").statistics["voxels_per_class"]
     if not sum(voxels):
         raise InputError(

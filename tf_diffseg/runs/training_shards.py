@@ -1,4 +1,4 @@
-"""The shards that a run trains and validates on."""
+"""The shards for training and validation."""
 
 import os
 
@@ -14,11 +14,11 @@ def training_shards(config, manifest, data_dir):
         data_dir: folder of the shards.
 
     Returns:
-        Dict from "train" and, if there is one, "validation" to absolute paths.
+        Dict as `RunPlan.shard_paths`, with absolute paths.
 
     Raises:
-        InputError: there is no split train, nothing is validated though early stopping
-            goes by it, a shard is gone, or the cases do not fill one batch.
+        InputError: there is no split train, early stopping lacks a validation, a shard
+            is missing, or the cases do not fill one batch.
     """
     num_cases = len(manifest.split("train").uids)
     if config.remainder == "drop" and config.batch_size > num_cases:
@@ -40,7 +40,7 @@ def training_shards(config, manifest, data_dir):
             f"epochs={config.epochs}",
             argument="early_stopping",
         )
-    # Workers of a tf.data service have working folders of their own.
+    # Workers of a tf.data service may have other working folders.
     data_dir = os.path.abspath(data_dir)
     return {
         split: manifest.shard_paths(data_dir, split)

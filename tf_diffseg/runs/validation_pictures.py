@@ -22,12 +22,12 @@ def validation_pictures(
     has those of all validations, in `run_dir/logs`.
 
     Args:
-        shard_paths: of that split.
-        num_cases: how many of them.
+        shard_paths: shards of the validation split.
+        num_cases: how many cases to draw.
         class_names: background first.
-        region_labels: of `Targets`.
+        region_labels: those of `Targets`.
         run_dir: folder of the run, a `pathlib.Path`.
-        ignored_id: of the `Manifest`.
+        ignored_id: that of the `Manifest`.
 
     Returns:
         `SegmentationImages`.

@@ -1,11 +1,15 @@
-"""What is told of a scan that a model sees little of."""
+"""Notes on scans of which a model sees only a part."""
 
 import re
 
 import numpy as np
 import pytest
 
-from tf_diffseg.runs.segmentation.scan_notes import crop_note, intensity_notes
+from tf_diffseg.runs.segmentation.scan_notes import (
+    PERCENTILES,
+    crop_note,
+    intensity_notes,
+)
 from tf_diffseg.volumes.volume import Volume
 
 # Voxel axes are z, x, y of 2, 1 and 3 mm.
@@ -18,29 +22,23 @@ IMAGE = Volume("scan.nii", np.zeros((10, 40, 20, 1), np.float32), AFFINE)
 @pytest.mark.parametrize(
     "preprocessing, kept",
     [
+        ({}, None),
+        ({"volume_shape": None, "spacing_mm": None}, None),
+        ({"volume_shape": [40, 20, 10], "spacing_mm": None}, None),
+        ({"volume_shape": [40, 40, 10], "spacing_mm": [1.0, 1.5, 2.0]}, None),
         ({"volume_shape": [30, 20, 10], "spacing_mm": None}, "30 x 60 x 20"),
         ({"volume_shape": [30, 30, 30], "spacing_mm": [1.0, 1.5, 2.0]}, "30 x 45 x 20"),
     ],
 )
-def test_a_scan_that_is_cropped(preprocessing, kept):
+def test_a_note_says_how_much_of_a_scan_is_cropped_away(preprocessing, kept):
     note = crop_note(IMAGE, preprocessing)
-    assert f"measures 40 x 60 x 20 mm (x, y, z); only the central {kept} mm" in note
+    if kept is None:
+        assert note is None
+    else:
+        assert f"measures 40 x 60 x 20 mm (x, y, z); only the central {kept}" in note
 
 
-@pytest.mark.parametrize(
-    "preprocessing",
-    [
-        {},
-        {"volume_shape": None, "spacing_mm": None},
-        {"volume_shape": [40, 20, 10], "spacing_mm": None},
-        {"volume_shape": [40, 40, 10], "spacing_mm": [1.0, 1.5, 2.0]},
-    ],
-)
-def test_a_scan_that_fits(preprocessing):
-    assert crop_note(IMAGE, preprocessing) is None
-
-
-def _of_values(*channels):
+def _volume(*channels):
     array = np.stack([np.float32(channel) for channel in channels], axis=-1)
     return Volume("scan.nii", array, AFFINE)
 
@@ -70,14 +68,13 @@ FULL = np.arange(1000.0).reshape(10, 10, 10)
         ),
     ],
 )
-def test_a_scan_of_which_scaling_leaves_little_is_told(channels, preprocessing, words):
-    notes = intensity_notes(_of_values(*channels), preprocessing)
+def test_a_note_says_if_scaling_leaves_little_of_a_scan(channels, preprocessing, words):
+    notes = intensity_notes(_volume(*channels), preprocessing)
     assert len(notes) == (words is not None)
     assert words is None or re.search(words, notes[0])
 
 
 def test_the_percentiles_are_those_of_the_preprocessing():
     from tf_diffseg.preprocessing import intensity
-    from tf_diffseg.runs.segmentation.scan_notes import PERCENTILES
 
     assert PERCENTILES == intensity.PERCENTILES

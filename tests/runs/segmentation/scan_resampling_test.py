@@ -1,4 +1,4 @@
-"""Scans of voxels that a model was not trained on: run, export, evaluation, notes."""
+"""Scans with voxel sizes that a model was not trained on."""
 
 import dataclasses
 import functools
@@ -70,7 +70,7 @@ def _label(path, affine, **options):
     return np.asarray(_segmenter(path, **options)(_image(affine)).dataobj)
 
 
-def test_a_run_segments_a_scan_outside_as_one_that_resamples(runs):
+def test_a_scan_outside_is_segmented_as_by_a_run_that_always_resamples(runs):
     found = _label(runs["tells"], _OUTSIDE)
     assert len(np.unique(found)) > 1
     np.testing.assert_array_equal(found, _label(runs["resamples"], _OUTSIDE))
@@ -105,7 +105,7 @@ def test_notes_tell_what_is_done():
     assert fitting.note(volume) == (
         "note: its voxels of 2 x 2 x 3 mm (i, j, k) are unlike those that the model "
         "was trained on, 0.9 x 1 x 1.5 to 1 x 1.2 x 1.5 mm (x, y, z); it is resampled "
-        "to 1 x 1 x 1.5 mm, and the result brought back onto its own grid"
+        "to 1 x 1 x 1.5 mm, and the result is brought back onto its own grid"
     )
     # It has fewer voxels than the network takes, but not once it is resampled.
     assert crop_note(volume, _OWN_VOXELS) is None
@@ -120,11 +120,9 @@ def test_notes_tell_what_is_done():
     assert "does not tell which voxel sizes" in silent.unknown_note
 
 
-def test_what_cannot_be_is_refused(runs):
+def test_what_cannot_be_resampled_is_refused(runs):
     with pytest.raises(InputError, match="=never does not apply: .*1 x 1 x 1"):
         _segmenter(runs["resamples"], resample="never")
-    with pytest.raises(InputError, match="must be one of auto, never, got 'on'"):
-        _segmenter(runs["tells"], resample="on")
     damaged = ScanResampling(_OWN_VOXELS, {"spacing_mm": {"min": [1, 1, 1]}})
     with pytest.raises(InputError, match="fingerprint is damaged: expected min"):
         damaged.is_outside(np.eye(4))
@@ -136,7 +134,11 @@ def test_what_cannot_be_is_refused(runs):
 def _export(folder, resample):
     """`ExportedToy` with the card of `experiments.export`; None of an older one."""
     preprocessor = ScanResampling(_OWN_VOXELS, _FINGERPRINT, resample or "never")
-    toy = ExportedToy(folder, preprocessor=preprocessor.preprocessor)
+    toy = ExportedToy(
+        folder,
+        preprocessor=preprocessor.preprocessor,
+        model_options={"strategy": "supervised"},
+    )
     path = toy.path / "assets" / "model_card.json"
     card = json.loads(path.read_text())
     card["training_data"] = {"fingerprint": _FINGERPRINT}
@@ -150,7 +152,7 @@ def _export(folder, resample):
 @pytest.mark.parametrize(
     "resample", ["auto", pytest.param(None, marks=pytest.mark.slow)]
 )
-def test_an_export_does_so_in_its_graph_or_around_it(resample, tmp_path):
+def test_an_export_resamples_in_its_graph_or_around_it(resample, tmp_path):
     toy = _export(tmp_path, resample)
 
     def expected(affine, resample):
@@ -187,9 +189,8 @@ def _bright(image, seed):
     return tf.stack([1 - is_bright, is_bright, 0 * is_bright], axis=-1)
 
 
-@pytest.mark.parametrize("volume_shape", [None, (16, 20, 16)])
-def test_evaluation_scores_what_is_segmented(volume_shape, tmp_path):
-    preprocessing = {"spacing_mm": None, "volume_shape": volume_shape}
+def test_an_evaluation_scores_the_label_map_of_segmentation(tmp_path):
+    preprocessing = {"spacing_mm": None, "volume_shape": (16, 20, 16)}
     resampling = ScanResampling(preprocessing, _FINGERPRINT)
     segmenter = Segmenter(_bright, resampling.preprocessor, (0, 1, 2))
     images = {"far": _image(_OUTSIDE), "near": _image(_WITHIN)}
@@ -233,12 +234,12 @@ def test_evaluation_scores_what_is_segmented(volume_shape, tmp_path):
         )
     assert scorer.outside_uids == ["far"]
     (note,) = resampling.notes_of_cases(scorer.outside_uids)
-    assert note.startswith("note: resampled to 1 x 1 x 1.5 mm and back were 1 case(s)")
-    assert note.endswith(": far")
+    assert note.startswith("note: 1 case(s) have voxels unlike those that the model")
+    assert note.endswith("resampled to 1 x 1 x 1.5 mm and back: far")
 
 
 @pytest.mark.skipif(not _CASES.is_dir(), reason="needs real scans beside the checkout")
-def test_the_model_that_comes_along_segments_a_scan_of_2_mm():
+def test_the_shipped_model_segments_a_scan_of_2_mm():
     image = read_image(_CASES / "hippo_2.0mm.nii.gz")
     truth = np.asarray(nib.load(_CASES / "hippo_2.0mm_truth.nii.gz").dataobj)
     label = load_segmenter("hippocampus").segment(image).label

@@ -1,4 +1,4 @@
-"""Which scans a path names."""
+"""Scans that a path names."""
 
 import numpy as np
 import pytest
@@ -28,14 +28,18 @@ def _names(scans):
     return [scan.name for scan in scans]
 
 
-def test_a_folder_has_its_nifti_files(folder):
+def test_a_folder_a_pattern_or_a_file_names_scans(folder):
     scans = find_scans("input", str(folder), 1)
     assert _names(scans) == ["C", "a", "b"]
     assert scans[1].paths == (str(folder / "a.nii.gz"),)
-
-
-def test_a_pattern_has_what_it_matches(folder):
     assert _names(find_scans("input", str(folder / "[ab].nii*"), 1)) == ["a", "b"]
+    for name in ("b.nii", "missing.nii", "notes.txt"):
+        (scan,) = find_scans("input", str(folder / name), 1)
+        assert scan.paths == (str(folder / name),)
+    paths = f"{folder}/a.nii.gz,{folder}/b.nii"
+    assert find_scans("input", paths, 2) == [Scan("a", tuple(paths.split(",")))]
+    (scan,) = find_scans("input", "a/x_0000.nii,a/x_0001.nii", 2)
+    assert scan.name == "x"
 
 
 @pytest.mark.parametrize("pattern", ["", "*"])
@@ -54,18 +58,7 @@ def test_a_folder_of_links_to_nothing_is_one_of_scans(tmp_path):
     assert is_several(str(tmp_path))
 
 
-def test_a_file_stands_for_itself_even_if_it_is_not_there(folder):
-    for name in ("b.nii", "missing.nii", "notes.txt"):
-        (scan,) = find_scans("input", str(folder / name), 1)
-        assert scan.paths == (str(folder / name),)
-
-
-def test_channels_of_one_scan_are_separated_by_commas(folder):
-    paths = f"{folder}/a.nii.gz,{folder}/b.nii"
-    assert find_scans("input", paths, 2) == [Scan("a", tuple(paths.split(",")))]
-
-
-def test_channels_named_as_nnunet_has_them_are_one_scan(tmp_path):
+def test_channels_with_names_as_of_nnunet_are_one_scan(tmp_path):
     for name in ("x_0000", "x_0001", "y_0000", "y_0001"):
         (tmp_path / f"{name}.nii.gz").touch()
     scans = find_scans("input", str(tmp_path), 2)
@@ -88,7 +81,7 @@ def test_channels_named_as_nnunet_has_them_are_one_scan(tmp_path):
         (["x_0001.nii"], ["x_0001"]),
     ],
 )
-def test_a_model_of_one_channel_takes_the_first_one_named_by_nnunet(
+def test_a_model_of_one_channel_drops_the_channel_number_of_a_lone_file(
     tmp_path, files, names
 ):
     for name in files:
@@ -102,11 +95,6 @@ def test_a_model_of_one_channel_takes_the_first_one_named_by_nnunet(
         assert _names(find_scans("input", f"{tmp_path}/{file}", 1)) == [name]
     outputs = [output_path(scan, tmp_path).name for scan in scans]
     assert outputs == [f"{name}.nii.gz" for name in names]
-
-
-def test_channels_given_one_by_one_have_the_name_of_their_scan():
-    (scan,) = find_scans("input", "a/x_0000.nii,a/x_0001.nii", 2)
-    assert scan.name == "x"
 
 
 @pytest.mark.parametrize(
@@ -132,18 +120,14 @@ def test_a_channel_that_is_missing_is_named_and_other_scans_are_found(
     assert scan.problem is None
 
 
-def test_two_scans_for_one_label_map_are_refused(tmp_path):
+def test_a_folder_without_scans_or_with_two_of_one_name_is_refused(tmp_path):
+    for value in (tmp_path, tmp_path / "*.nii"):
+        with pytest.raises(InputError, match="^input=.*: no file there in .nii.gz, .n"):
+            find_scans("input", str(value), 1)
     (tmp_path / "a.nii").touch()
     (tmp_path / "a.nii.gz").touch()
     with pytest.raises(InputError, match="a.nii and .*a.nii.gz would have one label"):
         find_scans("input", str(tmp_path), 1)
-
-
-def test_a_folder_without_scans_is_refused(tmp_path):
-    with pytest.raises(InputError, match="^input=.*: no file there in .nii.gz, .nii"):
-        find_scans("input", str(tmp_path), 1)
-    with pytest.raises(InputError, match="no file there in .nii.gz, .nii"):
-        find_scans("input", str(tmp_path / "*.nii"), 1)
 
 
 def test_a_folder_of_slices_is_one_scan(tmp_path):
@@ -197,7 +181,7 @@ def test_series_and_volumes_of_one_folder_are_scans(tmp_path):
     assert is_several(str(alone))
 
 
-def test_what_looks_like_a_scan_and_is_none_is_told(tmp_path):
+def test_a_note_names_files_that_only_look_like_scans(tmp_path):
     for name in ("a.nii", "b.img", "b.hdr", "c.mhd", "notes.txt", ".d.img"):
         (tmp_path / name).touch()
     (tmp_path / "below").mkdir()

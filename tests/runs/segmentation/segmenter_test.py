@@ -48,24 +48,22 @@ def test_the_label_map_lies_on_the_image(segmenter, tmp_path):
     "voxels, scale, message",
     [
         (_with(np.nan), 1.0, "the image has 1 voxel.* NaN or infinite"),
-        (_with(np.inf), 1.0, "the image has 1 voxel.* NaN or infinite"),
         (_with(1e300), 1.0, "the image has .* NaN or infinite"),
         (_voxels().astype(np.complex64), 1.0, "holds complex64 voxels, expected num"),
         (_voxels((4, 0, 4)), 1.0, r"the image has no voxels \(4x0x4\)"),
         (_voxels((4, 4)), 1.0, r"the image is 2D \(4x4\), expected a 3D volume"),
         (_voxels((4, 4, 4, 2)), 1.0, "wants 1 channel.*, the image has 2"),
+        (_voxels(), None, "the image has no affine"),
         (_voxels(), 1e4, "the image has the spacing 10000 x 10000 x 10000 mm"),
         (_voxels(), 1e-6, "the image has the spacing 1e-06 x 1e-06 x 1e-06 mm"),
         (_voxels((60, 60, 60)), 1e3, "the image is too large for a spacing of 1 x 1 x"),
         (_voxels(), 1e-3, "measures 0.008 x 0.008 x 0.006 mm, less than one voxel of"),
     ],
 )
-def test_what_a_file_may_not_hold_is_refused_of_an_image_too(
-    segmenter, voxels, scale, message
-):
-    image = nib.Nifti1Image(voxels, np.diag([scale, scale, scale, 1.0]))
+def test_an_image_that_no_file_may_hold_is_refused(segmenter, voxels, scale, message):
+    affine = None if scale is None else np.diag([scale, scale, scale, 1.0])
     with pytest.raises(InputError, match=message):
-        segmenter(image)
+        segmenter(nib.Nifti1Image(voxels, affine))
 
 
 def test_an_image_is_named_by_its_file(segmenter, tmp_path):
@@ -76,22 +74,8 @@ def test_an_image_is_named_by_its_file(segmenter, tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="scan.nii.gz is damaged"):
         segmenter(nib.load(path))
-
-
-@pytest.mark.parametrize(
-    "image, message",
-    [
-        ("scan.nii.gz", "expected an image of nibabel with an affine, got a str"),
-        (nib.Nifti1Image(_voxels(), None), "the image has no affine"),
-        (
-            nib.Nifti1Image(_voxels().astype("c8"), np.eye(4), nib.Nifti1Header()),
-            "holds complex64 voxels",
-        ),
-    ],
-)
-def test_what_is_no_image_in_the_world_is_refused(segmenter, image, message):
-    with pytest.raises(InputError, match=message):
-        segmenter(image)
+    with pytest.raises(InputError, match="expected an image of nibabel .*, got a str"):
+        segmenter("scan.nii.gz")
 
 
 def test_the_label_map_has_the_units_but_not_the_extension_of_the_image(segmenter):
@@ -149,8 +133,10 @@ def test_components_are_kept_by_the_names_of_the_model():
         VolumeSegmenter(TwoVoxels(), InferenceOptions(keep_components=["lever:1"]))
 
 
-def test_what_an_export_refuses_is_one_line(tmp_path):
-    exported = ExportedToy(tmp_path, max_voxels=1000)
+def test_a_refusal_of_an_export_becomes_one_line(tmp_path):
+    exported = ExportedToy(
+        tmp_path, model_options={"strategy": "supervised"}, max_voxels=1000
+    )
     image = nib.Nifti1Image(_voxels((11, 10, 10)), np.eye(4))
     with pytest.raises(InputError, match="refuses it: expected at most 1000 voxels"):
         load_segmenter(exported.path)(image)

@@ -1,4 +1,4 @@
-"""Whether an export segments scans as the run does that it was made of."""
+"""Checks that an export segments scans as its run does."""
 
 import pathlib
 
@@ -7,7 +7,7 @@ import numpy as np
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.segmentation.scans import find_scans, read_scan
 
-# Of half as many bits per weight: the Dice that a class must keep.
+# Smallest Dice of a class between a run and its export with rounded weights.
 _SMALLEST_DICE = 0.98
 _NIFTI = (".nii", ".nii.gz")
 
@@ -18,15 +18,15 @@ def check_export(version_dir, run_segmenter, scans, is_exact):
     Args:
         version_dir: folder of the export.
         run_segmenter: `VolumeSegmenter` of the run, with the options of the export.
-        scans: as `find_scans` reads them.
-        is_exact: whether the weights are those of the run; otherwise they are rounded,
-            and so may label maps differ.
+        scans: as in `find_scans`.
+        is_exact: whether label maps must be equal, because the export has the weights
+            of the run; if it has rounded ones, Dice must be high.
 
     Returns:
         Number of scans.
 
     Raises:
-        InputError: label maps are not the same, or not near enough.
+        InputError: label maps differ, or differ too much.
     """
     import tensorflow as tf
 

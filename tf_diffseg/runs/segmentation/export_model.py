@@ -1,4 +1,4 @@
-"""An export as the model of a `VolumeSegmenter`, without the training code."""
+"""An export as the model of a `VolumeSegmenter`."""
 
 import contextlib
 import functools
@@ -10,11 +10,11 @@ import tensorflow as tf
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.inference import Segmenter, flipped_mean
-from tf_diffseg.runs.segmentation.model_tensors import model_tensors
+from tf_diffseg.runs.segmentation.run_model import model_tensors
 from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
 
-# What an export cannot be told any more: it is in its graph.
-_NOT_OF_EXPORTS = (
+# Options that are fixed in the graph of an export.
+_FIXED_OPTIONS = (
     "sampler",
     "eta",
     "num_timesteps",
@@ -25,13 +25,13 @@ _NOT_OF_EXPORTS = (
 
 
 class ExportModel:
-    """A `VolumeSegmenter`'s model, of a SavedModel: without the training code."""
+    """Model of a `VolumeSegmenter` from a SavedModel, without the training code."""
 
     saved_steps = None
 
     def __init__(self, path, options):
         for name in options.given():
-            if name in _NOT_OF_EXPORTS:
+            if name in _FIXED_OPTIONS:
                 raise InputError(
                     f"{name} does not apply: model={path} is an export, which "
                     "samples as it was exported; give the run folder",
@@ -46,21 +46,18 @@ class ExportModel:
             card.get("training_data", {}).get("fingerprint"),
             options.resample,
         )
-        # Exports made before could not: what they cannot is done around them.
+        # Older exports do not resample in their graph, but here, around it.
         self._graph_resamples = card.get("served", {}).get("resample") == "auto"
-        self._signatures = self._load()
+        # Its variables live only as long as this object.
+        self._loaded = tf.saved_model.load(str(path))
+        self._signatures = self._loaded.signatures
         spec = self._signatures["segment_volume"].structured_input_signature[1]
         self.num_channels = spec["image"].shape[-1]
-        self._batch = spec["image"].shape[0]  # None where it is free.
+        self._batch = spec["image"].shape[0]  # None for any.
         outputs = self._signatures["serving_default"].structured_outputs
         num_classes = outputs["probabilities"].shape[-1]
         self.label_values = card.get("label_values", list(range(num_classes)))
         self.class_names = card.get("class_names", [str(v) for v in self.label_values])
-
-    def _load(self):
-        # Its variables live as long as the object that was loaded.
-        self._loaded = tf.saved_model.load(str(self._path))
-        return self._loaded.signatures
 
     def label(self, image, affine):
         """Label values [i, j, k] of a volume."""
@@ -73,12 +70,12 @@ class ExportModel:
         return result["label"].numpy()
 
     def _differs_from_graph(self, affine):
-        """Whether the graph would resample a scan, and is not to, or the reverse."""
+        """Whether the graph and the options disagree on resampling a scan."""
         wanted = self._options.resample == "auto"
         return wanted != self._graph_resamples and self.resampling.is_outside(affine)
 
     def _run(self, signature, **inputs):
-        """Outputs of a signature for one volume, repeated where the batch is fixed."""
+        """Outputs of a signature for one volume, repeated to fill a fixed batch."""
         batch = self._batch or 1
         inputs = {
             name: tf.repeat(value[tf.newaxis], batch, axis=0)
@@ -94,12 +91,12 @@ class ExportModel:
 
     @contextlib.contextmanager
     def _named_refusals(self):
-        """Makes an InputError of what the graph says against a request."""
+        """Turns a refusal of the graph into an InputError."""
         try:
             yield
         except tf.errors.InvalidArgumentError as error:
-            told = re.search(r"assertion failed: \[(.*)\]", error.message)
-            reason = told.group(1) if told else error.message.splitlines()[0]
+            assertion = re.search(r"assertion failed: \[(.*)\]", error.message)
+            reason = assertion[1] if assertion else error.message.splitlines()[0]
             raise InputError(
                 f"model={self._path} refuses it: {reason}", argument="model"
             ) from error
@@ -144,14 +141,14 @@ class ExportModel:
 
 
 def _model_card(path):
-    """The model card of an export; empty without one."""
+    """The model card of an export; an empty dict if there is none."""
     path = path / "assets" / "model_card.json"
     if not path.is_file():
         return {}
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         needed = ("preprocessing", "label_values", "class_names", "targets")
-        more = ("training_data", "served")  # Of `experiments.export` alone.
+        more = ("training_data", "served")  # written only by `experiments.export`
         return {
             **{name: card[name] for name in needed},
             **{name: dict(card[name]) for name in more if name in card},

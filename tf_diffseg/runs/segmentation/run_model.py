@@ -1,14 +1,12 @@
-"""A run, or several, as the model of a `VolumeSegmenter`."""
+"""One or several runs as the model of a `VolumeSegmenter`."""
 
 import functools
 
 import tensorflow as tf
 
-from tf_diffseg.runs.segmentation.model_tensors import model_tensors
-
 
 class RunModel:
-    """A `VolumeSegmenter`'s model, of run folders."""
+    """Model of a `VolumeSegmenter` from `TrainedModels`."""
 
     def __init__(self, trained):
         manifest = trained.manifest
@@ -35,7 +33,7 @@ class RunModel:
 
     @property
     def saved_steps(self):
-        """As `TrainedModels` has it."""
+        """As in `TrainedModels`."""
         return self._trained.saved_steps
 
     def label(self, image, affine):
@@ -45,6 +43,15 @@ class RunModel:
     def prediction(self, image, affine):
         """`tf_diffseg.inference.Prediction` of a volume."""
         return self._predict(*model_tensors(image, affine, self._options.seed))
+
+
+def model_tensors(image, affine, seed):
+    """A volume, its affine and the seed as tensors for a segmenting graph."""
+    return (
+        tf.constant(image, tf.float32),
+        tf.constant(affine, tf.float32),
+        tf.constant(seed, tf.int32),
+    )
 
 
 def _signature(manifest):

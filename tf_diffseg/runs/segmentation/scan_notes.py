@@ -1,26 +1,26 @@
-"""What is told of a scan that a model sees little of."""
+"""Notes on scans of which a model sees only a part."""
 
 import nibabel as nib
 import numpy as np
 
-# Of `tf_diffseg.preprocessing.intensity`, which loads TensorFlow.
+# Those of `tf_diffseg.preprocessing.intensity`, which loads TensorFlow.
 PERCENTILES = (0.5, 99.5)
 
 
 def crop_note(image, preprocessing):
-    """What to tell about a scan of which the model sees a part only.
+    """Note on a scan that the model crops.
 
     Args:
         image: `tf_diffseg.volumes.volume.Volume`.
         preprocessing: config of a `VolumePreprocessor`.
 
     Returns:
-        A line of text, or None where the model sees all of the scan.
+        A line of text, or None if the model sees the whole scan.
     """
     volume_shape = preprocessing.get("volume_shape")
     if volume_shape is None:
         return None
-    # Row i says which of x, y, z the i-th voxel axis is.
+    # Row i holds the world axis (x, y or z) of voxel axis i.
     order = np.argsort(nib.io_orientation(image.affine)[:, 0])
     own_spacing = image.spacing_mm[order]
     extent_mm = np.array(image.grid_shape)[order] * own_spacing
@@ -39,7 +39,7 @@ def crop_note(image, preprocessing):
 
 
 def intensity_notes(image, preprocessing):
-    """What to tell about a scan of which scaling leaves little or nothing.
+    """Notes on channels of a scan with little contrast after scaling.
 
     Args:
         image: `tf_diffseg.volumes.volume.Volume`.

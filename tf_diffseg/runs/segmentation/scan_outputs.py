@@ -1,6 +1,7 @@
-"""Where what is found of scans goes."""
+"""Output files of segmentation."""
 
 import dataclasses
+import itertools
 import os
 import pathlib
 
@@ -16,21 +17,21 @@ from tf_diffseg.volumes.result_files import (
 )
 from tf_diffseg.whole_files import whole_files, write_json
 
-# How label maps in a folder may be written; "input": as each scan is.
+# Formats of label maps in a folder; "input" is the format of each scan.
 FORMATS = ("input", *(ending[1:] for ending in ENDINGS))
-# What is written beside a label map that is asked how sure it is.
+# Maps of uncertainty beside a label map.
 _MAPS = ("entropy", "variance")
 _VOLUMES = "_volumes.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class ScanOutputs:
-    """Where the label maps of scans go, and what is written beside them.
+    """Places of the label maps of scans and of the files beside them.
 
     Attributes:
-        place: path of the label map of the one scan, or of a folder.
-        is_file: whether it is that of a label map.
-        ending: of label maps in a folder; None for that of each scan.
+        place: path of the label map of the only scan, or of a folder.
+        is_file: whether `place` is a label map.
+        ending: ending of label maps in a folder; None for that of each scan.
         has_maps: whether entropy, variance and volumes are written too.
     """
 
@@ -41,29 +42,29 @@ class ScanOutputs:
 
     def label_path(self, scan):
         """Path of the label map of a `Scan`."""
-        return (
-            self.place if self.is_file else output_path(scan, self.place, self.ending)
-        )
+        if self.is_file:
+            return self.place
+        return output_path(scan, self.place, self.ending)
 
     def check(self, scans):
-        """Raises InputError if a scan would be lost, or one result to another."""
+        """Raises InputError if an output would overwrite a scan or another output."""
         check_written("output", [self._files(scan) for scan in scans], scans)
 
     def _files(self, scan):
-        """All paths that are written for a scan."""
+        """All output paths of a scan."""
         label = self.label_path(scan)
         maps = [_map_path(label, name) for name in _MAPS] if self.has_maps else []
         files = [file for path in (label, *maps) for file in files_of(path)]
         return files + ([_beside(label, _VOLUMES)] if self.has_maps else [])
 
     def write(self, scan, image, result, segmenter):
-        """Writes all that was found of a scan, or nothing.
+        """Writes all outputs of a scan, or none.
 
         Args:
             scan: `Scan`.
-            image: `Volume` of it.
-            result: `Segmentation`.
-            segmenter: `VolumeSegmenter` that gave it.
+            image: `Volume` of the scan.
+            result: `Segmentation` of the scan.
+            segmenter: `VolumeSegmenter` that made the result.
 
         Raises:
             InputError: a file cannot be written, or cannot hold the scan's grid.
@@ -78,27 +79,23 @@ class ScanOutputs:
 
 
 def find_outputs(source, output, output_format, has_maps):
-    """Where the label maps of scans go, checked before any scan is read.
+    """Makes `ScanOutputs`, checked before any scan is read.
 
     Args:
-        source: of the scans, as `find_scans` reads it.
+        source: input, as in `find_scans`.
         output: path of a label map, or of a folder.
         output_format: one of `FORMATS` for label maps in a folder; None for .nii.gz.
-        has_maps: as `ScanOutputs` has it.
-
-    Returns:
-        `ScanOutputs`.
+        has_maps: as in `ScanOutputs`.
 
     Raises:
-        InputError: nothing can be written there, that is the folder of the scans, or
-            one file is to hold several label maps.
+        InputError: the path cannot be written, it is the folder of the scans, or one
+            file would hold several label maps.
     """
     if ending_of(output) is None:
         chosen = output_format or "nii.gz"
         ending = None if chosen == "input" else f".{chosen}"
-        return ScanOutputs(
-            _checked_folder(source, output, ending), False, ending, has_maps
-        )
+        folder = _checked_folder(source, output, ending)
+        return ScanOutputs(folder, False, ending, has_maps)
     if is_several(source):
         raise InputError(
             f"output={output} is a file, input={source} may name several scans; name a "
@@ -117,7 +114,7 @@ def find_outputs(source, output, output_format, has_maps):
 
 
 def _checked_folder(source, output, ending):
-    """Path of a folder to write into, which must not be that of the scans."""
+    """Path of an output folder; raises InputError if it is that of the scans."""
     several = is_several(source)
     if not several and pathlib.Path(output).suffix:
         raise InputError(
@@ -138,28 +135,28 @@ def _checked_folder(source, output, ending):
 
 
 def output_path(scan, folder, ending=".nii.gz"):
-    """Where the label map of a scan goes in a folder.
+    """Path of the label map of a scan in a folder.
 
     Args:
         scan: `Scan`.
-        folder: to write into.
-        ending: of the file; None for that of the scan's own first file, and .nii.gz
-            where nothing of that kind is written, as of DICOM.
+        folder: output folder.
+        ending: ending of the file. None for that of the first file of the scan, or
+            .nii.gz if label maps are not written in its format, such as DICOM.
     """
     ending = ending or ending_of(scan.paths[0]) or ".nii.gz"
     return pathlib.Path(folder) / f"{scan.name}{ending}"
 
 
 def check_written(argument, files, scans):
-    """Checks that nothing is written over a scan, or over what is written.
+    """Checks that no output overwrites a scan or another output.
 
     Args:
-        argument: the one that says where, for the message.
-        files: for each scan the paths that will be written for it.
+        argument: name of the argument for the message.
+        files: list of output paths for each scan.
         scans: list of `Scan`.
 
     Raises:
-        InputError: a file is a scan, by whatever link, or is that of two scans.
+        InputError: an output is a scan, or a link to one, or belongs to two scans.
     """
     sources = {
         _identity(path): path
@@ -168,7 +165,7 @@ def check_written(argument, files, scans):
         if os.path.exists(path)
     }
     written = set()
-    for path in (path for of_scan in files for path in of_scan):
+    for path in itertools.chain.from_iterable(files):
         if path in written:
             raise InputError(
                 f"{argument}: {path} would be that of two scans", argument=argument
@@ -183,7 +180,7 @@ def check_written(argument, files, scans):
 
 
 def _identity(path):
-    """The same for all links to one file."""
+    """Device and inode, equal for all links to one file."""
     status = os.stat(path)
     return status.st_dev, status.st_ino
 
@@ -205,7 +202,7 @@ def _write_uncertainty(whole, output, result, segmenter, image):
 
 
 def _map_path(output, name):
-    """Path of a map beside a label map: always compressed where that is NIfTI."""
+    """Path of a map beside a label map; NIfTI maps are always compressed."""
     ending = ending_of(output)
     return _beside(output, f"_{name}{'.nii.gz' if ending == '.nii' else ending}")
 

@@ -1,27 +1,27 @@
-"""What becomes of a scan whose voxel size a model was not trained on."""
+"""Resampling of scans with a spacing that a model was not trained on."""
 
 import functools
 
 from tf_diffseg.errors import InputError
 
-# Of the fingerprint's `spacing_mm`, in the order of `TrainedSpacing`.
+# Keys of the fingerprint's `spacing_mm`, in the order of `TrainedSpacing`.
 _KEYS = ("min", "median", "max")
 
-# Cases that a line names.
+# Number of cases that a note names.
 _MOST_SHOWN = 5
 
 
 class ScanResampling:
-    """Decides, for one model, which scans are resampled, and tells of it.
+    """Decides which scans are resampled for a model, and makes notes on it.
 
     Args:
         preprocessing: config of the model's `VolumePreprocessor`.
-        fingerprint: of its training data, as its manifest has it; empty where
-            the model does not tell, which shards converted long ago do not.
+        fingerprint: fingerprint of the training data in the manifest; empty or None if
+            the model has none, because its shards were converted long ago.
         resample: "auto", or "never" to segment every scan on its own voxels.
 
     Raises:
-        InputError: "never" is asked for of a model that resamples every scan.
+        InputError: `resample` is "never" and the model resamples every scan.
     """
 
     def __init__(self, preprocessing, fingerprint, resample="auto"):
@@ -32,13 +32,13 @@ class ScanResampling:
         if self._fixed_mm is not None and resample == "never":
             raise InputError(
                 "resample=never does not apply: the model brings every scan to "
-                f"{_by(self._fixed_mm)} mm, as it was trained",
+                f"{_size(self._fixed_mm)} mm, as it was trained",
                 argument="resample",
             )
 
     @functools.cached_property
     def preprocessor(self):
-        """The `VolumePreprocessor` that does so."""
+        """The `VolumePreprocessor` that resamples these scans."""
         from tf_diffseg.preprocessing import VolumePreprocessor
 
         if self._resample == "never" or self._fitting is None:
@@ -47,7 +47,7 @@ class ScanResampling:
 
     @functools.cached_property
     def _fitting(self):
-        """`FittedPreprocessor`, or None where it would be no other."""
+        """`FittedPreprocessor`, or None if no scan is resampled for its spacing."""
         from tf_diffseg.preprocessing import FittedPreprocessor
 
         if self._trained is None:
@@ -56,7 +56,7 @@ class ScanResampling:
 
     @functools.cached_property
     def _trained(self):
-        """`TrainedSpacing`, or None where it is not known or has no say."""
+        """`TrainedSpacing`, or None if it is unknown or every scan is resampled."""
         from tf_diffseg.preprocessing import TrainedSpacing
 
         if self._spread is None or self._fixed_mm is not None:
@@ -70,75 +70,64 @@ class ScanResampling:
             ) from error
 
     def is_outside(self, affine):
-        """Whether a scan of an affine (4, 4) has voxels unlike the training data's."""
+        """Whether the spacing of an affine (4, 4) is outside the training data."""
         return self._fitting is not None and bool(self._fitting.is_outside(affine))
 
     def preprocessing_of(self, affine):
-        """`preprocessing`, with the spacing that a scan is really brought to."""
+        """`preprocessing` with the spacing that a scan is resampled to."""
         if self._resample == "never" or not self.is_outside(affine):
             return self._preprocessing
         return {**self._preprocessing, "spacing_mm": list(self._trained.median_mm)}
 
     def note(self, image):
-        """What to tell about a scan.
-
-        Args:
-            image: `tf_diffseg.volumes.volume.Volume`.
-
-        Returns:
-            A line of text, or None where its voxels are like the training data's.
-        """
+        """Line of text if a `Volume` is outside the training data, or None."""
         if not self.is_outside(image.affine):
             return None
-        told = (
-            f"its voxels of {_by(image.spacing_mm)} mm (i, j, k) are unlike those that "
-            f"the model was trained on, {self.trained_text}"
+        difference = (
+            f"its voxels of {_size(image.spacing_mm)} mm (i, j, k) are unlike those "
+            f"that the model was trained on, {self.trained_text}"
         )
         if self._resample == "never":
             return (
-                f"warning: {told}; with resample=never it is segmented as it is, and "
-                "may well be segmented wrongly"
+                f"warning: {difference}; with resample=never it is segmented as it is, "
+                "and may well be segmented wrongly"
             )
         return (
-            f"note: {told}; it is resampled to {_by(self._trained.median_mm)} mm, and "
-            "the result brought back onto its own grid"
+            f"note: {difference}; it is resampled to {_size(self._trained.median_mm)} "
+            "mm, and the result is brought back onto its own grid"
         )
 
     def notes_of_cases(self, uids):
-        """What to tell about the cases of a data set.
-
-        Args:
-            uids: of those that are outside.
-
-        Returns:
-            List of lines of text.
-        """
+        """Lines of text on a data set; `uids` are those of its cases outside."""
         if self.unknown_note:
             return [self.unknown_note]
         if not uids:
             return []
         shown = ", ".join(uids[:_MOST_SHOWN])
         more = f" and {len(uids) - _MOST_SHOWN} more" if len(uids) > _MOST_SHOWN else ""
-        done = (
-            "warning: resample=never left as they are"
-            if self._resample == "never"
-            else f"note: resampled to {_by(self._trained.median_mm)} mm and back were"
+        cases = (
+            f"{len(uids)} case(s) have voxels unlike those that the model was trained "
+            f"on, {self.trained_text}"
         )
+        if self._resample == "never":
+            return [
+                f"warning: {cases}; resample=never left them as they are: {shown}{more}"
+            ]
+        median = _size(self._trained.median_mm)
         return [
-            f"{done} {len(uids)} case(s) whose voxels are unlike those that the model "
-            f"was trained on, {self.trained_text}: {shown}{more}"
+            f"note: {cases}; they were resampled to {median} mm and back: {shown}{more}"
         ]
 
     @property
     def trained_text(self):
-        """The voxel sizes that were trained on, for people."""
+        """The spacing of the training data, as text."""
         low, high = self._trained.smallest_mm, self._trained.largest_mm
-        sizes = _by(low) if low == high else f"{_by(low)} to {_by(high)}"
+        sizes = _size(low) if low == high else f"{_size(low)} to {_size(high)}"
         return f"{sizes} mm (x, y, z)"
 
     @property
     def unknown_note(self):
-        """What to tell of a model whose training data's voxel size is not known."""
+        """Line of text if the spacing of the training data is unknown, or None."""
         if self._fixed_mm is not None or self._spread is not None:
             return None
         return (
@@ -147,5 +136,5 @@ class ScanResampling:
         )
 
 
-def _by(values):
+def _size(values):
     return " x ".join(f"{value:.3g}" for value in values)

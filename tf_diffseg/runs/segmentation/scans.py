@@ -1,4 +1,4 @@
-"""Which scans a path names."""
+"""Finds the scans that a path names."""
 
 import collections
 import dataclasses
@@ -9,11 +9,11 @@ import re
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.volumes.dicom_series import series_paths, some
-from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
+from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS, uid_of_file
 from tf_diffseg.volumes.volume_files import UNREAD_ENDINGS, read_image
 
-# The channel in nnU-Net's file names: case_0000.nii.gz, case_0001.nii.gz. No scan has
-# a hundred, and case_2026.nii.gz is of a year.
+# The channel in file names of nnU-Net: case_0000.nii.gz, case_0001.nii.gz. No scan has
+# a hundred channels; the number in case_2026.nii.gz is a year.
 _CHANNEL = re.compile(r"(.+)_(00\d\d)")
 
 
@@ -22,9 +22,9 @@ class Scan:
     """One scan.
 
     Attributes:
-        name: of its files, without channel and suffix.
-        paths: of its files, one or one a channel.
-        problem: why these are not all its channels, or None.
+        name: name of its files without channel and ending.
+        paths: paths of its files: one, or one per channel.
+        problem: why channels are missing, or None.
     """
 
     name: str
@@ -33,39 +33,44 @@ class Scan:
 
 
 def read_scan(scan):
-    """The image of a `Scan`, as `read_image` gives it; raises InputError as that."""
+    """Reads a `Scan` with `read_image`; raises InputError like it."""
     if scan.problem:
         raise InputError(scan.problem)
     return read_image(scan.paths)
 
 
 def find_scans(argument, value, num_channels):
-    """The scans that an argument names.
+    """Finds the scans that an argument names.
+
+    `value` is one of these:
+
+    * a file, or several files with commas between them: the channels of one scan;
+    * a folder: all volumes in it, and all DICOM series in it and below it, named after
+      the folders on the way to them;
+    * a pattern with *, ? or [] of volumes and of folders of DICOM series.
+
+    In a folder or a pattern, files with nnU-Net's names (_0000 for the first channel)
+    become one scan if the model has several channels. If it has one, case_0000.nii.gz
+    is the scan `case`; but if other numbers lie beside it, each file is a scan with its
+    whole name.
 
     Args:
-        argument: its name, for the message.
-        value: a file; several, separated by commas, that are the channels of one
-            scan; a folder, of which all volumes are taken, and all DICOM series in it
-            and below it, each named by the folders that lead to it; or a pattern with
-            *, ? or [] of volumes and of folders of DICOM series. In a folder and by a
-            pattern, files of a model of several channels are put together where they
-            are named as nnU-Net has them, with _0000 for the first. For a model of one
-            channel, case_0000.nii.gz is the scan `case`, unless files of other numbers
-            lie beside it: these are scans of their own, with their whole names.
-        num_channels: that the model wants.
+        argument: name of the argument, for the message.
+        value: text of the argument.
+        num_channels: number of channels of the model.
 
     Returns:
         List of `Scan`, by name.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no scan, or two have one name.
     """
     if os.path.isdir(value):
         entries = [str(path) for path in sorted(pathlib.Path(value).iterdir())]
         paths = [path for path in entries if _is_volume(path)]
         series = _series_below(value)
         if not (paths or series or all(map(os.path.isdir, entries))):
-            return [Scan(_stem(os.path.normpath(value)), (value,))]
+            return [Scan(uid_of_file(os.path.normpath(value)), (value,))]
     elif os.path.exists(value) or not glob.has_magic(value):
         paths = value.split(",") if not os.path.exists(value) else [value]
         return [Scan(_name_of_given(paths), tuple(paths))]
@@ -85,11 +90,11 @@ def find_scans(argument, value, num_channels):
             "no DICOM series",
             argument=argument,
         )
-    return _with_own_names([*_together(paths, num_channels), *series])
+    return _with_unique_names([*_grouped_by_name(paths, num_channels), *series])
 
 
 def is_several(value):
-    """Whether an argument may name several scans, as `find_scans` reads it."""
+    """Whether a value of `find_scans` may name several scans."""
     if os.path.isdir(value):
         entries = list(pathlib.Path(value).iterdir())
         if any(map(_is_volume, entries)):
@@ -100,14 +105,11 @@ def is_several(value):
 
 
 def passed_over_note(value, scans):
-    """What to tell of files that look like scans and are none of those found.
+    """Line of text on files that look like scans and are not used, or None.
 
     Args:
-        value: as of `find_scans`.
-        scans: that it found there.
-
-    Returns:
-        A line of text that names them, or None.
+        value: as in `find_scans`.
+        scans: the scans that `find_scans` found.
     """
     if os.path.isdir(value):
         found = [value]
@@ -139,10 +141,8 @@ def _files_below(path):
 def _series_below(folder, prefix=None):
     """Scans of the DICOM series in a folder and below it.
 
-    Args:
-        folder: to look into.
-        prefix: of the names of those below it; they have the names of the folders
-            that lead to them.
+    Series below the folder are named after the folders on the way to them, with an
+    optional prefix.
     """
     scans = []
     for place, folders, files in os.walk(folder):
@@ -156,9 +156,9 @@ def _series_below(folder, prefix=None):
             name = "_".join([*([prefix] if prefix else []), *below.split(os.sep)])
         try:
             for path, number in series_paths(place).items():
-                of_series = f"{name}_{number}" if number else name
-                scans.append(Scan(of_series, (path,)))
-        except InputError as error:  # of one scan among others
+                series_name = f"{name}_{number}" if number else name
+                scans.append(Scan(series_name, (path,)))
+        except InputError as error:  # It must not hide the other scans.
             scans.append(Scan(name, (place,), str(error)))
     return scans
 
@@ -167,13 +167,13 @@ def _is_volume(path, endings=VOLUME_ENDINGS):
     name = os.path.basename(path)
     # macOS leaves hidden files beside those it copies.
     is_named = name.lower().endswith(endings) and not name.startswith(".")
-    # A link to nothing is one too: it fails when it is read, and so is told of.
+    # A broken link counts too: it fails when it is read, with a message.
     return is_named and not os.path.isdir(path)
 
 
 def _name_of_given(paths):
-    """Name of a scan that is asked for file by file."""
-    name = _stem(os.path.normpath(paths[0]))
+    """Name of a scan whose files are given one by one."""
+    name = uid_of_file(os.path.normpath(paths[0]))
     match = _CHANNEL.fullmatch(name)
     if match is None or match[2] != "0000":
         return name
@@ -184,20 +184,20 @@ def _name_of_given(paths):
 
 
 def _lone_channels(paths):
-    """Names of which there is the file of channel _0000 and of no other."""
+    """Names with a file of channel _0000 and of no other channel."""
     channels = collections.defaultdict(set)
     for path in paths:
-        match = _CHANNEL.fullmatch(_stem(path))
+        match = _CHANNEL.fullmatch(uid_of_file(path))
         if match:
             channels[match[1]].add(match[2])
     return {name for name, found in channels.items() if found == {"0000"}}
 
 
-def _together(paths, num_channels):
+def _grouped_by_name(paths, num_channels):
     grouped = {}
     lone = _lone_channels(paths)
     for path in paths:
-        name = _stem(path)
+        name = uid_of_file(path)
         match = _CHANNEL.fullmatch(name)
         if num_channels == 1 and match and match[1] not in lone:
             match = None
@@ -205,13 +205,13 @@ def _together(paths, num_channels):
         name = match.group(1) if match else name
         grouped.setdefault(key, (name, []))[1].append(path)
     return [
-        Scan(name, tuple(files), _problem(files) if num_channels > 1 else None)
+        Scan(name, tuple(files), _channel_problem(files) if num_channels > 1 else None)
         for name, files in grouped.values()
     ]
 
 
-def _with_own_names(scans):
-    """Scans as they are; raises InputError if two of them share a name."""
+def _with_unique_names(scans):
+    """Returns the scans; raises InputError if two of them share a name."""
     names = [scan.name for scan in scans]
     for scan in scans:
         if names.count(scan.name) > 1:
@@ -220,23 +220,12 @@ def _with_own_names(scans):
     return scans
 
 
-def _problem(paths):
-    """What is wrong with the channels of files named as nnU-Net has them, or None."""
-    matches = [_CHANNEL.fullmatch(_stem(path)) for path in paths]
+def _channel_problem(paths):
+    """Text on missing or repeated channels in nnU-Net's file names, or None."""
+    matches = [_CHANNEL.fullmatch(uid_of_file(path)) for path in paths]
     found = [int(match.group(2)) for match in matches if match]
     for channel in range(max(found, default=-1) + 1):
         if found.count(channel) != 1:
             fault = "two files of" if channel in found else "no file of"
             return f"{fault} channel _{channel:04d}, there are {', '.join(paths)}"
     return None
-
-
-def _stem(path):
-    return os.path.basename(_without_suffix(path))
-
-
-def _without_suffix(path):
-    for suffix in VOLUME_ENDINGS:
-        if path.lower().endswith(suffix):
-            return path[: -len(suffix)]
-    return path

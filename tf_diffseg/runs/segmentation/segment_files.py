@@ -1,13 +1,9 @@
-"""Segments the scans that lie in files, and writes what it finds."""
+"""Segments scans from files, and writes the results."""
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.segmentation.scan_outputs import find_outputs
-from tf_diffseg.runs.segmentation.scans import (
-    find_scans,
-    passed_over_note,
-    read_scan,
-)
+from tf_diffseg.runs.segmentation.scans import find_scans, passed_over_note, read_scan
 from tf_diffseg.runs.segmentation.segmenter import check_model, load_segmenter
 from tf_diffseg.volumes.result_files import FormatError
 
@@ -21,32 +17,32 @@ def segment_files(
     ensemble_with=(),
     **options,
 ):
-    """Segments one scan, or all of a folder or a pattern, and tells of each.
+    """Segments one scan, or all of a folder or a pattern, and prints its progress.
 
     Args:
-        model: as for `load_segmenter`.
-        input: scans, as `find_scans` reads them.
-        output: path of the label map, or of a folder for those of several scans.
+        model: as in `load_segmenter`.
+        input: scans, as in `find_scans`.
+        output: path of the label map, or of a folder for label maps of several scans.
         output_format: one of `scan_outputs.FORMATS` for a folder; None for .nii.gz.
-        uncertainty: whether to write entropy, variance and volumes of one sample too.
-        ensemble_with: as for `load_segmenter`.
+        uncertainty: whether to write entropy, variance and volumes for one sample too;
+            they are always written for several.
+        ensemble_with: as in `load_segmenter`.
         **options: the fields of `InferenceOptions`.
 
     Returns:
-        List of pairs of a `Scan` of several that could not be segmented, and why.
+        List of (`Scan`, reason) for those of several scans that failed.
 
     Raises:
-        InputError: an argument is not as it must be; or the one scan, or no scan,
-            can be segmented.
+        InputError: an argument cannot be used, or the only scan cannot be segmented.
     """
     has_maps = uncertainty or options.get("num_samples", 1) > 1
     outputs = find_outputs(input, output, output_format, has_maps)
     check_model(model)
     if outputs.is_file:
-        # What cannot be read need not wait for the model.
+        # Errors of reading come before the model is loaded.
         scans = find_scans("input", input, num_channels=1)
         outputs.check(scans)
-        _tell_passed_over(input, scans)
+        _print_passed_over(input, scans)
         read_scan(scans[0])
     load_tensorflow()
     segmenter = load_segmenter(model, ensemble_with, **options)
@@ -59,7 +55,7 @@ def segment_files(
     else:
         scans = find_scans("input", input, segmenter.num_channels)
         outputs.check(scans)
-        _tell_passed_over(input, scans)
+        _print_passed_over(input, scans)
         failures = _segment_all(segmenter, scans, outputs)
         num_done = len(scans) - len(failures)
         print(f"segmented: {num_done} scan(s), into {outputs.place}")
@@ -68,14 +64,14 @@ def segment_files(
     return failures
 
 
-def _tell_passed_over(source, scans):
+def _print_passed_over(source, scans):
     note = passed_over_note(source, scans)
     if note:
         print(note, flush=True)
 
 
 def _segment_all(segmenter, scans, outputs):
-    """Segments scans; returns pairs of those that failed and why."""
+    """Segments scans; returns (`Scan`, reason) for those that failed."""
     import tensorflow as tf
     import tqdm
 
@@ -89,7 +85,7 @@ def _segment_all(segmenter, scans, outputs):
 
 
 def _segment(segmenter, scan, outputs):
-    """Segments one scan, and writes what there is to write."""
+    """Segments one scan, and writes the results."""
     from tf_diffseg.inference.memory_errors import named_memory_errors
 
     with named_memory_errors(", ".join(scan.paths)):

@@ -1,4 +1,4 @@
-"""What segmenting one volume gives."""
+"""The result of segmenting one volume."""
 
 import dataclasses
 
@@ -7,12 +7,12 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Segmentation:
-    """What a `VolumeSegmenter` gives for one volume, on its own grid.
+    """Result of a `VolumeSegmenter` for one volume, on the grid of the volume.
 
     Attributes:
-        label: int32 [i, j, k], values of the data set's label files.
-        entropy: float32 [i, j, k], see `tf_diffseg.inference.Prediction`; None where
-            it was not asked for, like the rest.
+        label: int32 [i, j, k], label values.
+        entropy: float32 [i, j, k], see `tf_diffseg.inference.Prediction`. This and the
+            next two are None if uncertainty was not asked for.
         variance: float32 [i, j, k].
         sample_volumes_ml: float64 [num_samples, num_classes].
     """
@@ -23,17 +23,17 @@ class Segmentation:
     sample_volumes_ml: np.ndarray | None = None
 
     def volumes(self, class_names, label_values, voxel_ml):
-        """Volumes of the foreground classes, JSON-able.
+        """Volumes of the foreground classes, for JSON.
 
         Args:
             class_names: name per class id, background first.
-            label_values: value in label files per class id.
-            voxel_ml: volume of a voxel.
+            label_values: label value per class id.
+            voxel_ml: volume of a voxel in ml.
 
         Returns:
-            Dict from class name to `volume_ml`, of the label map, and over the
-            samples `mean_ml`, `std_ml`, `interval_ml` (2.5 to 97.5 percent) and
-            `samples_ml`.
+            Dict from class name to a dict of `volume_ml` of the label map, and of
+            `mean_ml`, `std_ml`, `interval_ml` (2.5 to 97.5 percent) and `samples_ml`
+            of the samples.
         """
         found = {}
         for class_id, name in list(enumerate(class_names))[1:]:

@@ -1,4 +1,4 @@
-"""Segmentation of images in Python, by a run or by an export.
+"""Segmentation of images in Python by a run or an export.
 
 import nibabel
 import tf_diffseg
@@ -31,8 +31,8 @@ class VolumeSegmenter:
 
     Attributes:
         class_names: name per class id, background first.
-        label_values: value in label files per class id.
-        num_channels: of the images.
+        label_values: label value per class id.
+        num_channels: channels of the images.
         resampling: `ScanResampling` of the model.
         options: `InferenceOptions`.
     """
@@ -54,12 +54,11 @@ class VolumeSegmenter:
             image: a spatial image of nibabel, [i, j, k] or [i, j, k, channels].
 
         Returns:
-            Image of the same type and grid that holds the label map, with a header as
-            `tf_diffseg.volumes` makes it for files too.
+            Label map as an image of the same type and grid, with the header that
+            `tf_diffseg.volumes` writes to files.
 
         Raises:
-            InputError: as `read_image` of `tf_diffseg.volumes` of such a file, and
-                as `segment`.
+            InputError: as in `read_image` of `tf_diffseg.volumes`, and in `segment`.
         """
         volume = image_of(image)
         note = self.resampling.note(volume)
@@ -73,16 +72,16 @@ class VolumeSegmenter:
         """Segments a volume.
 
         Args:
-            image: `Volume` of `tf_diffseg.volumes.volume_files`, from `read_image` or
-                `image_of`.
-            with_uncertainty: whether to give all of `Segmentation`.
+            image: `Volume` from `read_image` or `image_of` of
+                `tf_diffseg.volumes.volume_files`.
+            with_uncertainty: whether to fill all of `Segmentation`.
 
         Returns:
             `Segmentation`.
 
         Raises:
-            InputError: the image does not have the model's channels, or is no size
-                for the model's voxels.
+            InputError: the image does not have the model's channels, or is too small
+                or too large at the model's spacing.
         """
         self.check_channels(image)
         self._check_grid(image)
@@ -114,21 +113,14 @@ class VolumeSegmenter:
         return self._model.saved_steps
 
     def notes(self, image):
-        """What to tell about a scan before it is segmented.
-
-        Args:
-            image: `Volume`, as in `segment`.
-
-        Returns:
-            List of lines of text.
-        """
+        """Lines of text to print before a `Volume` is segmented."""
         preprocessing = self.resampling.preprocessing_of(image.affine)
         crop = crop_note(image, preprocessing)
         notes = [note for note in (self.resampling.note(image), crop) if note]
         return notes + intensity_notes(image, preprocessing)
 
     def _check_grid(self, image):
-        """Raises InputError where an image resampled is nothing, or too much."""
+        """Raises InputError if the resampled image is empty or too large."""
         preprocessing = self.resampling.preprocessing_of(image.affine)
         spacing_mm = preprocessing.get("spacing_mm")
         if spacing_mm is None:
@@ -146,7 +138,7 @@ class VolumeSegmenter:
         clean = self._clean
         if not clean.is_active:
             return label
-        # Cleaning goes by class ids: background is 0 there, whatever its value.
+        # Cleaning takes class ids: background is 0, even if its label value is not.
         values = np.array(self.label_values)
         order = np.argsort(values)
         class_ids = order[np.searchsorted(values, label, sorter=order)]
@@ -161,16 +153,16 @@ def load_segmenter(model, ensemble_with=(), **options):
 
     Args:
         model: a run folder, a checkpoint in one, the folder of an exported version,
-            or the name of a model that comes with it, as "hippocampus".
-        ensemble_with: a further run or checkpoint, or several, whose mean is taken.
-        **options: the fields of `InferenceOptions`, as num_samples.
+            or the name of a model that comes with the package, such as "hippocampus".
+        ensemble_with: one or several further runs or checkpoints for an ensemble.
+        **options: the fields of `InferenceOptions`, such as num_samples.
 
     Returns:
         `VolumeSegmenter`.
 
     Raises:
         InputError: the path is none of these, the model cannot be read, or an option is
-            out of range or does not apply to it.
+            out of range or does not apply.
 
     Example:
         >>> segmenter = load_segmenter(run, num_samples=2)
@@ -193,14 +185,14 @@ def load_segmenter(model, ensemble_with=(), **options):
 
 
 def segmenter_of(trained):
-    """`VolumeSegmenter` of `TrainedModels` that are loaded already."""
+    """`VolumeSegmenter` of `TrainedModels`."""
     from tf_diffseg.runs.segmentation.run_model import RunModel
 
     return VolumeSegmenter(RunModel(trained), trained.options)
 
 
 def check_model(model):
-    """Raises InputError unless a path may be that of a run or an export."""
+    """Raises InputError unless a path may be a run or an export."""
     path = find_model(model)
     if not is_run(path) and not (pathlib.Path(path) / "saved_model.pb").is_file():
         raise InputError(
