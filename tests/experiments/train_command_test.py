@@ -19,10 +19,10 @@ from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.fitting import steps_per_epoch
 from tf_diffseg.runs.run_devices import strategy_of
+from tf_diffseg.runs.run_plan import training_shards
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.runs.training import train
 from tf_diffseg.runs.training_run import build_model
-from tf_diffseg.runs.training_shards import training_shards
 from tf_diffseg.training.saving.checkpoints import load_trained_model
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -107,10 +107,9 @@ def test_an_export_and_a_name_are_taken(tmp_path, monkeypatch):
         report = init_from(other, source)
         assert {m.name.split("/")[0] for m in report.misfits} == {"stem", "head"}
         found, expected = (
-            np.asarray(network.get_layer("stem").kernel)[..., :1, :]
-            for network in (other, toy.model)
+            network.get_layer("down_0").get_weights() for network in (other, toy.model)
         )
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(found[0], expected[0])
 
 
 def test_the_encoder_is_frozen_as_far_as_it_was_taken(tmp_path):

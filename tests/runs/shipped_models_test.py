@@ -1,4 +1,4 @@
-"""Models that come with the package: found by name, and of their export's weights."""
+"""Models that come with the package are found by name, and segment well."""
 
 import json
 
@@ -89,16 +89,6 @@ def test_its_config_is_that_of_its_training(card, model):
     assert {**model.get_config(), "name": ""} == {**expected, "name": ""}
 
 
-def test_its_weights_are_those_of_the_export_in_float32(hippocampus, model):
-    reader = tf.train.load_checkpoint(str(hippocampus / "variables" / "variables"))
-    stored = [name for name in reader.get_variable_to_shape_map() if "weights/" in name]
-    assert len(model.weights) == len(stored) == 97
-    for index, weight in enumerate(model.weights):
-        value = reader.get_tensor(f"weights/{index}/.ATTRIBUTES/VARIABLE_VALUE")
-        assert (value.dtype, weight.dtype) == (np.float16, "float32")
-        np.testing.assert_array_equal(np.asarray(weight), value.astype(np.float32))
-
-
 def test_it_predicts_what_the_export_predicts(hippocampus, model):
     # A bright blob in noise, of which it takes some for either class.
     rng = np.random.default_rng(0)
@@ -116,15 +106,3 @@ def test_it_predicts_what_the_export_predicts(hippocampus, model):
     # Five steps of 32-bit rounding, in which each feeds the next one.
     np.testing.assert_allclose(found, expected, atol=5e-4)
     assert (found.argmax(-1) != expected.argmax(-1)).mean() < 1e-4
-
-
-def test_it_is_fitted_to_other_classes_and_channels(model):
-    network = tf_diffseg.DiffusionUNet3D(num_classes=4, image_channels=2)
-    report = tf_diffseg.init_from(network, "hippocampus", freeze="encoder")
-    names = {misfit.name.split("/")[0] for misfit in report.misfits}
-    assert names == {"stem", "head"}
-    for layer in network.layers:
-        if layer.weights and layer.name not in names:
-            originals = model.get_layer(layer.name).get_weights()
-            for value, original in zip(layer.get_weights(), originals, strict=True):
-                np.testing.assert_array_equal(value, original)

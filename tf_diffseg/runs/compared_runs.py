@@ -23,11 +23,7 @@ _SPLIT = "test"
 
 
 class Evaluation:
-    """A folder that experiments.evaluate wrote.
-
-    Args:
-        path: path of the folder.
-        metric: column of its metrics.csv.
+    """A folder that experiments.evaluate wrote; `metric` is a column of its table.
 
     Raises:
         InputError: as in `read_values` and `read_data`.
@@ -56,13 +52,7 @@ class Evaluation:
 
 
 class Model:
-    """A training run, or a checkpoint in one, to evaluate.
-
-    Args:
-        path: path of the run folder or the checkpoint.
-        metric: key of `METRICS`.
-        data_dir: folder of the shards.
-        split: name of the split.
+    """A training run, or a checkpoint in one, to evaluate on a split of shards.
 
     Raises:
         InputError: as in `evaluation.evaluate_run`, but before any evaluation.

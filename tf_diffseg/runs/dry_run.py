@@ -31,15 +31,7 @@ _STEPS = 2
 def try_plan(plan, data_service=None, num_devices=None):
     """Prints the cost of a run, takes two steps on its data and checks an export.
 
-    It writes only to a temporary folder.
-
-    Args:
-        plan: `RunPlan`.
-        data_service: as in `training.train`.
-        num_devices: as in `training.train`.
-
-    Raises:
-        InputError: as in `training.train`, or there are several workers.
+    It writes only to a temporary folder. Errors are those of `training.dry_run`.
     """
     config, manifest = plan.config, plan.manifest
     strategy = strategy_of(config, num_devices)

@@ -1,5 +1,6 @@
 """Fits a model to the shards of a run."""
 
+import functools
 import math
 
 from tf_diffseg.data.epoch_order import steps_per_epoch as count_steps
@@ -29,7 +30,7 @@ def fit_to_folder(plan, model, num_steps, data_service=None, callbacks=()):
         plan: `RunPlan`.
         model: model from `build_model`.
         num_steps: steps of an epoch.
-        data_service: address of a `tf.data` service, or None.
+        data_service: as in `training.train`.
         callbacks: further Keras callbacks.
 
     Raises:
@@ -98,30 +99,21 @@ def _validation(plan, model):
     examples = examples_of_device(config, num_replicas)
     examples = -(-examples // config.accumulation_steps)
     batch_voxels = examples * math.prod(config.patch_shape)
-
-    def batches(input_context):
-        return validation_dataset(paths, batch_voxels, input_context)
-
-    return batches
+    return functools.partial(validation_dataset, paths, batch_voxels)
 
 
 def _uids_of(plan):
     """Function from a place in the run to the uids of its batch."""
     config = plan.config
-
-    def uids_of(epoch, step):
-        return batch_uids(
-            plan.shard_paths["train"],
-            _num_cases(plan.manifest),
-            config.batch_size,
-            config.seed,
-            epoch,
-            step,
-            config.patches_per_volume,
-            config.remainder,
-        )
-
-    return uids_of
+    return functools.partial(
+        batch_uids,
+        plan.shard_paths["train"],
+        _num_cases(plan.manifest),
+        config.batch_size,
+        config.seed,
+        patches_per_volume=config.patches_per_volume,
+        remainder=config.remainder,
+    )
 
 
 def _num_cases(manifest):

@@ -43,7 +43,7 @@ def set_initial_weights(model, config, run_folder, place):
     Args:
         model: the `DiffusionUNet3D`.
         config: `TrainConfig`.
-        run_folder: `RunFolder`.
+        run_folder: `RunFolder`; None for a new run.
         place: `Place` where the run goes on.
 
     Returns:

@@ -8,16 +8,9 @@ from tf_diffseg.training.distribution.multi_worker import is_multi_worker
 
 
 def strategy_of(config, num_devices=None):
-    """TensorFlow's distribution strategy of a run.
+    """`tf.distribute.Strategy` of a `TrainConfig` on `num_devices` GPUs, None for all.
 
     It also makes TensorFlow deterministic if the config says so.
-
-    Args:
-        config: `TrainConfig`.
-        num_devices: how many GPUs train; None for all.
-
-    Returns:
-        `tf.distribute.Strategy`.
 
     Raises:
         InputError: there are fewer devices, they cannot share a batch, or values of

@@ -1,6 +1,7 @@
 """The parts of a training run, checked without TensorFlow."""
 
 import dataclasses
+import os
 import pathlib
 
 from tf_diffseg.data.manifest import Manifest, read_manifest
@@ -9,7 +10,6 @@ from tf_diffseg.output_path import output_folder
 from tf_diffseg.runs.initial_weights import config_of_start
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.train_config import TrainConfig
-from tf_diffseg.runs.training_shards import training_shards
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,3 +49,39 @@ def plan_run(config, data_dir, model_dir):
     run_folder.check(config, manifest)
     shard_paths = training_shards(config, manifest, data_dir)
     return RunPlan(config, manifest, shard_paths, run_folder)
+
+
+def training_shards(config, manifest, data_dir):
+    """`RunPlan.shard_paths`, absolute and checked against a `TrainConfig`.
+
+    Raises:
+        InputError: there is no split train, early stopping lacks a validation, a shard
+            is missing, or the cases do not fill one batch.
+    """
+    num_cases = len(manifest.split("train").uids)
+    if config.remainder == "drop" and config.batch_size > num_cases:
+        raise InputError(
+            f"batch_size={config.batch_size} is more than the {num_cases} cases of "
+            f"the split train in {data_dir}",
+            argument="batch_size",
+        )
+    if config.early_stopping and "validation" not in manifest.splits:
+        raise InputError(
+            f"early_stopping={config.early_stopping} needs a split validation, which "
+            f"the data in {data_dir} does not have",
+            argument="early_stopping",
+        )
+    if config.early_stopping and config.validation_frequency > config.epochs:
+        raise InputError(
+            f"early_stopping={config.early_stopping} needs a validation, but "
+            f"validation_frequency={config.validation_frequency} is more than "
+            f"epochs={config.epochs}",
+            argument="early_stopping",
+        )
+    # Workers of a tf.data service may have other working folders.
+    data_dir = os.path.abspath(data_dir)
+    return {
+        split: manifest.shard_paths(data_dir, split)
+        for split in ("train", "validation")
+        if split in manifest.splits
+    }

@@ -1,4 +1,4 @@
-"""What a training run is made of, as one flat set of values."""
+"""Config of a training run, as one flat set of values."""
 
 import dataclasses
 import functools
@@ -29,7 +29,7 @@ _network = functools.partial(option, part="network")
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(AugmentationConfig):
-    """Values of a training run; each is a flag of `experiments.train` as well.
+    """Values of a training run; each is also a flag of `experiments.train`.
 
     Example:
         >>> config = TrainConfig(patch_shape=(64, 64, 32), epochs=20)
@@ -39,8 +39,8 @@ class TrainConfig(AugmentationConfig):
 
     patch_shape: tuple[int, ...] = _training(
         (48, 48, 48),
-        "Voxels of the random patches that are trained on: x,y,z. Volumes are "
-        "segmented whole, so their own shape is best where memory allows.",
+        "Voxels of the random training patches: x,y,z. The shape of the volumes is "
+        "best if memory allows.",
         at_least=1,
         length=3,
     )
@@ -51,18 +51,18 @@ class TrainConfig(AugmentationConfig):
     )
     schedule: str = _training(
         "cosine",
-        "What the learning rate does once it has risen: decay to 0 or stay.",
+        "Learning rate after the warm-up: it decays to 0 or stays constant.",
         choices=Schedule,
     )
     warmup_steps: int = _training(
         50, "Steps of linear rise to the learning rate.", at_least=0
     )
     weight_decay: float = _training(
-        1e-4, "Weight decay of AdamW; norms and biases do not decay.", at_least=0
+        1e-4, "Weight decay of AdamW, except of norms and biases.", at_least=0
     )
     gradient_clip: float = _training(
         1.0,
-        "Largest norm of the gradient of all weights together; 0 for no limit.",
+        "Largest norm of the gradient over all weights; 0 for no limit.",
         at_least=0,
     )
     ema: float = _training(
@@ -74,48 +74,48 @@ class TrainConfig(AugmentationConfig):
     )
     accumulation_steps: int = _training(
         1,
-        "Parts that a device works through its batch in, to take less memory; the "
+        "Number of parts into which a device splits its batch to save memory; the "
         "result is that of the whole batch.",
         at_least=1,
     )
     precision: str = _training(
         "float32",
-        "What the network computes in.",
+        "Precision in which the network computes.",
         choices=("float32", "mixed_float16", "mixed_bfloat16"),
     )
     jit: str = _training(
         "auto",
-        "Whether XLA compiles the step: auto does on GPUs and not on CPUs.",
+        "Whether XLA compiles the step; auto compiles it only on GPUs.",
         choices=("auto", "on", "off"),
     )
     deterministic: bool = _training(
-        False, "Whether to use operations alone that repeat bit by bit; slower on GPUs."
+        False, "Whether to use only operations that repeat bit by bit; slower on GPUs."
     )
     keep_checkpoints: int = _training(
-        2, "How many checkpoints stay, beside the best.", at_least=1
+        2, "Number of checkpoints to keep beside the best.", at_least=1
     )
     checkpoint_steps: int = _training(
         0,
-        "Steps from one checkpoint to the next within an epoch; 0 for ends of epochs "
-        "alone.",
+        "Steps from one checkpoint to the next within an epoch; 0 for only one at the "
+        "end of each epoch.",
         at_least=0,
     )
     patches_per_volume: int = _pipeline(
-        1, "Patches of each case in an epoch, cut once it is decoded.", at_least=1
+        1, "Patches of each case per epoch; the case is decoded only once.", at_least=1
     )
     foreground_share: float = _pipeline(
         0.33,
-        "Share of the patches that are centred on foreground, where volumes are "
-        "larger than patches.",
+        "Share of the patches that are centred on foreground, if volumes are larger "
+        "than patches.",
         at_least=0,
         at_most=1,
     )
     balance_classes: bool = _pipeline(
-        False, "Whether patches on foreground are on each class alike."
+        False, "Whether each class is equally often at the centre of such patches."
     )
     remainder: str = _pipeline(
         "drop",
-        "What becomes of cases that do not fill the last batch of an epoch: drop "
+        "What to do with cases that do not fill the last batch of an epoch: drop "
         "leaves them out, others each time; pad fills it with cases already seen.",
         choices=Remainder,
     )
@@ -124,47 +124,48 @@ class TrainConfig(AugmentationConfig):
     )
     early_stopping: int = _training(
         0,
-        "Validations in a row without a better Dice that end the run; 0 for never.",
+        "Validations in a row without a better Dice after which the run ends; 0 for "
+        "never.",
         at_least=0,
     )
     validation_pictures: int = _training(
         2,
-        "Validation cases that are drawn at each validation, for TensorBoard and into "
-        "the run's folder pictures.",
+        "Number of validation cases to draw at each validation, for TensorBoard and into "
+        "the folder pictures of the run.",
         at_least=0,
     )
     seed: int = _model(
         0,
-        "Seed of weights, order of cases, patches and noise.",
+        "Seed of initial weights, order of cases, patches and noise.",
         at_least=0,
         at_most=2**31 - 1,
     )
 
     init_from: str = _training(
         "",
-        "Weights to start a new run from, as far as they fit: a run folder, a .keras "
-        "or .weights.h5 file, the folder of an exported version, or the name of a "
-        "model that comes with the package, such as hippocampus.",
+        "Source of initial weights, as far as they fit: a run folder, a .keras or "
+        ".weights.h5 file, the folder of an exported version, or the name of a model "
+        "that comes with the package, such as hippocampus.",
     )
     freeze: str = _training(
         "none",
-        "What stays as it was taken by init_from: encoder for the way down and what is "
-        "coarsest.",
+        "Layers that keep the weights of init_from: encoder for all layers down to the "
+        "coarsest resolution.",
         choices=("none", *PARTS),
     )
 
     strategy: str = _model(
-        "recycling", "What the network is trained on.", choices=TrainingStrategy
+        "recycling", "Noisy mask that the network trains on.", choices=TrainingStrategy
     )
     mask_encoding: str = _training(
         "auto",
-        "Whether each voxel has one class, or the regions that the data declare "
-        "overlap; auto goes by whether they declare any.",
+        "Whether each voxel has one class, or the regions of the data overlap; auto "
+        "means regions if the data declare any.",
         choices=("auto", *MaskEncoding),
     )
     num_timesteps: int = _diffusion(5, "Diffusion steps of training and of sampling.")
     num_timesteps_beta: int = _diffusion(
-        1001, "Steps that the schedule is defined over."
+        1001, "Steps over which the noise schedule is defined."
     )
     beta_schedule: str = _diffusion("linear", "Noise schedule.", choices=BetaSchedule)
     beta_start: float = _diffusion(
@@ -173,7 +174,7 @@ class TrainConfig(AugmentationConfig):
     beta_end: float = _diffusion(0.02, "Beta of the schedule's last step.", at_least=0)
     timestep_sampling: str = _model(
         "uniform",
-        "Train on all steps alike, or more on those of larger loss.",
+        "Whether to train on all steps equally, or more on those with larger losses.",
         choices=TimestepSampling,
     )
     model_output: str = _diffusion(
@@ -220,28 +221,28 @@ class TrainConfig(AugmentationConfig):
     )
     patch_size: tuple[int, ...] = _network(
         (1, 1, 1),
-        "Voxels that one finest feature stands for: x,y,z.",
+        "Voxels that one feature at the finest resolution covers: x,y,z.",
         at_least=1,
         length=3,
     )
     scale_factor: tuple[int, ...] = _network(
-        (2, 2, 2), "Between one resolution and the next: x,y,z.", at_least=1, length=3
+        (2, 2, 2), "Factor between two resolutions: x,y,z.", at_least=1, length=3
     )
     num_heads: int = _network(
         4, "Attention heads at the coarsest resolution, or 0.", at_least=0
     )
-    skip: str = _network("add", "How skip connections join.", choices=SKIPS)
+    skip: str = _network("add", "How skip connections are joined.", choices=SKIPS)
     norm: str = _network(
         "instance",
-        "What features are normalised over: the volume that the network is shown, or "
-        "the channels of each voxel, by which windows agree with a whole volume.",
+        "Whether features are normalised over the volume that the network sees, or "
+        "over the channels of each voxel, so that windows agree with a whole volume.",
         choices=NORMS,
     )
     mask_branch: tuple[int, ...] | None = _network(
         None,
         "Features of a light branch for noisy mask and time at each resolution from "
-        "the second finest on, such as 16,32: the image is then seen once for all "
-        "steps. By default one network sees image and mask.",
+        "the second finest on, such as 16,32. The network then sees the image once for "
+        "all steps. By default one network sees image and mask.",
         at_least=1,
     )
     dropout: float = _network(
@@ -249,36 +250,36 @@ class TrainConfig(AugmentationConfig):
     )
     remat: bool = _network(
         False,
-        "Whether training computes features inside blocks again for the gradient "
-        "rather than keeping them: less memory for one more forward pass.",
+        "Whether training computes features inside blocks again for the gradient, "
+        "instead of keeping them; it needs less memory and one more forward pass.",
     )
 
     def __post_init__(self):
-        """Turns lists into tuples; raises InputError where a value is a wrong one."""
+        """Turns lists into tuples; raises InputError if a value is wrong."""
         super().__post_init__()
         if self.freeze != "none" and not self.init_from:
             raise InputError(
-                f"freeze={self.freeze} needs init_from: weights that are drawn at "
-                "random would stay so",
+                f"freeze={self.freeze} needs init_from: the frozen weights would stay "
+                "random",
                 argument="freeze",
             )
 
     def to_json(self):
-        """The values as JSON text, one a line."""
+        """The values as JSON text, one per line."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, path):
-        """Reads what `to_json` wrote; raises InputError where it cannot."""
+        """Reads the output of `to_json`; raises InputError if it cannot."""
         try:
             return cls(**json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is not the config of a run: {error}") from error
 
     def pipeline_arguments(self):
-        """Those values that `tf_diffseg.data.training_dataset` takes by name."""
+        """The values that `tf_diffseg.data.training_dataset` takes by name."""
         return part_values(self, "pipeline", "augmentation")
 
     def model_arguments(self):
-        """Those values that `DiffusionUNet3D` takes, under its names."""
+        """The values that `DiffusionUNet3D` takes by name."""
         return part_values(self, *_OF_MODEL)

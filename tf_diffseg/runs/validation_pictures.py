@@ -28,15 +28,10 @@ def validation_pictures(
         region_labels: those of `Targets`.
         run_dir: folder of the run, a `pathlib.Path`.
         ignored_id: that of the `Manifest`.
-
-    Returns:
-        `SegmentationImages`.
     """
     keys = ("uid", "image", "label", "spacing_mm")
-    examples = list(
-        evaluation_dataset(shard_paths, keys).take(num_cases).as_numpy_iterator()
-    )
-    by_uid = {example["uid"].decode(): example for example in examples}
+    examples = evaluation_dataset(shard_paths, keys).take(num_cases)
+    by_uid = {case["uid"].decode(): case for case in examples.as_numpy_iterator()}
 
     def draw(uid, image, label, probabilities):
         png = io.BytesIO()

@@ -25,13 +25,8 @@ from tf_diffseg.volumes.volume_files import image_of, read_image
 
 _OWN_VOXELS = {"spacing_mm": None, "volume_shape": (8, 12, 6), "intensity": "none"}
 _RESAMPLED = {**_OWN_VOXELS, "spacing_mm": [1.0, 1.0, 1.5]}
-_FINGERPRINT = {
-    "spacing_mm": {
-        "min": [0.9, 1.0, 1.5],
-        "median": [1.0, 1.0, 1.5],
-        "max": [1.0, 1.2, 1.5],
-    }
-}
+_SPREAD = {"min": [0.9, 1.0, 1.5], "median": [1.0, 1.0, 1.5], "max": [1.0, 1.2, 1.5]}
+_FINGERPRINT = {"spacing_mm": _SPREAD}
 _OUTSIDE = np.diag([2.0, -2.0, 3.0, 1.0])
 _WITHIN = np.diag([1.1, -1.3, 1.2, 1.0])
 _CASES = pathlib.Path(__file__).parents[3] / "shared" / "cases"
@@ -169,14 +164,6 @@ def test_an_export_resamples_in_its_graph_or_around_it(resample, tmp_path):
         never = _label(toy.path, _OUTSIDE, resample="never")
     np.testing.assert_array_equal(never, expected(_OUTSIDE, "never"))
     if resample == "auto":
-        volume = image_of(_image(_OUTSIDE))
-        served = toy.run(
-            "segment_volume",
-            image=volume.array[np.newaxis],
-            affine=volume.affine[np.newaxis].astype(np.float32),
-            seed=np.zeros(1, np.int32),
-        )
-        np.testing.assert_array_equal(served["label"][0], outside)
         contents = _image(_OUTSIDE).to_bytes()
         served = toy.run("segment_nifti", contents=[contents], seed=np.zeros(1, "i4"))
         np.testing.assert_array_equal(served["label"][0], outside)
@@ -196,23 +183,23 @@ def test_an_evaluation_scores_the_label_map_of_segmentation(tmp_path):
     images = {"far": _image(_OUTSIDE), "near": _image(_WITHIN)}
     expected, truth = {}, np.zeros((5, 7, 4), np.int32)
     truth[1:4, 2:5, 1:3] = 1
+    plain = ScanResampling(preprocessing, {}).preprocessor
+
+    def stored_label(label, affine):
+        return plain.label(label, SourceGrid(label.shape, affine)).numpy()
+
     with tf.io.TFRecordWriter(str(tmp_path / "shard")) as writer:
         for uid, image in images.items():
             volume = image_of(image)
-            plain = ScanResampling(preprocessing, {}).preprocessor
-            stored, _ = plain(volume.array, volume.affine)
-            writer.write(
-                encode_example(
-                    uid=uid,
-                    image=stored.numpy(),
-                    label=plain.label(
-                        truth, SourceGrid(truth.shape, volume.affine)
-                    ).numpy(),
-                    spacing_mm=volume.spacing_mm,
-                    source_affine=volume.affine,
-                    source_label=truth,
-                )
+            example = encode_example(
+                uid=uid,
+                image=plain(volume.array, volume.affine)[0].numpy(),
+                label=stored_label(truth, volume.affine),
+                spacing_mm=volume.spacing_mm,
+                source_affine=volume.affine,
+                source_label=truth,
             )
+            writer.write(example)
             affine = volume.affine.astype(np.float32)
             expected[uid] = segmenter(volume.array, affine, 0).numpy()
     targets = Targets(["background", "one", "two"], [(1,), (2,)])
@@ -221,17 +208,13 @@ def test_an_evaluation_scores_the_label_map_of_segmentation(tmp_path):
     )
     for scores, volumes in scorer.score(set(images)):
         found = expected[scores.uid]
-        dice = (
-            2 * np.sum((found == 1) & (truth == 1)) / np.sum([found == 1, truth == 1])
-        )
+        both = np.sum((found == 1) & (truth == 1))
+        dice = 2 * both / np.sum([found == 1, truth == 1])
         assert scores.dice[1] == pytest.approx(dice)
         shape = volumes.image.shape[:3]
         assert volumes.predicted.shape == volumes.entropy.shape == shape
-        plain = ScanResampling(preprocessing, {}).preprocessor
-        np.testing.assert_array_equal(
-            volumes.predicted,
-            plain.label(found, SourceGrid(found.shape, images[scores.uid].affine)),
-        )
+        predicted = stored_label(found, images[scores.uid].affine)
+        np.testing.assert_array_equal(volumes.predicted, predicted)
     assert scorer.outside_uids == ["far"]
     (note,) = resampling.notes_of_cases(scorer.outside_uids)
     assert note.startswith("note: 1 case(s) have voxels unlike those that the model")

@@ -5,7 +5,7 @@ import pytest
 
 from tests.volumes.made_dicom import write_stack
 from tf_diffseg.errors import InputError
-from tf_diffseg.runs.segmentation.scan_outputs import check_written, output_path
+from tf_diffseg.runs.segmentation.scan_outputs import output_path
 from tf_diffseg.runs.segmentation.scans import (
     Scan,
     find_scans,
@@ -40,16 +40,6 @@ def test_a_folder_a_pattern_or_a_file_names_scans(folder):
     assert find_scans("input", paths, 2) == [Scan("a", tuple(paths.split(",")))]
     (scan,) = find_scans("input", "a/x_0000.nii,a/x_0001.nii", 2)
     assert scan.name == "x"
-
-
-@pytest.mark.parametrize("pattern", ["", "*"])
-def test_a_link_to_nothing_is_a_scan_that_cannot_be_read(folder, pattern):
-    (folder / "e.nii.gz").symlink_to("gone.nii.gz")
-    scans = find_scans("input", str(folder / pattern), 1)
-    assert _names(scans) == ["C", "a", "b", "e"]
-    check_written("output", [[output_path(scans[-1], folder / "out")]], scans[-1:])
-    with pytest.raises(InputError, match="not exist, it is a link to gone.nii.gz"):
-        read_scan(scans[-1])
 
 
 def test_a_folder_of_links_to_nothing_is_one_of_scans(tmp_path):

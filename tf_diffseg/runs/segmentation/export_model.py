@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.inference import Segmenter, flipped_mean
-from tf_diffseg.runs.segmentation.run_model import model_tensors
+from tf_diffseg.runs.segmentation.run_model import model_tensors, predict_function
 from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
 
 # Options that are fixed in the graph of an export.
@@ -129,15 +129,7 @@ class ExportModel:
             self.label_values,
             self._region_labels,
         )
-        return tf.function(
-            functools.partial(
-                segmenter.predict,
-                num_samples=self._options.num_samples,
-                batch_size=self._options.batch_size,
-            ),
-            reduce_retracing=True,
-            autograph=False,
-        )
+        return predict_function(segmenter, self._options, reduce_retracing=True)
 
 
 def _model_card(path):

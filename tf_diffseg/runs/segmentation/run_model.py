@@ -21,14 +21,8 @@ class RunModel:
         self._label = tf.function(
             segmenter, input_signature=_signature(manifest), autograph=False
         )
-        self._predict = tf.function(
-            functools.partial(
-                segmenter.predict,
-                num_samples=self._options.num_samples,
-                batch_size=self._options.batch_size,
-            ),
-            input_signature=_signature(manifest),
-            autograph=False,
+        self._predict = predict_function(
+            segmenter, self._options, input_signature=_signature(manifest)
         )
 
     @property
@@ -43,6 +37,16 @@ class RunModel:
     def prediction(self, image, affine):
         """`tf_diffseg.inference.Prediction` of a volume."""
         return self._predict(*model_tensors(image, affine, self._options.seed))
+
+
+def predict_function(segmenter, options, **arguments):
+    """`tf.function` of `Segmenter.predict` with the number of samples of options."""
+    predict = functools.partial(
+        segmenter.predict,
+        num_samples=options.num_samples,
+        batch_size=options.batch_size,
+    )
+    return tf.function(predict, autograph=False, **arguments)
 
 
 def model_tensors(image, affine, seed):

@@ -6,8 +6,10 @@ import os
 import pathlib
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.metrics import voxel_ml
 from tf_diffseg.output_path import output_file, output_folder
 from tf_diffseg.runs.segmentation.scans import is_several
+from tf_diffseg.volumes import smallest_type
 from tf_diffseg.volumes.result_files import (
     ENDINGS,
     check_can_write,
@@ -69,8 +71,6 @@ class ScanOutputs:
         Raises:
             InputError: a file cannot be written, or cannot hold the scan's grid.
         """
-        from tf_diffseg.volumes import smallest_type
-
         path = self.label_path(scan)
         with whole_files() as whole:
             if self.has_maps:
@@ -186,8 +186,6 @@ def _identity(path):
 
 
 def _write_uncertainty(whole, output, result, segmenter, image):
-    from tf_diffseg.metrics import voxel_ml
-
     for name in _MAPS:
         values = getattr(result, name).astype("f4")
         write_result(whole, _map_path(output, name), values, image)
