@@ -130,8 +130,8 @@ class TrainConfig(AugmentationConfig):
     )
     validation_pictures: int = _training(
         2,
-        "Validation cases to draw at each validation, for TensorBoard and into the folder "
-        "pictures of the run.",
+        "Validation cases to draw at each validation, for TensorBoard and into the "
+        "folder pictures of the run.",
         at_least=0,
     )
     seed: int = _model(
