@@ -25,6 +25,10 @@ _MAY_CHANGE = (
 )
 
 
+# Fields of the manifest that data for the run must share.
+_OF_DATA = ("class_names", "label_values", "regions", "channel_names", "preprocessing")
+
+
 class RunFolder:
     """Paths and contents of a run folder; itself a path, for `open` and others."""
 
@@ -87,13 +91,7 @@ class RunFolder:
     def check_data(self, manifest):
         """Raises InputError unless classes and preprocessing are those of the run."""
         own = self.manifest()
-        for name in (
-            "class_names",
-            "label_values",
-            "regions",
-            "channel_names",
-            "preprocessing",
-        ):
+        for name in _OF_DATA:
             if getattr(own, name) != getattr(manifest, name):
                 raise InputError(
                     f"the run in {self.path} was trained on data with {name} "
@@ -149,20 +147,15 @@ class RunFolder:
 
     def newest_checkpoint(self):
         """Path of the newest checkpoint or None; raises InputError if it is damaged."""
-        from tf_diffseg.training.saving.checkpoints import (
-            is_whole_checkpoint,
-            list_checkpoints,
-        )
+        from tf_diffseg.training.saving import checkpoints
 
-        checkpoints = list_checkpoints(self.path / "checkpoints")
-        if not checkpoints:
-            return None
-        if not is_whole_checkpoint(checkpoints[-1]):
+        paths = checkpoints.list_checkpoints(self.path / "checkpoints")
+        if paths and not checkpoints.is_whole_checkpoint(paths[-1]):
             raise InputError(
-                f"the checkpoint {checkpoints[-1]} is damaged; remove it, and the one "
-                "before it counts"
+                f"the checkpoint {paths[-1]} is damaged; remove it, and the one before "
+                "it counts"
             )
-        return checkpoints[-1]
+        return paths[-1] if paths else None
 
     def existing_checkpoint(self, path=None):
         """Path of a whole checkpoint.
@@ -173,6 +166,8 @@ class RunFolder:
         Raises:
             InputError: the run has no checkpoint yet, or it is damaged.
         """
+        from tf_diffseg.training.saving.checkpoints import is_whole_checkpoint
+
         if path is None:
             path = self.newest_checkpoint()
             if path is None:
@@ -180,23 +175,16 @@ class RunFolder:
                     f"model_dir={self.path}: the run has no checkpoint yet",
                     argument="model_dir",
                 )
-            return path
-        from tf_diffseg.training.saving.checkpoints import is_whole_checkpoint
-
-        if not is_whole_checkpoint(path):
+        elif not is_whole_checkpoint(path):
             raise InputError(f"the checkpoint {path} is damaged")
         return path
 
     def place(self):
         """`Place` where training goes on: that of the newest whole checkpoint."""
-        from tf_diffseg.training.saving.checkpoints import (
-            Place,
-            checkpoint_place,
-            newest_whole_checkpoint,
-        )
+        from tf_diffseg.training.saving import checkpoints
 
-        path, _ = newest_whole_checkpoint(self.path / "checkpoints")
-        return checkpoint_place(path) if path else Place()
+        path, _ = checkpoints.newest_whole_checkpoint(self.path / "checkpoints")
+        return checkpoints.checkpoint_place(path) if path else checkpoints.Place()
 
     def load_model(self, path=None):
         """Loads the model of a checkpoint, with averaged weights if it has them.
@@ -208,19 +196,16 @@ class RunFolder:
             InputError: as in `existing_checkpoint`, it cannot be read, or it is of
                 another version of tf_diffseg.
         """
-        from tf_diffseg.training.saving.checkpoints import (
-            CheckpointError,
-            load_trained_model,
-        )
+        from tf_diffseg.training.saving import checkpoints
 
         path = self.existing_checkpoint(path)
         try:
-            return load_trained_model(path)
+            return checkpoints.load_trained_model(path)
         except OSError as error:  # Keras unpacks it into TMPDIR.
             raise InputError(
                 f"the checkpoint {path} cannot be loaded: {error.strerror or error}"
             ) from error
-        except CheckpointError as error:
+        except checkpoints.CheckpointError as error:
             raise InputError(str(error)) from error
         except (ValueError, TypeError, KeyError) as error:  # of Keras
             reason = " ".join(str(error).split())[:200]

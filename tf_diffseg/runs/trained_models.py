@@ -61,19 +61,18 @@ class TrainedModels:
                     )
 
     def _common_targets(self):
-        folders = zip(self.run_folders, self._configs, strict=True)
-        (first, targets), *others = (
-            (folder, targets_of(config, folder.manifest()))
-            for folder, config in folders
-        )
-        for folder, found in others:
-            if found != targets:
+        """`Targets` of all runs; raises InputError if they differ."""
+        first = self.run_folders[0]
+        common = targets_of(self._configs[0], self.manifest)
+        for folder, config in zip(self.run_folders, self._configs, strict=True):
+            targets = targets_of(config, folder.manifest())
+            if targets != common:
                 raise InputError(
-                    f"the run in {folder.path} tells {', '.join(found.names)} apart, "
-                    f"that in {first.path} {', '.join(targets.names)}; they have no "
-                    "mean"
+                    f"the run in {folder.path} has the targets "
+                    f"{', '.join(targets.names)}, but the run in {first.path} has "
+                    f"{', '.join(common.names)}; they cannot be averaged"
                 )
-        return targets
+        return common
 
     def check_data(self, manifest, split):
         """Checks that the models may be evaluated on a split of a `Manifest`.

@@ -17,11 +17,14 @@ from tf_diffseg.runs.segmentation.scans import (
 
 @pytest.fixture
 def folder(tmp_path):
-    names = ["b.nii", "a.nii.gz", "._a.nii.gz", "notes.txt", "C.NII.GZ"]
-    for name in names:
-        (tmp_path / name).touch()
+    _touch(tmp_path, "b.nii", "a.nii.gz", "._a.nii.gz", "notes.txt", "C.NII.GZ")
     (tmp_path / "d.nii").mkdir()
     return tmp_path
+
+
+def _touch(folder, *names):
+    for name in names:
+        (folder / name).touch()
 
 
 def _names(scans):
@@ -49,11 +52,11 @@ def test_a_folder_of_links_to_nothing_is_one_of_scans(tmp_path):
 
 
 def test_channels_with_names_as_of_nnunet_are_one_scan(tmp_path):
-    for name in ("x_0000", "x_0001", "y_0000", "y_0001"):
-        (tmp_path / f"{name}.nii.gz").touch()
+    files = [f"{name}.nii.gz" for name in ("x_0000", "x_0001", "y_0000", "y_0001")]
+    _touch(tmp_path, *files)
     scans = find_scans("input", str(tmp_path), 2)
     assert _names(scans) == ["x", "y"]
-    assert scans[0].paths == (f"{tmp_path}/x_0000.nii.gz", f"{tmp_path}/x_0001.nii.gz")
+    assert scans[0].paths == tuple(f"{tmp_path}/{name}" for name in files[:2])
     (tmp_path / "z_2026.nii.gz").touch()
     assert _names(find_scans("input", str(tmp_path), 2)) == ["x", "y", "z_2026"]
     (tmp_path / "z_2026.nii.gz").unlink()
@@ -74,8 +77,7 @@ def test_channels_with_names_as_of_nnunet_are_one_scan(tmp_path):
 def test_a_model_of_one_channel_drops_the_channel_number_of_a_lone_file(
     tmp_path, files, names
 ):
-    for name in files:
-        (tmp_path / name).touch()
+    _touch(tmp_path, *files)
     scans = find_scans("input", str(tmp_path), 1)
     assert _names(scans) == names
     assert [scan.paths for scan in scans] == [(f"{tmp_path}/{f}",) for f in files]
@@ -99,8 +101,7 @@ def test_a_model_of_one_channel_drops_the_channel_number_of_a_lone_file(
 def test_a_channel_that_is_missing_is_named_and_other_scans_are_found(
     tmp_path, names, problem
 ):
-    for name in (*names, "y_0000.nii", "y_0001.nii", "z.nii"):
-        (tmp_path / name).touch()
+    _touch(tmp_path, *names, "y_0000.nii", "y_0001.nii", "z.nii")
     x, y, z = find_scans("input", str(tmp_path), 2)
     assert (y.problem, z.problem) == (None, None)
     with pytest.raises(InputError, match=problem):
@@ -114,15 +115,13 @@ def test_a_folder_without_scans_or_with_two_of_one_name_is_refused(tmp_path):
     for value in (tmp_path, tmp_path / "*.nii"):
         with pytest.raises(InputError, match="^input=.*: no file there in .nii.gz, .n"):
             find_scans("input", str(value), 1)
-    (tmp_path / "a.nii").touch()
-    (tmp_path / "a.nii.gz").touch()
+    _touch(tmp_path, "a.nii", "a.nii.gz")
     with pytest.raises(InputError, match="a.nii and .*a.nii.gz would have one label"):
         find_scans("input", str(tmp_path), 1)
 
 
 def test_a_folder_of_slices_is_one_scan(tmp_path):
-    for name in ("IM0001", "IM0002.dcm"):
-        (tmp_path / name).touch()
+    _touch(tmp_path, "IM0001", "IM0002.dcm")
     scans = find_scans("input", f"{tmp_path}/", 1)
     assert scans == [Scan(tmp_path.name, (f"{tmp_path}/",))]
     assert not is_several(str(tmp_path))
@@ -135,36 +134,25 @@ STORED = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
 
 def test_every_series_below_a_folder_is_a_scan(tmp_path):
     pytest.importorskip("pydicom")
-    patients = tmp_path / "patients"
-    # Copies have the tags of what they are copies of: folders tell them apart.
-    for name in ("patientA", "patientB/1/ax", "patientB/1/cor"):
-        write_stack(patients / name, STORED)
-    (patients / "README").write_text("x")
-    scans = find_scans("input", str(patients), 1)
-    assert _names(scans) == ["patientA", "patientB_1_ax", "patientB_1_cor"]
-    assert is_several(str(patients))
+    # Copies of a series have its tags, but other folders.
+    names = ["patientA", "patientB_1_ax", "patientB_1_cor"]
+    for name in names:
+        write_stack(tmp_path / name.replace("_", "/"), STORED)
+    (tmp_path / "README").write_text("x")
+    scans = find_scans("input", str(tmp_path), 1)
+    assert _names(scans) == names
+    assert is_several(str(tmp_path))
     for scan in scans:
         np.testing.assert_array_equal(read_scan(scan).array[..., 0], STORED)
-    assert _names(find_scans("input", f"{patients}/p*", 1)) == [
-        "patientA",
-        "patientB_1_ax",
-        "patientB_1_cor",
-    ]
-    # One alone is one scan, wherever it lies.
-    assert not is_several(str(patients / "patientA"))
-    (scan,) = find_scans("input", str(patients / "patientA"), 1)
-    assert (scan.name, scan.paths) == ("patientA", (str(patients / "patientA"),))
-
-
-def test_series_and_volumes_of_one_folder_are_scans(tmp_path):
-    pytest.importorskip("pydicom")
-    for name in ("patientA", "patientB/ax"):
-        write_stack(tmp_path / name, STORED)
-    (tmp_path / "localizer.nii.gz").touch()
-    names = ["localizer", "patientA", "patientB_ax"]
-    assert _names(find_scans("input", str(tmp_path), 1)) == names
+    assert _names(find_scans("input", f"{tmp_path}/p*", 1)) == names
+    # A folder with only one series is one scan.
+    assert not is_several(str(tmp_path / "patientA"))
+    (scan,) = find_scans("input", str(tmp_path / "patientA"), 1)
+    assert (scan.name, scan.paths) == ("patientA", (str(tmp_path / "patientA"),))
+    # A volume beside series, and a volume in the folder of a series.
+    _touch(tmp_path, "localizer.nii.gz")
+    assert _names(find_scans("input", str(tmp_path), 1)) == ["localizer", *names]
     assert is_several(str(tmp_path))
-    # A stray series beside volumes, and one volume in the folder of a series.
     alone = write_stack(tmp_path / "alone", STORED)
     (alone / "x.nii").touch()
     assert _names(find_scans("input", str(alone), 1)) == ["x", "alone"]
@@ -172,13 +160,13 @@ def test_series_and_volumes_of_one_folder_are_scans(tmp_path):
 
 
 def test_a_note_names_files_that_only_look_like_scans(tmp_path):
-    for name in ("a.nii", "b.img", "b.hdr", "c.mhd", "notes.txt", ".d.img"):
-        (tmp_path / name).touch()
     (tmp_path / "below").mkdir()
-    (tmp_path / "below" / "e.nii.gz").touch()
+    _touch(tmp_path, "a.nii", "b.img", "b.hdr", "c.mhd", "notes.txt", ".d.img")
+    _touch(tmp_path / "below", "e.nii.gz")
+    every = ["b.hdr", "b.img", "below/e.nii.gz", "c.mhd"]
     for value, left in [
-        (f"{tmp_path}/", ["b.hdr", "b.img", "below/e.nii.gz", "c.mhd"]),
-        (f"{tmp_path}/*", ["b.hdr", "b.img", "below/e.nii.gz", "c.mhd"]),
+        (f"{tmp_path}/", every),
+        (f"{tmp_path}/*", every),
         (f"{tmp_path}/*.nii", []),
         (f"{tmp_path}/[ab].*", ["b.hdr", "b.img"]),
         (f"{tmp_path}/a.nii", []),

@@ -168,7 +168,7 @@ def check_written(argument, files, scans):
     for path in itertools.chain.from_iterable(files):
         if path in written:
             raise InputError(
-                f"{argument}: {path} would be that of two scans", argument=argument
+                f"{argument}: two scans would be written to {path}", argument=argument
             )
         written.add(path)
         if path.exists() and _identity(path) in sources:
