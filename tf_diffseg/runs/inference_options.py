@@ -136,12 +136,12 @@ def _component_counts(kept):
     """Dict from class to number, from such a dict or from texts class:number."""
     if isinstance(kept, str):
         kept = kept.split(",")
-    if not isinstance(kept, (Mapping, list, tuple)):
-        raise _components_error(f"must be like kidney:2,liver:1, got {kept!r}")
     if isinstance(kept, Mapping):
         pairs = list(kept.items())
-    else:
+    elif isinstance(kept, (list, tuple)):
         pairs = list(map(_class_and_count, kept))
+    else:
+        raise _components_error(f"must be like kidney:2,liver:1, got {kept!r}")
     counts: dict[str, int] = {}
     for name, count in pairs:
         is_whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)

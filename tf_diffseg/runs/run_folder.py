@@ -9,12 +9,12 @@ from tf_diffseg.errors import InputError
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.whole_files import write_text
 
-_OF_LEARNING_RATE = ("learning_rate", "schedule", "warmup_steps")
+_LEARNING_RATE_FIELDS = ("learning_rate", "schedule", "warmup_steps")
 # Values that may change when a run goes on.
 _MAY_CHANGE = (
     "epochs",
     # They count from there on: the schedule goes on at the step of the run.
-    *_OF_LEARNING_RATE,
+    *_LEARNING_RATE_FIELDS,
     "validation_frequency",
     "keep_checkpoints",
     "checkpoint_steps",
@@ -26,7 +26,13 @@ _MAY_CHANGE = (
 
 
 # Fields of the manifest that data for the run must share.
-_OF_DATA = ("class_names", "label_values", "regions", "channel_names", "preprocessing")
+_DATA_FIELDS = (
+    "class_names",
+    "label_values",
+    "regions",
+    "channel_names",
+    "preprocessing",
+)
 
 
 class RunFolder:
@@ -75,7 +81,7 @@ class RunFolder:
         """
         if not self.config_path.is_file():
             return ""
-        return "; ".join(_changes(self.config(), config, _OF_LEARNING_RATE))
+        return "; ".join(_changes(self.config(), config, _LEARNING_RATE_FIELDS))
 
     def _check_config(self, before, now):
         fields = [field.name for field in dataclasses.fields(TrainConfig)]
@@ -91,7 +97,7 @@ class RunFolder:
     def check_data(self, manifest):
         """Raises InputError unless classes and preprocessing are those of the run."""
         own = self.manifest()
-        for name in _OF_DATA:
+        for name in _DATA_FIELDS:
             if getattr(own, name) != getattr(manifest, name):
                 raise InputError(
                     f"the run in {self.path} was trained on data with {name} "
@@ -101,12 +107,13 @@ class RunFolder:
     def _check_same_cases(self, manifest):
         before = self.manifest()
         for name in ("train", "validation"):
-            if _cases(before, name) != _cases(manifest, name):
+            if _cases_and_shards(before, name) != _cases_and_shards(manifest, name):
                 raise InputError(
                     f"model_dir={self.path} holds a run on other data: the split "
-                    f"{name} of data_dir has {_count(manifest, name)}, that of the "
-                    f"run {_count(before, name)}, and they are not the same cases or "
-                    "files. Name another folder, or the data that it began with",
+                    f"{name} has {_count_text(manifest, name)} in data_dir and "
+                    f"{_count_text(before, name)} in the run, and they are not the "
+                    "same cases or files. Name another folder, or the data that it began "
+                    "with",
                     argument="model_dir",
                 )
 
@@ -219,22 +226,22 @@ def _changes(before, now, names):
     """List of texts, one for each of these values that differs."""
     pairs = [(name, getattr(before, name), getattr(now, name)) for name in names]
     return [
-        f"{name} was {_shown(old)}, now {_shown(new)}"
+        f"{name} was {_value_text(old)}, now {_value_text(new)}"
         for name, old, new in pairs
         if old != new
     ]
 
 
-def _shown(value):
+def _value_text(value):
     return "nothing" if value == "" else value
 
 
-def _cases(manifest, name):
+def _cases_and_shards(manifest, name):
     """Names of the cases of a split and hashes of its shards, or None."""
     split = manifest.splits.get(name)
     return split and (split.uids, [shard.sha256 for shard in split.shards])
 
 
-def _count(manifest, name):
+def _count_text(manifest, name):
     split = manifest.splits.get(name)
     return f"{len(split.uids)} case(s)" if split else "no cases"

@@ -12,7 +12,7 @@ from tf_diffseg.whole_files import write_json
 
 TRACKERS = ("wandb", "mlflow")
 _PROJECT = "tf_diffseg"
-_RUN_ID = "tracker.json"
+_RUN_IDS_FILE = "tracker.json"
 
 
 def check_tracker(tracker):
@@ -45,7 +45,7 @@ def tracking(tracker, model_dir, config):
         yield []
         return
     folder = pathlib.Path(model_dir).resolve()
-    ids = folder / _RUN_ID
+    ids = folder / _RUN_IDS_FILE
     known = json.loads(ids.read_text(encoding="utf-8")) if ids.is_file() else {}
     values = dataclasses.asdict(config)
     with {"wandb": _wandb, "mlflow": _mlflow}[tracker](

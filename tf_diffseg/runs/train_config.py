@@ -17,7 +17,7 @@ from tf_diffseg.models.choices import NORMS, SKIPS
 from tf_diffseg.training.choices import Schedule, TrainingStrategy
 from tf_diffseg.training.saving.frozen_layers import PARTS
 
-_OF_MODEL = ("model", "diffusion", "sampler", "loss", "network")
+_MODEL_PARTS = ("model", "diffusion", "sampler", "loss", "network")
 _training = functools.partial(option, part="training")
 _pipeline = functools.partial(option, part="pipeline")
 _model = functools.partial(option, part="model")
@@ -282,4 +282,4 @@ class TrainConfig(AugmentationConfig):
 
     def model_arguments(self):
         """The values that `DiffusionUNet3D` takes by name."""
-        return part_values(self, *_OF_MODEL)
+        return part_values(self, *_MODEL_PARTS)

@@ -11,7 +11,7 @@ from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
 from tf_diffseg.text import named_options
 
 # Options that have no effect unless a model samples.
-_OF_SAMPLING = ("sampler", "eta", "num_timesteps", "early_exit", "num_samples")
+_SAMPLING_OPTIONS = ("sampler", "eta", "num_timesteps", "early_exit", "num_samples")
 
 
 class TrainedModels:
@@ -52,7 +52,7 @@ class TrainedModels:
         options.post_processing(self.manifest.class_names)  # refuses unknown classes
         if all(config.strategy == "supervised" for config in self._configs):
             for name in options.given():
-                if name in _OF_SAMPLING:
+                if name in _SAMPLING_OPTIONS:
                     raise InputError(
                         f"{name} does not apply: the run in "
                         f"model_dir={self.run_folders[0].path} is supervised, it "
