@@ -112,8 +112,8 @@ class RunFolder:
                     f"model_dir={self.path} holds a run on other data: the split "
                     f"{name} has {_count_text(manifest, name)} in data_dir and "
                     f"{_count_text(before, name)} in the run, and they are not the "
-                    "same cases or files. Name another folder, or the data that it began "
-                    "with",
+                    "same cases or files. Name another folder, or the data that it "
+                    "began with",
                     argument="model_dir",
                 )
 
