@@ -1,8 +1,8 @@
 """A table of cases: image, label, uid and split, one row per case.
 
-The first line names the columns. `label` and `image` are needed; several channels
-in several files take a column each, `image_NAME`. `uid` and `split` may be left out.
-File names start from the folder of the table, or are absolute.
+The first line names the columns. `image` and `label` are required; if an image has a
+file for each channel, each has a column, `image_NAME`. `uid` and `split` are optional.
+File names are relative to the folder of the table, or absolute.
 """
 
 import csv
@@ -29,18 +29,16 @@ _FIRST_LINE = "expected a first line such as image,label,uid,split"
 
 
 def csv_dataset(path, labels):
-    """Reads a table of cases.
+    """Makes a `Dataset` from a table of cases.
 
     Args:
-        path: a .csv or .tsv file; the first line tells what separates columns.
-        labels: dict from value to name, since a table does not say what the values
-            in its label files mean.
-
-    Returns:
-        A `Dataset`.
+        path: a .csv or .tsv file; the first line shows which character separates
+            columns.
+        labels: dict from value in the label files to name, which a table does not
+            hold.
 
     Raises:
-        InputError: if the table is not as above.
+        InputError: if the table does not have the form above.
     """
     path = pathlib.Path(path)
     columns, rows = _table(path)
@@ -107,7 +105,7 @@ def _table(path):
 
 
 def _case(path, line, row, image_columns, other_columns):
-    # A column that is there is filled: an empty cell is a slip, not a default.
+    # An empty cell of a column that exists is a mistake, not a default.
     empty = [
         name
         for name in (*image_columns, "label", "uid", "split")

@@ -1,7 +1,7 @@
 """A data set as its convention describes it: one form for all conventions.
 
-`msd_dataset` and its siblings make a `Dataset` from what the user has; all that
-comes after, checking and converting, knows this form only.
+`msd_dataset` and its siblings make a `Dataset` from the user's files. Checks and
+conversion know only this form.
 """
 
 import collections
@@ -15,7 +15,7 @@ from tf_diffseg.text import shown
 # A label map is int32.
 LARGEST_LABEL_VALUE = 2**31 - 1
 
-# The class that is none: a value of label files that says that nothing is known there.
+# The name under which a data set declares the value of voxels of unknown class.
 IGNORED_NAME = "ignore"
 
 # The name is part of file names, which may have 255 bytes.
@@ -30,8 +30,8 @@ class Case:
         uid: unique name.
         image_paths: one file that holds all channels, or one file per channel.
         label_path: label map on the image's grid.
-        split: that it is in, or None where that is open.
-        columns: pairs of name and text, what else the data set says of the case.
+        split: the case's split, or None if it is not decided.
+        columns: pairs of name and text that the data set gives beside these.
     """
 
     uid: str
@@ -43,13 +43,13 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class Region:
-    """A union of classes that is to be segmented as one.
+    """A union of classes that is segmented as one.
 
     Attributes:
         name: e.g. "whole tumour".
-        label_values: values in the label files that make it up, ascending.
-        written_value: value that a label map gets where the region is found and
-            no later region is, as in nnU-Net's `regions_class_order`.
+        label_values: its values in the label files, ascending.
+        written_value: value that a written label map gets where this is the last
+            region found, as in nnU-Net's `regions_class_order`.
     """
 
     name: str
@@ -59,31 +59,31 @@ class Region:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """What a data set declares, nothing of which has been looked up in its files.
+    """What a data set declares; none of its cases' files has been read.
 
     Attributes:
         path: of the file that declares it.
-        convention: what that file follows, in words.
-        name: as file names spell it, lower case.
+        convention: which convention that file follows, in words.
+        name: lower case, as shard files spell it.
         license: as given, or "unknown".
         class_names: name per class id, background first.
         label_values: value in the label files per class id, ascending.
         channel_names: name per image channel.
-        cases: by uid.
-        regions: in the order in which label maps are written; empty where each
-            class stands for itself.
-        root: folder that no file of a case may lie outside of, or None where the
-            files may lie anywhere.
-        notes: what is odd about the declaration without being wrong.
-        split_notes: what is odd about how the cases are split.
-        other_cases: with a label, that the data set lists beside those to train on.
-        other_files: that the declaration names, or that were used, but that are of no
-            case here.
+        cases: sorted by uid.
+        regions: in the order in which label maps are written; empty if classes do not
+            overlap.
+        root: folder that must hold every file of a case, or None.
+        notes: oddities of the declaration that are no errors.
+        split_notes: oddities of the splits.
+        other_cases: labelled cases that the data set lists outside of its training
+            list.
+        other_files: files that the declaration names, or that were used, but that
+            belong to none of `cases`.
         ignore_label: value in the label files of voxels whose class is not known, see
-            `take_ignored`; None where each has a class.
-        unused_columns: names of what a table says of its cases and nobody asked for.
-        split_order: names of splits in the order in which they are told, or none
-            where the alphabet decides.
+            `take_ignored`; None if each has a class.
+        unused_columns: names of columns that nothing uses.
+        split_order: names of splits in the order to print them; if empty, the order
+            is alphabetical.
     """
 
     path: str
@@ -111,11 +111,11 @@ class Dataset:
 
     @property
     def has_splits(self):
-        """Whether the data set itself says which split each case is in."""
+        """Whether the data set says itself which split a case is in."""
         return any(case.split is not None for case in self.cases)
 
     def with_ignore_label(self, value):
-        """A data set of which a value is ignored, None being none.
+        """Adds an ignore label to the data set, or nothing if `value` is None.
 
         Raises:
             InputError: if it is the value of a class, or the data set ignores another.
@@ -133,7 +133,7 @@ class Dataset:
         return dataclasses.replace(self, ignore_label=value)
 
     def describe(self):
-        """One line that tells what was found."""
+        """One line of text about the data set."""
         ignored = ""
         if self.ignore_label is not None:
             ignored = f"; voxels of label value {self.ignore_label} are ignored"
@@ -145,7 +145,7 @@ class Dataset:
 
 
 def file_name_part(path, name):
-    """`name` as shard files spell it; raises InputError if nothing is left."""
+    """`name` as shard files spell it; raises InputError if it is empty or too long."""
     part = re.sub(r"\W+", "_", str(name), flags=re.ASCII).strip("_").lower()
     if not 0 < len(part) <= _LONGEST_NAME:
         raise InputError(
@@ -167,7 +167,7 @@ def checked_names(path, key, names):
 
 
 def indexed_names(path, key, names):
-    """Names of channels in their order.
+    """Sorts channel names by their index.
 
     Args:
         path: of the file that gives them, for messages.
@@ -178,7 +178,8 @@ def indexed_names(path, key, names):
         List of strings.
 
     Raises:
-        InputError: if there is none, an index is missing or a name cannot be printed.
+        InputError: if there is no name, an index is missing or a name cannot be
+            printed.
     """
     if not isinstance(names, dict) or not names:
         raise InputError(
@@ -193,24 +194,39 @@ def indexed_names(path, key, names):
     return checked_names(path, key, [names[str(index)] for index in range(len(names))])
 
 
+def count_notes(path, fields, counted):
+    """Notes on numbers in `fields` that differ from what was counted.
+
+    Args:
+        path: of the file that holds the fields.
+        fields: the JSON object that it holds.
+        counted: tuples (key of the field, what is counted in words, count).
+    """
+    return tuple(
+        f"{path} has {count} {what}, its {key!r} is {shown(fields[key])}"
+        for key, what, count in counted
+        if fields.get(key, count) != count
+    )
+
+
 def path_in(root, name):
-    """`name` as a path that starts from the folder `root`, without ".."."""
+    """Path of the file `name`, relative to the folder `root`, without ".."."""
     return os.path.normpath(os.path.join(root, name))
 
 
 def class_table(path, names):
-    """Sorts classes by value, checked.
+    """Checks classes and sorts them by value.
 
     Args:
         path: file that declares them, for messages.
-        names: dict from value to name.
+        names: dict from integer value to name.
 
     Returns:
-        `(label_values, class_names)`, sorted as integers: 10 comes after 2.
+        `(label_values, class_names)`.
 
     Raises:
         InputError: if 0 is missing, a value is negative or too large, there is
-            no class besides the background, or two share a name.
+            no class besides the background, or two classes share a name.
     """
     values = sorted(names)
     if len(values) < 2 or values[0] != 0:
@@ -233,33 +249,33 @@ def class_table(path, names):
 
 
 def repeated_of(names):
-    """Sorted names that come more than once."""
+    """Sorted names that occur more than once."""
     return sorted(n for n, count in collections.Counter(names).items() if count > 1)
 
 
-def take_ignored(path, names, fields=None):
+def take_ignored(path, names, given=None):
     """Takes the ignore label out of the classes that a data set declares.
 
-    nnU-Net v2 has it as the class "ignore" of `labels`; so does this project in each
-    convention. A `dataset.json` may also have it as `"ignore_label": 255`. In shards
-    such voxels hold the class id after the last, whatever the value in the files is.
+    nnU-Net v2 declares it as the class "ignore" of `labels`; this project accepts that
+    in each convention. A `dataset.json` may also declare it as `"ignore_label": 255`.
+    In shards such voxels hold the class id after the last, whatever the value in the
+    files is.
 
     Args:
-        path: of the file that declares them, for messages.
+        path: of the file that declares the classes, for messages.
         names: dict from value to name.
-        fields: the JSON object that the file holds, if it is one.
+        given: value of the field `ignore_label`, or None.
 
     Returns:
         (dict from value to name of the classes that are left, ignore label or None).
 
     Raises:
-        InputError: if there are several, or it is the value of a class as well.
+        InputError: if there are several ignore labels, or one is a class as well.
     """
     ignored = [
         v for v, name in names.items() if str(name).strip().lower() == IGNORED_NAME
     ]
     classes = {value: name for value, name in names.items() if value not in ignored}
-    given = (fields or {}).get("ignore_label")
     if given is not None:
         ignored.append(given)
     if not ignored:
@@ -274,7 +290,7 @@ def take_ignored(path, names, fields=None):
 
 
 def _check_ignored(what, value, classes, where="it"):
-    """Raises InputError unless a value can be ignored, `classes` by value."""
+    """Raises InputError unless `value` can be an ignore label beside `classes`."""
     if type(value) is not int or abs(value) > LARGEST_LABEL_VALUE:
         raise InputError(
             f"{what} must be a whole number of 32 bits, got {shown(value)}"
@@ -282,6 +298,6 @@ def _check_ignored(what, value, classes, where="it"):
     if value in classes:
         raise InputError(
             f"{what} is {value}, which {where} declares as the class "
-            f'{shown(classes[value])}: name that "{IGNORED_NAME}" there, or ignore '
-            "another"
+            f'{shown(classes[value])}: name that class "{IGNORED_NAME}", or ignore '
+            "another value"
         )

@@ -1,49 +1,46 @@
-"""What can be told about the cases of a data set before a file is read."""
+"""Checks of the cases of a data set that need not read a volume."""
 
 import collections
 import dataclasses
 import os
 import stat
 
-from data_tools.datasets.problems import Problem, Severity, warning
+from data_tools.datasets.problems import Problem, Severity, first_names, warning
 from data_tools.datasets.unused_files import unused_volumes
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import shown
 from tf_diffseg.volumes.dicom_files import is_dicom
 from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
 
-# More make a line that nobody reads; `data_tools.verify_dataset` lists all.
-_MOST_TOLD = 5
+# `data_tools.verify_dataset` lists all problems.
+_MOST_MESSAGES = 5
 
-# Files may have 255 bytes in their name, endings and what is put before it included.
+# A file name may have 255 bytes, with endings and prefixes.
 _LONGEST_UID = 200
 
 
 def check_cases(dataset):
-    """Raises InputError if a case cannot be used, as `case_problems` tells.
-
-    Args:
-        dataset: `dataset.Dataset`.
-    """
+    """Raises InputError if `case_problems` finds any in a `dataset.Dataset`."""
     problems = case_problems(dataset)
     if not problems:
         return
-    told = "; ".join(problem.message for problem in problems[:_MOST_TOLD])
-    left_out = len(problems) - _MOST_TOLD
-    if left_out > 0:
-        told += f"; and {left_out} more, which data_tools.verify_dataset lists"
-    raise InputError(f"{dataset.path}: {told}")
+    text = "; ".join(problem.message for problem in problems[:_MOST_MESSAGES])
+    more = len(problems) - _MOST_MESSAGES
+    if more > 0:
+        text += f"; and {more} more, which data_tools.verify_dataset lists"
+    raise InputError(f"{dataset.path}: {text}")
 
 
 def usable_cases(dataset, skip_bad_cases=False):
-    """The cases that can be used, as far as can be told before a file is read.
+    """Finds the cases without `case_problems`.
 
     Args:
         dataset: `dataset.Dataset`.
-        skip_bad_cases: whether to leave out those that cannot.
+        skip_bad_cases: whether to leave out the other cases.
 
     Returns:
-        `(dataset, skipped)`: what is left, and the reason per uid that is left out.
+        `(dataset, skipped)`: a `Dataset` of the usable cases, and a dict from uid to
+        the reason why a case is left out.
 
     Raises:
         InputError: if a case cannot be used, or with `skip_bad_cases` if none can.
@@ -59,7 +56,7 @@ def usable_cases(dataset, skip_bad_cases=False):
     cases = [case for case in dataset.cases if case.uid not in skipped]
     if not cases:
         raise InputError(f"{dataset.path}: no case can be used: {problems[0].message}")
-    # They lie beside the others and are told of already.
+    # These files lie beside the others, and have their messages already.
     files = [
         path
         for case in dataset.cases
@@ -71,56 +68,26 @@ def usable_cases(dataset, skip_bad_cases=False):
 
 
 def dataset_warnings(dataset):
-    """What is odd about a data set as a whole, before a file of it is read.
-
-    Args:
-        dataset: `dataset.Dataset`.
-
-    Returns:
-        List of `Problem`, warnings all.
-    """
+    """Warnings about a `dataset.Dataset` as a whole, a list of `Problem`."""
     unused = [
         f"{dataset.path}: column {shown(name)} is not used"
         for name in dataset.unused_columns
     ]
     notes = [warning("dataset", None, note) for note in (*dataset.notes, *unused)]
     notes += [warning("splits", None, note) for note in dataset.split_notes]
-    return notes + files_left_out(dataset)
-
-
-def files_left_out(dataset):
-    """Tells of volumes beside the cases' files that are of no case.
-
-    Args:
-        dataset: `dataset.Dataset`.
-
-    Returns:
-        List of `Problem`, a warning per folder.
-    """
-    problems = []
     for folder, names in unused_volumes(dataset).items():
-        first = ", ".join(map(shown, names[:_MOST_TOLD]))
-        more = f" and {len(names) - _MOST_TOLD} more" if len(names) > _MOST_TOLD else ""
-        problems.append(
-            warning(
-                "left out",
-                None,
-                f"{folder} holds {len(names)} volume(s) that no case of {dataset.path} "
-                f"uses: {first}{more}",
-                files=len(names),
-            )
+        message = (
+            f"{folder} holds {len(names)} volume(s) that no case of {dataset.path} "
+            f"uses: {first_names(names)}"
         )
-    return problems
+        notes.append(warning("left out", None, message, files=len(names)))
+    return notes
 
 
 def case_problems(dataset):
-    """Looks for names that clash and files that cannot be opened.
+    """Errors of the cases of a `dataset.Dataset`, a list of `Problem`.
 
-    Args:
-        dataset: `dataset.Dataset`.
-
-    Returns:
-        List of `Problem`, errors all.
+    These are names that clash or are no file names, and files that cannot be opened.
     """
     problems = []
 
@@ -141,22 +108,17 @@ def case_problems(dataset):
         if len(cases) > 1:
             _add_clash(add, uid, cases)
     for case in dataset.cases:
-        for path in (*case.image_paths, case.label_path):
-            message = file_problem(path, dataset.root)
-            if message:
-                add("file", case.uid, f"case {shown(case.uid)}: {message}")
+        files = (*case.image_paths, case.label_path)
+        messages = [file_problem(path, dataset.root) for path in files]
         if case.label_path in case.image_paths:
-            add(
-                "file",
-                case.uid,
-                f"case {shown(case.uid)}: {shown(case.label_path)} is both image and "
-                "label",
-            )
+            messages.append(f"{shown(case.label_path)} is both image and label")
+        for message in filter(None, messages):
+            add("file", case.uid, f"case {shown(case.uid)}: {message}")
     return problems
 
 
 def is_usable_uid(uid):
-    """Whether a uid can be a file name: predictions and pictures are named so."""
+    """Whether a uid can be a file name, as predictions and pictures need it."""
     return (
         uid.isprintable()
         and not set("/\\") & set(uid)
@@ -168,28 +130,27 @@ def is_usable_uid(uid):
 def _add_clash(add, uid, cases):
     splits = sorted({case.split for case in cases if case.split is not None})
     if len(splits) > 1:
-        add(
-            "splits",
-            uid,
-            f"case {shown(uid)} is in the splits {', '.join(splits)}, expected one",
+        message = (
+            f"case {shown(uid)} is in the splits {', '.join(splits)}, expected one"
         )
+        add("splits", uid, message)
     else:
         images = ", ".join(shown(case.image_paths[0]) for case in cases)
         add("uid", uid, f"{len(cases)} cases have the uid {shown(uid)}: {images}")
 
 
 def file_problem(path, root=None):
-    """What keeps a file from being opened.
+    """Finds out why a volume file cannot be opened.
 
     Args:
         path: of a file, or of a folder of DICOM slices.
-        root: folder that `path` must not leave, or None. Links in it may lead
-            elsewhere: whoever made them had the right to.
+        root: folder that must hold `path`, or None. Links in this folder may lead
+            elsewhere.
 
     Returns:
-        A message that names the file, or None where there is nothing.
+        A message that names the file, or None if it can be opened.
     """
-    if not path.isprintable():  # before the system is asked: it may hold a NUL
+    if not path.isprintable():  # first, because the system refuses a NUL otherwise
         return f"{shown(path)} has characters in its name that cannot be printed"
     if root is not None and not _is_in(path, root):
         return f"{path} lies outside of {root}, the folder of the data set"
@@ -197,7 +158,7 @@ def file_problem(path, root=None):
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
             return None if os.listdir(path) else f"{path} is an empty folder"
-        if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
+        if not stat.S_ISREG(mode):  # open() of a pipe waits for ever
             return f"{path} is not a regular file"
         with open(path, "rb"):
             pass

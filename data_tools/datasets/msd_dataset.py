@@ -8,6 +8,7 @@ from data_tools.datasets.dataset import (
     Case,
     Dataset,
     class_table,
+    count_notes,
     file_name_part,
     indexed_names,
     path_in,
@@ -21,17 +22,14 @@ CONVENTION = "the Medical Segmentation Decathlon"
 
 
 def msd_dataset(path, fields):
-    """Understands a `dataset.json` of this layout.
+    """Makes a `Dataset` from a `dataset.json` of this layout.
 
     Args:
-        path: of the file, for messages; file names in it start from its folder.
-        fields: the JSON object it holds.
-
-    Returns:
-        A `Dataset`.
+        path: of the file; the file names in it are relative to its folder.
+        fields: the JSON object that it holds.
 
     Raises:
-        InputError: if a field is not as the layout wants it.
+        InputError: if a field does not follow the layout.
     """
     path = pathlib.Path(path)
     for key, kind in (("name", str), ("labels", dict), ("training", list)):
@@ -66,11 +64,11 @@ _KINDS = {
 
 
 def _modality(fields, cases):
-    """The field, or where there is none a name for each file of a case."""
-    if "modality" in fields or len(cases[0].image_paths) == 1:
+    """The field; without it, a name for each file of a case."""
+    num_files = len(cases[0].image_paths)
+    if "modality" in fields or num_files == 1:
         return fields.get("modality", {"0": "unknown"})
-    channels = range(len(cases[0].image_paths))
-    return {str(index): f"channel {index}" for index in channels}
+    return {str(index): f"channel {index}" for index in range(num_files)}
 
 
 def _classes(path, fields):
@@ -85,7 +83,7 @@ def _classes(path, fields):
         raise InputError(
             f"{path}: 'labels' has one value several times, got {shown(list(labels))}"
         )
-    names, ignore_label = take_ignored(path, names, fields)
+    names, ignore_label = take_ignored(path, names, fields.get("ignore_label"))
     return *class_table(path, names), ignore_label
 
 
@@ -116,25 +114,21 @@ def _case(path, index, entry):
 
 
 def _file_names(given):
-    """A file name or a list of them as a list; empty if it is neither."""
+    """A list of file names from one or a list of them; empty if it is neither."""
     names = given if isinstance(given, list) else [given]
     return names if all(isinstance(name, str) for name in names) else []
 
 
-# Lists beside `training`, whose entries may have a label or not.
-_OTHER_LISTS = ("validation", "val", "test", "testing")
-
-
 def _other_entries(fields):
-    """Yields the entries of the lists beside `training`."""
-    for key in _OTHER_LISTS:
+    """Yields the entries, labelled or not, of the lists beside `training`."""
+    for key in ("validation", "val", "test", "testing"):
         if isinstance(fields.get(key), list):
             yield from fields[key]
 
 
 def _other_cases(path, fields):
     for index, entry in enumerate(_other_entries(fields)):
-        with contextlib.suppress(InputError):  # without a label, or none of ours
+        with contextlib.suppress(InputError):  # it has no label, or another layout
             yield _case(path, index, entry)
 
 
@@ -153,8 +147,4 @@ def _notes(path, fields, cases):
     counted = [("numTraining", "cases", len(cases))]
     if isinstance(fields.get("test"), list):
         counted.append(("numTest", "test images", len(fields["test"])))
-    return tuple(
-        f"{path} lists {count} {what}, its {key!r} is {shown(fields[key])}"
-        for key, what, count in counted
-        if fields.get(key, count) != count
-    )
+    return count_notes(path, fields, counted)

@@ -3,8 +3,8 @@
 The format is that of
 https://github.com/MIC-DKFZ/nnUNet/blob/master/documentation/dataset_format.md:
 `imagesTr/CASE_0000.nii.gz` is the first channel of `CASE`, `labelsTr/CASE.nii.gz`
-its label map. `labels` goes from name to value, or to a list of values for a region,
-a union of classes that is segmented as one.
+its label map. `labels` gives for each name a value, or a list of values for a region,
+which is a union of classes that is segmented as one.
 """
 
 import os
@@ -17,6 +17,7 @@ from data_tools.datasets.dataset import (
     Dataset,
     Region,
     class_table,
+    count_notes,
     file_name_part,
     indexed_names,
     path_in,
@@ -35,25 +36,24 @@ def is_nnunet(fields):
 
 
 def nnunet_dataset(path, fields):
-    """Understands a `dataset.json` of nnU-Net v2.
+    """Makes a `Dataset` from a `dataset.json` of nnU-Net v2.
+
+    Its classes are all values that `labels` declares, in a region or not; a class
+    without a name of its own is called "label 3".
 
     Args:
         path: of the file; images and labels lie beside it.
-        fields: the JSON object it holds.
-
-    Returns:
-        A `Dataset`. Its classes are all values that `labels` declares, in a region
-        or not; one that has no name of its own is called "label 3".
+        fields: the JSON object that it holds.
 
     Raises:
-        InputError: if a field is not as the format wants it, the folder of images
-            is missing, or a channel is there that is not declared.
+        InputError: if a field does not follow the format, the folder of images is
+            missing, or it holds a channel that is not declared.
     """
     path = pathlib.Path(path)
     names = fields.get("channel_names")
     channel_names = indexed_names(path, "channel_names", names)
     labels = _labels(path, fields.get("labels"))
-    labels, ignore_label = _without_ignored(path, labels, fields)
+    labels, ignore_label = _without_ignored(path, labels, fields.get("ignore_label"))
     label_values, class_names = class_table(path, _class_names(labels))
     if fields.get("dataset"):
         cases = _listed_cases(path, fields["dataset"])
@@ -77,7 +77,7 @@ def nnunet_dataset(path, fields):
 
 
 def _labels(path, labels):
-    """Dict from name to a tuple of values, one for a class."""
+    """Dict from name to a tuple of values: one for a class, several for a region."""
     if not isinstance(labels, dict):
         raise InputError(
             f"{path}: 'labels' must be an object such as "
@@ -95,7 +95,7 @@ def _labels(path, labels):
     return values_of
 
 
-def _without_ignored(path, labels, fields):
+def _without_ignored(path, labels, given):
     """`(labels that are classes or regions, ignore label or None)`."""
     values = labels.get(IGNORED_NAME, ())
     if len(values) > 1:
@@ -110,17 +110,15 @@ def _without_ignored(path, labels, fields):
             f"{path}: 'labels' ignores the value {values[0]}, which is that of "
             f"{shown(names[values[0]])} as well"
         )
-    _, ignore_label = take_ignored(
-        path, {**names, **dict.fromkeys(values, IGNORED_NAME)}, fields
-    )
-    return classes, ignore_label
+    names |= dict.fromkeys(values, IGNORED_NAME)
+    return classes, take_ignored(path, names, given)[1]
 
 
 def _class_names(labels):
-    """Dict from value to name; names of regions are no names of classes."""
+    """Dict from value to name; the name of a region names none of its classes."""
     names = {value: f"label {value}" for values in labels.values() for value in values}
-    own = [(values[0], name) for name, values in labels.items() if len(values) == 1]
-    return {**names, **dict(own)}
+    own = {values[0]: name for name, values in labels.items() if len(values) == 1}
+    return names | own
 
 
 def _regions(path, labels, order):
@@ -159,7 +157,7 @@ def _file_ending(path, ending):
 
 
 def _found_cases(path, num_channels, ending):
-    """Cases by the files there are; one without its label is listed all the same."""
+    """Cases that have an image or a label in the folders, perhaps not both."""
     images_dir, labels_dir = path.parent / "imagesTr", path.parent / "labelsTr"
     uids = {
         name[: -len(ending)] for name in _names(labels_dir) if name.endswith(ending)
@@ -204,9 +202,10 @@ def _listed_cases(path, listed):
     """Cases of the field `dataset`, whose files may lie in any folder below."""
     cases = []
     for uid, entry in listed.items() if isinstance(listed, dict) else [(None, listed)]:
-        images = entry.get("images") if isinstance(entry, dict) else None
-        label = entry.get("label") if isinstance(entry, dict) else None
-        names = [*images, label] if isinstance(images, list) and images else [None]
+        found = entry if isinstance(entry, dict) else {}
+        images = found.get("images")
+        has_images = isinstance(images, list) and images
+        names = [*images, found.get("label")] if has_images else [None]
         if not all(isinstance(name, str) for name in names):
             raise InputError(
                 f"{path}: 'dataset' must give each case a list of images and a label, "
@@ -223,8 +222,4 @@ def _notes(path, fields, cases):
         names = _names(path.parent / "imagesTs")
         tested = {re.sub(r"_[0-9]{4}\..*$", "", name) for name in names}
         counted.append(("numTest", "test cases", len(tested)))
-    return tuple(
-        f"{path} has {count} {what}, its {key!r} is {shown(fields[key])}"
-        for key, what, count in counted
-        if fields.get(key, count) != count
-    )
+    return count_notes(path, fields, counted)

@@ -6,15 +6,15 @@ from data_tools.datasets import csv_dataset, msd_dataset, nnunet_dataset
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import read_json
 
-# Of a dataset.json: whether it follows a convention, and what reads it then. The
-# Decathlon's is what is left.
+# For each convention of a dataset.json: a function that recognises it and one that
+# reads it. If none recognises it, the Decathlon's convention is tried.
 _CONVENTIONS = [
     (nnunet_dataset.is_nnunet, nnunet_dataset.nnunet_dataset),
 ]
 
 
 def read_dataset(path, labels=None):
-    """Reads what declares a data set, without a look at the files of its cases.
+    """Reads the declaration of a data set, but no file of its cases.
 
     Args:
         path: a `dataset.json` of the Medical Segmentation Decathlon or of nnU-Net
@@ -25,7 +25,7 @@ def read_dataset(path, labels=None):
         A `Dataset`.
 
     Raises:
-        InputError: if the file is missing, or it is not as its convention wants it.
+        InputError: if the file is missing or does not follow its convention.
     """
     path = pathlib.Path(path)
     if path.suffix.lower() in csv_dataset.ENDINGS:
@@ -49,7 +49,7 @@ def read_dataset(path, labels=None):
 
 
 def read_table(path, labels=None):
-    """As `read_dataset`, of a table alone."""
+    """Like `read_dataset`, but accepts only a table."""
     if not str(path).lower().endswith(csv_dataset.ENDINGS):
         expected = " or ".join(csv_dataset.ENDINGS)
         raise InputError(

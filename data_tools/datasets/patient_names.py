@@ -1,4 +1,4 @@
-"""Whether names of cases look like several scans of one patient."""
+"""Recognises names of cases that look like several scans of one patient."""
 
 import collections
 import dataclasses
@@ -12,10 +12,10 @@ class _NamePattern:
     """A way of naming scans.
 
     Attributes:
-        patient: regular expression of what tells the patient, from the start.
-        scan: of what tells the scan, behind it.
-        is_counter: whether that is no more than a number, as cases have that are
-            numbered through.
+        patient: regular expression of the part that names the patient, at the start.
+        scan: regular expression of the part behind it, which names the scan.
+        is_counter: whether the scan is only a number. Then names of cases that are
+            numbered consecutively match too.
     """
 
     patient: str
@@ -23,7 +23,7 @@ class _NamePattern:
     is_counter: bool = False
 
     def group_by(self, names):
-        """The regular expression with one group that matches all names."""
+        """A regular expression whose one group matches the patient in all names."""
         strict = f"^({self.patient}){self.scan}"
         if all(re.search(strict, name) for name in names):
             return strict
@@ -40,25 +40,25 @@ _PATTERNS = (
     _NamePattern(r".*\d", r"\d\d$", is_counter=True),
     _NamePattern(r".*\d", r"\d$", is_counter=True),
 )
-# Scans of one patient are few; more of one name are a series of patients.
+# More names with one start are not scans of one patient.
 _MOST_SCANS = 10
-# Of all names: so many are of one pattern, though some may be odd.
+# Share of all names that must have the pattern.
 _SMALLEST_SHARE = 0.5
-# Of all patients: the scans of so many are counted from the start.
+# Share of patients whose scans must be numbered from 0 or 1 without gaps.
 _SMALLEST_COUNTED_SHARE = 0.8
 
 
 def grouping_hint(cases):
-    """A note, or none, where scans of one patient seem to lie in two splits.
+    """A note if scans of one patient seem to lie in two splits.
 
     At least two patients must have several scans. A few names of another kind do not
-    matter, they are patients of their own.
+    matter; each is then a patient of its own.
 
     Args:
         cases: list of `dataset.Case`, each with a split.
 
     Returns:
-        List of lines of text.
+        List of one line of text or none.
     """
     for pattern in _PATTERNS:
         group_by = pattern.group_by([case.uid for case in cases])
@@ -66,10 +66,10 @@ def grouping_hint(cases):
         for case in cases:
             match = re.search(group_by, case.uid)
             groups[match.group(1) if match else case.uid].append(case)
-        several = [of for of in groups.values() if len(of) > 1]
+        several = [scans for scans in groups.values() if len(scans) > 1]
         if len(several) < 2 or not _are_patients(pattern, cases):
             continue
-        divided = [of for of in several if len({c.split for c in of}) > 1]
+        divided = [scans for scans in several if len({c.split for c in scans}) > 1]
         if not divided:
             return []
         first, second = (shown(case.uid) for case in divided[0][:2])
@@ -83,7 +83,7 @@ def grouping_hint(cases):
 
 
 def _are_patients(pattern, cases):
-    """Whether what `pattern` finds in the names of cases may be patients."""
+    """Whether the names that `pattern` finds may be those of patients."""
     names = [case.uid for case in cases]
     matches = [re.search(f"^({pattern.patient}){pattern.scan}", name) for name in names]
     scans = collections.defaultdict(list)
@@ -99,21 +99,23 @@ def _are_patients(pattern, cases):
 
 
 def _are_counted(names, scans):
-    """Whether the scans of a patient are counted from the start, patient by patient.
+    """Whether the scans of each patient are numbered from 0 or 1 without gaps.
 
-    Names that are numbered through share their first digits too, but have numbers of
-    several lengths, full decades, or gaps.
+    Cases that are numbered consecutively share their first digits too, but have numbers
+    of several lengths, full decades, or gaps.
 
     Args:
         names: of all cases.
         scans: for each patient the last parts of names.
     """
     lengths = {len(re.search(r"\d*$", name).group()) for name in names} - {0}
-    numbers = [sorted(int(scan.strip("_.-")) for scan in of) for of in scans]
-    counted = [of for of in numbers if of == [*range(of[0], of[0] + len(of))]]
-    counted = [of for of in counted if of[0] <= 1]
+    numbers = [sorted(int(scan.strip("_.-")) for scan in each) for each in scans]
+    counted = sum(
+        each[0] <= 1 and each == [*range(each[0], each[0] + len(each))]
+        for each in numbers
+    )
     return (
         len(lengths) == 1
         and max(map(len, numbers)) < _MOST_SCANS
-        and len(counted) >= _SMALLEST_COUNTED_SHARE * len(numbers)
+        and counted >= _SMALLEST_COUNTED_SHARE * len(numbers)
     )

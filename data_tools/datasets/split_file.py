@@ -1,9 +1,9 @@
 """Files that say which split each case is in.
 
-Three kinds are read, by their content:
+Three kinds are recognised by their content:
 
-* nnU-Net's `splits_final.json`: a list of folds, `{"train": [...], "val": [...]}` each;
-* one such object alone, with `test` if you like;
+* nnU-Net's `splits_final.json`: a list of folds, each `{"train": [...], "val": [...]}`;
+* one such object alone, which may also have `test`;
 * a data list of MONAI or of the Medical Segmentation Decathlon: an object with a list
   `training`, whose entries may have a `fold`, and perhaps `validation` and `test`.
 """
@@ -13,6 +13,7 @@ import dataclasses
 import os
 import re
 
+from data_tools.datasets.problems import first_names
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import read_json_value, shown
 from tf_diffseg.volumes.file_endings import uid_of_file
@@ -26,7 +27,10 @@ _SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-_MOST_TOLD = 5
+_EXPECTED = (
+    "expected nnU-Net's list of folds with train and val, or a data list with training "
+    "and validation"
+)
 
 
 def apply_split_file(dataset, path, fold):
@@ -38,11 +42,11 @@ def apply_split_file(dataset, path, fold):
         fold: number of the fold to validate on, or None.
 
     Returns:
-        A `Dataset` of all cases that the file names, those of `other_cases` too.
+        A `Dataset` of all cases that the file names, also those of `other_cases`.
 
     Raises:
-        InputError: if the file is not as above, names cases that there are not, leaves
-            cases out or has one in two splits, or if it does not fit `fold`.
+        InputError: if the file is of no kind above, names unknown cases, leaves cases
+            out, has one in two splits, or has no such fold.
     """
     is_own = os.path.exists(path) and os.path.samefile(path, dataset.path)
     entries = _entries(path, fold, is_own)
@@ -59,23 +63,22 @@ def apply_split_file(dataset, path, fold):
         raise _refusal(
             path,
             f" names {len(unknown)} case(s) that {dataset.path} does not have: "
-            f"{_list(unknown)}",
+            f"{first_names(unknown)}",
         )
     for uid, splits in sorted(splits_of.items()):
         if len(splits) != 1:
+            listed = ", ".join(sorted(splits))
             raise _refusal(
-                path,
-                f": case {shown(uid)} is in the splits "
-                f"{', '.join(sorted(splits))}, expected one",
+                path, f": case {shown(uid)} is in the splits {listed}, expected one"
             )
     missing = sorted({case.uid for case in dataset.cases} - set(splits_of))
     if missing:
         raise _refusal(
             path,
             f" leaves out {len(missing)} of the {len(dataset.cases)} cases of "
-            f"{dataset.path}: {_list(missing)}; expected every case in one split",
+            f"{dataset.path}: {first_names(missing)}; expected every case in one split",
         )
-    # Of two cases with one name both are kept: that is told of when cases are checked.
+    # Two cases with one name are both kept here; `case_problems` reports them.
     placed = [
         dataclasses.replace(case, split=next(iter(splits_of[case.uid])))
         for case in (*dataset.cases, *dataset.other_cases)
@@ -88,12 +91,6 @@ def apply_split_file(dataset, path, fold):
 
 def _refusal(path, what):
     return InputError(f"split_file={path}{what}", argument="split_file")
-
-
-def _list(names):
-    more = len(names) - _MOST_TOLD
-    told = ", ".join(map(shown, names[:_MOST_TOLD]))
-    return f"{told} and {more} more" if more > 0 else told
 
 
 def _uid(name, cases, aliases):
@@ -110,18 +107,17 @@ def _entries(path, fold, is_own):
     """List of pairs of split and name."""
     content = read_json_value(path)
     if isinstance(content, list):
-        chosen = _fold_of_list(path, content, fold)
-        entries = _lists(path, chosen)
+        entries = _entries_of_lists(path, _fold_of_list(path, content, fold))
     elif isinstance(content, dict):
-        entries = _lists(path, content)
-        entries = _folds_of_entries(path, entries, fold)
+        entries = _entries_of_lists(path, content)
+        entries = _with_fold(path, entries, fold)
     else:
         raise _refusal(path, f" is no list and no object, {_EXPECTED}")
     named = []
     for split, entry in entries:
         is_unlabelled = "label" not in entry if isinstance(entry, dict) else is_own
         if split == "test" and is_unlabelled:
-            continue  # an image to predict, not to score
+            continue  # an image without a label cannot be scored
         named.append((split, _name(path, entry)))
     empty = {split for split, _ in entries} - {split for split, _ in named} - {"test"}
     if empty or not named:
@@ -129,14 +125,8 @@ def _entries(path, fold, is_own):
     return named
 
 
-_EXPECTED = (
-    "expected nnU-Net's list of folds with train and val, or a data list with training "
-    "and validation"
-)
-
-
 def _fold_of_list(path, folds, fold):
-    if not folds or not all(isinstance(of, dict) for of in folds):
+    if not folds or not all(isinstance(each, dict) for each in folds):
         raise _refusal(path, f" holds a list without folds, {_EXPECTED}")
     if fold is None and len(folds) > 1:
         raise _refusal(
@@ -152,8 +142,8 @@ def _fold_of_list(path, folds, fold):
     return folds[fold or 0]
 
 
-def _lists(path, fields):
-    """Pairs of split and entry of an object of lists."""
+def _entries_of_lists(path, fields):
+    """Pairs of split and entry from an object of lists."""
     entries = []
     for key, listed in fields.items():
         split = _SPLIT_NAMES.get(str(key).lower())
@@ -166,8 +156,8 @@ def _lists(path, fields):
     return entries
 
 
-def _folds_of_entries(path, entries, fold):
-    """Entries with their splits by the key `fold`, where there is one."""
+def _with_fold(path, entries, fold):
+    """Pairs of split and entry, with those of the fold in "validation"."""
     found = sorted(
         {
             str(entry["fold"])
@@ -180,28 +170,31 @@ def _folds_of_entries(path, entries, fold):
         if found and not has_validation:
             raise _refusal(
                 path,
-                f" has the folds {_list(found)}: choose the one to "
-                "validate on with `fold`",
+                f" has the folds {first_names(found)}: choose the one to validate on "
+                "with `fold`",
             )
         return entries
     if str(fold) not in found:
         raise InputError(
             f"fold={fold}: {path} has "
-            + (f"the folds {_list(found)}" if found else "no entry with a 'fold'"),
+            + (
+                f"the folds {first_names(found)}" if found else "no entry with a 'fold'"
+            ),
             argument="fold",
         )
     placed = []
     for split, entry in entries:
-        if split == "train" and isinstance(entry, dict):
+        if split == "validation":
+            split = "test"  # the fold takes its place
+        elif split == "train" and isinstance(entry, dict):
             is_fold = str(entry.get("fold")) == str(fold)
-            placed.append(("validation" if is_fold else "train", entry))
-        else:  # neither trained on nor chosen by
-            placed.append(("test" if split == "validation" else split, entry))
+            split = "validation" if is_fold else "train"
+        placed.append((split, entry))
     return placed
 
 
 def _name(path, entry):
-    """What an entry calls its case."""
+    """Name of the case in an entry."""
     name = entry
     if isinstance(entry, dict):
         name = entry.get("image")

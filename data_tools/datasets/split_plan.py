@@ -1,28 +1,27 @@
-"""How the cases of a data set are split: by names, groups, a file or its own word."""
+"""Splits the cases of a data set by their names, groups or a file."""
 
 import dataclasses
 import os
 import re
 
 from data_tools.datasets.patient_names import grouping_hint
+from data_tools.datasets.problems import first_names
 from data_tools.datasets.split_file import apply_split_file
 from data_tools.datasets.splits import divide
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import shown
 
-_MOST_TOLD = 5
-
 
 @dataclasses.dataclass(frozen=True)
 class SplitRule:
-    """What decides which split a case is in, where the data set does not.
+    """Decides which split a case is in, if the data set does not.
 
     Attributes:
         fractions: dict from split to fraction; they add up to 1.
-        split_file: path of a file, see `split_file`, in place of fractions; or None.
-        fold: of that file to validate on, or None.
-        group_by: column of the data set, or regular expression with one group, whose
-            text cases of one side share; or None.
+        split_file: path of a file, see `split_file`, that replaces fractions; or None.
+        fold: fold of that file to validate on, or None.
+        group_by: column of the data set, or regular expression with one group; cases
+            for which it gives the same text are in one split. Or None.
     """
 
     fractions: dict[str, float] | None
@@ -32,19 +31,19 @@ class SplitRule:
 
 
 def with_splits(dataset, rule):
-    """A data set of which every case has a split.
+    """Puts every case of a data set into a split.
 
     Args:
-        dataset: `dataset.Dataset`, one case at least.
+        dataset: `dataset.Dataset` of at least one case.
         rule: `SplitRule`.
 
     Returns:
-        A `Dataset`, which tells in `split_notes` what is odd about the splits.
+        A `Dataset` with the oddities of the splits in `split_notes`.
 
     Raises:
         InputError: if the rule does not fit the data set.
     """
-    notes = _unused(dataset, rule)
+    notes = _notes_on_unused(dataset, rule)
     if rule.split_file is not None:
         dataset = apply_split_file(dataset, rule.split_file, rule.fold)
     groups = _groups(dataset, rule.group_by)
@@ -66,13 +65,13 @@ def with_splits(dataset, rule):
     column = str(rule.group_by).lower()
     return dataclasses.replace(
         dataset,
-        unused_columns=tuple(of for of in dataset.unused_columns if of != column),
+        unused_columns=tuple(name for name in dataset.unused_columns if name != column),
         split_notes=(*dataset.split_notes, *notes),
     )
 
 
-def _unused(dataset, rule):
-    """Notes on what says of splits and is not asked."""
+def _notes_on_unused(dataset, rule):
+    """Notes on splits that the data set offers and the rule does not use."""
     if rule.split_file is not None or dataset.has_splits:
         return []
     notes = []
@@ -106,45 +105,42 @@ def _groups(dataset, group_by):
     column = group_by.lower()
     names = {name.lower() for case in dataset.cases for name, _ in case.columns}
     if column in names:
-        find = _by_column(column)
+        find = _finder_by_column(column)
         what = f"has no {group_by!r}"
     else:
-        find = _by_pattern(group_by, _pattern(group_by, names), dataset)
+        find = _finder_by_pattern(group_by, names, dataset)
         what = "is not matched, nor is the path of its image"
     groups = {case.uid: find(case) for case in dataset.cases}
     without = [uid for uid, name in groups.items() if not name]
     if without:
-        told = ", ".join(map(shown, without[:_MOST_TOLD]))
-        raise InputError(
-            f"group_by={group_by}: the name of {len(without)} of "
-            f"{len(dataset.cases)} cases {what}: {told}",
-            argument="group_by",
+        raise _group_error(
+            group_by,
+            f": the name of {len(without)} of {len(dataset.cases)} cases {what}: "
+            f"{first_names(without)}",
         )
     return groups
 
 
-def _by_column(column):
+def _group_error(group_by, what):
+    return InputError(f"group_by={group_by}{what}", argument="group_by")
+
+
+def _finder_by_column(column):
     return lambda case: {name.lower(): text for name, text in case.columns}.get(column)
 
 
-def _pattern(group_by, columns):
+def _finder_by_pattern(group_by, columns, dataset):
     try:
         pattern = re.compile(group_by)
     except re.error as error:
-        raise InputError(
-            f"group_by={group_by}: {error}", argument="group_by"
-        ) from error
+        raise _group_error(group_by, f": {error}") from error
     if pattern.groups != 1:
         known = f" or a column of {', '.join(sorted(columns))}" if columns else ""
-        raise InputError(
-            f"group_by={group_by} has {pattern.groups} groups in parentheses, "
-            f"expected a regular expression with one, such as '^(.+)_[0-9]+$'{known}",
-            argument="group_by",
+        raise _group_error(
+            group_by,
+            f" has {pattern.groups} groups in parentheses, expected a regular "
+            f"expression with one, such as '^(.+)_[0-9]+$'{known}",
         )
-    return pattern
-
-
-def _by_pattern(group_by, pattern, dataset):
     root = os.path.dirname(dataset.path)
 
     def find(case):
@@ -164,24 +160,24 @@ def _check_groups(cases, groups, rule):
             source = "the data set"
             if rule.split_file is not None:
                 source = f"`split_file={rule.split_file}`"
-            raise InputError(
-                f"group_by={rule.group_by}: {source} has the group "
-                f"{shown(groups[case.uid])} in two splits: case {shown(first.uid)} in "
-                f"{first.split}, case {shown(case.uid)} in {case.split}",
-                argument="group_by",
+            raise _group_error(
+                rule.group_by,
+                f": {source} has the group {shown(groups[case.uid])} in two splits: "
+                f"case {shown(first.uid)} in {first.split}, case {shown(case.uid)} in "
+                f"{case.split}",
             )
 
 
 def _division_notes(division, what):
     notes = []
     if division.moved:
-        moved = [f"{shown(of)} in {division.split_of[of]}" for of in division.moved]
-        more = len(moved) - _MOST_TOLD
-        told = ", ".join(moved[:_MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
+        moved = [
+            f"{shown(name)} in {division.split_of[name]}" for name in division.moved
+        ]
         notes.append(
             f"few {what}s: so that no split is empty, {len(moved)} of "
             f"{len(division.split_of)} {what}(s) are not where their names would have "
-            f"them: {told}"
+            f"them: {first_names(moved, show=str)}"
         )
     if division.left_out:
         notes.append(

@@ -1,9 +1,9 @@
-"""Which split a case belongs to: decided by its name, or by that of its group.
+"""Decides the split of a case by its name, or by the name of its group.
 
-The SHA-256 of the name is a number between 0 and 1, the same on every machine and
-whatever other cases there are, so a case never moves from train to test when a
-data set grows. The price is that split sizes only come near their fractions. Where
-few cases would leave a split empty, `divide` moves as few of them as it must.
+The SHA-256 of the name gives a number between 0 and 1 that depends on nothing else, so
+a case never moves from train to test when a data set grows. The price is that split
+sizes are only near their fractions. If few cases would leave a split empty, `divide`
+moves as few of them as possible.
 """
 
 import dataclasses
@@ -12,13 +12,13 @@ import itertools
 
 
 def _position(name):
-    """A number in [0, 1) that hangs on the name alone."""
+    """A number in [0, 1) that depends only on the name."""
     digest = hashlib.sha256(name.encode("utf-8")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def split_of(name, fractions):
-    """Name of the split that the case or group `name` belongs to by its name."""
+    """Split of the case or group `name`, if no split would be empty."""
     position = _position(name)
     upper = 0.0
     for split, fraction in fractions.items():
@@ -34,9 +34,8 @@ class Division:
 
     Attributes:
         split_of: dict from group to split.
-        moved: groups that are not where their names alone would have them, because a
-            split would be empty.
-        left_out: splits that there is no group for.
+        moved: groups that are not in their `split_of`, because a split would be empty.
+        left_out: splits without a group.
     """
 
     split_of: dict[str, str]
@@ -47,13 +46,13 @@ class Division:
 def divide(groups, fractions):
     """Divides groups by their names, so that no split is empty.
 
-    * Fewer groups than splits: the splits with the largest fractions, of equal ones
-      the first, get one group each. The others are left out.
+    * If there are fewer groups than splits, the splits with the largest fractions, of
+      equal ones the first, get one group each. The others are left out.
     * An empty split then gets a group from a split that has several: the one whose
-      number between 0 and 1 lies nearest to the numbers of the empty split.
+      number between 0 and 1 is nearest to the numbers of the empty split.
 
     Args:
-        groups: names, a case alone being a group.
+        groups: names of groups or of single cases.
         fractions: dict from split name to fraction; they add up to 1.
 
     Returns:
@@ -72,10 +71,12 @@ def divide(groups, fractions):
         if split in members:
             continue
         donors = [group for group in groups if members.count(sides[group]) > 1]
-        sides[min(donors, key=lambda of: (_distance(of, low, high), of))] = split
+        sides[min(donors, key=lambda name: (_distance(name, low, high), name))] = split
     return Division(
         split_of=sides,
-        moved=tuple(of for of in groups if sides[of] != split_of(of, fractions)),
+        moved=tuple(
+            name for name in groups if sides[name] != split_of(name, fractions)
+        ),
         left_out=tuple(split for split in fractions if split not in kept),
     )
 

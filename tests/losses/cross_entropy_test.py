@@ -18,7 +18,7 @@ def test_matches_reference_values(dtype, rtol, golden_diffusion):
 
 
 @pytest.mark.parametrize("num_classes", [2, 5])
-def test_of_no_knowledge_is_log_of_the_number_of_classes(num_classes):
+def test_equal_logits_give_the_log_of_the_number_of_classes(num_classes):
     mask = np.eye(num_classes, dtype=np.float32)[[[0, 1, 1]]]
 
     loss = cross_entropy_loss(mask, np.zeros_like(mask))
@@ -26,7 +26,7 @@ def test_of_no_knowledge_is_log_of_the_number_of_classes(num_classes):
     np.testing.assert_allclose(loss, [np.log(num_classes)], rtol=1e-6)
 
 
-def test_of_overlapping_classes_is_the_mean_of_binary_ones():
+def test_overlapping_classes_give_the_mean_of_binary_losses():
     mask = np.float32([[[1, 0], [1, 1]]])
     logits = np.float32([[[2, -1], [-0.5, 0]]])
     probabilities = 1.0 / (1.0 + np.exp(-logits))

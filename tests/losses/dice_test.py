@@ -21,14 +21,14 @@ def test_matches_reference_values(dtype, rtol, golden_diffusion):
     np.testing.assert_allclose(loss, expected, rtol=rtol)
 
 
-def test_is_zero_for_the_mask_and_one_for_its_opposite():
+def test_loss_is_zero_for_the_mask_and_one_for_its_opposite():
     mask = np.eye(2, dtype=np.float32)[[[0, 1, 1, 0]]]
 
     np.testing.assert_array_equal(dice_loss(mask, mask), [[0.0, 0.0]])
     np.testing.assert_array_equal(dice_loss(mask, 1.0 - mask), [[1.0, 1.0]])
 
 
-def test_half_an_overlap_is_half_a_loss():
+def test_half_an_overlap_gives_half_the_loss():
     mask = np.float32([1, 1, 0, 0]).reshape(1, 4, 1)
     predicted = np.float32([0, 1, 1, 0]).reshape(1, 4, 1)
 
@@ -55,22 +55,16 @@ def test_overlapping_classes_do_not_compete():
     np.testing.assert_allclose(exclusive, [[1 / 3, 1 / 3]], rtol=1e-6)
 
 
-def test_absent_class_is_left_out_of_the_mean():
+@pytest.mark.parametrize(
+    "include_background, expected", [(True, [0.4, 0.3]), (False, [0.6, 0.0])]
+)
+def test_mean_leaves_out_absent_classes(include_background, expected):
     mask = np.eye(3, dtype=np.float32)[[[0, 1], [0, 0]]]
     loss = np.float32([[0.2, 0.6, 1.0], [0.3, 1.0, 1.0]])
 
-    mean = mean_over_present_classes(loss, mask)
+    mean = mean_over_present_classes(loss, mask, include_background)
 
-    np.testing.assert_allclose(mean, [0.4, 0.3], rtol=1e-6)
-
-
-def test_background_can_be_left_out_of_the_mean():
-    mask = np.eye(3, dtype=np.float32)[[[0, 1], [0, 0]]]
-    loss = np.float32([[0.2, 0.6, 1.0], [0.3, 1.0, 1.0]])
-
-    mean = mean_over_present_classes(loss, mask, include_background=False)
-
-    np.testing.assert_allclose(mean, [0.6, 0.0], rtol=1e-6)
+    np.testing.assert_allclose(mean, expected, rtol=1e-6)
 
 
 def test_example_without_any_class_has_no_loss_and_no_gradient():

@@ -1,4 +1,4 @@
-"""Focal loss: reference values, its limits, what it refuses."""
+"""Focal loss: reference values, limits and wrong arguments."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def test_matches_reference_values(dtype, rtol, golden_diffusion):
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
-def test_with_gamma_zero_is_cross_entropy(exclusive):
+def test_gamma_zero_gives_cross_entropy(exclusive):
     rng = np.random.default_rng(0)
     mask = np.eye(3, dtype=np.float32)[rng.integers(3, size=(2, 4, 4))]
     logits = 3.0 * rng.standard_normal(mask.shape, np.float32)
@@ -31,7 +31,7 @@ def test_with_gamma_zero_is_cross_entropy(exclusive):
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
 
 
-def test_of_overlapping_classes_weighs_each_term_by_its_error():
+def test_overlapping_classes_weigh_each_term_by_its_error():
     mask = np.float32([[[1, 0], [1, 1]]])
     logits = np.float32([[[2, -1], [-0.5, 0]]])
     probabilities = 1.0 / (1.0 + np.exp(-logits))
@@ -47,7 +47,7 @@ def test_of_overlapping_classes_weighs_each_term_by_its_error():
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_sure_predictions_have_finite_gradients(gamma, exclusive):
     mask = tf.constant([[[1.0, 0.0], [0.0, 1.0]]])
-    logits = tf.constant([[[200.0, -200.0], [200.0, -200.0]]])  # One right, one wrong.
+    logits = tf.constant([[[200.0, -200.0], [200.0, -200.0]]])  # one right, one wrong
 
     with tf.GradientTape() as tape:
         tape.watch(logits)

@@ -1,4 +1,4 @@
-"""Dice of one volume, and which classes have one."""
+"""Dice of one volume."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from tf_diffseg.metrics.dice import dice_score, dice_score_from_masks
 
 
-def test_counts_the_overlap_of_each_class():
+def test_dice_is_the_overlap_of_each_class():
     ground_truth = np.array([[0, 0, 1, 1], [2, 2, 2, 2]])
     predicted = np.array([[0, 1, 1, 1], [2, 2, 2, 0]])
 
@@ -25,9 +25,7 @@ def test_counts_the_overlap_of_each_class():
         pytest.param([0, 0, 0], [0, 0, 0], False, id="absent_in_both"),
     ],
 )
-def test_missed_and_invented_count_as_zero_and_absent_does_not_count(
-    ground_truth, predicted, is_defined
-):
+def test_only_an_absent_class_is_not_defined(ground_truth, predicted, is_defined):
     score = dice_score(ground_truth, predicted, num_classes=2)
 
     assert score.dice[1] == 0.0
@@ -35,7 +33,7 @@ def test_missed_and_invented_count_as_zero_and_absent_does_not_count(
     assert score.is_defined[0]
 
 
-def test_overlapping_masks_are_scored_class_by_class():
+def test_overlapping_masks():
     ground_truth = np.array([[1, 1], [1, 0], [0, 0]])
     predicted = np.array([[1, 1], [1, 1], [0, 0]])
 

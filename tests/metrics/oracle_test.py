@@ -1,9 +1,9 @@
-"""Metrics beside those of MONAI and of DeepMind's surface-distance.
+"""Comparison of metrics with MONAI and with DeepMind's surface-distance.
 
-MONAI takes the same voxels for a surface, so that its figures are ours. DeepMind
-measures a surface between the voxels, weighted by area: of smooth shapes its figures
-differ by what a voxel measures. (Of noise its surface Dice is another figure: 0.89
-where ours, and MONAI's, is 0.83.)
+MONAI defines a surface by the same voxels, so its values are equal. DeepMind measures
+a surface between the voxels, weighted by area: for smooth shapes its values differ by
+the size of a voxel. (For noise its surface Dice is 0.89, while ours and MONAI's is
+0.83.)
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ def _ellipsoid(centre_mm, radii_mm, shape=(56, 44, 20)):
 
 
 def _blob(seed, shape=(30, 26, 18)):
-    """Something with bays, islands and thin walls."""
+    """A shape with bays, islands and thin walls."""
     noise = np.random.default_rng(seed).normal(size=shape)
     return ndimage.gaussian_filter(noise, 2.0) > 0.05
 
@@ -58,7 +58,7 @@ def _needs(name):
 
 
 @pytest.mark.parametrize("pair", _PAIRS.values(), ids=_PAIRS)
-def test_monai_finds_the_same(pair):
+def test_monai_gives_the_same(pair):
     torch, monai = _needs("torch"), _needs("monai.metrics")
     truth, predicted = (torch.tensor(mask)[None, None] for mask in pair)
     settings = {"include_background": True, "spacing": _SPACING_MM}
@@ -83,7 +83,7 @@ def test_monai_finds_the_same(pair):
 
 
 @pytest.mark.parametrize("pair", _SMOOTH.values(), ids=_SMOOTH)
-def test_deepmind_finds_the_same_up_to_a_voxel(pair):
+def test_deepmind_gives_the_same_up_to_a_voxel(pair):
     deepmind = _needs("surface_distance")
     truth, predicted = pair
     distances = deepmind.compute_surface_distances(truth, predicted, _SPACING_MM)

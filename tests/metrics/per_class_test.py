@@ -1,4 +1,4 @@
-"""All metrics of cases whose metrics are known."""
+"""Metrics of cases for which they are known."""
 
 import dataclasses
 
@@ -28,9 +28,9 @@ def _sphere(centre_mm, radius_mm, shape=(48, 48, 48)):
     return (np.linalg.norm(grid - centre_mm, axis=-1) <= radius_mm).astype(np.int32)
 
 
-def test_a_shifted_box_has_the_metrics_of_its_shift():
+def test_shifted_box():
     truth = _label(class_1=((4, 2, 2), (8, 6, 5)))
-    predicted = _label(class_1=((6, 2, 2), (8, 6, 5)))  # By 2 voxels of 0.5 mm.
+    predicted = _label(class_1=((6, 2, 2), (8, 6, 5)))  # by 2 voxels of 0.5 mm
     metrics = case_metrics(truth, predicted, 2, _AFFINE, tolerances_mm=(0.5, 1.0))
     expected = {
         "dice": 0.75,
@@ -51,7 +51,7 @@ def test_a_shifted_box_has_the_metrics_of_its_shift():
     assert 0.5 < metrics.surface_dice[0][1] < 1.0
 
 
-def test_precision_and_recall_tell_too_much_from_too_little():
+def test_precision_and_recall_of_half_a_box():
     truth = _label(class_1=((4, 2, 2), (8, 6, 5)))
     half = _label(class_1=((4, 2, 2), (4, 6, 5)))
     less = case_metrics(truth, half, 2, _AFFINE)
@@ -78,7 +78,7 @@ def test_concentric_spheres():
     assert [values[1] for values in metrics.surface_dice] == [0.0, 1.0]
 
 
-def test_spheres_apart_are_the_distance_of_their_centres_apart():
+def test_separate_spheres():
     one, other = _sphere((14, 24, 24), 8.0), _sphere((32, 24, 24), 8.0)
     metrics = case_metrics(one, other, 2, np.eye(4))
     assert metrics.dice[1] == metrics.iou[1] == metrics.precision[1] == 0.0
@@ -87,14 +87,14 @@ def test_spheres_apart_are_the_distance_of_their_centres_apart():
 
 
 @pytest.mark.parametrize("missed", [True, False], ids=["missed", "invented"])
-def test_a_class_that_is_missed_or_invented_is_never_better_than_a_bad_one(missed):
-    there = _label(class_1=((4, 2, 2), (8, 6, 5)))
-    empty = np.zeros_like(there)
-    pair = (there, empty) if missed else (empty, there)
+def test_missed_and_invented_classes_have_the_worst_metrics(missed):
+    box = _label(class_1=((4, 2, 2), (8, 6, 5)))
+    empty = np.zeros_like(box)
+    pair = (box, empty) if missed else (empty, box)
     metrics = case_metrics(*pair, 2, _AFFINE)
     for name in ("dice", "iou", "precision", "recall"):
         assert getattr(metrics, name)[1] == 0.0
-    diagonal_mm = np.linalg.norm(np.multiply(there.shape, _SPACING_MM))
+    diagonal_mm = np.linalg.norm(np.multiply(box.shape, _SPACING_MM))
     for name in ("hd_mm", "hd95_mm", "assd_mm", "centroid_distance_mm"):
         assert getattr(metrics, name)[1] == pytest.approx(diagonal_mm)
     assert [values[1] for values in metrics.surface_dice] == [0.0, 0.0]
@@ -103,7 +103,7 @@ def test_a_class_that_is_missed_or_invented_is_never_better_than_a_bad_one(misse
     assert relative == pytest.approx(-1.0) if missed else np.isnan(relative)
 
 
-def test_what_is_absent_in_both_has_no_metrics():
+def test_absent_class_has_no_metrics():
     label = _label(class_1=((4, 2, 2), (8, 6, 5)))
     probabilities = np.eye(3)[label]
     metrics = case_metrics(label, label, 3, _AFFINE, probabilities=probabilities)
@@ -117,7 +117,7 @@ def test_what_is_absent_in_both_has_no_metrics():
     assert metrics.dice[1] == 1.0 and metrics.ece[1] == 0.0
 
 
-def test_agrees_with_the_metrics_of_one_kind():
+def test_agreement_with_dice_score_and_surface_metrics():
     rng = np.random.default_rng(0)
     truth, predicted = rng.integers(0, 4, size=(2, 9, 8, 7))
     metrics = case_metrics(truth, predicted, 4, _AFFINE, tolerances_mm=(2.0,))
@@ -132,7 +132,7 @@ def test_agrees_with_the_metrics_of_one_kind():
         np.testing.assert_allclose(one[1:], other[1:], rtol=1e-12)
 
 
-def test_a_region_is_scored_as_one_class():
+def test_region_is_scored_as_one_class():
     rng = np.random.default_rng(1)
     truth, predicted = rng.integers(0, 3, size=(2, 9, 8, 7))
     region = rng.random(size=truth.shape)
@@ -140,31 +140,32 @@ def test_a_region_is_scored_as_one_class():
     found = case_metrics(
         truth, predicted, 3, _AFFINE, (2.0,), probabilities, [(1, 2), (2,)]
     )
-    whole = (truth > 0, predicted > 0, 2, _AFFINE, (2.0,), probabilities[..., :2])
-    # The box for calibration is around all foreground, which both have in common.
-    expected = case_metrics(*(np.asarray(each) for each in whole[:2]), *whole[2:])
+    # The box for calibration is around all foreground, which is the same in both.
+    expected = case_metrics(
+        truth > 0, predicted > 0, 2, _AFFINE, (2.0,), probabilities[..., :2]
+    )
     for name, values in dataclasses.asdict(expected).items():
         mine, values = (np.asarray(each) for each in (getattr(found, name), values))
         np.testing.assert_allclose(mine[..., :2], values, rtol=1e-12, err_msg=name)
 
 
-def test_regions_are_one_for_each_class_but_background():
+def test_wrong_number_of_regions_is_refused():
     label = np.zeros((3, 3, 3), int)
     with pytest.raises(ValueError, match="regions must be 1, .* got 2"):
         case_metrics(label, label, 2, _AFFINE, regions=[(1,), (2,)])
 
 
-def test_calibration_counts_around_the_foreground_alone():
+def test_calibration_counts_voxels_near_the_foreground():
     truth = _label((60, 30, 30), class_1=((20, 10, 10), (8, 6, 5)))
-    # Everywhere a probability of a quarter: wrong by 3/4 inside, by 1/4 outside.
+    # A probability of 1/4 everywhere is wrong by 3/4 inside and by 1/4 outside.
     probabilities = np.broadcast_to([0.75, 0.25], (*truth.shape, 2))
     metrics = case_metrics(truth, truth, 2, _AFFINE, probabilities=probabilities)
-    # 10 mm around the box are 20, 5 and 4 voxels on each side.
+    # A margin of 10 mm has 20, 5 and 4 voxels on each side.
     box = 48 * 16 * 13
     assert metrics.ece[1] == pytest.approx(abs(0.25 - 8 * 6 * 5 / box))
 
 
-def test_shapes_are_checked():
+def test_wrong_shapes_are_refused():
     label = np.zeros((3, 3, 3), int)
     with pytest.raises(ValueError, match=r"shape \(3, 3, 3\), prediction has shape"):
         case_metrics(label, label[:2], 2, _AFFINE)
@@ -172,14 +173,14 @@ def test_shapes_are_checked():
         case_metrics(label + 1, label, 2, _AFFINE, probabilities=np.zeros((3, 3, 3)))
 
 
-def test_distances_of_a_sheared_affine_are_those_of_the_world():
-    # Slices shifted by 3 mm against one another, 4 mm apart: 5 mm along the axis.
+def test_sheared_affine_has_distances_of_the_world():
+    # Slices are 4 mm apart and shifted by 3 mm: 5 mm along the axis.
     affine = np.eye(4)
     affine[:3, 2] = (0.0, 3.0, 4.0)
     truth = _label(class_1=((0, 0, 2), (20, 12, 1)))
     predicted = _label(class_1=((0, 0, 3), (20, 12, 1)))
     metrics = case_metrics(truth, predicted, 2, affine)
-    # The nearest voxel of the next slice is straight above, where there is one.
+    # The nearest voxel of the next slice is straight above, if it is in the volume.
     assert metrics.hd_mm[1] == pytest.approx(5.0)
     assert metrics.assd_mm[1] < 4.4
     assert metrics.centroid_distance_mm[1] == pytest.approx(5.0)

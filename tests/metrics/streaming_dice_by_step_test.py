@@ -1,3 +1,5 @@
+"""Each step has a streaming Dice of its own."""
+
 import numpy as np
 import pytest
 
@@ -11,18 +13,18 @@ def test_each_step_is_a_streaming_dice_of_its_own(from_masks):
     batches = rng.integers(0, 2 if from_masks else 3, (4, 2, *shape))
     steps = [0, 2, 0, 3]
     by_step = StreamingDiceByStep(4, 3, from_masks=from_masks)
-    apart = [StreamingDice(3, from_masks=from_masks) for _ in range(4)]
+    single = [StreamingDice(3, from_masks=from_masks) for _ in range(4)]
     weights = [1.0, 0.0]
     for step, (truth, predicted) in zip(steps, batches, strict=True):
         by_step.update_state(truth, predicted, weights, step=step)
-        apart[step].update_state(truth, predicted, weights)
-    np.testing.assert_allclose(by_step.result(), [m.result() for m in apart])
-    np.testing.assert_allclose(by_step.per_class(), [m.per_class() for m in apart])
-    assert by_step.result()[1] == 0.0  # No volume.
+        single[step].update_state(truth, predicted, weights)
+    np.testing.assert_allclose(by_step.result(), [m.result() for m in single])
+    np.testing.assert_allclose(by_step.per_class(), [m.per_class() for m in single])
+    assert by_step.result()[1] == 0.0  # no volume
     assert min(by_step.result().numpy()[[0, 2, 3]]) > 0.1
 
 
-def test_is_rebuilt_from_its_config():
+def test_config_rebuilds_it():
     metric = StreamingDiceByStep(5, 3, include_background=True)
     config = metric.get_config()
     assert StreamingDiceByStep.from_config(config).get_config() == config

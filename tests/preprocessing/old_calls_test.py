@@ -1,4 +1,4 @@
-"""Calls that name the parts of a `SourceGrid` still work, with a warning."""
+"""Earlier calls, with the parts of a `SourceGrid`, still work with a warning."""
 
 import numpy as np
 import pytest
@@ -32,8 +32,8 @@ def _sample(image, seed):
 _SEGMENTER = Segmenter(_sample, _PREPROCESSOR, (0, 1, 2))
 
 
-def _pairs(volume):
-    """(method, arguments as they were, their names, arguments as they are)."""
+def _calls(volume):
+    """(method, earlier arguments, earlier named arguments, arguments of today)."""
     source, box, scaling = volume.source, volume.source.crop_box, volume.scaling
     place, named = (_SHAPE, _AFFINE, box), {"crop_box": box}
     p, s = _PREPROCESSOR, _SEGMENTER
@@ -64,40 +64,47 @@ def _pairs(volume):
     ]
 
 
-@pytest.mark.parametrize("run", [lambda method: method, tf.function])
-def test_parts_give_what_a_source_grid_does(run):
-    for method, were, named, arguments in _pairs(
-        _PREPROCESSOR.preprocess(_image(), _AFFINE)
-    ):
-        with pytest.warns(DeprecationWarning, match=f"{method.__name__} takes a Sour"):
-            found = run(method)(*were, **named)
-        tf.nest.map_structure(
-            np.testing.assert_array_equal, found, run(method)(*arguments)
-        )
-
-
-def test_what_preprocess_gives_is_there_by_its_old_names():
+def test_parts_give_the_result_of_a_source_grid():
     volume = _PREPROCESSOR.preprocess(_image(), _AFFINE)
-    given = _image(), _AFFINE
+    for method, earlier, named, arguments in _calls(volume):
+        with pytest.warns(DeprecationWarning, match=f"{method.__name__} takes a Sour"):
+            found = method(*earlier, **named)
+        expected = method(*arguments)
+        tf.nest.map_structure(np.testing.assert_array_equal, found, expected)
+
+
+def test_tf_function_takes_the_parts():
+    with pytest.warns(DeprecationWarning, match="stored_affine takes a Sour"):
+        run = tf.function(_PREPROCESSOR.stored_affine)
+        found = run(_SHAPE, _AFFINE, crop_box=((1, 2, 0), (4, 4, 4)))
+    source = SourceGrid(_SHAPE, _AFFINE, ((1, 2, 0), (4, 4, 4)))
+    np.testing.assert_array_equal(found, _PREPROCESSOR.stored_affine(source))
+
+
+def test_earlier_methods_give_the_parts_of_preprocess():
+    case = _image(), _AFFINE
+    volume = _PREPROCESSOR.preprocess(*case)
     with pytest.warns(DeprecationWarning, match="is now"):
-        np.testing.assert_array_equal(
-            _PREPROCESSOR.crop_box(*given), volume.source.crop_box
-        )
-        image, affine, is_flat = _PREPROCESSOR.processed(*given)
-        scaling = _PREPROCESSOR.scaling(*given)
-    np.testing.assert_array_equal(image, volume.image)
-    np.testing.assert_array_equal(affine, volume.affine)
-    np.testing.assert_array_equal(is_flat, volume.scaling.is_flat)
-    assert scaling.low is None
-    np.testing.assert_array_equal(scaling.offset, volume.scaling.offset)
+        box = _PREPROCESSOR.crop_box(*case)
+        processed = _PREPROCESSOR.processed(*case)
+        scaling = _PREPROCESSOR.scaling(*case)
+    found = [box, *processed, scaling]
+    expected = [
+        volume.source.crop_box,
+        volume.image,
+        volume.affine,
+        volume.scaling.is_flat,
+        volume.scaling,
+    ]
+    tf.nest.map_structure(np.testing.assert_array_equal, found, expected)
 
 
-def test_the_box_is_still_asked_for():
+def test_missing_box_is_refused():
     with pytest.warns(DeprecationWarning), pytest.raises(ValueError, match="crop_box"):
         _PREPROCESSOR.restore(_VOLUME, _SHAPE, _AFFINE)
 
 
-def test_a_source_grid_goes_through_a_signature():
+def test_source_grid_goes_through_a_signature():
     source = _PREPROCESSOR.locate(_image(), _AFFINE)
     specs = SourceGrid(*(tf.TensorSpec(part.shape, part.dtype) for part in source))
     restore = tf.function(

@@ -1,9 +1,7 @@
-"""The whole way to the network and back, in every orientation."""
+"""Preprocessing and the way back, in every orientation."""
 
 import itertools
 import json
-import subprocess
-import sys
 
 import nibabel as nib
 import numpy as np
@@ -46,10 +44,9 @@ def _dice(first, second):
 
 
 @pytest.mark.parametrize("permutation, signs", _ORIENTATIONS)
-@pytest.mark.parametrize("volume_shape", [None, (16, 17, 18)])
-def test_restore_is_exact_in_every_orientation(permutation, signs, volume_shape):
+def test_restore_is_exact_in_every_orientation(permutation, signs):
     image, label, affine = _case(permutation, signs)
-    preprocessor = VolumePreprocessor(volume_shape=volume_shape)
+    preprocessor = VolumePreprocessor(volume_shape=(16, 17, 18))
     source = preprocessor.locate(image, affine)
     probabilities = tf.one_hot(preprocessor.label(label, source), _NUM_CLASSES)
     restored = preprocessor.restore(probabilities, source)
@@ -63,7 +60,7 @@ def test_world_positions_agree(permutation, signs, volume_shape):
     preprocessor = VolumePreprocessor(volume_shape=volume_shape)
     processed, new_affine = preprocessor(image, affine)
     assert nib.aff2axcodes(new_affine.numpy()) == ("R", "A", "S")
-    # Every processed voxel inside the file's grid holds the file's voxel there.
+    # Every processed voxel inside the file's grid holds the voxel at this place.
     index = np.stack(
         np.meshgrid(*map(np.arange, processed.shape[:3]), indexing="ij"), axis=-1
     ).reshape(-1, 3)
@@ -71,30 +68,28 @@ def test_world_positions_agree(permutation, signs, volume_shape):
     back = np.linalg.inv(affine)
     source = np.rint(world @ back[:3, :3].T + back[:3, 3]).astype(int)
     inside = np.all((source >= 0) & (source < image.shape[:3]), axis=1)
-    assert inside.sum() == np.prod(
-        np.minimum(processed.shape[:3], _ras_shape(image, affine))
-    )
+    canonical = nib.as_closest_canonical(nib.Nifti1Image(image[..., 0], affine))
+    assert inside.sum() == np.prod(np.minimum(processed.shape[:3], canonical.shape))
     values = image[..., 0][tuple(source[inside].T)].astype(np.float64)
     expected = (values - image.mean(dtype=np.float64)) / image.std(dtype=np.float64)
     got = processed.numpy()[..., 0][tuple(index[inside].T)]
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("permutation, signs", _ORIENTATIONS[::7])
+@pytest.mark.parametrize("permutation, signs", _ORIENTATIONS[::11])
 @pytest.mark.parametrize("crop", [False, True])
-@pytest.mark.parametrize(
-    "config", [{}, {"spacing_mm": (0.7, 2.0, 1.3)}, {"volume_shape": (8, 14, 9)}]
-)
-def test_shape_is_known_beforehand(permutation, signs, crop, config):
+@pytest.mark.parametrize("spacing_mm", [None, (0.7, 2.0, 1.3)])
+@pytest.mark.parametrize("volume_shape", [None, (8, 14, 9)])
+def test_grid_is_known_without_preprocessing(
+    permutation, signs, crop, spacing_mm, volume_shape
+):
     image, _, affine = _case(permutation, signs)
-    preprocessor = VolumePreprocessor(crop_to_foreground=crop, **config)
-    shape = preprocessor.processed_shape(preprocessor.locate(image, affine))
-    processed, _ = preprocessor(image, affine)
-    assert tuple(shape.numpy()) == processed.shape[:3]
-
-
-def _ras_shape(image, affine):
-    return nib.as_closest_canonical(nib.Nifti1Image(image[..., 0], affine)).shape
+    image[:3] = image[:, 7:] = image.min()
+    preprocessor = VolumePreprocessor(spacing_mm, volume_shape, crop_to_foreground=crop)
+    source = preprocessor.locate(image, affine)
+    processed, expected = preprocessor(image, affine)
+    np.testing.assert_array_equal(preprocessor.stored_affine(source), expected)
+    assert tuple(preprocessor.processed_shape(source).numpy()) == processed.shape[:3]
 
 
 @pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (2.0, 2.0, 1.2)])
@@ -123,21 +118,18 @@ def test_image_and_label_come_back_from_the_foreground(
     empty = np.ones(label.shape, bool)
     empty[2:9, 1:8, 3:] = False
     image[empty], label[empty] = 0.0, 0
-    preprocessor = VolumePreprocessor(
-        volume_shape=volume_shape, crop_to_foreground=True
-    )
+    preprocessor = VolumePreprocessor(None, volume_shape, crop_to_foreground=True)
     processed, new_affine, source, scaling = preprocessor.preprocess(image, affine)
     box = source.crop_box
     processed_label = preprocessor.label(label, source)
     assert processed.shape[:3] == processed_label.shape
     assert sorted(box[1].numpy()) == [6, 7, 7]
-    np.testing.assert_array_equal(
-        preprocessor.restore_label(processed_label, source), label
-    )
-    restored = preprocessor.restore_image(processed, source, scaling)
+    restored = preprocessor.restore_label(processed_label, source)
+    np.testing.assert_array_equal(restored, label)
+    restored = preprocessor.restore_image(processed, source, scaling).numpy()
     np.testing.assert_allclose(restored[~empty], image[~empty], rtol=1e-5)
-    assert np.all(restored.numpy()[empty] <= restored.numpy()[~empty].min())
-    # The grid's corner lies where the box begins.
+    assert np.all(restored[empty] <= restored[~empty].min())
+    # The first voxel of the box is the first of the grid.
     if volume_shape is None:
         canonical = nib.as_closest_canonical(nib.Nifti1Image(image[..., 0], affine))
         np.testing.assert_allclose(
@@ -157,16 +149,12 @@ def test_resampled_image_comes_back():
     np.testing.assert_allclose(restored[inner], image[inner], atol=0.05)
 
 
-@pytest.mark.parametrize("method", ["label", "restore"])
-def test_box_must_be_given_where_there_is_one(method):
+def test_missing_box_is_refused():
     _, label, affine = _case()
     preprocessor = VolumePreprocessor(crop_to_foreground=True)
-    source = SourceGrid(label.shape, affine)
-    with pytest.raises(ValueError, match="crop_box must be given"):
-        if method == "label":
-            preprocessor.label(label, source)
-        else:
-            preprocessor.restore(tf.one_hot(label, 4), source)
+    for method in (preprocessor.label, preprocessor.restore_label):
+        with pytest.raises(ValueError, match="crop_box must be given"):
+            method(label, SourceGrid(label.shape, affine))
 
 
 def test_image_and_label_share_one_grid():
@@ -187,24 +175,16 @@ def test_image_and_label_share_one_grid():
     np.testing.assert_array_equal(share[clear] > 0, processed[clear] == 1)
 
 
-def test_what_was_cropped_comes_back_as_background():
-    image, label, affine = _case()
+@pytest.mark.parametrize("background_class, expected", [(0, 1.0), (None, 0.0)])
+def test_cropped_voxels_become_background(background_class, expected):
+    _, label, affine = _case()
     preprocessor = VolumePreprocessor(volume_shape=(4, 4, 4))
     probabilities = tf.one_hot(tf.ones((4, 4, 4), tf.int32), 3)
     source = SourceGrid(label.shape, affine)
-    restored = preprocessor.restore(probabilities, source).numpy()
-    np.testing.assert_array_equal(restored.sum(axis=-1), 1.0)
+    restored = preprocessor.restore(probabilities, source, background_class).numpy()
     assert np.sum(restored[..., 1]) == 4**3
-    assert np.sum(restored[..., 0]) == label.size - 4**3
-
-
-def test_where_regions_overlap_none_is_in_what_was_cropped():
-    _, label, affine = _case()
-    preprocessor = VolumePreprocessor(volume_shape=(4, 4, 4))
-    probabilities = tf.ones((4, 4, 4, 3))
-    source = SourceGrid(label.shape, affine)
-    restored = preprocessor.restore(probabilities, source, None).numpy()
-    assert np.sum(restored) == 3 * 4**3
+    assert np.sum(restored[..., 0]) == expected * (label.size - 4**3)
+    assert not np.any(restored[..., 2])
 
 
 def test_padding_holds_the_darkest_value_after_scaling():
@@ -216,45 +196,35 @@ def test_padding_holds_the_darkest_value_after_scaling():
 @pytest.mark.parametrize(
     "config",
     [
-        {},
-        {"spacing_mm": [1.0, 1.0, 1.5], "volume_shape": [16, 16, 8]},
         {"intensity": "percentile", "volume_shape": [8, 8, 8]},
         {"intensity": "ct_window", "ct_window": [-100.0, 200.0]},
         {"spacing_mm": [1.0, 1.0, 1.5], "crop_to_foreground": True},
     ],
 )
-def test_graph_with_unknown_shape_gives_the_eager_bits(config, tmp_path):
+def test_graph_with_unknown_shape_gives_the_eager_bits(config):
     preprocessor = VolumePreprocessor(**config)
 
-    class Module(tf.Module):
-        @tf.function(
-            input_signature=[
-                tf.TensorSpec([None, None, None, 1], tf.float32),
-                tf.TensorSpec([None, None, None], tf.int32),
-                tf.TensorSpec([4, 4], tf.float32),
-            ]
-        )
-        def there_and_back(self, image, label, affine):
-            volume = preprocessor.preprocess(image, affine)
-            processed = preprocessor.label(label, volume.source)
-            restored = preprocessor.restore(
-                tf.one_hot(processed, _NUM_CLASSES), volume.source
-            )
-            return {"image": volume.image, "label": processed, "restored": restored}
+    def there_and_back(image, label, affine):
+        volume = preprocessor.preprocess(image, affine)
+        processed = preprocessor.label(label, volume.source)
+        probabilities = tf.one_hot(processed, _NUM_CLASSES)
+        restored = preprocessor.restore(probabilities, volume.source)
+        return volume.image, processed, restored
 
-    tf.saved_model.save(Module(), str(tmp_path))
-    loaded = tf.saved_model.load(str(tmp_path))
+    graph = tf.function(
+        there_and_back,
+        input_signature=[
+            tf.TensorSpec([None, None, None, 1], tf.float32),
+            tf.TensorSpec([None, None, None], tf.int32),
+            tf.TensorSpec([4, 4], tf.float32),
+        ],
+    )
     for permutation, signs in _ORIENTATIONS[1::13]:
         image, label, affine = _case(permutation, signs)
-        affine = affine.astype(np.float32)
-        image[3:] = image.min()  # to have something that is cropped away
-        source = preprocessor.locate(image, affine)
-        out = loaded.there_and_back(image, label, affine)
-        processed = preprocessor.label(label, source)
-        restored = preprocessor.restore(tf.one_hot(processed, _NUM_CLASSES), source)
-        np.testing.assert_array_equal(out["image"], preprocessor(image, affine)[0])
-        np.testing.assert_array_equal(out["label"], processed)
-        np.testing.assert_array_equal(out["restored"], restored)
+        image[3:] = image.min()  # so that there is something to crop
+        case = image, label, affine.astype(np.float32)
+        for found, expected in zip(graph(*case), there_and_back(*case), strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_works_in_dataset_map():
@@ -276,7 +246,7 @@ def test_works_in_dataset_map():
     "intensity, ct_window",
     [("ct_window", (-1, 1)), (["zscore", "ct_window", "none"], [None, (-1, 1), None])],
 )
-def test_config_rebuilds_it_through_json(intensity, ct_window):
+def test_config_goes_through_json(intensity, ct_window):
     preprocessor = VolumePreprocessor((1, 1, 2), (8, 8, 4), intensity, ct_window, True)
     config = json.loads(json.dumps(preprocessor.get_config()))
     assert VolumePreprocessor(**config).get_config() == config
@@ -309,29 +279,6 @@ def test_config_of_the_defaults():
         ({"intensity": ["zscore"], "ct_window": [None, (0, 1)]}, "each of 1 channels"),
     ],
 )
-def test_wrong_arguments_are_named(config, message):
+def test_wrong_argument_is_refused(config, message):
     with pytest.raises(ValueError, match=message):
         VolumePreprocessor(**config)
-
-
-def test_package_import_costs_no_tensorflow():
-    code = """
-import sys
-import tf_diffseg.preprocessing
-assert "tensorflow" not in sys.modules
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.parametrize("permutation, signs", _ORIENTATIONS[::7])
-@pytest.mark.parametrize("spacing_mm", [None, (1.1, 1.3, 1.2)])
-@pytest.mark.parametrize("volume_shape", [None, (8, 14, 9)])
-def test_where_an_image_lies_is_known_without_it(
-    permutation, signs, spacing_mm, volume_shape
-):
-    image, _, affine = _case(permutation, signs)
-    image[:3] = image[:, 7:] = image.min()
-    preprocessor = VolumePreprocessor(spacing_mm, volume_shape, crop_to_foreground=True)
-    _, expected = preprocessor(image, affine)
-    found = preprocessor.stored_affine(preprocessor.locate(image, affine))
-    np.testing.assert_array_equal(found, expected)

@@ -6,16 +6,16 @@ from tf_diffseg.losses.voxels import as_floats, spatial_axes
 
 
 def mean_over_present_classes(loss, mask, include_background=True):
-    """Averages over classes, those absent from the ground truth left out.
+    """Averages over the classes that are in the ground truth.
 
-    The Dice loss of an absent class is 1 whatever is predicted, a single voxel or the
-    whole volume: in the mean it would only hide the classes that are there.
+    The Dice loss of an absent class is 1 for every prediction, be it a single voxel or
+    the whole volume: in the mean it would only hide the classes that are there.
 
     Args:
         loss: shape [batch, num_classes].
         mask: ground truth, shape [batch, ..., num_classes].
-        include_background: whether class 0 counts. False makes no sense where classes
-            overlap: there is no background among them.
+        include_background: whether class 0 counts. Leave it True if classes overlap:
+            then none of them is background.
 
     Returns:
         Loss of shape [batch], 0 with no gradient for an example without any class.

@@ -11,10 +11,10 @@ def cross_entropy_loss(mask, logits, exclusive=True, is_labelled=None):
     Args:
         mask: ground truth in [0, 1], shape [batch, ..., num_classes].
         logits: same shape.
-        exclusive: whether each voxel has one class, softmax; otherwise classes
+        exclusive: whether each voxel has one class, with softmax; otherwise classes
             overlap, and the binary cross-entropies are averaged over them too.
         is_labelled: bool [batch, ...], voxels whose ground truth is known; the others
-            are left out. None where all are.
+            are left out. None if all are known.
 
     Returns:
         Loss of shape [batch], in nats.

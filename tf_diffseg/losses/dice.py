@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tf_diffseg.losses.voxels import as_floats, only_labelled, spatial_axes
 
-# Only keeps 0 / 0 away: the smallest mask that counts is one voxel, far above it.
+# Prevents 0 / 0; it is far below the smallest mask, which is one voxel.
 _SMALLEST_SIZE = 1e-7
 
 
@@ -14,8 +14,7 @@ def dice_loss(mask, probabilities, is_labelled=None):
     Args:
         mask: ground truth in [0, 1], shape [batch, ..., num_classes].
         probabilities: predictions in [0, 1], same shape.
-        is_labelled: bool [batch, ...], voxels whose ground truth is known; the others
-            are left out. None where all are.
+        is_labelled: as for `cross_entropy_loss`.
 
     Returns:
         Loss of shape [batch, num_classes] in [0, 1]; 1 for a class that is absent
@@ -31,14 +30,14 @@ def dice_loss(mask, probabilities, is_labelled=None):
 
 
 def dice_loss_from_logits(mask, logits, exclusive=True, is_labelled=None):
-    """`dice_loss` of the probabilities that logits stand for.
+    """`dice_loss` of the softmax or sigmoid of logits.
 
     Args:
         mask: ground truth in [0, 1], shape [batch, ..., num_classes].
         logits: same shape.
-        exclusive: whether each voxel has one class, softmax; otherwise classes
-            overlap, sigmoid.
-        is_labelled: as for `dice_loss`.
+        exclusive: whether each voxel has one class, with softmax; otherwise classes
+            overlap, with sigmoid.
+        is_labelled: as for `cross_entropy_loss`.
 
     Returns:
         Loss of shape [batch, num_classes].

@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from tf_diffseg.losses.voxels import as_floats, mean_over_voxels
 
-# Below float32's resolution at 1. The gradient of 0 ** gamma is not finite for
-# gamma < 1, and a sure prediction has exactly 0.
+# A certain prediction has the error 0, and the gradient of 0 ** gamma is not finite for
+# gamma < 1. This is below float32's resolution at 1.
 _SMALLEST_ERROR = 1e-8
 
 
@@ -17,19 +17,18 @@ def focal_loss(mask, logits, exclusive=True, is_labelled=None, gamma=2.0):
     """Cross-entropy, each term weighted by (1 - its probability) ** gamma.
 
     Args:
-        mask: ground truth in [0, 1], shape [batch, ..., num_classes].
-        logits: same shape.
-        exclusive: whether each voxel has one class, softmax; otherwise classes
-            overlap, and the binary losses are averaged over them too.
-        is_labelled: bool [batch, ...], voxels whose ground truth is known; the others
-            are left out. None where all are.
-        gamma: how much well predicted voxels are left out, 0 for cross-entropy.
+        mask: as for `cross_entropy_loss`.
+        logits: as for `cross_entropy_loss`.
+        exclusive: as for `cross_entropy_loss`.
+        is_labelled: as for `cross_entropy_loss`.
+        gamma: the larger it is, the less well predicted voxels count; 0 gives
+            cross-entropy.
 
     Returns:
         Loss of shape [batch].
 
     Raises:
-        ValueError: where gamma is negative.
+        ValueError: if gamma is negative.
     """
     if gamma < 0.0:
         raise ValueError(f"gamma must not be negative, got {gamma}")

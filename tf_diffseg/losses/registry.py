@@ -13,7 +13,7 @@ def mean_dice_loss(mask, logits, exclusive=True, is_labelled=None):
 
 
 # Functions (mask, logits, exclusive, is_labelled, **options) to losses [batch], see
-# `cross_entropy_loss`. A new one is taken as "name:weight=0.5,option=1.5".
+# `cross_entropy_loss`. A config names them as "name:weight=0.5,option=1.5".
 LOSSES = {
     "dice_loss": mean_dice_loss,
     "cross_entropy": cross_entropy_loss,

@@ -4,16 +4,10 @@ import tensorflow as tf
 
 
 def as_floats(*tensors):
-    """Brings tensors to float32, or to float64 where one of them is.
+    """Casts tensors or arrays to float32, or to float64 if one of them has it.
 
     Half precision has neither the range for sums over a volume nor the resolution
     for probabilities near 1.
-
-    Args:
-        *tensors: tensors or arrays.
-
-    Returns:
-        List of tensors of one type.
     """
     converted = [tf.convert_to_tensor(tensor) for tensor in tensors]
     is_double = any(tensor.dtype == tf.float64 for tensor in converted)
@@ -22,14 +16,11 @@ def as_floats(*tensors):
 
 
 def only_labelled(volume, is_labelled):
-    """A volume with zeros where the ground truth is not known.
+    """Sets voxels whose ground truth is not known to zero.
 
     Args:
         volume: shape [batch, ..., channels].
-        is_labelled: bool, shape [batch, ...]; None where all voxels are.
-
-    Returns:
-        Tensor of the volume's shape.
+        is_labelled: bool, shape [batch, ...]; None if all voxels are.
     """
     if is_labelled is None:
         return volume
@@ -41,7 +32,7 @@ def mean_over_voxels(loss, is_labelled=None):
 
     Args:
         loss: shape [batch, ...], or [batch, ..., channels].
-        is_labelled: bool, shape [batch, ...]; None where all voxels are.
+        is_labelled: bool, shape [batch, ...]; None if all voxels are.
 
     Returns:
         Shape [batch]; 0, with no gradient, for an example without a labelled voxel.
@@ -54,18 +45,11 @@ def mean_over_voxels(loss, is_labelled=None):
     share = tf.cast(num_labelled, loss.dtype) / tf.cast(num_voxels, loss.dtype)
     if loss.shape.rank > is_labelled.shape.rank:
         is_labelled = is_labelled[..., tf.newaxis]
-    # The mean over all, then put right: exactly that mean where all are labelled.
+    # If all voxels are labelled, this is exactly the mean over all.
     loss = tf.where(is_labelled, loss, tf.zeros_like(loss))
     return tf.math.divide_no_nan(mean_over_voxels(loss), share)
 
 
 def spatial_axes(volume):
-    """Axes between batch and channels.
-
-    Args:
-        volume: tensor of shape [batch, ..., channels] and of known rank.
-
-    Returns:
-        List of axes.
-    """
+    """Axes between batch and channels of a tensor [batch, ..., channels]."""
     return list(range(1, volume.shape.rank - 1))

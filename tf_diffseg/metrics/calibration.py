@@ -1,15 +1,15 @@
-"""Whether probabilities are what they say."""
+"""Calibration: how well probabilities agree with frequencies."""
 
 import numpy as np
 
 
 def expected_calibration_error(probability, is_class, num_bins=15):
-    """Mean gap between the probability of a class and how often it is there.
+    """Mean gap between the probability of a class and its frequency.
 
-    Voxels are put into bins of equal width by their probability; the gap of a bin is
-    between its mean probability and its share of voxels of the class, and counts as
-    often as the bin has voxels (Naeini et al. 2015; for one class of several, Kull
-    et al. 2019, arXiv 1910.12656).
+    The voxels are sorted by their probability into bins of equal width. The gap of a
+    bin is the difference between its mean probability and its share of voxels of the
+    class; the mean is weighted by the number of voxels (Naeini et al. 2015; for one
+    class of several, Kull et al. 2019, arXiv 1910.12656).
 
     Args:
         probability: in [0, 1], of any shape.
@@ -20,7 +20,7 @@ def expected_calibration_error(probability, is_class, num_bins=15):
         Error in [0, 1].
 
     Raises:
-        ValueError: shapes differ, or there are no voxels.
+        ValueError: if shapes differ, or there are no voxels.
     """
     probability = np.asarray(probability, np.float64).ravel()
     is_class = np.asarray(is_class, np.float64).ravel()

@@ -42,13 +42,13 @@ class GroupedMean(keras.metrics.Metric):
         """Mean of each group.
 
         Returns:
-            Tensor [num_groups]. A group that had no value has the mean of all values,
-            or 0 before there is any: no number that is none comes into logs.
+            Tensor [num_groups]. A group without a value has the mean of all values,
+            or 0 before there is any, so that no NaN comes into logs.
         """
         total = tf.convert_to_tensor(self._sum)
         count = tf.convert_to_tensor(self._count)
-        of_all = tf.math.divide_no_nan(tf.reduce_sum(total), tf.reduce_sum(count))
-        return tf.where(count > 0.0, tf.math.divide_no_nan(total, count), of_all)
+        overall = tf.math.divide_no_nan(tf.reduce_sum(total), tf.reduce_sum(count))
+        return tf.where(count > 0.0, tf.math.divide_no_nan(total, count), overall)
 
     def get_config(self):
         """Returns the constructor's arguments."""

@@ -6,11 +6,11 @@ import numpy as np
 from scipy import ndimage
 
 from tf_diffseg.metrics.calibration import expected_calibration_error
-from tf_diffseg.metrics.dice import region_mask
+from tf_diffseg.metrics.dice import check_same_shape, region_mask
 from tf_diffseg.metrics.surface_distance import longest_diagonal_mm, surface_distances
 
-# Voxels around a structure that count for its calibration: in a whole volume nearly
-# all are background that is certain, and hide the rest.
+# Only voxels this near to the foreground count for calibration: in a whole volume
+# nearly all voxels are certain background, which hides the others.
 _CALIBRATION_MARGIN_MM = 10.0
 
 
@@ -18,15 +18,15 @@ _CALIBRATION_MARGIN_MM = 10.0
 class CaseMetrics:
     """Metrics of one case, float64 arrays of shape [num_classes].
 
-    NaN is what is not defined, and is to be left out of means and counted: all of
-    background, and of a class that is absent from ground truth and prediction alike.
-    Of a class that is missed or invented, every share is 0 and every distance the
-    diagonal of the volume.
+    NaN means that a metric is not defined: leave it out of means, and count it. It
+    stands for background, and for a class that is absent from ground truth and
+    prediction alike. For a class that is missed or invented, every share is 0 and
+    every distance is the diagonal of the volume.
 
-    Voxels whose true class is not known are left out: truth and prediction are both
-    taken for background there, so that no surface lies inside of them, and a structure
-    that reaches into them ends at their border in both. They are in no volume, that of
-    background included, and in no calibration. Where no voxel is known, all is NaN.
+    Voxels whose true class is not known are left out. They count as background in truth
+    and prediction, so that no surface lies inside of them, and a structure that reaches
+    into them ends at their border in both. No volume contains them, not even that of
+    background, and no calibration. If no voxel is known, all metrics are NaN.
 
     Attributes:
         dice: overlap, 2 * intersection / sum.
@@ -39,13 +39,13 @@ class CaseMetrics:
         surface_dice: one array for each tolerance: share of both surfaces that is
             within it of the other.
         centroid_distance_mm: between the centres of mass.
-        true_volume_ml: of the ground truth; 0, not NaN, where there is none.
+        true_volume_ml: of the ground truth; 0, not NaN, for an absent class.
         predicted_volume_ml: of the prediction, likewise.
-        volume_error_ml: predicted less true volume.
+        volume_error_ml: predicted minus true volume.
         relative_volume_error: the same as a share of the true volume; NaN for a
             class that is invented.
         ece: expected calibration error of the class's probability, in the box around
-            all foreground, true or predicted, and 10 mm more; NaN without
+            all foreground, true or predicted, and 10 mm around it; NaN without
             probabilities.
     """
 
@@ -75,18 +75,19 @@ def voxel_ml(affine):
     return float(abs(np.linalg.det(axes_mm))) / 1000.0
 
 
-# Of a case as a whole, with its voxels' volume and its probabilities.
-_OF_CASE = (
+# Metrics that `case_metrics` computes for all classes at once.
+_METRICS_OF_CASE = (
     "true_volume_ml",
     "predicted_volume_ml",
     "volume_error_ml",
     "relative_volume_error",
     "ece",
 )
-_OF_MASKS = [
+# Metrics that `_class_metrics` computes from the masks of one class.
+_METRICS_OF_MASKS = [
     field.name
     for field in dataclasses.fields(CaseMetrics)
-    if field.name not in _OF_CASE
+    if field.name not in _METRICS_OF_CASE
 ]
 
 
@@ -109,22 +110,19 @@ def case_metrics(
         affine: [4, 4], voxel to world in millimetres.
         tolerances_mm: of the surface Dice.
         probabilities: float [i, j, k, num_classes], or None.
-        regions: where classes overlap, the class ids that each but background is made
-            of; None where each is its own.
-        ignored_id: what the ground truth holds where the class is not known, or None.
+        regions: the class ids of each region, without background, if classes overlap;
+            otherwise None.
+        ignored_id: id of voxels in the ground truth whose class is not known, or None.
 
     Returns:
         `CaseMetrics`.
 
     Raises:
-        ValueError: where shapes differ, or regions are not one less than classes.
+        ValueError: if shapes differ, or there is not one region for each class but
+            background.
     """
     truth, predicted = np.asarray(ground_truth_label), np.asarray(predicted_label)
-    if truth.shape != predicted.shape:
-        raise ValueError(
-            f"ground truth has shape {truth.shape}, prediction has shape "
-            f"{predicted.shape}"
-        )
+    check_same_shape(truth, predicted)
     if regions is None:
         regions = [(class_id,) for class_id in range(1, num_classes)]
     if len(regions) != num_classes - 1:
@@ -175,16 +173,16 @@ def case_metrics(
 
 
 def only_known(truth, predicted, ignored_id):
-    """Background in place of voxels whose true class is not known.
+    """Replaces voxels whose true class is not known by background.
 
     Args:
         truth: int class ids, of any shape.
         predicted: the same shape.
-        ignored_id: what the truth holds where the class is not known, or None.
+        ignored_id: id of voxels in the truth whose class is not known, or None.
 
     Returns:
-        (truth, predicted, is_known): the same, and bool, where it is known; None where
-        it is everywhere.
+        `(truth, predicted, is_known)`, the last a bool array, or None if all classes
+        are known.
     """
     is_known = truth != ignored_id if ignored_id is not None else None
     if is_known is None or is_known.all():
@@ -204,9 +202,9 @@ def _voxels(label, regions, is_known):
 
 
 def _class_metrics(truth, predicted, axes_mm, tolerances_mm):
-    """Metrics of one class by name; all NaN where it is in neither mask."""
+    """Metrics of one class by name; all are NaN if no mask has it."""
     if truth is None or not (truth.any() or predicted.any()):
-        nothing = dict.fromkeys(_OF_MASKS, np.nan)
+        nothing = dict.fromkeys(_METRICS_OF_MASKS, np.nan)
         return nothing | {"surface_dice": [np.nan] * len(tolerances_mm)}
     (box,) = ndimage.find_objects((truth | predicted).astype(np.uint8))
     diagonal_mm = longest_diagonal_mm(axes_mm, truth.shape)

@@ -8,10 +8,10 @@ import tensorflow as tf
 class StreamingDice(keras.metrics.Metric):
     """Mean over volumes per class, then over foreground classes.
 
-    A class that is absent from a volume and its prediction alike has no Dice there:
-    it is left out of the class's mean and counted. A class that is missed or invented
-    has Dice 0. Under a distribution strategy replicas accumulate their own sums, and
-    `result` adds them up (Keras's metric variables are summed when read).
+    A class that is absent from a volume and its prediction alike has no Dice there: it
+    is left out of the class's mean and counted. A class that is missed or invented has
+    Dice 0. Under a distribution strategy each replica accumulates its own sums, and
+    `result` adds them (Keras sums metric variables when it reads them).
 
     Attributes:
         num_classes: number of classes.
@@ -37,8 +37,8 @@ class StreamingDice(keras.metrics.Metric):
 
         Args:
             num_classes: number of classes, background included.
-            include_background: whether class 0 counts in `result`. Set it where
-                classes overlap: there is no background among them.
+            include_background: whether class 0 counts in `result`. Set it if classes
+                overlap: then none of them is background.
             from_masks: False for class ids of shape [batch, ...]; True for 0/1 masks
                 of shape [batch, ..., num_classes], whose classes may overlap.
             name: the metric's name.
@@ -79,13 +79,13 @@ class StreamingDice(keras.metrics.Metric):
             sample_weight: shape [batch]; 0 leaves out an example that only fills up a
                 batch.
             is_labelled: bool [batch, ...], voxels whose ground truth is known; the
-                others are left out, and so is an example that has none. None where
-                all are.
+                others are left out, and so is an example that has none. None if all
+                are known.
         """
         self._add(self._sums(ground_truth, predicted, sample_weight, is_labelled))
 
     def _sums(self, ground_truth, predicted, sample_weight, is_labelled):
-        """What a batch adds to Dice, defined and absent counts, [num_classes] each."""
+        """Sums of Dice, defined and absent counts of a batch, each [num_classes]."""
         ground_truth = self._class_masks(ground_truth, is_labelled)
         predicted = self._class_masks(predicted, is_labelled)
         intersection = tf.reduce_sum(ground_truth * predicted, axis=1)
@@ -121,11 +121,7 @@ class StreamingDice(keras.metrics.Metric):
         )
 
     def absent_counts(self):
-        """In how many volumes each class was absent in truth and prediction alike.
-
-        Returns:
-            Tensor of shape [num_classes].
-        """
+        """Number of volumes with each class in neither mask, shape [num_classes]."""
         return tf.convert_to_tensor(self._absent_count)
 
     def result(self):
@@ -134,9 +130,6 @@ class StreamingDice(keras.metrics.Metric):
         Returns:
             Scalar tensor, 0 before any volume.
         """
-        return self._mean_over_classes()
-
-    def _mean_over_classes(self):
         first = 0 if self.include_background else 1
         is_seen = tf.convert_to_tensor(self._defined_count) > 0.0
         is_seen = tf.cast(is_seen, self.dtype)[..., first:]

@@ -8,7 +8,9 @@ from tf_diffseg.metrics.streaming_dice import StreamingDice
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")
 class StreamingDiceByStep(StreamingDice):
-    """`StreamingDice` of each of some steps, such as those of the reverse process.
+    """`StreamingDice` of each step, for example of the reverse process.
+
+    Its results have one more axis, [num_steps, ...].
 
     Attributes:
         num_steps: number of steps.
@@ -46,14 +48,6 @@ class StreamingDiceByStep(StreamingDice):
         is_step = tf.one_hot(step, self.num_steps)[:, tf.newaxis]
         sums = self._sums(ground_truth, predicted, sample_weight, is_labelled)
         self._add([is_step * each for each in sums])
-
-    def result(self):
-        """Mean over the foreground classes that some volume had.
-
-        Returns:
-            Tensor [num_steps], 0 before any volume.
-        """
-        return self._mean_over_classes()
 
     def get_config(self):
         """Returns the constructor's arguments."""

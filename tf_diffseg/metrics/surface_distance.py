@@ -1,7 +1,7 @@
 """Distances between the surfaces of two segmentations, in mm.
 
-The surface is the set of voxels of a mask that have a face on its outside, the edge
-of the volume included; distances are between voxel centres.
+The surface is the set of voxels of a mask that have a face on its outside or on the
+edge of the volume. Distances are between voxel centres.
 """
 
 import dataclasses
@@ -10,8 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage, spatial
 
-# Between voxel axes that count as being at right angles: distances are off by no
-# greater a share.
+from tf_diffseg.metrics.dice import check_same_shape
+
+# Voxel axes with a smaller cosine count as orthogonal; this is the largest relative
+# error of distances.
 _LARGEST_COSINE = 1e-3
 
 
@@ -19,9 +21,8 @@ _LARGEST_COSINE = 1e-3
 class SurfaceDistances:
     """Distance of each surface voxel to the other mask's surface.
 
-    Where one mask is empty, the other's voxels are taken to be as far away as the
-    volume is long, its diagonal: a missed or invented structure is never better than
-    one that is badly segmented.
+    If one mask is empty, the distance of the other's voxels is the diagonal of the
+    volume: a missed or invented structure is never better than a badly segmented one.
 
     Attributes:
         ground_truth_to_predicted_mm: one distance per surface voxel of ground truth.
@@ -32,13 +33,10 @@ class SurfaceDistances:
     predicted_to_ground_truth_mm: np.ndarray
 
     def hausdorff_mm(self, percentile=95):
-        """Hausdorff distance, the larger of the two directed ones.
+        """Hausdorff distance in mm, the larger of the two directed distances.
 
         Args:
             percentile: of each direction's distances; 100 for the maximum.
-
-        Returns:
-            Distance in mm.
         """
         directed = (
             self.ground_truth_to_predicted_mm,
@@ -47,22 +45,11 @@ class SurfaceDistances:
         return max(float(np.percentile(d, percentile)) for d in directed if d.size)
 
     def average_mm(self):
-        """Average symmetric surface distance (ASSD): mean over all surface voxels.
-
-        Returns:
-            Distance in mm.
-        """
+        """Average symmetric surface distance (ASSD) in mm, over all surface voxels."""
         return float(np.mean(self._all()))
 
     def surface_dice(self, tolerance_mm):
-        """Share of surface voxels that are within a tolerance of the other surface.
-
-        Args:
-            tolerance_mm: largest distance that counts as agreement.
-
-        Returns:
-            Share in [0, 1].
-        """
+        """Share of surface voxels in [0, 1] that are this near to the other surface."""
         return float(np.mean(self._all() <= tolerance_mm))
 
     def _all(self):
@@ -82,33 +69,30 @@ def _distances_mm(from_surface, to_surface, axes_mm, diagonal_mm):
     if _is_orthogonal(axes_mm / spacing_mm):
         distance_mm = ndimage.distance_transform_edt(~to_surface, sampling=spacing_mm)
         return distance_mm[from_surface]
-    # A transform goes axis by axis, which shear does not allow; this is slower.
+    # The transform works axis by axis, which is wrong for sheared axes; this is slower.
     places_mm = (np.argwhere(mask) @ axes_mm.T for mask in (to_surface, from_surface))
     return spatial.KDTree(next(places_mm)).query(next(places_mm))[0]
 
 
 def _is_orthogonal(directions):
-    """Whether unit vectors are at right angles, but for the rounding of headers."""
+    """Whether unit vectors are orthogonal, except for the rounding of headers."""
     cosines = directions.T @ directions - np.eye(len(directions))
     return np.abs(cosines).max() <= _LARGEST_COSINE
 
 
 def longest_diagonal_mm(axes_mm, shape):
-    """The longest diagonal of a volume; sheared ones have some that are shorter.
+    """Length in mm of the longest diagonal of a volume, which may be sheared.
 
     Args:
         axes_mm: [n, n], a column for each voxel axis.
         shape: [n], of the volume.
-
-    Returns:
-        Length in mm.
     """
     signs = 1.0 - 2.0 * np.array(list(np.ndindex(*[2] * len(shape))))
     return float(np.linalg.norm((signs * shape) @ np.transpose(axes_mm), axis=1).max())
 
 
 def _axes_mm(spacing_mm, rank):
-    """The voxel axes [rank, rank]; raises ValueError where there are none."""
+    """Voxel axes [rank, rank] from spacings or axes; raises ValueError."""
     given = np.asarray(spacing_mm, np.float64)
     if given.shape == (rank,) and (given > 0.0).all():
         return np.diag(given)
@@ -125,32 +109,28 @@ def surface_distances(ground_truth_mask, predicted_mask, spacing_mm, diagonal_mm
     Args:
         ground_truth_mask: bool or 0/1 of shape [x, y, z], or of any rank.
         predicted_mask: same shape.
-        spacing_mm: voxel size along each axis; or the voxel axes themselves, a column
-            of a matrix each, as the upper left of an affine, which may be sheared.
-        diagonal_mm: how far away a mask is that is empty; by default the diagonal of
-            these volumes. Give it where they were cut out of larger ones.
+        spacing_mm: voxel size along each axis; or a matrix whose columns are the voxel
+            axes, as in the upper left of an affine, which may be sheared.
+        diagonal_mm: distance of a mask that is empty; by default the diagonal of these
+            volumes. Give it if they were cut out of larger ones.
 
     Returns:
         `SurfaceDistances`.
 
     Raises:
-        ValueError: where shapes differ or do not fit the spacing, and where both
-            masks are empty, which have no distance.
+        ValueError: if shapes differ or do not fit the spacing, or if both masks are
+            empty.
     """
     ground_truth = np.asarray(ground_truth_mask, bool)
     predicted = np.asarray(predicted_mask, bool)
-    if ground_truth.shape != predicted.shape:
-        raise ValueError(
-            f"ground truth has shape {ground_truth.shape}, prediction has shape "
-            f"{predicted.shape}"
-        )
+    check_same_shape(ground_truth, predicted)
     axes_mm = _axes_mm(spacing_mm, ground_truth.ndim)
     either = ground_truth | predicted
     if not either.any():
         raise ValueError("both masks are empty: their surface distance is undefined")
     if diagonal_mm is None:
         diagonal_mm = longest_diagonal_mm(axes_mm, either.shape)
-    # Surfaces and nearest surface voxels all lie in the box around both masks.
+    # All surface voxels lie in the box around both masks.
     (box,) = ndimage.find_objects(either.astype(np.uint8))
     ground_truth_surface = _surface(ground_truth[box])
     predicted_surface = _surface(predicted[box])
@@ -193,7 +173,7 @@ def surface_metrics(
         `ClassSurfaceMetrics`.
 
     Raises:
-        ValueError: where shapes differ or do not fit the spacing.
+        ValueError: if shapes differ or do not fit the spacing.
     """
     metrics = ClassSurfaceMetrics(
         np.zeros(num_classes),

@@ -1,4 +1,4 @@
-"""Preprocessing for a model that was trained on files' own voxels, of any scan."""
+"""Preprocesses any scan for a model that was trained on the files' own voxel sizes."""
 
 import tensorflow as tf
 
@@ -12,22 +12,22 @@ from tf_diffseg.preprocessing.volume_preprocessor import VolumePreprocessor
 
 
 class FittedPreprocessor(VolumePreprocessor):
-    """Brings a scan of voxel sizes that were not trained on to one that was.
+    """Resamples scans whose voxel sizes are far from those of the training cases.
 
-    Every other scan it treats as a `VolumePreprocessor` does, bit for bit. A scan that
-    `TrainedSpacing.is_outside` is preprocessed on its own grid, as the converter does,
-    then resampled to the median spacing, and cropped or padded at last. So a volume
-    from a shard and one from a file become the same.
+    A scan for which `TrainedSpacing.is_outside` is true is preprocessed on its own
+    grid, as by the converter, then resampled to the median spacing, and last cropped or
+    padded. So a volume from a shard and one from a file give the same. Every other scan
+    is preprocessed as by `VolumePreprocessor`, bit for bit.
 
-    `label` and `processed_shape` are of the grid of a shard, where nothing is
-    resampled; `preprocess`, `restore` and its like are of the network's grid.
+    `label` and `processed_shape` use the grid of a shard, where nothing is resampled;
+    `preprocess` and the methods that restore use the network's grid.
 
     Args:
         trained_spacing: `TrainedSpacing` of the model.
         **preprocessing: arguments of the `VolumePreprocessor` of the training data.
 
     Raises:
-        ValueError: if that one resamples already, or an argument is not as there.
+        ValueError: if it resamples already, or for its reasons.
     """
 
     def __init__(self, trained_spacing, **preprocessing):
@@ -38,7 +38,7 @@ class FittedPreprocessor(VolumePreprocessor):
                 f"{self.spacing_mm}"
             )
         self.trained_spacing = trained_spacing
-        # A scan's own grid, and from there on to the network's.
+        # To the scan's own grid, and from it to the network's.
         self._whole = VolumePreprocessor(**{**preprocessing, "volume_shape": None})
         self._to_median = VolumePreprocessor(
             spacing_mm=trained_spacing.median_mm,
@@ -51,7 +51,7 @@ class FittedPreprocessor(VolumePreprocessor):
         return self.trained_spacing.is_outside(_ras_spacing(affine))
 
     def _to_network(self, image, source):
-        """As there; of a scan outside, its affine too is that of the median grid."""
+        """`(image, affine)` of the network, from a scaled image before padding."""
         on_own_grid = super()._to_network
         return tf.cond(
             self.is_outside(source.affine),
@@ -67,21 +67,21 @@ class FittedPreprocessor(VolumePreprocessor):
 
     @takes_parts("source_shape", "source_affine")
     def grid_sizes(self, source):
-        """As there."""
-        of_own_grid = super().grid_sizes
+        """See `GridPreprocessor.grid_sizes`."""
+        sizes_of_own_grid = super().grid_sizes
         return tf.cond(
             self.is_outside(source.affine),
             lambda: self._to_median.grid_sizes(source),
-            lambda: of_own_grid(source),
+            lambda: sizes_of_own_grid(source),
         )
 
     @takes_parts("image", "source_shape", "source_affine", "crop_box")
     def from_stored(self, image, source):
-        """As there: an image outside is brought to the median spacing."""
+        """Brings the image of a scan outside to the median spacing."""
 
         def fitted():
             with tf.device(DEVICE):
-                # What `volume_shape` took away of a large scan is not in the shard.
+                # The shard lacks the parts of a large scan outside of `volume_shape`.
                 darkest = tf.reduce_min(image, axis=(0, 1, 2))
                 shape = self._whole.processed_shape(source)
                 whole = crop_or_pad(image, shape, darkest)
@@ -91,7 +91,7 @@ class FittedPreprocessor(VolumePreprocessor):
 
     @takes_parts("volume", "restored", "source_affine", "crop_box")
     def to_stored(self, volume, restored, source):
-        """As there: what lies outside comes from the grid of the file."""
+        """Takes the volume of a scan outside from the grid of the file."""
         return tf.cond(
             self.is_outside(source.affine),
             lambda: self.crop_label(self.uncropped_label(restored, source)),
@@ -121,9 +121,9 @@ def _ras_spacing(affine):
 
 
 def _grid(affine):
-    """Affine (4, 4) of axes along the world's, of the spacing that another has.
+    """Affine (4, 4) along the world's axes with the spacing of another affine.
 
-    There and back spacings must be the same to the last bit, so that the shapes are.
+    Spacings must be equal to the last bit on both ways, so that the shapes are equal.
     """
     with tf.device(DEVICE):
         return tf.linalg.diag(tf.concat([_ras_spacing(affine), [1.0]], axis=0))

@@ -1,20 +1,21 @@
 """Cropping to the part of an image that is not empty, and back.
 
-A box is int32 (2, 3), first voxel and size, as `tf.slice` takes them: a size of -1
-reaches to the end.
+A box is int32 (2, 3), first voxel and size, as for `tf.slice`: a size of -1 reaches to
+the end.
 """
 
 import tensorflow as tf
+
+from tf_diffseg.preprocessing.crop_pad import affine_from_voxel, pad_before_to
 
 WHOLE_BOX = ((0, 0, 0), (-1, -1, -1))
 
 
 def foreground_box(image):
-    """Smallest box around all that is brighter than a channel's darkest voxel.
+    """Finds the smallest box around all voxels brighter than a channel's darkest.
 
-    That cuts padding and masked-out background away, and never tissue: where a
-    scanner's noise fills the air, the box is the whole volume, as it is for a
-    constant image.
+    This cuts away padding and masked-out background, but never tissue: if a scanner's
+    noise fills the air, or if the image is constant, the box is the whole volume.
 
     Args:
         image: (x, y, z, c).
@@ -28,7 +29,7 @@ def foreground_box(image):
     for axis in range(3):
         others = [other for other in range(3) if other != axis]
         occupied = tf.cast(tf.reduce_any(inside, axis=others), tf.int32)
-        # All empty, argmax is 0 both ways, which is the whole axis.
+        # If nothing is occupied, both are 0, which keeps the whole axis.
         before = tf.argmax(occupied, output_type=tf.int32)
         after = tf.argmax(tf.reverse(occupied, [0]), output_type=tf.int32)
         begin.append(before)
@@ -54,9 +55,7 @@ def crop_to_box(volume, box):
 
 def crop_affine_to_box(affine, box):
     """Affine (4, 4) of the cropped grid."""
-    affine = tf.cast(affine, tf.float32)
-    shift = tf.linalg.matvec(affine[:3, :3], tf.cast(box, tf.float32)[0])
-    return affine + tf.pad(shift[:, tf.newaxis], [[0, 1], [3, 0]])
+    return affine_from_voxel(affine, box[0])
 
 
 def uncrop_from_box(volume, box, shape, pad_value):
@@ -64,21 +63,13 @@ def uncrop_from_box(volume, box, shape, pad_value):
 
     Args:
         volume: (x', y', z', ...).
-        box: that it was cropped to.
-        shape: int32 (3,), before.
-        pad_value: what was cropped away becomes, broadcast against a voxel (...).
+        box: the box that it was cropped to.
+        shape: int32 (3,), before cropping.
+        pad_value: value of the voxels around, broadcast against one voxel (...).
 
     Returns:
         (x, y, z, ...).
     """
     volume = tf.convert_to_tensor(volume)
-    size = tf.shape(volume)[:3]
     begin = tf.cast(box, tf.int32)[0]
-    paddings = tf.stack([begin, tf.cast(shape, tf.int32) - begin - size], axis=1)
-    unpadded = tf.zeros([volume.shape.rank - 3, 2], tf.int32)
-    padded = tf.pad(volume, tf.concat([paddings, unpadded], axis=0))
-    inside = tf.pad(tf.ones(size, tf.bool), paddings)
-    ones = tf.ones_like(tf.shape(volume)[3:])
-    inside = tf.reshape(inside, tf.concat([tf.shape(inside), ones], axis=0))
-    padded = tf.where(inside, padded, tf.cast(pad_value, padded.dtype))
-    return tf.ensure_shape(padded, [None, None, None, *volume.shape[3:]])
+    return pad_before_to(volume, begin, tf.cast(shape, tf.int32), pad_value)

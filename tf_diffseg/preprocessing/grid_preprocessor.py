@@ -1,4 +1,4 @@
-"""The grid of a file to that of the network, and back; intensities are elsewhere."""
+"""Brings volumes from a file's grid to the network's, and back, without intensities."""
 
 import math
 import typing
@@ -31,13 +31,13 @@ from tf_diffseg.preprocessing.resampling import (
 )
 from tf_diffseg.preprocessing.source_grid import SourceGrid
 
-# On a GPU the resampling products would be rounded to TF32's ten bits, and
-# training data made on a CPU would differ from what a GPU server makes.
+# A GPU would round the resampling products to TF32's ten bits, and training data from a
+# CPU would differ from the input of a model on a GPU server.
 DEVICE = "/CPU:0"
 
 
 def _three_positive(name, values, number):
-    """Checks and normalises an optional triple of positive numbers."""
+    """A tuple of three positive numbers, or None; raises ValueError."""
     if values is None:
         return None
     values = tuple(values)
@@ -49,14 +49,14 @@ def _three_positive(name, values, number):
 
 
 class _Sizes(typing.NamedTuple):
-    """Voxels along x, y and z on the way, each int32 (3,).
+    """Voxels along x, y and z at each step, int32 (3,).
 
     Attributes:
-        whole: of the file, in RAS+.
-        box: int32 (2, 3), what it is cropped to.
-        cropped: of that.
+        whole: size of the file, in RAS+.
+        box: int32 (2, 3), box of the crop to the foreground.
+        cropped: size of this box.
         ratio: float32 (3,), new over old spacing; None if nothing is resampled.
-        resampled: after resampling.
+        resampled: size after resampling.
     """
 
     whole: tf.Tensor
@@ -74,10 +74,10 @@ class GridPreprocessor:
     Args:
         spacing_mm: (x, y, z) voxel size to resample to; None keeps the file's.
         volume_shape: (x, y, z) voxels to crop or pad to; None keeps the shape.
-        crop_to_foreground: whether to crop to what `foreground.foreground_box` finds.
+        crop_to_foreground: whether to crop to the box of `foreground.foreground_box`.
 
     Raises:
-        ValueError: if an argument is not as above.
+        ValueError: if an argument has another form.
     """
 
     def __init__(self, spacing_mm=None, volume_shape=None, crop_to_foreground=False):
@@ -86,14 +86,11 @@ class GridPreprocessor:
         self.crop_to_foreground = bool(crop_to_foreground)
 
     def locate(self, image, affine):
-        """Tells where an image comes from, and what it is cropped to.
+        """Gives the `SourceGrid` of an image, with the box that it is cropped to.
 
         Args:
-            image: numeric (i, j, k, c), as the file has it.
+            image: numeric (i, j, k, c), as in the file.
             affine: (4, 4), voxel to world.
-
-        Returns:
-            `SourceGrid`.
         """
         with tf.device(DEVICE):
             image = tf.convert_to_tensor(image)
@@ -106,14 +103,14 @@ class GridPreprocessor:
 
     @takes_parts("source_shape", "source_affine")
     def grid_sizes(self, source):
-        """How large a volume is before and after resampling, for limits.
+        """Gives the size of a whole volume before and after resampling, for limits.
 
         Args:
-            source: `SourceGrid`, whose box does not count.
+            source: `SourceGrid`, whose box is not used.
 
         Returns:
-            `(size, resampled)`, float64 (3,) voxels along x, y and z, of the whole
-            volume: nothing is cropped or padded.
+            `(size, resampled)`, float64 (3,) voxels along x, y and z, without cropping
+            or padding.
         """
         with tf.device(DEVICE):
             shape = tf.cast(source.shape, tf.float64)
@@ -125,13 +122,7 @@ class GridPreprocessor:
 
     @takes_parts("source_shape", "source_affine", "crop_box")
     def processed_shape(self, source):
-        """Spatial shape of a preprocessed image, without preprocessing it.
-
-        Args:
-            source: `SourceGrid` of the image.
-
-        Returns:
-            int32 (3,).
+        """Spatial shape, int32 (3,), that the image of a `SourceGrid` gets.
 
         Raises:
             ValueError: if `crop_to_foreground` is on and the source has no box.
@@ -143,13 +134,7 @@ class GridPreprocessor:
 
     @takes_parts("source_shape", "source_affine", "crop_box")
     def stored_affine(self, source):
-        """Affine of a preprocessed image, as shards hold it.
-
-        Args:
-            source: `SourceGrid` of the image.
-
-        Returns:
-            float32 (4, 4).
+        """Affine, float32 (4, 4), that shards hold for the image of a `SourceGrid`.
 
         Raises:
             ValueError: if `crop_to_foreground` is on and the source has no box.
@@ -186,9 +171,9 @@ class GridPreprocessor:
 
     @takes_parts("label", "affine", "crop_box")
     def uncropped_label(self, label, source):
-        """As `label`, but without the crop or padding to `volume_shape`.
+        """Like `label`, but without the crop or padding to `volume_shape`.
 
-        Where nothing is resampled it keeps its type, mostly one byte.
+        If nothing is resampled, the label keeps its type, mostly one byte.
         """
 
         def resample_class_ids(label, ratio, shape):
@@ -200,7 +185,7 @@ class GridPreprocessor:
             return self._on_grid(label, source, resample_class_ids)
 
     def crop_label(self, label):
-        """Crops or pads what `uncropped_label` gave to `volume_shape`."""
+        """Crops or pads the result of `uncropped_label` to `volume_shape`."""
         with tf.device(DEVICE):
             return self._with_volume_shape(label, 0)
 
@@ -214,14 +199,14 @@ class GridPreprocessor:
     def restore(self, probabilities, source, background_class=0):
         """Brings class probabilities back to the grid of the file.
 
-        What was cropped away comes back as background. Where nothing was resampled
-        or cropped, values come back exactly.
+        Cropped voxels become background. If nothing was resampled or cropped, values
+        come back exactly.
 
         Args:
             probabilities: float32 (x, y, z, classes), on the processed grid.
             source: `SourceGrid` of the image.
-            background_class: the class that is certain where was cropped; None where
-                classes are regions that overlap, of which none is there.
+            background_class: class of cropped voxels; None for regions that overlap,
+                whose probabilities are then all 0 there.
 
         Returns:
             float32 (i, j, k, classes).
@@ -231,15 +216,13 @@ class GridPreprocessor:
         """
         with tf.device(DEVICE):
             volume = tf.cast(probabilities, tf.float32)
-            is_none = background_class is None
-            background = tf.one_hot(
-                -1 if is_none else background_class, tf.shape(volume)[-1]
-            )
+            index = -1 if background_class is None else background_class
+            background = tf.one_hot(index, tf.shape(volume)[-1])
             return self._restore(volume, source, background, resample)
 
     @takes_parts("label", "source_shape", "source_affine", "crop_box")
     def restore_label(self, label, source):
-        """As `restore`, for class ids (x, y, z); gives int32 (i, j, k)."""
+        """Like `restore`, for class ids (x, y, z); gives int32 (i, j, k)."""
         with tf.device(DEVICE):
             return self._restore(tf.cast(label, tf.int32), source, 0, resample_label)
 
@@ -264,7 +247,7 @@ class GridPreprocessor:
         return volume
 
     def _with_volume_shape(self, volume, pad_value):
-        """Crops or pads (x, y, z, ...) to `volume_shape`, a static shape then."""
+        """Crops or pads (x, y, z, ...) to `volume_shape`, which becomes static."""
         if self.volume_shape is None:
             return volume
         volume = crop_or_pad(volume, self.volume_shape, pad_value)

@@ -1,4 +1,4 @@
-"""Image intensities to the range a network likes, per channel, and back."""
+"""Scales image intensities to a network's range, per channel, and back."""
 
 import enum
 import math
@@ -7,10 +7,10 @@ import typing
 import tensorflow as tf
 
 PERCENTILES = (0.5, 99.5)
-# Percentiles this near, relative, are the same: a constant background is rounded when
-# it is resampled.
+# Percentiles with a smaller relative difference are equal: resampling rounds the values
+# of a constant background.
 _ROUNDING = 1e-6
-# A volume in float64 would take more memory than all else.
+# Only one of so many slabs at a time is converted to float64, which saves memory.
 _SLABS = 16
 
 
@@ -18,10 +18,10 @@ class Intensity(enum.Enum):
     """How the intensities of a channel are scaled.
 
     ZSCORE: mean 0 and standard deviation 1.
-    PERCENTILE: clipped to the 0.5 and 99.5 percentiles, which go to -1 and 1; where
-        these are equal, the smallest and the largest value take their place.
-    CT_WINDOW: clipped to a window in Hounsfield units, which goes to -1 and 1.
-    NONE: left as they are.
+    PERCENTILE: clipped to the 0.5 and 99.5 percentiles, which become -1 and 1; if
+        these are equal, the smallest and the largest value replace them.
+    CT_WINDOW: clipped to a window in Hounsfield units, which becomes -1 to 1.
+    NONE: not changed.
     """
 
     ZSCORE = "zscore"
@@ -33,8 +33,8 @@ class Intensity(enum.Enum):
 class Scaling(typing.NamedTuple):
     """`(clip(image, low, high) - offset) / scale`, each float32 (c,) or (1,).
 
-    `low` and `high` are None where no channel is clipped. `is_flat`, bool (c,) or
-    (1,), tells where percentiles are equal, so that the whole range is taken.
+    `low` and `high` are None if no channel is clipped. `is_flat`, bool (c,) or (1,),
+    is true for channels whose percentiles are equal, so that the whole range is used.
     """
 
     low: tf.Tensor | None
@@ -49,8 +49,8 @@ def _unclipped(offset, scale):
 
 
 def _to_unit(low, high):
-    """Clips to [low, high], which goes to [-1, 1]."""
-    # Halves first: the sum and the difference of large numbers are infinite.
+    """The `Scaling` that clips to [low, high] and maps it to [-1, 1]."""
+    # The sum and the difference of large numbers would be infinite, so halve them.
     low_half, high_half = low / 2.0, high / 2.0
     offset, scale = low_half + high_half, high_half - low_half
     return Scaling(low, high, offset, scale, tf.zeros_like(offset, tf.bool))
@@ -58,8 +58,8 @@ def _to_unit(low, high):
 
 def _percentile(image):
     low, high = percentile_range(image)
-    # Of an image that is nearly all one value, such as a PET of few lesions, the
-    # percentiles would leave nothing, or what resampling rounded.
+    # If nearly all voxels have one value, such as in a PET of few lesions, the
+    # percentiles would leave nothing, or only rounding of the resampling.
     rounding = _ROUNDING * tf.maximum(tf.abs(low), tf.abs(high))
     is_flat = high - low <= rounding
     low = tf.where(is_flat, tf.reduce_min(image, axis=(0, 1, 2)), low)
@@ -68,7 +68,7 @@ def _percentile(image):
 
 
 def _with_limits(scaling):
-    """A `Scaling` with limits, which clip nothing where it had none."""
+    """A `Scaling` with limits, infinite ones if it had none."""
     if scaling.low is not None:
         return scaling
     infinity = tf.fill(tf.shape(scaling.offset), math.inf)
@@ -76,7 +76,7 @@ def _with_limits(scaling):
 
 
 def _of_channels(scalings):
-    """One `Scaling` (c,) of c channels from that (1,) of each."""
+    """One `Scaling` (c,) of c channels from one (1,) of each."""
     if any(scaling.low is not None for scaling in scalings):
         scalings = [_with_limits(scaling) for scaling in scalings]
     return Scaling(
@@ -88,7 +88,7 @@ def _of_channels(scalings):
 
 
 def _sum_of_slabs(function, image):
-    """Sums (c,) over voxels of a function of float64, a part of the image at a time."""
+    """Sums (c,) of a function of float64 voxels, computed slab by slab."""
     size = tf.shape(image)[0]
 
     def add(index, total):
@@ -101,15 +101,15 @@ def _sum_of_slabs(function, image):
         lambda index, _: index < _SLABS,
         add,
         (0, tf.ensure_shape(zeros, image.shape[3:])),
-        parallel_iterations=1,  # A graph would hold all slabs at once.
+        parallel_iterations=1,  # otherwise a graph holds all slabs at once
     )
     return total
 
 
 def _zscore(image):
-    # In float64 the sums do not depend, once rounded, on how many threads share
-    # them: the converter and a server then get the same bits. And the mean of a
-    # constant channel is its value, so that nothing is left to blow up.
+    # Sums in float64, once rounded, do not depend on the number of threads: the
+    # converter and a server get the same bits. And the mean of a constant channel is
+    # exactly its value, so that no rounding is amplified.
     count = tf.cast(tf.reduce_prod(tf.shape(image)[:3]), tf.float64)
     mean = _sum_of_slabs(lambda slab: slab, image) / count
     squares = _sum_of_slabs(lambda slab: tf.square(slab - mean), image)
@@ -118,11 +118,11 @@ def _zscore(image):
 
 
 def percentile_range(image):
-    """The 0.5 and 99.5 percentiles (c,) of (x, y, z, c), between ranks linearly."""
+    """The 0.5 and 99.5 percentiles (c,) of (x, y, z, c), linear between ranks."""
     channels = tf.transpose(tf.reshape(image, [-1, tf.shape(image)[-1]]))
     last = tf.shape(channels)[-1] - 1
     low, high = PERCENTILES
-    # Each from its end: all voxels in order would take several volumes of memory.
+    # Only voxels near each end are sorted: all would take several volumes of memory.
     below, above, part = _ranks(last, low)
     lowest = -tf.math.top_k(-channels, above + 1).values  # (c, ranks)
     low = _between(lowest[:, below], lowest[:, above], part)
@@ -133,7 +133,7 @@ def percentile_range(image):
 
 
 def _ranks(last, percentile):
-    """Ranks, of 0 to `last`, around a percentile, and where between them it lies."""
+    """`(rank below, rank above, part)` of a percentile among ranks 0 to `last`."""
     rank = tf.cast(last, tf.float64) * (percentile / 100.0)
     below = tf.cast(tf.floor(rank), tf.int32)
     above = tf.cast(tf.math.ceil(rank), tf.int32)
@@ -141,7 +141,7 @@ def _ranks(last, percentile):
 
 
 def _between(low, high, part):
-    """`low + part * (high - low)`; of halves, since that difference may be infinite."""
+    """`low + part * (high - low)`, in halves since this difference may be infinite."""
     low_half = low / 2.0
     return 2.0 * (low_half + part * (high / 2.0 - low_half))
 
@@ -159,16 +159,13 @@ def _scaling(image, intensity, ct_window):
 
 
 def scaling_of(image, intensity, ct_window=None):
-    """How an image is scaled.
+    """Computes the `Scaling` of an image.
 
     Args:
         image: float32 (x, y, z, c).
         intensity: an `Intensity`, or one per channel.
-        ct_window: (low, high) in Hounsfield units for `Intensity.CT_WINDOW`; one
-            per channel, or None, where there is an `Intensity` per channel.
-
-    Returns:
-        A `Scaling`.
+        ct_window: (low, high) in Hounsfield units for `Intensity.CT_WINDOW`; with an
+            `Intensity` per channel, a window or None per channel.
 
     Raises:
         ValueError: if there are not as many channels as `Intensity`s.
@@ -196,17 +193,12 @@ def apply_scaling(image, scaling):
 
 
 def undo_scaling(image, scaling):
-    """Undoes `apply_scaling`, up to rounding and to what was clipped."""
+    """Undoes `apply_scaling`, except for rounding and clipping."""
     return image * scaling.scale + scaling.offset
 
 
 def normalize(image, intensity, ct_window=None):
-    """Scales intensities.
-
-    Args:
-        image: float32 (x, y, z, c).
-        intensity: as for `scaling_of`.
-        ct_window: as for `scaling_of`.
+    """Scales the intensities of an image, see `scaling_of`.
 
     Returns:
         float32 (x, y, z, c), finite for every finite image.

@@ -1,4 +1,4 @@
-"""How the channels of an image are scaled, as an argument: checked and written out."""
+"""The arguments of `VolumePreprocessor` that choose the scaling of intensities."""
 
 import math
 
@@ -6,17 +6,17 @@ from tf_diffseg.preprocessing.intensity import Intensity
 
 
 def checked_intensity(intensity, ct_window):
-    """Checks the arguments of `VolumePreprocessor` that are about intensities.
+    """Checks the two arguments.
 
     Args:
         intensity: an `Intensity` or its value, or one per channel.
         ct_window: (low, high) in Hounsfield units or None, or one per channel.
 
     Returns:
-        `(intensity, ct_window)`, both for all channels or both tuples, one for each.
+        `(intensity, ct_window)`, each one for all channels, or a tuple per channel.
 
     Raises:
-        ValueError: if they are not as there, or do not go together.
+        ValueError: if they have another form, or do not go together.
     """
     if isinstance(intensity, (str, Intensity)):
         intensity = Intensity(intensity)
@@ -50,7 +50,7 @@ def _checked_window(intensity, window):
 
 
 def intensity_config(intensity, ct_window):
-    """Dict of what `checked_intensity` returned, JSON-able."""
+    """JSON-able dict of the values that `checked_intensity` returned."""
     if isinstance(intensity, Intensity):
         return {
             "intensity": intensity.value,

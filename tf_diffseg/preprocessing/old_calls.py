@@ -1,4 +1,4 @@
-"""Calls as they were before there was a `SourceGrid`; they go with the next release."""
+"""Earlier calls, from before `SourceGrid`; the next release will not have them."""
 
 import functools
 import typing
@@ -6,23 +6,20 @@ import warnings
 
 from tf_diffseg.preprocessing.source_grid import SourceGrid
 
-# The parts of a `SourceGrid`, by the names of the arguments that they were.
+# The earlier arguments that are now parts of a `SourceGrid`, in its order.
 _PARTS = ("source_shape", "source_affine", "crop_box")
 
 
 def _warn(message):
-    # Past this function and the old call.
+    # The warning points to the caller of the old call.
     warnings.warn(message, DeprecationWarning, stacklevel=3)
 
 
 def takes_parts(*old_names):
-    """Lets a method that takes a `SourceGrid` be called with its parts as well.
+    """Decorates a method that takes a `SourceGrid`, so that it takes its parts too.
 
     Args:
-        *old_names: the method's arguments as they were, in order.
-
-    Returns:
-        A decorator.
+        *old_names: the method's earlier arguments, in order.
     """
 
     def decorate(method):
@@ -42,7 +39,7 @@ def takes_parts(*old_names):
             source = SourceGrid(*(parts.get(name) for name in _PARTS))
             return method(self, source=source, **named)
 
-        # A `tf.function` of the method would refuse what its signature does not have.
+        # Otherwise a `tf.function` of the method would refuse the earlier arguments.
         del call.__wrapped__
         return call
 
@@ -50,7 +47,7 @@ def takes_parts(*old_names):
 
 
 class OldCalls:
-    """Methods that a `VolumePreprocessor` had in place of `locate` and `preprocess`."""
+    """Earlier methods of `VolumePreprocessor`, now `locate` and `preprocess`."""
 
     def crop_box(self: typing.Any, image, affine):
         """The `crop_box` of `locate`."""

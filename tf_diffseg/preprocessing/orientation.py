@@ -1,32 +1,32 @@
-"""Any axis order to RAS+ and back, chosen by tensors, not by Python.
+"""Any axis order to RAS+ and back, in TensorFlow operations.
 
-An affine maps voxel indices to world millimetres, right, anterior and superior
-being positive. RAS+ (canonical) orientation is the reordering and flipping of
-voxel axes that brings them nearest to the world's. Nothing is interpolated, so
-an oblique volume stays oblique.
+An affine maps voxel indices to world millimetres; right, anterior and superior are
+positive. RAS+ (canonical) orientation is the reordering and flipping of voxel axes that
+brings them nearest to the world's. Nothing is interpolated, so an oblique volume stays
+oblique.
 """
 
 import itertools
 
 import tensorflow as tf
 
-# [6, 3]: row p says which voxel axis becomes world axis 0, 1 and 2.
+# [6, 3]: each row gives the voxel axes that become world axes 0, 1 and 2.
 _PERMUTATIONS = tuple(itertools.permutations(range(3)))
 
 
 def canonical_axes(affine):
-    """How voxel axes must be reordered and flipped to be RAS+.
+    """Finds how voxel axes must be reordered and flipped to be RAS+.
 
-    The 3 x 3 part is first replaced by the nearest orthonormal matrix (its polar
-    factor), so that anisotropic spacing and shear have no say, then the
-    permutation is chosen that agrees with it best.
+    The 3 x 3 part is replaced by the nearest orthonormal matrix (its polar factor), so
+    that anisotropic spacing and shear do not count. The result is the permutation that
+    is nearest to this matrix.
 
     Args:
         affine: float (4, 4), voxel to world.
 
     Returns:
-        `(permutation, flips)`: int32 (3,), the voxel axis that goes to each
-        canonical axis, and bool (3,), whether canonical axes run backwards.
+        `(permutation, flips)`: int32 (3,), the voxel axis that becomes each canonical
+        axis, and bool (3,), whether canonical axes run backwards.
     """
     matrix = tf.cast(affine, tf.float32)[:3, :3]
     matrix = tf.math.divide_no_nan(matrix, tf.norm(matrix, axis=0))
@@ -54,7 +54,7 @@ def _flip(volume, flips):
 def _transpose(volume, permutation):
     trailing = tf.range(3, volume.shape.rank)
     transposed = tf.transpose(volume, tf.concat([permutation, trailing], axis=0))
-    # A dynamic permutation makes TensorFlow forget the axes it leaves alone.
+    # TensorFlow does not know the size of any axis after a dynamic permutation.
     return tf.ensure_shape(transposed, [None, None, None, *volume.shape[3:]])
 
 
@@ -66,8 +66,8 @@ def to_canonical(volume, affine):
         affine: float (4, 4), voxel to world.
 
     Returns:
-        `(volume, affine)`: (x, y, z, ...) and its float32 affine, with every
-        voxel where it was in the world.
+        `(volume, affine)`: (x, y, z, ...) and its float32 affine; every voxel keeps
+        its place in the world.
     """
     volume = tf.convert_to_tensor(volume)
     permutation, flips = canonical_axes(affine)
@@ -88,7 +88,7 @@ def canonical_affine(affine, shape):
     affine = tf.cast(affine, tf.float32)
     permutation, flips = canonical_axes(affine)
     last = tf.cast(canonical_order(shape, affine) - 1, tf.float32)
-    # Column d: where one canonical step along d leads in source indices.
+    # Column d: the step in source indices of one canonical step along d.
     steps = tf.one_hot(permutation, 3, axis=0) * tf.where(flips, -1.0, 1.0)
     to_source_axes = tf.math.invert_permutation(permutation)
     start = tf.gather(tf.where(flips, last, 0.0), to_source_axes)
@@ -102,7 +102,7 @@ def from_canonical(volume, source_affine):
 
     Args:
         volume: (x, y, z, ...), in RAS+.
-        source_affine: float (4, 4), that `to_canonical` was given.
+        source_affine: float (4, 4), the affine given to `to_canonical`.
 
     Returns:
         The volume (i, j, k, ...) on the source's axes.

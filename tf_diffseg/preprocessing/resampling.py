@@ -1,10 +1,10 @@
 """Linear resampling to a voxel spacing and back, without aliasing.
 
-Both grids cover one field of view: its centre stays, and voxel edges, not voxel
-centres, meet its border. The interpolation is separable. Each axis is a product
-with a small matrix of weights, a triangle around every output voxel that is one
-input voxel wide when enlarging and one *output* voxel wide when shrinking, which
-averages what would otherwise alias.
+Both grids cover the same field of view: they share its centre, and voxel edges, not
+voxel centres, lie on its border. The interpolation is separable. Each axis is a product
+with a small matrix of weights, a triangle around every output voxel. It is one input
+voxel wide for enlarging and one *output* voxel wide for shrinking, which averages the
+frequencies that would alias.
 """
 
 import tensorflow as tf
@@ -12,8 +12,8 @@ import tensorflow as tf
 # For each axis of (x, y, z, c): weights (new, old) times that axis.
 _CONTRACTIONS = ("xi,iyzc->xyzc", "yi,xizc->xyzc", "zi,xyic->xyzc")
 
-# Spacings this near, relative, are the same: headers store them in float32, and
-# an oblique affine gives them back rounded.
+# Spacings with a smaller relative difference are equal: headers store them in float32,
+# and an oblique affine rounds them.
 _SAME_SPACING = 1e-4
 
 
@@ -23,13 +23,13 @@ def voxel_spacing(affine):
 
 
 def spacing_ratio(source_mm, target_mm):
-    """Target over source spacing (3,), exactly 1 where they agree."""
+    """Target over source spacing (3,), exactly 1 if they agree."""
     ratio = tf.cast(target_mm, tf.float32) / tf.cast(source_mm, tf.float32)
     return tf.where(tf.abs(ratio - 1.0) < _SAME_SPACING, 1.0, ratio)
 
 
 def resampled_shape(shape, ratio):
-    """Shape (3,) that covers a grid's field of view, one voxel at least."""
+    """Shape (3,) that covers a grid's field of view, at least one voxel."""
     size = tf.round(tf.cast(shape, tf.float32) / ratio)
     return tf.maximum(tf.cast(size, tf.int32), 1)
 
@@ -63,10 +63,10 @@ def resample(volume, ratio, new_shape):
 
     Args:
         volume: float32 (x, y, z, channels).
-        ratio: float32 (3,), new over old spacing, from `spacing_ratio`. Where
-            it is 1 and the size stays, voxels keep their values exactly.
-        new_shape: int32 (3,), from `resampled_shape`, or on the way back the
-            shape that went into it.
+        ratio: float32 (3,), new over old spacing, from `spacing_ratio`. If it is 1 and
+            the size stays, voxels keep their values exactly.
+        new_shape: int32 (3,), from `resampled_shape`, or on the way back the shape
+            that it was given.
 
     Returns:
         float32 (x', y', z', channels).
@@ -79,10 +79,10 @@ def resample(volume, ratio, new_shape):
 
 
 def resample_label(label, ratio, new_shape):
-    """Resamples class ids: the class with most weight at each new voxel.
+    """Gives each new voxel the class with most weight.
 
-    That is the argmax of the resampled one-hot encoding, the lower class on a
-    tie, and never a class in between. One class is held at a time.
+    This is the argmax of the resampled one-hot encoding, on a tie the lower class.
+    Memory holds only one class at a time.
 
     Args:
         label: int32 (x, y, z).

@@ -1,13 +1,13 @@
-"""Voxel sizes that a model was trained on, and how far from them a scan may be."""
+"""Voxel sizes of the training cases, and how far a scan's may be from them."""
 
 import dataclasses
 
 import tensorflow as tf
 
-# A scan of voxels larger or smaller than any that was trained on, by more than this
-# share, does not look to a network like what it knows.
+# Voxels that are larger or smaller than those of all training cases by more than this
+# share look unlike all that the network was trained on.
 _LARGEST_DEVIATION = 0.25
-# Headers store spacings in float32: a quarter more is still a quarter more.
+# Headers store spacings in float32, and exactly a quarter is still near enough.
 _ROUNDING = 1e-4
 
 
@@ -42,14 +42,14 @@ class TrainedSpacing:
             )
 
     def is_outside(self, spacing_mm):
-        """Whether a voxel size is none that was trained on, nor near one.
+        """Whether a voxel size is far from those of the training cases.
 
         Args:
             spacing_mm: float32 (3,) along x, y and z.
 
         Returns:
-            bool scalar: on some axis it is more than a quarter below the smallest or
-            above the largest.
+            bool scalar: whether the size along some axis is more than a quarter below
+            the smallest or above the largest.
         """
         low = tf.constant(self.smallest_mm) * (1.0 - _LARGEST_DEVIATION - _ROUNDING)
         high = tf.constant(self.largest_mm) * (1.0 + _LARGEST_DEVIATION + _ROUNDING)

@@ -1,4 +1,4 @@
-"""A volume as it lies in a file to the network's grid, and a result back.
+"""Brings a volume from its file to the network's grid, and a result back.
 
 The converter, evaluation and the exported model all go through this one class.
 """
@@ -25,13 +25,13 @@ from tf_diffseg.preprocessing.source_grid import SourceGrid
 
 
 class PreprocessedVolume(typing.NamedTuple):
-    """An image as the network is shown it, and all it takes to go back.
+    """A network's input, and the values that `restore` and `restore_image` need.
 
     Attributes:
         image: float32 (x, y, z, c).
         affine: float32 (4, 4), of that grid.
-        source: `SourceGrid` of the image, for `restore` and its like.
-        scaling: `Scaling` of its intensities, for `restore_image`.
+        source: `SourceGrid` of the image.
+        scaling: `Scaling` of its intensities.
     """
 
     image: tf.Tensor
@@ -54,12 +54,12 @@ class VolumePreprocessor(OldCalls, GridPreprocessor):
         spacing_mm: (x, y, z) voxel size to resample to; None keeps the file's.
         volume_shape: (x, y, z) voxels to crop or pad to; None keeps the shape.
         intensity: an `Intensity` or its value, or one per channel.
-        ct_window: (low, high) in Hounsfield units, for "ct_window" only; where there
-            is an intensity per channel, a window or None per channel.
-        crop_to_foreground: whether to crop to what `foreground.foreground_box` finds.
+        ct_window: (low, high) in Hounsfield units, only for "ct_window"; with an
+            intensity per channel, a window or None per channel.
+        crop_to_foreground: whether to crop to the box of `foreground.foreground_box`.
 
     Raises:
-        ValueError: if an argument is not as above.
+        ValueError: if an argument has another form.
 
     Example:
         >>> preprocessor = VolumePreprocessor(spacing_mm=(2.0, 2.0, 2.0))
@@ -90,7 +90,7 @@ class VolumePreprocessor(OldCalls, GridPreprocessor):
 
     @property
     def keeps_values(self):
-        """Whether a preprocessed image holds values of its file and no others."""
+        """Whether a preprocessed image holds only values of its file."""
         is_kept = self.intensity is Intensity.NONE or (
             isinstance(self.intensity, tuple)
             and all(kind is Intensity.NONE for kind in self.intensity)
@@ -98,16 +98,7 @@ class VolumePreprocessor(OldCalls, GridPreprocessor):
         return is_kept and self.spacing_mm is None
 
     def __call__(self, image, affine):
-        """The image and affine of `preprocess`, if no result is to come back.
-
-        Args:
-            image: numeric (i, j, k, c), as the file has it.
-            affine: (4, 4), voxel to world.
-
-        Returns:
-            `(image, affine)`: float32 (x, y, z, c) and the float32 affine
-            (4, 4) of that grid.
-        """
+        """Gives `(image, affine)` of `preprocess`."""
         volume = self.preprocess(image, affine)
         return volume.image, volume.affine
 
@@ -115,7 +106,7 @@ class VolumePreprocessor(OldCalls, GridPreprocessor):
         """Preprocesses an image.
 
         Args:
-            image: numeric (i, j, k, c), as the file has it.
+            image: numeric (i, j, k, c), as in the file.
             affine: (4, 4), voxel to world.
 
         Returns:
@@ -124,15 +115,7 @@ class VolumePreprocessor(OldCalls, GridPreprocessor):
         return self.preprocess_located(image, self.locate(image, affine))
 
     def preprocess_located(self, image, source):
-        """As `preprocess`, if `locate` told already where the image comes from.
-
-        Args:
-            image: numeric (i, j, k, c), as the file has it.
-            source: `SourceGrid` of it, with its box.
-
-        Returns:
-            `PreprocessedVolume`.
-        """
+        """Like `preprocess`, with the `SourceGrid` of `locate`, its box included."""
         with tf.device(DEVICE):
             image = self._on_grid(tf.cast(image, tf.float32), source, resample)
             scaling = scaling_of(image, self.intensity, self.ct_window)
@@ -141,7 +124,7 @@ class VolumePreprocessor(OldCalls, GridPreprocessor):
             return PreprocessedVolume(image, affine, source, scaling)
 
     def _to_network(self, image, source):
-        """`(image, affine)` of the network, from a scaled image without its padding."""
+        """`(image, affine)` of the network, from a scaled image before padding."""
         if self.volume_shape is not None:
             darkest = tf.reduce_min(image, axis=(0, 1, 2))
             image = self._with_volume_shape(image, darkest)
@@ -149,7 +132,7 @@ class VolumePreprocessor(OldCalls, GridPreprocessor):
 
     @takes_parts("image", "source_shape", "source_affine", "crop_box")
     def from_stored(self, image, source):
-        """What the network is shown of an image that the converter preprocessed.
+        """Makes the network's input from an image that the converter preprocessed.
 
         Args:
             image: float32 (x, y, z, c), from a shard.
@@ -163,7 +146,7 @@ class VolumePreprocessor(OldCalls, GridPreprocessor):
 
     @takes_parts("volume", "restored", "source_affine", "crop_box")
     def to_stored(self, volume, restored, source):
-        """What lies on the network's grid, on that of the image in a shard.
+        """Brings a volume from the network's grid to that of the image in a shard.
 
         Args:
             volume: (x', y', z'), on the network's grid.
@@ -180,8 +163,7 @@ class VolumePreprocessor(OldCalls, GridPreprocessor):
     def restore_image(self, image, source, scaling):
         """Brings a preprocessed image back to the grid and intensities of the file.
 
-        What was cropped away comes back as the darkest value there is, and what was
-        clipped as the value it was clipped to.
+        Cropped voxels get the darkest value of the image, clipped ones the limit.
 
         Args:
             image: float32 (x, y, z, c), from `preprocess`.

@@ -218,7 +218,7 @@ def test_warning_of_volumes_that_no_case_uses(msd_folder, convert):
     assert "imagesTr holds 1 volume(s) that no case of" in images["text"]
     assert images["text"].endswith("uses: 'c.nii.gz'")
     (warning,) = _of_kind(manifest, "dataset")
-    assert "lists 2 cases, its 'numTraining' is 3" in warning["text"]
+    assert "has 2 cases, its 'numTraining' is 3" in warning["text"]
 
 
 def test_warning_of_folders_that_no_case_of_a_table_uses(tmp_path):

@@ -1,70 +1,29 @@
-"""What keeps a file from being opened, each made for real."""
-
-import os
-import pathlib
-import tempfile
+"""Files and uids of cases; `tests/data_tools/bad_input_test.py` holds the bad files."""
 
 import pytest
 
 from data_tools.datasets.dataset_check import file_problem, is_usable_uid
 
 
-@pytest.fixture
-def path(tmp_path):
-    path = tmp_path / "a.nii.gz"
-    path.write_bytes(b"content")
-    return path
-
-
-def test_a_file_that_is_fine(path, tmp_path):
+def test_good_file_has_no_problem(tmp_path):
+    path = tmp_path / "größe 脑 1.nii.gz"
+    path.touch()
     assert file_problem(str(path)) is None
     assert file_problem(str(path), str(tmp_path)) is None
 
 
-def test_name_with_spaces_and_letters_of_any_script(tmp_path):
-    path = tmp_path / "größe 脑 1.nii.gz"
-    path.touch()
-    assert file_problem(str(path), str(tmp_path)) is None
-
-
-def test_missing_file(tmp_path):
-    path = str(tmp_path / "a.nii")
-    assert file_problem(path) == f"{path} does not exist"
-
-
-def test_other_format(tmp_path):
-    (tmp_path / "a.png").touch()
-    message = file_problem(str(tmp_path / "a.png"))
-    assert "a.png is of no known format, expected .nii.gz, .nii" in message
-
-
-@pytest.mark.parametrize("name", ["../b.nii", "x/../../b.nii", "/etc/passwd"])
-def test_file_outside_of_the_folder(tmp_path, name):
+def test_link_may_leave_the_folder(tmp_path):
     root = tmp_path / "root"
     root.mkdir()
-    path = os.path.normpath(root / name)
-    assert file_problem(path, str(root)) == (
-        f"{path} lies outside of {root}, the folder of the data set"
-    )
-
-
-def test_link_that_leads_elsewhere_is_followed(path, tmp_path):
-    root = tmp_path / "root"
-    root.mkdir()
-    (root / "b.nii.gz").symlink_to(path)
+    (tmp_path / "a.nii.gz").touch()
+    (root / "b.nii.gz").symlink_to(tmp_path / "a.nii.gz")
     assert file_problem(str(root / "b.nii.gz"), str(root)) is None
 
 
-def test_loop_of_links(tmp_path):
-    (tmp_path / "a.nii").symlink_to(tmp_path / "b.nii")
-    (tmp_path / "b.nii").symlink_to(tmp_path / "a.nii")
-    message = file_problem(str(tmp_path / "a.nii"))
-    assert "a.nii cannot be opened: Too many levels of symbolic links" in message
-
-
-def test_pipe_is_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "a.nii")
-    assert "a.nii is not a regular file" in file_problem(str(tmp_path / "a.nii"))
+def test_unknown_format(tmp_path):
+    (tmp_path / "a.png").touch()
+    message = file_problem(str(tmp_path / "a.png"))
+    assert "a.png is of no known format, expected .nii.gz, .nii" in message
 
 
 def test_empty_folder(tmp_path):
@@ -83,27 +42,13 @@ def test_name_that_is_too_long(tmp_path):
     assert "cannot be opened: File name too long" in message
 
 
-def test_unreadable_file():
-    # Not in tmp_path, which is closed to other users, as whom root must test.
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        path = pathlib.Path(folder) / "a.nii"
-        path.touch()
-        path.chmod(0o000)
-        user = os.geteuid()
-        try:
-            if user == 0:
-                os.seteuid(65534)
-            message = file_problem(str(path))
-        finally:
-            os.seteuid(user)
-    assert message == f"{path} cannot be opened: Permission denied"
-
-
 @pytest.mark.parametrize(
     "uid", ["", ".", "..", "a/b", "a\\b", "a\nb", "\udcff", "é" * 101]
 )
-def test_uids_that_are_no_file_names(uid):
+def test_uid_that_is_no_file_name(uid):
     assert not is_usable_uid(uid)
-    assert is_usable_uid("a b_ö.1")
-    assert is_usable_uid("é" * 100)
+
+
+@pytest.mark.parametrize("uid", ["a b_ö.1", "é" * 100])
+def test_usable_uid(uid):
+    assert is_usable_uid(uid)

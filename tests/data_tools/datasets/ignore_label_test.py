@@ -1,28 +1,27 @@
-"""The ignore label, from what declares it to shards, checks and pictures."""
+"""The ignore label, from its declaration to shards, checks and pictures."""
 
 import dataclasses
 import json
+import shutil
 
+import nibabel as nib
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from data_tools.conversion.case_conversion import to_class_ids
-from data_tools.conversion.converter import Options, convert
-from data_tools.conversion.preprocessing_choice import Choice
 from data_tools.datasets.nnunet_dataset import nnunet_dataset
 from data_tools.datasets.open_dataset import read_dataset
 from data_tools.datasets.problems import Severity
 from data_tools.inspection import manifest_text, shard_inspection
 from data_tools.inspection.verification import verify
-from tests.data_tools.in_process import InProcess, open_dataset, split
+from tests.data_tools.conftest import MsdFolder
+from tests.data_tools.in_process import convert_here, open_dataset
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.reports.overlay import save_overlay
 from tf_diffseg.volumes.volume import Volume
-
-HALF = {"train": 0.5, "test": 0.5}
 
 
 def _volume(values):
@@ -39,13 +38,12 @@ def test_ignored_voxels_hold_the_id_after_the_last(label_values, ignored):
     values = [*label_values, ignored, 0]
     found = to_class_ids(_volume(values), label_values, ignored)
     num_classes = len(label_values)
-    expected = [*range(num_classes), num_classes, 0]
-    np.testing.assert_array_equal(found.ravel(), expected)
-    # The smallest type that has room for it: 256 classes leave none in a byte.
+    np.testing.assert_array_equal(found.ravel(), [*range(num_classes + 1), 0])
+    # 256 classes leave no room for another id in a byte.
     assert found.dtype == (np.uint16 if num_classes == 256 else np.uint8)
 
 
-def test_other_values_are_refused_beside_it():
+def test_other_undeclared_values_are_refused():
     with pytest.raises(
         InputError, match="254, the data set declares 0, 1 and ignores 2"
     ):
@@ -53,17 +51,17 @@ def test_other_values_are_refused_beside_it():
 
 
 @pytest.mark.parametrize("convention", ["name", "key", "flag", "both"])
-def test_is_declared_in_msd_layout(msd_folder, convention):
+def test_declaration_in_msd_layout(msd_folder, convention):
     msd_folder.add_case("case")
-    labels = dict(msd_folder.labels)
     if convention in ("name", "both"):
-        labels["255"] = "Ignore"
-    msd_folder.write(labels=labels)
+        msd_folder.write(labels=msd_folder.labels | {"255": "Ignore"})
     if convention in ("key", "both"):
         msd_folder.write(ignore_label=255)
     dataset = open_dataset(msd_folder.dataset_json)
     if convention == "flag":
         assert dataset.ignore_label is None
+        with pytest.raises(InputError, match="`ignore_label` is 7, which .* 'vessel'"):
+            dataset.with_ignore_label(7)
         dataset = dataset.with_ignore_label(255)
     assert dataset.ignore_label == 255
     assert dataset.label_values == [0, 2, 7]
@@ -89,51 +87,48 @@ def test_is_declared_in_msd_layout(msd_folder, convention):
         ),
     ],
 )
-def test_refuses_what_cannot_be_ignored(msd_folder, changes, message):
+def test_wrong_declaration_is_refused(msd_folder, changes, message):
     msd_folder.write(**changes)
     with pytest.raises(InputError, match=message):
         open_dataset(msd_folder.dataset_json)
 
 
-def test_the_flag_cannot_ignore_a_class(msd_folder):
-    msd_folder.add_case("case")
-    dataset = open_dataset(msd_folder.dataset_json)
-    with pytest.raises(InputError, match="`ignore_label` is 7, which .* 'vessel'"):
-        dataset.with_ignore_label(7)
+_ORGAN = {"background": 0, "organ": 1}
+_REGIONS = {"background": 0, "whole": [1, 2], "core": [2], "ignore": 3}
 
 
-def _nnunet(tmp_path, **fields):
+@pytest.mark.parametrize(
+    "fields, ignored, label_values, regions",
+    [
+        ({"labels": _ORGAN | {"ignore": 2}}, 2, [0, 1], []),
+        ({"labels": _ORGAN, "ignore_label": 255}, 255, [0, 1], []),
+        (
+            {"labels": _REGIONS, "regions_class_order": [1, 2]},
+            3,
+            [0, 1, 2],
+            ["whole", "core"],
+        ),
+    ],
+)
+def test_declaration_in_nnunet(fields, ignored, label_values, regions):
     case = {"images": ["a.nii.gz"], "label": "b.nii.gz"}
-    fields = {
-        "channel_names": {"0": "CT"},
-        "dataset": {"case": case},
-        "labels": {"background": 0, "organ": 1, "ignore": 2},
-        **fields,
-    }
-    return nnunet_dataset(tmp_path / "dataset.json", fields)
+    fields |= {"channel_names": {"0": "CT"}, "dataset": {"case": case}}
+    dataset = nnunet_dataset("folder/dataset.json", fields)
+    assert (dataset.ignore_label, dataset.label_values) == (ignored, label_values)
+    assert [region.name for region in dataset.regions] == regions
 
 
-def test_is_declared_as_nnunet_has_it(tmp_path):
-    dataset = _nnunet(tmp_path)
-    assert (dataset.ignore_label, dataset.label_values) == (2, [0, 1])
-    labels = {"background": 0, "whole": [1, 2], "core": [2], "ignore": 3}
-    dataset = _nnunet(tmp_path, labels=labels, regions_class_order=[1, 2])
-    assert (dataset.ignore_label, dataset.label_values) == (3, [0, 1, 2])
-    assert [region.name for region in dataset.regions] == ["whole", "core"]
-    dataset = _nnunet(tmp_path, labels={"background": 0, "organ": 1}, ignore_label=255)
-    assert dataset.ignore_label == 255
-
-
-def test_is_declared_among_the_labels_of_a_table(tmp_path):
+def test_declaration_among_the_labels_of_a_table(tmp_path):
     path = tmp_path / "cases.csv"
     path.write_text("image,label\na.nii.gz,b.nii.gz\n")
     dataset = read_dataset(path, {0: "background", 1: "organ", 255: "ignore"})
     assert (dataset.ignore_label, dataset.label_values) == (255, [0, 1])
 
 
-@pytest.fixture
-def ignoring(msd_folder):
-    """Four cases: of the first two a third of the voxels, of the last all."""
+@pytest.fixture(scope="module")
+def ignoring(tmp_path_factory):
+    """Cases 0 and 1 ignore a third of their voxels, case 2 none and case 3 all."""
+    folder = MsdFolder(tmp_path_factory.mktemp("ignoring"))
     rng = np.random.default_rng(0)
     for index in range(4):
         label = rng.choice((0, 2, 7), (8, 9, 10)).astype(np.uint8)
@@ -141,167 +136,141 @@ def ignoring(msd_folder):
             label[rng.random(label.shape) < 0.3] = 255
         if index == 3:
             label[:] = 255
-        msd_folder.add_case(f"case_{index}", index, label=label)
-    msd_folder.write(ignore_label=255)
-    return msd_folder
+        folder.add_case(f"case_{index}", index, label=label)
+    folder.write(ignore_label=255)
+    return folder.folder
 
 
-def _convert(dataset, output, **preprocessing):
-    choice = Choice(channel_names=tuple(dataset.channel_names), **preprocessing)
-    return convert(split(dataset, HALF), output, choice, InProcess(), Options())
+@pytest.fixture(scope="module")
+def converted(ignoring, tmp_path_factory):
+    """Shards of `ignoring` with default settings."""
+    output = tmp_path_factory.mktemp("converted") / "out"
+    convert_here(ignoring, output)
+    return output
 
 
-def _examples(folder, manifest):
-    paths = [
-        path
-        for split in manifest.splits
-        for path in manifest.shard_paths(folder, split)
-    ]
+def _examples(folder):
+    manifest = read_manifest(folder)
+    splits = manifest.splits
+    paths = sum((manifest.shard_paths(folder, split) for split in splits), [])
     found = map(parse_example, tf.data.TFRecordDataset(paths))
     return {example["uid"].numpy().decode(): example for example in found}
 
 
 def _source(folder, uid):
-    import nibabel as nib
-
-    image = nib.load(folder.folder / "labelsTr" / f"{uid}.nii.gz")
+    image = nib.load(folder / "labelsTr" / f"{uid}.nii.gz")
     return np.asarray(image.dataobj)
 
 
-def test_shards_hold_it_and_figures_leave_it_out(ignoring, tmp_path):
-    output = tmp_path / "out"
-    _convert(open_dataset(ignoring.dataset_json), output)
-    manifest = read_manifest(output)
+def _total(manifest, name):
+    return np.sum([each.statistics[name] for each in manifest.splits.values()], axis=0)
+
+
+def test_shards_hold_it_and_statistics_leave_it_out(ignoring, converted):
+    manifest = read_manifest(converted)
     assert (manifest.ignore_label, manifest.ignored_id) == (255, 3)
-    assert json.loads((output / "manifest.json").read_text())["ignore_label"] == 255
-    examples = _examples(output, manifest)
     table = np.full(256, -1)
     table[[0, 2, 7, 255]] = [0, 1, 2, 3]
     total = np.zeros(4, int)
-    for uid, example in examples.items():
+    for uid, example in _examples(converted).items():
         expected = table[_source(ignoring, uid)]
         np.testing.assert_array_equal(example["source_label"], expected)
-        total += np.bincount(expected.ravel(), minlength=4)
-        np.testing.assert_array_equal(
-            np.bincount(np.ravel(example["label"]), minlength=4),
-            np.bincount(expected.ravel(), minlength=4),
-        )
-    statistics = [split.statistics for split in manifest.splits.values()]
-    voxels = np.sum([of["voxels_per_class"] for of in statistics], axis=0)
-    np.testing.assert_array_equal(voxels, total[:3])
-    assert sum(of["ignored_voxels"] for of in statistics) == total[3]
-    assert sum(of["ignored_cases"] for of in statistics) == 3
-    fingerprint = manifest.fingerprint
-    train = manifest.splits["train"]
-    assert fingerprint["ignored_cases"] == train.statistics["ignored_cases"]
-    assert fingerprint["cases_per_class"] == train.statistics["cases_per_class"]
-    if fingerprint["ignored_cases"]:
-        assert "ignored in ml" in manifest_text.fingerprint_table(
-            fingerprint, manifest.class_names, manifest.channel_names
-        )
-    found = shard_inspection.verify(output, manifest)
+        counts = np.bincount(expected.ravel(), minlength=4)
+        total += counts
+        stored = np.bincount(np.ravel(example["label"]), minlength=4)
+        np.testing.assert_array_equal(stored, counts)
+    np.testing.assert_array_equal(_total(manifest, "voxels_per_class"), total[:3])
+    assert _total(manifest, "ignored_voxels") == total[3]
+    assert _total(manifest, "ignored_cases") == 3
+    fingerprint, train = manifest.fingerprint, manifest.splits["train"].statistics
+    for name in ("ignored_cases", "cases_per_class"):
+        assert fingerprint[name] == train[name]
+    assert fingerprint["ignored_cases"]
+    text = manifest_text.fingerprint_table(
+        fingerprint, manifest.class_names, manifest.channel_names
+    )
+    assert "ignored in ml" in text
+    found = shard_inspection.verify(converted, manifest)
     assert (found.num_cases, found.problems) == (4, [])
-    described = manifest_text.describe(output, manifest)
-    assert f"ignored        label value 255, {total[3]} voxels" in described
+    text = manifest_text.describe(converted, manifest)
+    assert f"ignored        label value 255, {total[3]} voxels" in text
 
 
 def test_without_ignored_voxels_the_shards_are_the_same(msd_folder, tmp_path):
-    for index in range(4):
+    for index in range(2):
         msd_folder.add_case(f"case_{index}", index)
-    plain = open_dataset(msd_folder.dataset_json)
-    first = _convert(plain, tmp_path / "plain")
-    second = _convert(plain.with_ignore_label(255), tmp_path / "with")
-    assert second.splits == first.splits  # SHA-256 and statistics among them.
-    (told,) = (of for of in second.warnings if of not in first.warnings)
-    assert "the ignore label 255 is on 0 voxels of 0 of 4 cases" in told["text"]
-    assert (
-        dataclasses.replace(second, ignore_label=None, warnings=first.warnings) == first
-    )
+    first = convert_here(msd_folder.folder, tmp_path / "plain")
+    msd_folder.write(ignore_label=255)
+    second = convert_here(msd_folder.folder, tmp_path / "with")
+    assert second.splits == first.splits  # with SHA-256 and statistics
+    (added,) = (each for each in second.warnings if each not in first.warnings)
+    assert "the ignore label 255 is on 0 voxels of 0 of 2 cases" in added["text"]
+    plain = dataclasses.replace(second, ignore_label=None, warnings=first.warnings)
+    assert plain == first
 
 
 def test_padding_is_background(ignoring, tmp_path):
-    """As darkest image: nothing is there, which is known."""
-    output = tmp_path / "out"
-    dataset = open_dataset(ignoring.dataset_json)
-    manifest = _convert(dataset, output, volume_shape=(20, 20, 20))
-    examples = _examples(output, manifest)
-    label = examples["case_3"]["label"].numpy()
+    """Padding is as dark as the darkest voxel, so its class is known."""
+    settings = {"volume_shape": (20, 20, 20)}
+    convert_here(ignoring, tmp_path / "out", preprocessing=settings)
+    label = _examples(tmp_path / "out")["case_3"]["label"].numpy()
     assert np.count_nonzero(label == 3) == 8 * 9 * 10
     assert np.count_nonzero(label == 0) == label.size - 8 * 9 * 10
 
 
-def test_cropped_away_it_is_no_labelled_voxel(ignoring, tmp_path):
-    dataset = open_dataset(ignoring.dataset_json)
-    manifest = _convert(dataset, tmp_path / "out", volume_shape=(2, 2, 2))
-    examples = _examples(tmp_path / "out", manifest)
+def test_ignored_voxels_are_no_cropped_voxels(ignoring, tmp_path):
+    settings = {"volume_shape": (2, 2, 2)}
+    manifest = convert_here(ignoring, tmp_path / "out", preprocessing=settings)
     lost = 0
-    for example in examples.values():
+    for example in _examples(tmp_path / "out").values():
         before, after = (np.ravel(example[key]) for key in ("source_label", "label"))
         lost += np.isin(before, (1, 2)).sum() - np.isin(after, (1, 2)).sum()
-    statistics = [split.statistics for split in manifest.splits.values()]
-    assert sum(of["cropped_voxels"] for of in statistics) == lost
-    assert sum(of["cropped_cases"] for of in statistics) == 3
+    assert _total(manifest, "cropped_voxels") == lost
+    assert _total(manifest, "cropped_cases") == 3
 
 
-def test_resampled_it_is_one_more_class(ignoring, tmp_path):
-    dataset = open_dataset(ignoring.dataset_json)
-    manifest = _convert(dataset, tmp_path / "out", spacing_mm=(2.0, 2.0, 2.0))
-    for uid, example in _examples(tmp_path / "out", manifest).items():
+def test_resampling_treats_it_as_one_more_class(ignoring, tmp_path):
+    settings = {"spacing_mm": (2.0, 2.0, 2.0)}
+    convert_here(ignoring, tmp_path / "out", preprocessing=settings)
+    for uid, example in _examples(tmp_path / "out").items():
         ids = set(np.unique(example["label"]))
         assert ids <= ({3} if uid == "case_3" else {0, 1, 2, 3})
 
 
 def test_verification_counts_it(ignoring):
-    dataset = open_dataset(ignoring.dataset_json)
+    dataset = open_dataset(ignoring)
     problems = verify(dataset)
     assert not [one for one in problems if one.severity is Severity.ERROR]
     count = sum((_source(ignoring, f"case_{i}") == 255).sum() for i in range(4))
-    notes = [one.message for one in problems if one.severity is Severity.NOTE]
-    (note,) = notes
+    (note,) = [one.message for one in problems if one.severity is Severity.NOTE]
     assert f"the ignore label 255 is on {count} voxels of 3 of 4 cases" in note
-    alone = [one for one in problems if one.check == "foreground"]
-    assert [one.uid for one in alone] == ["case_3"]
-    assert "has no foreground" in alone[0].message
-    # Undeclared, it is an error as before.
-    plain = dataclasses.replace(dataset, ignore_label=None)
-    errors = [one for one in verify(plain) if one.severity is Severity.ERROR]
+    (foreground,) = [one for one in problems if one.check == "foreground"]
+    assert foreground.uid == "case_3"
+    assert "has no foreground" in foreground.message
+    undeclared = dataclasses.replace(dataset, ignore_label=None)
+    errors = [one for one in verify(undeclared) if one.severity is Severity.ERROR]
     assert len(errors) == 3 and "undeclared label value 255" in errors[0].message
 
 
-def test_an_ignore_label_that_no_case_has_is_told(msd_folder):
-    msd_folder.add_case("case")
-    msd_folder.write(ignore_label=255)
-    problems = verify(open_dataset(msd_folder.dataset_json))
-    (found,) = [one for one in problems if one.check == "ignored"]
-    assert found.severity is Severity.WARNING
-    assert "255 is on 0 voxels of 0 of 1 cases" in found.message
-
-
-def test_a_manifest_of_before_has_none(ignoring, tmp_path):
-    output = tmp_path / "out"
-    _convert(open_dataset(ignoring.dataset_json), output)
-    path = output / "manifest.json"
+def test_manifest_of_an_older_version_has_none(converted, tmp_path):
+    shutil.copytree(converted, tmp_path / "old")
+    path = tmp_path / "old" / "manifest.json"
     fields = json.loads(path.read_text())
-    del fields["ignore_label"]
+    assert fields.pop("ignore_label") == 255
     path.write_text(json.dumps(fields))
-    manifest = read_manifest(output)
+    manifest = read_manifest(path.parent)
     assert (manifest.ignore_label, manifest.ignored_id) == (None, None)
 
 
-def test_pictures_shade_it_and_outline_it_not(tmp_path):
+def test_pictures_shade_it_without_an_outline(tmp_path):
     image = np.random.default_rng(0).normal(size=(8, 8, 8))
     label = np.zeros(image.shape, int)
     label[2:6, 2:6, 2:6] = 1
     label[:, :, 6:] = 2
 
     def drawn(name, **options):
-        save_overlay(
-            tmp_path / name,
-            image,
-            label,
-            class_names=["background", "organ"],
-            **options,
-        )
+        names = ["background", "organ"]
+        save_overlay(tmp_path / name, image, label, class_names=names, **options)
         return (tmp_path / name).read_bytes()
 
     marked = drawn("marked.png", ignored_id=2)

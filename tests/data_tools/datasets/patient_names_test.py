@@ -1,6 +1,5 @@
-"""Names of which a warning says that they look like scans of one patient."""
+"""Names that a warning takes for scans of one patient."""
 
-import dataclasses
 import re
 
 import pytest
@@ -10,12 +9,11 @@ from data_tools.datasets.patient_names import grouping_hint
 
 
 def _hint(uids):
-    """The notes where every second case is in another split."""
-    cases = [Case(uid, (f"{uid}.nii",), f"l/{uid}.nii") for uid in uids]
+    """The notes if every second case is in another split."""
     return grouping_hint(
         [
-            dataclasses.replace(case, split=("train", "test")[index % 2])
-            for index, case in enumerate(cases)
+            Case(uid, (f"{uid}.nii",), f"l/{uid}.nii", ("train", "test")[index % 2])
+            for index, uid in enumerate(uids)
         ]
     )
 
@@ -39,12 +37,12 @@ _PAIRS = {
 
 @pytest.mark.parametrize("odd", [[], ["extra"], ["zz_odd_name", "phantom"]])
 @pytest.mark.parametrize("uids", _PAIRS.values(), ids=_PAIRS)
-def test_names_that_look_like_patients_are_told(uids, odd):
+def test_names_of_patients_are_noted(uids, odd):
     if len(odd) > len(uids) // 3:
         return
     (note,) = _hint(uids + odd)
     (pattern,) = re.findall("`group_by='([^']+)'`", note)
-    # It takes the odd ones as well, each by itself.
+    # Each odd name is a group of its own.
     groups = [re.search(pattern, uid).group(1) for uid in uids + odd]
     count = len({name for name in groups if groups.count(name) > 1})
     assert f" of {count} such groups are in two splits" in note
@@ -52,19 +50,17 @@ def test_names_that_look_like_patients_are_told(uids, odd):
 
 
 @pytest.mark.parametrize(
-    "name, uids",
+    "uids",
     [
-        ("more scans", [*_PAIRS["times"], *(f"p01_t{s}" for s in range(2, 16))]),
-        ("a gap", [*_PAIRS["digits"], "genius_0307"]),
-        ("without the first", _PAIRS["digits"][1:]),
-        ("mostly one scan", [f"p{p:02d}_t0" for p in range(30)] + ["p07_t1", "p09_t1"]),
+        [*_PAIRS["times"], *(f"p01_t{s}" for s in range(2, 16))],
+        [*_PAIRS["digits"], "genius_0307"],
+        _PAIRS["digits"][1:],
+        [f"p{p:02d}_t0" for p in range(30)] + ["p07_t1", "p09_t1"],
     ],
+    ids=["more scans", "a gap", "without the first", "mostly one scan"],
 )
-def test_one_odd_patient_changes_nothing(name, uids):
-    uids = sorted(uids)
-    cases = [Case(uid, (f"{uid}.nii",), f"l/{uid}.nii") for uid in uids]
-    splits = [dataclasses.replace(c, split=str(i % 2)) for i, c in enumerate(cases)]
-    (note,) = grouping_hint(splits)
+def test_one_odd_patient_changes_nothing(uids):
+    (note,) = _hint(sorted(uids))
     assert "look like scans of one patient" in note
 
 
@@ -95,5 +91,5 @@ def test_one_odd_patient_changes_nothing(name, uids):
     ],
     ids=lambda uids: uids[0],
 )
-def test_names_that_are_numbered_through_are_not(uids):
+def test_consecutive_numbers_are_not_noted(uids):
     assert _hint(uids) == []
