@@ -1,4 +1,4 @@
-"""The picture of a case under augmentation."""
+"""A picture of a case and augmented versions of it."""
 
 import tensorflow as tf
 
@@ -16,14 +16,14 @@ def preview(output, data_dir, options, split="train", uid=None, num_draws=5, see
     Args:
         output: PNG file to write.
         data_dir: folder of shards.
-        options: of `tf_diffseg.data.augment`.
+        options: dict of arguments of `tf_diffseg.data.augment`.
         split: split of the case.
-        uid: name of the case; None for the split's first.
-        num_draws: how many versions.
-        seed: of the first version; the others follow.
+        uid: name of the case; None for the first of the split.
+        num_draws: number of versions.
+        seed: seed of the first version; each next one adds 1.
 
     Raises:
-        InputError: there is no such folder, split or case.
+        InputError: if there is no such folder, split or case.
     """
     manifest = read_manifest(data_dir)
     example = _read_case(manifest, data_dir, split, uid)
@@ -33,9 +33,9 @@ def preview(output, data_dir, options, split="train", uid=None, num_draws=5, see
         lambda stateless_seed: augment(example, stateless_seed, **options),
         autograph=False,
     )
-    for index in range(num_draws):
-        new = draw(tf.constant([seed + index, 0], tf.int64))
-        rows.append((f"seed {seed + index}", new["image"], new["label"]))
+    for version_seed in range(seed, seed + num_draws):
+        new = draw(tf.constant([version_seed, 0], tf.int64))
+        rows.append((f"seed {version_seed}", new["image"], new["label"]))
     save_overlay_rows(
         output,
         rows,
@@ -56,14 +56,12 @@ def _read_case(manifest, data_dir, split, uid):
     uid = uids[0] if uid is None else uid
     place = f"the shards in {data_dir}"
     try:
+        paths = manifest.shard_paths(data_dir, split)
+        uids_by_shard = manifest.split(split).uids_by_shard()
         path, number = next(
-            (path, of_shard.index(uid))
-            for path, of_shard in zip(
-                manifest.shard_paths(data_dir, split),
-                manifest.split(split).uids_by_shard(),
-                strict=True,
-            )
-            if uid in of_shard
+            (path, shard_uids.index(uid))
+            for path, shard_uids in zip(paths, uids_by_shard, strict=True)
+            if uid in shard_uids
         )
         place = f"record {number} of the shard {path}"
         record = tf.data.TFRecordDataset(path, manifest.compression).skip(number)

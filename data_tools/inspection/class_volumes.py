@@ -1,4 +1,4 @@
-"""How much of each class a data set has, in its files and in its shards."""
+"""Volume of each class of a data set, in its files and in its shards."""
 
 import dataclasses
 
@@ -13,11 +13,11 @@ class ClassVolumes:
     """Totals over cases, each an array with a number per class.
 
     Attributes:
-        cases: that have the class.
-        voxels: of the class.
+        cases: cases that have the class.
+        voxels: voxels of the class.
         ml: its volume.
-        components: pieces that touch nowhere, corners included; None where they were
-            not counted. Of the background, which is not counted, 0.
+        components: pieces that do not touch, not even at corners, 0 for background;
+            None if they were not counted.
     """
 
     cases: np.ndarray
@@ -34,14 +34,8 @@ class ClassVolumes:
 
     @classmethod
     def of_label(cls, label, voxel_ml, num_classes):
-        """Those of one label map.
-
-        Args:
-            label: class ids (i, j, k).
-            voxel_ml: volume of a voxel.
-            num_classes: of the data set.
-        """
-        # Voxels without a class hold the id after the last.
+        """Counts the classes of a label map (i, j, k) with voxels of `voxel_ml`."""
+        # Ignored voxels hold the id after the last.
         voxels = np.bincount(np.ravel(label), minlength=num_classes)[:num_classes]
         components = np.zeros(num_classes, int)
         boxes = ndimage.find_objects(label, num_classes - 1)
@@ -53,11 +47,14 @@ class ClassVolumes:
 
     @classmethod
     def of_manifest(cls, manifest, prefix=""):
-        """Those that a `manifest.Manifest` tells, None where it does not.
+        """Reads the totals that a `manifest.Manifest` holds.
 
         Args:
-            manifest: of a version that may be older.
-            prefix: of the statistics, "" for files or "stored_" for shards.
+            manifest: `Manifest`.
+            prefix: "" for files or "stored_" for shards.
+
+        Returns:
+            `ClassVolumes`, or None if an older version wrote the manifest.
         """
         names = [f"{prefix}{name}_per_class" for name in ("cases", "voxels", "ml")]
         splits = [split.statistics for split in manifest.splits.values()]
@@ -67,7 +64,7 @@ class ClassVolumes:
 
 
 def volumes_table(source, stored, class_names):
-    """A table of `ClassVolumes` in files and in shards as lines of text."""
+    """A table of the `ClassVolumes` of files and of shards, as lines of text."""
     columns = ["cases", "voxels", "ml"]
     columns += ["components"] if source.components is not None else []
     rows = [["class"], [""]]
@@ -77,8 +74,8 @@ def volumes_table(source, stored, class_names):
     for class_id, name in enumerate(class_names):
         cells = [name]
         for column in columns:
-            for of in (source, stored):
-                value = getattr(of, column)[class_id]
+            for volumes in (source, stored):
+                value = getattr(volumes, column)[class_id]
                 text = f"{value:.4g}" if column == "ml" else str(value)
                 hidden = column == "components" and not class_id
                 cells.append("-" if hidden else text)

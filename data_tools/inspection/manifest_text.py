@@ -1,4 +1,4 @@
-"""What a manifest tells of converted shards, as text for people."""
+"""Prints what a manifest says about converted shards."""
 
 import os
 import pathlib
@@ -12,12 +12,7 @@ from tf_diffseg.text_table import text_table
 
 
 def print_conversion(manifest, output_dir):
-    """Prints what a conversion has made.
-
-    Args:
-        manifest: `Manifest`.
-        output_dir: folder that it is in.
-    """
+    """Prints the result of a conversion from the `Manifest` in its folder."""
     print(_fingerprint(manifest))
     chosen = {key: value for key, value in manifest.preprocessing.items() if value}
     print("preprocessing: " + ", ".join(f"{k}={v}" for k, v in chosen.items()))
@@ -34,12 +29,12 @@ def print_conversion(manifest, output_dir):
 
 
 def print_description(data_dir, manifest, with_volumes=True):
-    """Prints what is inside a converted data set, by the manifest alone.
+    """Prints the contents of a converted data set, without reading its shards.
 
     Args:
         data_dir: folder of the manifest.
         manifest: `Manifest`.
-        with_volumes: whether to tell how much there is of each class.
+        with_volumes: whether to print the volume of each class.
     """
     print(describe(data_dir, manifest))
     if manifest.fingerprint:
@@ -57,12 +52,7 @@ def _fingerprint(manifest):
 
 
 def describe(data_dir, manifest):
-    """What is inside, by the manifest alone, as lines of text.
-
-    Args:
-        data_dir: folder of the manifest.
-        manifest: `Manifest`.
-    """
+    """Describes a `Manifest` in the folder `data_dir`, as lines of text."""
     classes = zip(manifest.label_values, manifest.class_names, strict=True)
     settings = (f"{key}={value}" for key, value in manifest.preprocessing.items())
     fields = {
@@ -93,13 +83,13 @@ def _shard_table(data_dir, manifest):
 
 
 def _ignored(manifest):
-    """What there is of voxels without a class, where there may be some."""
+    """Dict with a field on ignored voxels, empty without an ignore label."""
     if manifest.ignore_label is None:
         return {}
     statistics = [split.statistics for split in manifest.splits.values()]
     voxels, cases = (
-        sum(of.get(f"ignored_{what}", 0) for of in statistics)
-        for what in ("voxels", "cases")
+        sum(each.get(f"ignored_{unit}", 0) for each in statistics)
+        for unit in ("voxels", "cases")
     )
     return {
         "ignored": f"label value {manifest.ignore_label}, {voxels} voxels of the files "
@@ -108,11 +98,7 @@ def _ignored(manifest):
 
 
 def describe_volumes(manifest):
-    """What the manifest tells of how much there is of each class, as lines of text.
-
-    Args:
-        manifest: `Manifest`, which may be older than these figures.
-    """
+    """The volume of each class by a `Manifest`, as lines of text."""
     source = ClassVolumes.of_manifest(manifest)
     stored = ClassVolumes.of_manifest(manifest, "stored_")
     if source is None or stored is None:
@@ -124,16 +110,10 @@ def describe_volumes(manifest):
 
 
 def fingerprint_table(fingerprint, class_names, channel_names):
-    """A fingerprint as lines of text.
-
-    Args:
-        fingerprint: from `fingerprint.fingerprint_of`.
-        class_names: name per class id.
-        channel_names: name per image channel.
-    """
+    """A fingerprint of `fingerprint.fingerprint_of` as lines of text."""
     cases = fingerprint["num_cases"]
-    of_split = f" of split {fingerprint['split']}" if fingerprint["split"] else ""
-    rows = [[f"{cases} cases{of_split}", "min", "median", "max"]]
+    split = f" of split {fingerprint['split']}" if fingerprint["split"] else ""
+    rows = [[f"{cases} cases{split}", "min", "median", "max"]]
     for name, title in (
         ("shape", "voxels, x y z"),
         ("spacing_mm", "spacing in mm, x y z"),

@@ -1,4 +1,4 @@
-"""Preprocesses the cases of a data set without a trace, to tell what it takes away."""
+"""Preprocesses the cases of a data set without writing, to find what is lost."""
 
 import dataclasses
 import functools
@@ -19,15 +19,15 @@ from tf_diffseg.errors import CaseError, InputError
 
 
 def preprocessing_problems(dataset, choice, workers):
-    """Tells what preprocessing would take away from the cases of a data set.
+    """Finds what the cases of a data set would lose by preprocessing.
 
     Args:
         dataset: `dataset.Dataset`, all of whose cases can be read.
         choice: `preprocessing_choice.Choice`.
-        workers: what runs the work, such as a `worker_pool.WorkerPool`.
+        workers: runs the work, for example a `worker_pool.WorkerPool`.
 
     Returns:
-        List of `Problem`, as the converter would tell them.
+        List of `Problem`, the same as from the converter.
     """
     recipe = Recipe.of(dataset, {}, IMAGE_DTYPES[-1])
     with workers:
@@ -48,7 +48,7 @@ def preprocessing_problems(dataset, choice, workers):
 
 
 def _chosen(dataset, choice, recipe, workers):
-    """The `Recipe` with the preprocessing that the cases ask for."""
+    """The `Recipe` with the preprocessing that is chosen for the cases."""
     fingerprint = None
     if not choice.is_fixed:
         train = [case for case in dataset.cases if case.split == "train"]
@@ -64,8 +64,8 @@ def _chosen(dataset, choice, recipe, workers):
 
 
 def _run(function, cases, recipe, workers):
-    """`(dict from uid to figures, problems)`, of a function of case and recipe."""
-    task = functools.partial(_figures_or_error, function, recipe)
+    """`(dict from uid to result, problems)` of a function of case and recipe."""
+    task = functools.partial(_result_or_error, function, recipe)
     found, problems = {}, []
     for case, result in zip(cases, workers.run(task, cases, "case"), strict=True):
         if isinstance(result, str):
@@ -76,8 +76,8 @@ def _run(function, cases, recipe, workers):
     return found, problems
 
 
-def _figures_or_error(function, recipe, case):
-    """What `function` gives of a case, or what is wrong with the case."""
+def _result_or_error(function, recipe, case):
+    """The result of `function`, or the message of the case's error."""
     try:
         return function(case, recipe)
     except CaseError as error:

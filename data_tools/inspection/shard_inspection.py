@@ -1,4 +1,4 @@
-"""What lies in the shards of a converted data set, and whether it is what should."""
+"""Checks the shards of a converted data set against its manifest, and draws them."""
 
 import dataclasses
 import functools
@@ -17,12 +17,12 @@ from tf_diffseg.reports.overlay import save_overlay
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-    """What was found.
+    """The result of `verify`.
 
     Attributes:
-        num_cases: that could be read.
-        problems: one line each, naming the file.
-        source: `ClassVolumes` of those cases in their files, None without a case.
+        num_cases: number of cases that could be read.
+        problems: lines that name the file.
+        source: `ClassVolumes` of these cases in their files, None without a case.
         stored: the same in the shards.
     """
 
@@ -33,15 +33,7 @@ class Inspection:
 
 
 def verify(data_dir, manifest):
-    """Reads every byte and holds it against the manifest.
-
-    Args:
-        data_dir: folder of the manifest.
-        manifest: `Manifest`.
-
-    Returns:
-        `Inspection`.
-    """
+    """Reads every byte and compares it with the `Manifest`; gives an `Inspection`."""
     folder = pathlib.Path(data_dir)
     problems, num_cases = [], 0
     source, stored = [], []
@@ -67,14 +59,10 @@ def verify(data_dir, manifest):
 
 
 def print_verification(data_dir, manifest):
-    """Prints what `verify` finds.
-
-    Args:
-        data_dir: folder of the manifest.
-        manifest: `Manifest`.
+    """Prints the result of `verify`.
 
     Raises:
-        InputError: there are problems, which are printed.
+        InputError: if there are problems, which are printed.
     """
     found = verify(data_dir, manifest)
     if found.source is not None:
@@ -93,14 +81,11 @@ def _total(volumes):
 
 def _volumes(example, num_classes):
     """`ClassVolumes` of a case in its file and in the shard."""
-    axes = example["source_affine"].numpy()[:3, :3]
-    source_mm = np.linalg.norm(axes, axis=0)
+    source_mm = np.linalg.norm(example["source_affine"].numpy()[:3, :3], axis=0)
+    stored_mm = example["spacing_mm"].numpy()
     return tuple(
         ClassVolumes.of_label(example[key].numpy(), np.prod(mm) / 1000.0, num_classes)
-        for key, mm in (
-            ("source_label", source_mm),
-            ("label", example["spacing_mm"].numpy()),
-        )
+        for key, mm in (("source_label", source_mm), ("label", stored_mm))
     )
 
 
@@ -121,11 +106,10 @@ def _verify_shard(path, shard, uids, manifest):
             found.append(example["uid"].numpy().decode(errors="replace"))
             wrong = [f"{where}: {what}" for what in _wrong(example, manifest)]
             problems += wrong
-            # A class too many is told of, and cannot be added to the others.
-            if not wrong:
-                of_file, of_shard = _volumes(example, manifest.num_classes)
-                source.append(of_file)
-                stored.append(of_shard)
+            if not wrong:  # an unknown class would have no place in the totals
+                volumes = _volumes(example, manifest.num_classes)
+                source.append(volumes[0])
+                stored.append(volumes[1])
     except tf.errors.OpError as error:
         problems.append(f"{path}, record {len(found)} cannot be read: {_reason(error)}")
     if len(found) != shard.num_examples:
@@ -139,7 +123,7 @@ def _verify_shard(path, shard, uids, manifest):
 
 
 def _wrong(example, manifest):
-    """Yields what is wrong with one case."""
+    """Yields messages on errors of one case."""
     image = example["image"].numpy()
     if not np.isfinite(image).all():
         yield "image has voxels that are NaN or infinite"
@@ -162,7 +146,7 @@ def examples(path, manifest):
 
 
 def _readable(path, manifest):
-    """As `examples`; raises InputError where the shard is damaged."""
+    """Like `examples`; raises InputError if the shard is damaged."""
     try:
         yield from examples(path, manifest)
     except tf.errors.OpError as error:
@@ -173,7 +157,9 @@ def _readable(path, manifest):
 
 def _reason(error):
     message = error.message.splitlines()[0]
-    return message.rpartition("}} ")[2][:100]  # where in the graph is in front
+    return message.rpartition("}} ")[2][
+        :100
+    ]  # without the place in the graph before it
 
 
 def preview(data_dir, manifest, output_dir):
@@ -182,10 +168,10 @@ def preview(data_dir, manifest, output_dir):
     Args:
         data_dir: folder of the manifest.
         manifest: `Manifest`.
-        output_dir: folder, in which each split gets one.
+        output_dir: folder that gets a folder for each split.
 
     Yields:
-        Path of each picture, once it is there.
+        Path of each picture after it is written.
 
     Raises:
         InputError: if a shard is gone or damaged.

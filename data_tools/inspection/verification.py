@@ -1,4 +1,4 @@
-"""Every problem of every case of a data set, not the first one only."""
+"""Finds all problems of all cases of a data set."""
 
 import collections
 import dataclasses
@@ -25,25 +25,25 @@ from tf_diffseg.volumes.voxels import distinct_values, voxel_digest
 
 
 def verify(dataset, workers=None):
-    """Reads all files of a data set and looks for what is wrong with them.
+    """Reads all files of a data set and checks them.
 
     Args:
         dataset: `dataset.Dataset`.
-        workers: what runs the work, such as a `worker_pool.WorkerPool`; None reads in
+        workers: runs the work, for example a `worker_pool.WorkerPool`; None reads in
             this process.
 
     Returns:
         List of `Problem`: those of the data set first, then case by case.
 
     Raises:
-        InputError: if a process dies, most likely for want of memory.
+        InputError: if a process dies, most likely because memory is full.
     """
     problems = dataset_warnings(dataset)
     if not dataset.cases:
         message = f"{dataset.path} lists no case"
         problems.append(Problem(Severity.ERROR, "dataset", None, message))
-    before = case_problems(dataset)
-    unreadable = {problem.uid for problem in before if problem.check == "file"}
+    early_problems = case_problems(dataset)
+    unreadable = {problem.uid for problem in early_problems if problem.check == "file"}
     readable = [case for case in dataset.cases if case.uid not in unreadable]
     examine = functools.partial(
         examine_case,
@@ -56,7 +56,7 @@ def verify(dataset, workers=None):
     else:
         with workers:
             examined = list(workers.run(examine, readable, "case"))
-    problems += before
+    problems += early_problems
     problems += [problem for case in examined for problem in case.problems]
     problems += _duplicates(examined)
     problems += ignored_voxels(dataset, [one.ignored_voxels for one in examined])
@@ -65,21 +65,21 @@ def verify(dataset, workers=None):
         problems += absent_classes(dataset, found)
         if found <= {0, dataset.ignore_label}:
             problems.append(no_foreground_at_all(dataset))
-    # Stable: of one case the problems stay in the order in which they were found.
+    # This keeps the order of the problems of a case.
     return sorted(problems, key=lambda problem: problem.uid or "")
 
 
 @dataclasses.dataclass(frozen=True)
 class ExaminedCase:
-    """What was found in the files of a case.
+    """The result of `examine_case`.
 
     Attributes:
         case: `dataset.Case`.
         problems: list of `Problem`.
-        image_sha256: of the voxels, or None where the image cannot be read.
-        label_sha256: of the label map, or None where it cannot be read or is empty.
-        label_values: those that occur, or None where the label map cannot be read.
-        ignored_voxels: how many voxels the label map leaves without a class.
+        image_sha256: of the voxels, or None if the image cannot be read.
+        label_sha256: of the label map, or None if it cannot be read or is empty.
+        label_values: values in the label map, or None if it cannot be read.
+        ignored_voxels: number of voxels with the ignore label.
     """
 
     case: object
@@ -91,13 +91,13 @@ class ExaminedCase:
 
 
 def examine_case(case, num_channels, label_values, ignore_label=None):
-    """Reads one case and looks for all that is wrong with it.
+    """Reads a `dataset.Case` whose files exist, and checks it.
 
     Args:
-        case: `dataset.Case` whose files exist.
-        num_channels: that the data set declares.
-        label_values: that the data set declares, per class id.
-        ignore_label: value of voxels without a class, or None.
+        case: `dataset.Case`.
+        num_channels: as the data set declares.
+        label_values: as the data set declares, per class id.
+        ignore_label: as the data set declares, or None.
 
     Returns:
         An `ExaminedCase`.
@@ -115,8 +115,10 @@ def examine_case(case, num_channels, label_values, ignore_label=None):
         _compare(first, other, "the first channel's file", add)
     if first is not None and label is not None:
         _compare(first, label, "its image", add)
+    image_sha256 = None
     if None not in channels:
         _examine_channels(case, channels, num_channels, add)
+        image_sha256 = voxel_digest([each.array for each in channels], np.float32)
     found, label_sha256, num_ignored = None, None, 0
     if label is not None:
         found, label_sha256, num_ignored = _examine_label(
@@ -125,26 +127,20 @@ def examine_case(case, num_channels, label_values, ignore_label=None):
     return ExaminedCase(
         case=case,
         problems=problems,
-        image_sha256=_image_sha256(channels),
+        image_sha256=image_sha256,
         label_sha256=label_sha256,
         label_values=found,
         ignored_voxels=num_ignored,
     )
 
 
-def _image_sha256(channels):
-    if None in channels:
-        return None
-    return voxel_digest([volume.array for volume in channels], np.float32)
-
-
 def _read(path, add, dtype=None):
-    """A `Volume`, or None where that is a problem."""
+    """A `Volume`, or None with a problem added."""
     try:
         volume = read_volume(path, dtype)
     except InputError as error:
         add("file", error)
-    except Exception as error:  # among thousands, the name is what the user needs
+    except Exception as error:  # whatever it is, the user needs the name of the file
         add("file", f"{path} cannot be read: {type(error).__name__}: {one_line(error)}")
     else:
         for note in volume.notes:
@@ -184,7 +180,7 @@ def _examine_channels(case, volumes, num_channels, add):
 
 
 def _examine_label(label, label_values, ignore_label, add):
-    """`(values that occur, sha256 unless it is empty, voxels ignored)`."""
+    """`(values, SHA-256 or None if it is empty, number of ignored voxels)`."""
     try:
         array, notes = whole_numbers(label.path, label.array)
     except InputError as error:
@@ -210,7 +206,7 @@ def _examine_label(label, label_values, ignore_label, add):
 
 
 def _duplicates(examined):
-    """Cases that share voxels, an error where two splits have the same image."""
+    """Problems of cases that share voxels, an error if an image is in two splits."""
     cases_of = collections.defaultdict(list)
     for one in examined:
         for what in ("image", "label"):
@@ -222,7 +218,7 @@ def _duplicates(examined):
         first, *others = cases
         for case in others:
             if case.uid == first.uid:
-                continue  # told already: one uid, two cases
-            told = shared_image if what == "image" else shared_label
-            problems.append(told(case, first))
+                continue  # `case_problems` reports the uid of two cases
+            problem_of = shared_image if what == "image" else shared_label
+            problems.append(problem_of(case, first))
     return problems
