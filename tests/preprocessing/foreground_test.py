@@ -1,4 +1,4 @@
-"""The box holds everything that is not empty, and the way back is exact."""
+"""The box holds all foreground, and the way back is exact."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def _boxed(begin, size, shape=(9, 8, 7), outside=-1000.0):
     "begin, size",
     [((2, 3, 1), (4, 2, 5)), ((0, 0, 0), (9, 8, 7)), ((8, 0, 6), (1, 1, 1))],
 )
-def test_box_is_the_smallest_that_holds_all(begin, size):
+def test_box_is_the_smallest_around_the_foreground(begin, size):
     image = _boxed(begin, size)
     np.testing.assert_array_equal(foreground.foreground_box(image), [begin, size])
 

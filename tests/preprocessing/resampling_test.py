@@ -1,4 +1,4 @@
-"""Resampling keeps what the world knows: places, averages and classes."""
+"""Resampling keeps places in the world, averages and classes."""
 
 import numpy as np
 import pytest
@@ -32,8 +32,8 @@ def oblique_affine():
     return affine
 
 
-# Enlarged by any ratio or shrunk by a whole one, the weights lie evenly about the
-# new voxel and a linear function comes out exactly.
+# For enlarging by any ratio, and for shrinking by a whole one, the weights are
+# symmetric about the new voxel, and a linear function is reproduced exactly.
 @pytest.mark.parametrize("target_mm", [(0.7, 1.1, 1.3), (2.0, 3.0, 9.0), (0.9, 6, 3)])
 def test_world_positions_stay(oblique_affine, target_mm):
     volume = _ramp_world((24, 22, 20), oblique_affine)
@@ -41,7 +41,7 @@ def test_world_positions_stay(oblique_affine, target_mm):
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     np.testing.assert_allclose(spacing, target_mm, rtol=1e-5)
     expected = _ramp_world(resampled.shape[:3], affine)
-    # A border voxel has neighbours on one side only.
+    # A border voxel has neighbours only on one side.
     inner = tuple(slice(2, size - 2) for size in resampled.shape[:3])
     np.testing.assert_allclose(resampled[inner], expected[inner], atol=2e-4)
 
@@ -51,9 +51,8 @@ def test_field_of_view_keeps_its_centre(oblique_affine):
     resampled, affine = _resample_to(volume, oblique_affine, (1.7, 1.7, 1.7))
     centre = (np.array(volume.shape[:3]) - 1) / 2
     new_centre = (np.array(resampled.shape[:3]) - 1) / 2
-    np.testing.assert_allclose(
-        affine @ [*new_centre, 1], oblique_affine @ [*centre, 1], atol=1e-4
-    )
+    expected = oblique_affine @ [*centre, 1]
+    np.testing.assert_allclose(affine @ [*new_centre, 1], expected, atol=1e-4)
 
 
 def test_same_spacing_changes_no_bit():
@@ -64,9 +63,9 @@ def test_same_spacing_changes_no_bit():
     np.testing.assert_array_equal(new_affine, affine.astype(np.float32))
 
 
-def test_shrinking_averages_what_would_alias():
-    # Stripes 3 voxels apart cannot be told on voxels 4 times as large. Taking the
-    # two nearest voxels would leave them at half their height.
+def test_shrinking_does_not_alias():
+    # Voxels 4 times as large cannot show stripes 3 voxels apart. Averages of only the
+    # two nearest voxels would leave half of their height.
     line = np.cos(2 * np.pi * np.arange(96) / 3).astype(np.float32)
     volume = np.broadcast_to(line[:, None, None, None], (96, 2, 2, 1))
     resampled, _ = _resample_to(volume, np.eye(4), (4.0, 1.0, 1.0))
@@ -93,7 +92,7 @@ def test_label_is_argmax_of_the_resampled_one_hot(target_mm):
     np.testing.assert_array_equal(resampled, expected)
 
 
-def test_label_invents_no_class_between_its_neighbours():
+def test_label_gets_no_class_between_its_neighbours():
     label = np.zeros((20, 4, 4), np.int32)
     label[10:] = 2  # averaging class ids would make class 1 at the border
     ratio = tf.constant([0.37, 1.0, 1.0])
@@ -101,7 +100,7 @@ def test_label_invents_no_class_between_its_neighbours():
     assert set(np.unique(resampled)) == {0, 2}
 
 
-def test_label_traces_with_unknown_shape():
+def test_label_in_a_graph_with_unknown_shape():
     label = np.random.default_rng(2).integers(0, 3, (6, 5, 4)).astype(np.int32)
     ratio, new_shape = tf.constant([0.5, 1.0, 2.0]), tf.constant([12, 5, 2])
     traced = tf.function(
@@ -112,7 +111,5 @@ def test_label_traces_with_unknown_shape():
             tf.TensorSpec([3], tf.int32),
         ],
     )
-    np.testing.assert_array_equal(
-        traced(label, ratio, new_shape),
-        resampling.resample_label(label, ratio, new_shape),
-    )
+    expected = resampling.resample_label(label, ratio, new_shape)
+    np.testing.assert_array_equal(traced(label, ratio, new_shape), expected)

@@ -6,11 +6,7 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")
 class GroupedMean(keras.metrics.Metric):
-    """Mean of the values of each group.
-
-    Attributes:
-        num_groups: number of groups.
-    """
+    """Mean of the values of each group."""
 
     def __init__(self, num_groups, name="grouped_mean", dtype="float32"):
         """Creates the sums.

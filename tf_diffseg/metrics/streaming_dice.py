@@ -13,11 +13,6 @@ class StreamingDice(keras.metrics.Metric):
     Dice 0. Under a distribution strategy each replica accumulates its own sums, and
     `result` adds them (Keras sums metric variables when it reads them).
 
-    Attributes:
-        num_classes: number of classes.
-        include_background: whether class 0 counts in `result`.
-        from_masks: whether inputs are masks rather than class ids.
-
     Example:
         >>> dice = StreamingDice(num_classes=2)
         >>> dice.update_state(np.ones([1, 4, 4, 4]), np.ones([1, 4, 4, 4]))

@@ -11,9 +11,6 @@ class StreamingDiceByStep(StreamingDice):
     """`StreamingDice` of each step, for example of the reverse process.
 
     Its results have one more axis, [num_steps, ...].
-
-    Attributes:
-        num_steps: number of steps.
     """
 
     def __init__(self, num_steps, num_classes, name="dice_by_step", **kwargs):
