@@ -1,1 +1,1 @@
-"""What a data set declares by its convention: MSD, nnU-Net, CSV; splits; checks."""
+"""Declarations of data sets (MSD, nnU-Net, CSV), their splits and checks."""

@@ -59,7 +59,7 @@ class Region:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """What a data set declares; none of its cases' files has been read.
+    """The declaration of a data set; no file of its cases has been read.
 
     Attributes:
         path: of the file that declares it.

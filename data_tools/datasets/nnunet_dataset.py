@@ -103,7 +103,7 @@ def _without_ignored(path, labels, given):
             f"{path}: 'labels' gives {IGNORED_NAME!r} the values "
             f"{shown(list(values))}, expected one"
         )
-    classes = {name: of for name, of in labels.items() if name != IGNORED_NAME}
+    classes = {name: each for name, each in labels.items() if name != IGNORED_NAME}
     names = _class_names(classes)
     if values and values[0] in names:
         raise InputError(

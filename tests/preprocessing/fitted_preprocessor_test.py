@@ -52,7 +52,7 @@ def _volume(shape, permutation=(0, 1, 2)):
         ((1.53, 1.1, 2.0), True),
         ((1.0, 1.53, 2.0), True),
         ((1.0, 1.1, 3.2), True),
-        # In order of size it would fit: axes are told apart.
+        # Only a comparison that ignores the order of axes would accept this.
         ((2.0, 1.1, 1.0), True),
     ],
 )

@@ -9,7 +9,7 @@ def mean_over_present_classes(loss, mask, include_background=True):
     """Averages over the classes that are in the ground truth.
 
     The Dice loss of an absent class is 1 for every prediction, be it a single voxel or
-    the whole volume: in the mean it would only hide the classes that are there.
+    the whole volume: a mean with it would only hide the classes that are there.
 
     Args:
         loss: shape [batch, num_classes].

@@ -69,7 +69,9 @@ class _Sizes(typing.NamedTuple):
 class GridPreprocessor:
     """Orientation to RAS+, then cropping, spacing, and crop or padding to a shape.
 
-    Every method takes tensors of unknown spatial shape and traces into a graph.
+    Every method takes tensors of unknown spatial shape and traces into a graph. Methods
+    that take a `SourceGrid` raise ValueError if `crop_to_foreground` is on and it has
+    no box.
 
     Args:
         spacing_mm: (x, y, z) voxel size to resample to; None keeps the file's.
@@ -122,11 +124,7 @@ class GridPreprocessor:
 
     @takes_parts("source_shape", "source_affine", "crop_box")
     def processed_shape(self, source):
-        """Spatial shape, int32 (3,), that the image of a `SourceGrid` gets.
-
-        Raises:
-            ValueError: if `crop_to_foreground` is on and the source has no box.
-        """
+        """Spatial shape, int32 (3,), that the image of a `SourceGrid` gets."""
         if self.volume_shape is not None:
             return tf.constant(self.volume_shape, tf.int32)
         with tf.device(DEVICE):
@@ -134,11 +132,7 @@ class GridPreprocessor:
 
     @takes_parts("source_shape", "source_affine", "crop_box")
     def stored_affine(self, source):
-        """Affine, float32 (4, 4), that shards hold for the image of a `SourceGrid`.
-
-        Raises:
-            ValueError: if `crop_to_foreground` is on and the source has no box.
-        """
+        """Affine, float32 (4, 4), that shards hold for the image of a `SourceGrid`."""
         with tf.device(DEVICE):
             sizes = self._sizes(source)
             affine = canonical_affine(source.affine, tf.cast(source.shape, tf.int32))
@@ -161,9 +155,6 @@ class GridPreprocessor:
 
         Returns:
             int32 (x, y, z); padding is background, class 0.
-
-        Raises:
-            ValueError: if `crop_to_foreground` is on and the source has no box.
         """
         with tf.device(DEVICE):
             label = self.uncropped_label(label, source)
@@ -210,9 +201,6 @@ class GridPreprocessor:
 
         Returns:
             float32 (i, j, k, classes).
-
-        Raises:
-            ValueError: if `crop_to_foreground` is on and the source has no box.
         """
         with tf.device(DEVICE):
             volume = tf.cast(probabilities, tf.float32)

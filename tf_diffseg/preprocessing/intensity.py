@@ -10,7 +10,7 @@ PERCENTILES = (0.5, 99.5)
 # Percentiles with a smaller relative difference are equal: resampling rounds the values
 # of a constant background.
 _ROUNDING = 1e-6
-# Only one of so many slabs at a time is converted to float64, which saves memory.
+# To save memory, only one slab of an image at a time is converted to float64.
 _SLABS = 16
 
 

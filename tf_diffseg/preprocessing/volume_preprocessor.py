@@ -43,7 +43,9 @@ class PreprocessedVolume(typing.NamedTuple):
 class VolumePreprocessor(OldCalls, GridPreprocessor):
     """Orientation to RAS+, then cropping, spacing, intensity, and crop or padding.
 
-    Every method takes tensors of unknown spatial shape and traces into a graph.
+    Every method takes tensors of unknown spatial shape and traces into a graph. Methods
+    that take a `SourceGrid` raise ValueError if `crop_to_foreground` is on and it has
+    no box.
 
         preprocessor = VolumePreprocessor(spacing_mm=(1, 1, 1))
         volume = preprocessor.preprocess(image, affine)
@@ -172,9 +174,6 @@ class VolumePreprocessor(OldCalls, GridPreprocessor):
 
         Returns:
             float32 (i, j, k, c).
-
-        Raises:
-            ValueError: if `crop_to_foreground` is on and the source has no box.
         """
         with tf.device(DEVICE):
             volume = undo_scaling(tf.cast(image, tf.float32), scaling)
