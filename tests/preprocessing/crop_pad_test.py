@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_diffseg.preprocessing.crop_pad import crop_or_pad, crop_or_pad_affine
 
 
-@pytest.mark.parametrize("size, new_size", itertools.product((1, 2, 5, 6), repeat=2))
+@pytest.mark.parametrize("size, new_size", [*itertools.product((1, 2, 5, 6), repeat=2)])
 def test_old_shape_brings_kept_voxels_back(size, new_size):
     volume = np.arange(1, size + 1).reshape(size, 1, 1)
     there = crop_or_pad(volume, (new_size, 1, 1), 0)

@@ -218,6 +218,7 @@ def test_graph_with_unknown_shape_gives_the_eager_bits(config):
             tf.TensorSpec([None, None, None], tf.int32),
             tf.TensorSpec([4, 4], tf.float32),
         ],
+        autograph=False,
     )
     for permutation, signs in _ORIENTATIONS[1::13]:
         image, label, affine = _case(permutation, signs)

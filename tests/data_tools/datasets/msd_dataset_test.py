@@ -90,6 +90,7 @@ _CHANNELS_IN_LIST = {"image": [["a.nii"]], "label": "l.nii"}
     ],
 )
 def test_wrong_field_is_named(msd_folder, changes, message):
+    msd_folder.add_case("a")
     msd_folder.write(**changes)
     with pytest.raises(InputError, match=message):
         open_dataset(msd_folder.folder)

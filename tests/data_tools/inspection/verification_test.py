@@ -78,7 +78,7 @@ def test_different_grids(msd_folder, change, severity, check):
     assert "labelsTr/a.nii.gz and its image" in message
 
 
-_FAR_APART = _label(2**31 - 1, -(2**31), dtype=np.int32)
+_FAR_APART = _label(2, 7, 2**31 - 1, -(2**31), dtype=np.int32)
 
 
 @pytest.mark.parametrize(
