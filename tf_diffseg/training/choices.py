@@ -4,10 +4,10 @@ import enum
 
 
 class TrainingStrategy(enum.Enum):
-    """What the network is trained on.
+    """The noisy mask that the network is trained on.
 
-    SUPERVISED has neither noisy mask nor time: the baseline that is no diffusion
-    model. The others are the functions of `noisy_mask`.
+    SUPERVISED is the baseline without diffusion, noisy mask and time. The others are
+    the functions of `noisy_mask`.
 
     Example:
         >>> strategy = TrainingStrategy("self_conditioning")
@@ -26,7 +26,7 @@ class TrainingStrategy(enum.Enum):
 
     @property
     def is_self_conditioned(self):
-        """Whether the network is given an earlier prediction, beside the noisy mask."""
+        """Whether an earlier prediction is an input beside the noisy mask."""
         return self in (
             TrainingStrategy.SELF_CONDITIONING,
             TrainingStrategy.SELF_CONDITIONING_FROM_NEXT,
@@ -39,7 +39,7 @@ class TrainingStrategy(enum.Enum):
 
 
 class Schedule(enum.Enum):
-    """What becomes of the learning rate once it has risen."""
+    """The learning rate after its rise."""
 
     COSINE = "cosine"
     CONSTANT = "constant"

@@ -1,4 +1,4 @@
-"""What a model is told of its classes, checked."""
+"""Checks a model's arguments about classes."""
 
 import numbers
 
@@ -6,7 +6,7 @@ from tf_diffseg.training.batches.labels import LabelIds
 
 
 def check_classes(num_classes, regions):
-    """Raises ValueError unless there are classes, and a region of ids for each."""
+    """Raises ValueError unless there are enough classes, and ids for each region."""
     if regions is None:
         if num_classes < 2:
             raise ValueError(

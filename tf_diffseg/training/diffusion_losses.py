@@ -1,4 +1,4 @@
-"""Losses that go by what the network's output means to the diffusion."""
+"""Losses of a diffusion model's output."""
 
 import math
 
@@ -14,11 +14,11 @@ from tf_diffseg.training.network_output import (
 
 
 class DiffusionLosses:
-    """Losses of a batch, functions of (mask, is_labelled, network_out, x_t, t_index).
+    """Losses [batch], functions of (mask, is_labelled, network_out, x_t, t_index).
 
     `mask` is the ground truth [batch, x, y, z, num_classes], `is_labelled` [batch, x,
-    y, z, 1] or None where every voxel is, `network_out` and `x_t` [batch, x, y, z,
-    channels], `t_index` [batch]. All give losses [batch].
+    y, z, 1] or None if every voxel is, `network_out` and `x_t` [batch, x, y, z,
+    channels], `t_index` [batch].
 
     Args:
         diffusion: a `GaussianDiffusion`.
@@ -52,7 +52,7 @@ class DiffusionLosses:
         """A term of the variational bound, in bits per dimension."""
         mean, variance = split_variance(network_out, self._diffusion)
         if variance is not None:
-            # Trains the variance alone: on the mean the bound is a noisy loss
+            # The bound trains only the variance: it is a noisy loss of the mean
             # (Nichol and Dhariwal 2021, section 3.1).
             network_out = tf.concat([tf.stop_gradient(mean), variance], axis=-1)
         model_out = network_out_to_model_out(

@@ -38,7 +38,7 @@ _OF_IMAGE = 0x5BD1E995
 
 
 class DiffusionDraws(NamedTuple):
-    """What a training step draws for each example of a replica.
+    """Random draws of a training step for each example of a replica.
 
     Attributes:
         dropout_seeds: int32 [batch].
@@ -57,27 +57,26 @@ class DiffusionDraws(NamedTuple):
 class DiffusionUNet3D(SegmentationUNet3D):
     """Segments volumes by diffusion (arXiv 2303.06040).
 
-    Trains, scores and predicts as `SegmentationUNet3D`, with a noisy mask and a time
-    beside the image. `fit` reports the loss of each time step as well; a time step
-    that an epoch did not draw has the mean of the others. `evaluate` samples, and
-    reports the Dice after each reverse step as well.
+    Trains, scores and predicts like `SegmentationUNet3D`, with a noisy mask and a time
+    as further inputs. `fit` also reports the loss of each time step; a time step that
+    an epoch did not draw has the mean of the others. `evaluate` samples, and also
+    reports the Dice after each reverse step.
 
     Args:
         num_classes: classes, background included unless they overlap.
         image_channels: channels of the image.
-        diffusion: a `GaussianDiffusion`, by default of five steps; its `get_config`
-            will do.
-        strategy: a `TrainingStrategy` or its value: what noisy mask to train on.
+        diffusion: a `GaussianDiffusion` or its `get_config`; by default of five steps.
+        strategy: a `TrainingStrategy` or its value, which selects the noisy mask.
         loss: a `TrainingLoss`; by default Dice and cross-entropy.
-        timestep_sampling: a `TimestepSampling` or its value: which steps to train on.
-        sampler: of `evaluate` and `predict`: a name of `SAMPLERS`, with options as in
-            "ddim:eta=0.5", or a `Sampler`. `compile` may choose another.
+        timestep_sampling: a `TimestepSampling` or its value, which selects the steps.
+        sampler: sampler of `evaluate` and `predict`: a name of `SAMPLERS`, with options
+            as in "ddim:eta=0.5", or a `Sampler`. `compile` may choose another.
         **kwargs: the other arguments of `SegmentationUNet3D`, and those of `UNet3D`
-            but out_channels and mask_channels.
+            except out_channels and mask_channels.
 
     Attributes:
-        diffusion: the `GaussianDiffusion` that is trained on.
-        sampler: the `Sampler`; may be replaced, by one of another number of steps too.
+        diffusion: the `GaussianDiffusion` of training.
+        sampler: the `Sampler`; may be replaced, also by one with other steps.
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
@@ -90,7 +89,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
     """
 
     def __new__(cls, *args, **kwargs):
-        """Makes the `SegmentationUNet3D` that strategy="supervised" once asked for."""
+        """Makes a `SegmentationUNet3D` if an old call has strategy="supervised"."""
         if is_supervised(kwargs):
             return SegmentationUNet3D(*args, **composed_with_warning(kwargs))
         return super().__new__(cls, *args, **kwargs)
@@ -108,7 +107,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
     ):
         parts = {"diffusion": diffusion, "loss": loss, "sampler": sampler}
         kwargs = composed_with_warning(parts | kwargs)
-        # The base asks for them as it builds the losses and the metrics.
+        # The base class needs these when it builds losses and metrics.
         self.diffusion = GaussianDiffusion.get(kwargs.pop("diffusion"))
         self.strategy = TrainingStrategy(strategy)
         _check_output(self.diffusion.model_output, self.strategy)
@@ -125,7 +124,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
             **kwargs,
         )
         if self.timestep_sampler.sampling is TimestepSampling.LOSS:
-            # Weights of the model: saved with it, and the same on all replicas.
+            # As weights they are saved with the model and the same on all replicas.
             history, counts = self.timestep_sampler.initial_state()
             self._loss_history = self._add_state("loss_history", history)
             self._loss_counts = self._add_state("loss_counts", counts)
@@ -151,7 +150,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
         )
 
     def _start_from_frequencies(self):
-        # What a network predicts of the noise has no frequency.
+        # Predicted noise has no class frequencies.
         if self.model_output is ModelOutput.X_START:
             super()._start_from_frequencies()
 
@@ -170,7 +169,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
         Args:
             optimizer: a Keras optimizer or its name.
             *args: as there.
-            sampler: as the constructor takes it; None for that which is there.
+            sampler: as for the constructor; None for the present one.
             **kwargs: as there.
 
         Raises:
@@ -182,7 +181,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
 
     @property
     def model_output(self):
-        """That of the diffusion."""
+        """The `ModelOutput` of the diffusion."""
         return self.diffusion.model_output
 
     @property
@@ -211,7 +210,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
 
     def _example_losses(self, image, mask, draws):
         seeds = draws.dropout_seeds
-        # The branches of a network number what they drop each from 0 on.
+        # Each branch of the network counts its dropout layers from 0.
         features = run_network(self.encode, image, dropout_seeds=seeds ^ _OF_IMAGE)
         noisy_mask = self._make_noisy_mask(features, mask, draws)
         t = self.diffusion.time(draws.t_index)
@@ -219,7 +218,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
         return self._weighted_losses(mask, network_out, noisy_mask.x_t, draws.t_index)
 
     def _make_noisy_mask(self, features, mask, draws):
-        """The strategy's `NoisyMask`; no gradient flows through what it predicts."""
+        """The `NoisyMask` of the strategy; no gradient flows through predictions."""
 
         def predict_x_start(x_t, t_index):
             t = self.diffusion.time(t_index)
@@ -243,7 +242,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
         return known_x_start(mask, self.encoding)
 
     def _denoise(self, features, noisy_mask, t, dropout_seeds=None):
-        """What the network gives for a noisy mask."""
+        """The network's output for a noisy mask."""
         x_t, condition = noisy_mask
         if self.strategy.is_self_conditioned:
             condition = tf.zeros_like(x_t) if condition is None else condition
@@ -259,7 +258,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
         self._loss_by_step.update_state(losses["loss"], groups)
 
     def _remember_losses(self, losses, t_index, counted, share):
-        """Takes the losses of all replicas into what steps are drawn by."""
+        """Updates the loss history, from which steps are drawn, on all replicas."""
         if self.timestep_sampler.sampling is TimestepSampling.UNIFORM:
             return
         history, counts = self.timestep_sampler.update(
@@ -280,14 +279,11 @@ class DiffusionUNet3D(SegmentationUNet3D):
 
     @property
     def _scores_steps(self):
-        """Whether validation visits the steps of training, each once."""
+        """Whether validation visits each step of training once."""
         return self.num_steps == self.diffusion.num_timesteps
 
     def _scoring(self, denoise_fn, mask, is_real):
-        """`denoise_fn` that scores what each step predicts.
-
-        Unlike a `trajectory` it keeps none of them: memory stays what sampling takes.
-        """
+        """A `denoise_fn` that scores the prediction of each step, and keeps none."""
 
         def denoise_and_score(x_t, t_index, *condition):
             model_out = denoise_fn(x_t, t_index, *condition)
@@ -305,8 +301,8 @@ class DiffusionUNet3D(SegmentationUNet3D):
 
         Args:
             image: float [batch, x, y, z, image_channels].
-            seed: int [batch]. An example's segmentation depends on its image and
-                its seed alone.
+            seed: int [batch]. An example's segmentation depends only on its image
+                and its seed.
 
         Returns:
             Probabilities, float32 [batch, x, y, z, num_classes].
@@ -323,15 +319,11 @@ class DiffusionUNet3D(SegmentationUNet3D):
         return x_start_to_probabilities(x_0)
 
     def sample_trajectory(self, image, seed):
-        """As `sample`, for what was predicted at each reverse step.
-
-        Args:
-            image: float [batch, x, y, z, image_channels].
-            seed: int [batch].
+        """Samples as `sample`, and returns the prediction of each reverse step.
 
         Returns:
-            Probabilities, float32 [num_steps, batch, x, y, z, num_classes], the last
-            those of `sample`.
+            Probabilities, float32 [num_steps, batch, x, y, z, num_classes]; the last
+            are those of `sample`.
         """
         predictions = self.sampler.trajectory(
             self.denoise_fn(image),
@@ -342,33 +334,25 @@ class DiffusionUNet3D(SegmentationUNet3D):
         return x_start_to_probabilities(predictions)
 
     def initial_noise(self, image, seed):
-        """x_T, where sampling starts.
-
-        Args:
-            image: float [batch, x, y, z, image_channels].
-            seed: int [batch].
-
-        Returns:
-            float32 [batch, x, y, z, num_classes].
-        """
+        """The noise x_T, float32 [batch, x, y, z, num_classes], of `sample`."""
         shape = tf.concat([tf.shape(image)[:4], [self.num_classes]], axis=0)
         noise = initial_noise(seed, shape)
         return tf.ensure_shape(noise, [*image.shape[:4], self.num_classes])
 
     def denoise_fn(self, image):
-        """The network as samplers take it.
+        """The network for an image, as a function that samplers call.
 
         Args:
             image: float [batch, x, y, z, image_channels].
 
         Returns:
-            Function (x_t, t_index) -> model_out, with an earlier prediction of
-            x_start as a third argument where the network is self-conditioned.
+            Function (x_t, t_index) -> model_out; if the network is self-conditioned,
+            an earlier prediction of x_start is a third argument.
         """
         features = run_network(self.encode, image)
 
         def denoise(x_t, t_index, condition=None):
-            # The sampler may visit fewer steps than the network is trained with.
+            # The sampler may visit fewer steps than training.
             t = self.sampler.diffusion.time(t_index)
             noisy_mask = NoisyMask(x_t, condition)
             return self._to_model_out(self._denoise(features, noisy_mask, t))
@@ -396,7 +380,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
 
     @property
     def metrics_names(self):
-        """Names of what `evaluate` gives, in its order."""
+        """Names of the values of `evaluate`, in its order."""
         by_step = self._dice_step_names if self._scores_steps else []
         return [*super().metrics_names, *by_step]
 
@@ -411,7 +395,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Rebuilds the model from what `get_config` gave, of an earlier version too."""
+        """Rebuilds the model from its `get_config`, also of an earlier version."""
         if is_supervised(config):
             return SegmentationUNet3D.from_config(composed(config), custom_objects)
         return super().from_config(composed(config), custom_objects)
@@ -419,8 +403,8 @@ class DiffusionUNet3D(SegmentationUNet3D):
 
 def _check_output(model_output, strategy):
     if model_output is ModelOutput.NOISE and not strategy.noises_ground_truth:
-        # The noise that leads from a recycled mask to the ground truth holds the
-        # error of the prediction, a hundredfold at the first step.
+        # The noise between a recycled mask and the ground truth contains the error of
+        # the prediction, a hundredfold at the first step.
         names = [each.value for each in TrainingStrategy if each.noises_ground_truth]
         raise ValueError(
             f"model_output=noise needs strategy={' or '.join(names)}, "

@@ -36,7 +36,7 @@ def fit(
     early_stopping=0,
     callbacks=(),
 ):
-    """Trains a compiled model up to a number of epochs, resuming where it stopped.
+    """Trains a compiled model up to a number of epochs, or resumes such a run.
 
     Writes to `model_dir`: `checkpoints/`, `logs/` for TensorBoard and
     `metrics.jsonl`.
@@ -44,39 +44,39 @@ def fit(
     Args:
         model: a compiled `DiffusionUNet3D`.
         make_dataset: function (first_epoch, first_step, input_context) to an infinite
-            dataset of batches that starts there, as `data.training_dataset` makes it;
-            the context is None unless there are several workers.
+            dataset of batches that starts there, such as `data.training_dataset`; the
+            context is None unless there are several workers.
         model_dir: folder of the run.
-        epochs: how many epochs the run has in all.
-        steps_per_epoch: batches of an epoch.
+        epochs: total number of epochs of the run.
+        steps_per_epoch: number of batches of an epoch.
         batch_size: examples in a batch, over all replicas.
         validation_dataset: batches to sample and score, or None; or a function from a
             `tf.distribute.InputContext`, or None on one device, to a worker's batches
-            of one replica, which its replicas take in turn: equally many on each
-            worker, where the last ones may be empty.
+            of one replica, which its replicas take in turn. All workers need the same
+            number of batches; the last ones may be empty.
         validation_frequency: epochs from one validation to the next.
         keep_checkpoints: how many checkpoints stay, beside the best.
         checkpoint_steps: steps of an epoch from one checkpoint to the next; 0 for
-            checkpoints at the ends of epochs alone.
+            checkpoints only at the ends of epochs.
         uids_of: as for `StopOnNaN`.
-        early_stopping: validations in a row without a better Dice that end the run;
-            0 for never.
+        early_stopping: number of validations in a row without a better Dice that ends
+            the run; 0 for never.
         callbacks: further Keras callbacks.
 
     Returns:
-        Number of epochs begun or gone on with by this call; 0 where the run was
+        Number of epochs that this call trained, at least in part; 0 if the run was
         complete, or had been stopped early.
 
     Raises:
         FloatingPointError: the loss of a step is not a finite number.
-        TrainingStopped: SIGTERM came; the same call goes on from there.
-        WorkerLost: another worker ended; the same call of all goes on from the last
-            checkpoint.
+        TrainingStopped: SIGTERM came; the same call resumes the run.
+        WorkerLost: another worker ended; the same call on all workers resumes from the
+            last checkpoint.
     """
     folder = pathlib.Path(model_dir)
     place = restore(model, folder / "checkpoints")
     if place.epoch >= epochs or has_stopped_early(folder, early_stopping, place):
-        # As `keras.Model.fit` ends: averaged weights, where there are any.
+        # Like the end of `keras.Model.fit`.
         use_averaged_weights(model)
         return 0
     strategy = model.distribute_strategy
@@ -91,7 +91,7 @@ def fit(
         uids_of,
         early_stopping,
     )
-    with named_worker_loss(strategy), _leaving(own_callbacks):
+    with named_worker_loss(strategy), _restored_sigterm(own_callbacks):
         history = model.fit(
             distribute(strategy, lambda context: make_dataset(*place, context)),
             initial_epoch=place.epoch,
@@ -108,11 +108,11 @@ def fit(
 
 
 def _distributed_validation(strategy, validation_dataset):
-    """What each replica validates, and in how many steps; None for until it ends."""
+    """The dataset of validation, and its number of steps or None for all."""
     if validation_dataset is None:
         return None, None
     if not callable(validation_dataset):
-        # Every worker validates all cases: they may not divide evenly.
+        # Every worker validates all cases, since they may not divide evenly.
         return distribute(strategy, lambda context: validation_dataset), None
     num_replicas = strategy.num_replicas_in_sync
     if num_replicas == 1:
@@ -130,8 +130,8 @@ def _distributed_validation(strategy, validation_dataset):
 
 
 @contextlib.contextmanager
-def _leaving(callbacks):
-    """Leaves SIGTERM to whom it belonged, also where Keras tells no callback of it."""
+def _restored_sigterm(callbacks):
+    """Restores the handler of SIGTERM, even if an error ends Keras's `fit`."""
     try:
         yield
     finally:
@@ -141,13 +141,7 @@ def _leaving(callbacks):
 
 
 def has_stopped_early(model_dir, early_stopping, place):
-    """Whether `fit` of a run had been stopped early, and has nothing left to do.
-
-    Args:
-        model_dir: folder of the run.
-        early_stopping: as for `fit`.
-        place: `Place` that the run has come to.
-    """
+    """Whether a run at this `Place` was stopped early; other arguments as for `fit`."""
     if not early_stopping:
         return False
     gain = gain_so_far(pathlib.Path(model_dir) / METRICS, place.epoch)
@@ -164,7 +158,7 @@ def training_callbacks(
     uids_of=None,
     early_stopping=0,
 ):
-    """What `fit` hands to `keras.Model.fit`, for those who call that by hand.
+    """The callbacks of `fit`, for a call of `keras.Model.fit` by hand.
 
         place = restore(model, "RUN/checkpoints")
         model.fit(
@@ -180,10 +174,10 @@ def training_callbacks(
     Args:
         model_dir: folder of the run.
         batch_size: examples in a batch, over all replicas.
-        place: `Place` that `restore` gave.
+        place: result of `restore`.
         keep_checkpoints: as for `fit`.
         checkpoint_steps: as for `fit`.
-        chief: whether this process writes; one of several workers does.
+        chief: whether this process writes; only one of several workers does.
         uids_of: as for `StopOnNaN`.
         early_stopping: as for `fit`; see `has_stopped_early` as well.
 
@@ -206,7 +200,7 @@ def training_callbacks(
     return [
         AveragedWeights(),
         *writers,
-        # Before the checkpoint, which would replace a good one.
+        # Before the checkpoint, so that no bad one replaces a good one.
         StopOnNaN(folder / "checkpoints", uids_of),
         Checkpointing(
             folder / "checkpoints", keep_checkpoints, checkpoint_steps, place=place

@@ -1,7 +1,7 @@
-"""Models by flat arguments, rather than handed their parts.
+"""Flat arguments of models, such as num_timesteps, in place of their parts.
 
-So flags give them, and configs. Models took them so before: files saved then hold
-them, and calls written then go on working for one release.
+Flags and configs are flat. Earlier models took flat arguments, too: their files hold
+them, and calls with them go on working for one release.
 """
 
 import warnings
@@ -26,24 +26,23 @@ _OF_LOSS = (*TrainingLoss().get_config(), "more_losses")
 
 
 def is_supervised(arguments):
-    """Whether a diffusion model was asked not to be one."""
+    """Whether the strategy in a dict of arguments is "supervised"."""
     strategy = arguments.get("strategy")
     return strategy in (TrainingStrategy.SUPERVISED, TrainingStrategy.SUPERVISED.value)
 
 
 def composed(arguments):
-    """Arguments of today.
+    """Replaces flat arguments by `diffusion`, `loss` and `sampler`.
 
     Args:
-        arguments: dict from name to value, flat ones among them or not.
+        arguments: dict from name to value, with flat arguments or without.
 
     Returns:
-        Dict, in which `diffusion`, `loss` and `sampler` stand for those; the first and
-        the last not where the model is supervised.
+        Dict of arguments; for a supervised model without `diffusion` and `sampler`.
 
     Raises:
-        ValueError: a supervised model was to learn a variance or to choose steps, or a
-            part is given beside flat arguments of it.
+        ValueError: a supervised model cannot have these arguments, or a part is given
+            together with its flat arguments.
     """
     arguments = dict(arguments)
     diffusion = _taken(arguments, _OF_DIFFUSION, "diffusion")
@@ -67,7 +66,7 @@ def composed(arguments):
 
 
 def composed_with_warning(arguments):
-    """As `composed`; warns of each argument that has another place now."""
+    """As `composed`, with a warning that names all flat arguments."""
     flat = {*_OF_DIFFUSION, *_OF_LOSS, "eta"} & set(arguments)
     if is_supervised(arguments):
         flat.add("strategy")
@@ -85,7 +84,7 @@ def composed_with_warning(arguments):
 
 
 def _taken(arguments, names, part):
-    """Takes flat arguments out, those of a part that is not given itself."""
+    """Removes the flat arguments of a part, and returns them as a dict."""
     taken = {name: arguments.pop(name) for name in names if name in arguments}
     if taken and arguments.get(part) is not None:
         raise ValueError(f"{', '.join(taken)}: give them to {part}, which is given too")
@@ -93,7 +92,7 @@ def _taken(arguments, names, part):
 
 
 def _check_supervised(diffusion, arguments):
-    diffusion = GaussianDiffusion(**diffusion)  # A wrong value never passes.
+    diffusion = GaussianDiffusion(**diffusion)  # Refuses wrong values.
     by_loss = TimestepSampling(arguments.get("timestep_sampling", "uniform"))
     asked_for = {
         "model_output=noise": diffusion.model_output is ModelOutput.NOISE,

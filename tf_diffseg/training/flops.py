@@ -4,35 +4,29 @@ import math
 
 
 def graph_flops(graph):
-    """Operations of the convolutions and matrix products of a graph.
+    """Number of operations of the convolutions and matrix products of a graph.
 
-    A multiplication and an addition count as two. Everything else (norms,
-    activations, sums) is not counted, though it takes time: the rate that follows
-    is that of the useful arithmetic.
+    A multiplication and an addition count as two. All others (norms, activations,
+    sums) do not count, though they take time.
 
     Args:
         graph: a `tf.Graph` of known shapes.
-
-    Returns:
-        Number of operations.
     """
     return sum(_operation_flops(operation) for operation in graph.get_operations())
 
 
 def _operation_flops(operation):
-    if operation.type == "Conv3D":
-        # Each output voxel is a product with the kernel: (x, y, z, in, out).
-        voxels = operation.outputs[0].shape[:-1].num_elements()
-        return 2 * voxels * operation.inputs[1].shape.num_elements()
-    if operation.type == "Conv3DBackpropInputV2":
-        # A transposed convolution, or the gradient of one that is not: each input
-        # voxel is spread with the kernel.
-        voxels = operation.inputs[2].shape[:-1].num_elements()
-        return 2 * voxels * operation.inputs[1].shape.num_elements()
-    if operation.type == "Conv3DBackpropFilterV2":
-        # The gradient of a kernel (x, y, z, in, out): each output voxel adds to all.
-        voxels = operation.inputs[2].shape[:-1].num_elements()
-        return 2 * voxels * operation.outputs[0].shape.num_elements()
+    inputs, outputs = operation.inputs, operation.outputs
+    # Each voxel of a tensor is a product with a kernel (x, y, z, in, out).
+    convolutions = {
+        "Conv3D": lambda: (outputs[0], inputs[1]),
+        # A transposed convolution, or the gradient of a convolution's input.
+        "Conv3DBackpropInputV2": lambda: (inputs[2], inputs[1]),
+        "Conv3DBackpropFilterV2": lambda: (inputs[2], outputs[0]),
+    }
+    if operation.type in convolutions:
+        voxels, kernel = convolutions[operation.type]()
+        return 2 * voxels.shape[:-1].num_elements() * kernel.shape.num_elements()
     if operation.type in ("MatMul", "BatchMatMulV2"):
         transposed = operation.get_attr(
             "transpose_a" if operation.type == "MatMul" else "adj_x"

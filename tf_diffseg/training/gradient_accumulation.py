@@ -4,10 +4,10 @@ import tensorflow as tf
 
 
 def accumulate_gradients(gradients_of, batch, num_parts):
-    """Sums gradients over equal parts of a batch, worked through one by one.
+    """Sums gradients over equal parts of a batch, processed one after the other.
 
-    Keras's own `gradient_accumulation_steps` cannot be used: under MirroredStrategy
-    it merges replicas inside a condition, which TensorFlow refuses, and averages of
+    Keras's own `gradient_accumulation_steps` cannot be used: under MirroredStrategy it
+    merges replicas inside a condition, which TensorFlow refuses, and averages of
     weights and learning rates would count parts as steps.
 
     Args:
@@ -26,7 +26,7 @@ def accumulate_gradients(gradients_of, batch, num_parts):
     def part(number):
         return gradients_of(tf.nest.map_structure(lambda values: values[number], batch))
 
-    # The first apart: it says what there is to sum.
+    # The first part is outside the loop, which needs the structure of the sums.
     gradients, losses = part(tf.constant(0))
     collected = {
         name: tf.TensorArray(
@@ -56,7 +56,7 @@ def accumulate_gradients(gradients_of, batch, num_parts):
 
 
 def _in_parts(values, num_parts):
-    """[batch, ...] to [parts, batch / parts, ...]."""
+    """Reshapes [batch, ...] to [parts, batch / parts, ...]."""
     batch_size = values.shape[0]
     size = None if batch_size is None else batch_size // num_parts
     shape = tf.concat([[num_parts, -1], tf.shape(values)[1:]], axis=0)

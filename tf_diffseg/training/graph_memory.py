@@ -1,6 +1,6 @@
 """Memory of a graph's tensors, estimated from their shapes."""
 
-# Their output is their input, or needs no memory of its own.
+# Operations whose output is their input, or needs no memory of its own.
 _ALIASES = (
     "ExpandDims",
     "Identity",
@@ -14,17 +14,14 @@ _ALIASES = (
 
 
 def peak_bytes(graph):
-    """Most memory that tensors take at once, where operations run in their order.
+    """Estimates the most bytes that tensors take at once, without weights.
 
-    Each tensor is held from the operation that gives it to the last that takes it;
-    weights are not counted. TensorFlow runs independent operations at the same time
-    and uses some memory again, so this is an estimate.
+    It assumes that operations run in order, and that each tensor is kept from the
+    operation that returns it to the last one that uses it. TensorFlow runs independent
+    operations at the same time and reuses some memory.
 
     Args:
-        graph: a `tf.Graph` of known shapes; tensors of unknown ones do not count.
-
-    Returns:
-        Number of bytes.
+        graph: a `tf.Graph`; tensors of unknown shape do not count.
     """
     operations = graph.get_operations()
     last_use, buffer_of = {}, {}

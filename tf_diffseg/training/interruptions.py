@@ -1,11 +1,11 @@
-"""What ends a training before its last epoch; the same call goes on from there."""
+"""Errors that end a training early; the same call resumes it."""
 
 
 class TrainingStopped(Exception):
-    """SIGTERM came; what was trained until then is saved.
+    """SIGTERM came; the model is saved.
 
     Attributes:
-        place: `Place` that the run goes on at.
+        place: `Place` at which the run goes on.
     """
 
     def __init__(self, place):
@@ -14,4 +14,4 @@ class TrainingStopped(Exception):
 
 
 class WorkerLost(Exception):
-    """Another worker ended, or cannot be reached any more."""
+    """Another worker ended, or cannot be reached."""

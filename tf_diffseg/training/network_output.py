@@ -1,4 +1,4 @@
-"""What the network's last layer means to the diffusion."""
+"""Conversions of the network's output."""
 
 import math
 
@@ -7,36 +7,36 @@ import tensorflow as tf
 from tf_diffseg.diffusion.mask_encoding import MaskEncoding, logits_to_x_start
 from tf_diffseg.diffusion.model_parameterization import ModelOutput
 
-# A class that has no voxel starts as if it had one in a million.
+# A class without voxels starts as if it had one in a million.
 _SMALLEST_FREQUENCY = 1e-6
 
 
 def split_variance(network_out, diffusion):
-    """Takes the channels of a learned variance apart.
+    """Splits off the channels of a learned variance.
 
     Args:
         network_out: [batch, x, y, z, channels].
-        diffusion: a `GaussianDiffusion`, or None for the supervised baseline.
+        diffusion: a `GaussianDiffusion`.
 
     Returns:
         (logits or noise, variance channels or None).
     """
-    if diffusion is None or not diffusion.model_variance.is_learned:
+    if not diffusion.model_variance.is_learned:
         return network_out, None
     return tf.split(network_out, 2, axis=-1)
 
 
 def network_out_to_model_out(network_out, diffusion, encoding):
-    """Brings the network's output to the space of x, where diffusion has it.
+    """Converts the network's output to the model_out of `GaussianDiffusion`.
 
     Args:
-        network_out: logits of x_start or noise, and the variance's channels where it
-            is learned, [batch, x, y, z, channels].
+        network_out: logits of x_start or noise, and the channels of a learned
+            variance, [batch, x, y, z, channels].
         diffusion: a `GaussianDiffusion`.
         encoding: a `MaskEncoding`.
 
     Returns:
-        model_out as `GaussianDiffusion` takes it, of the same shape.
+        Tensor of the same shape.
     """
     if diffusion.model_output is ModelOutput.NOISE:
         return network_out
@@ -48,14 +48,14 @@ def network_out_to_model_out(network_out, diffusion, encoding):
 
 
 def initial_bias(class_frequencies, num_channels, encoding):
-    """Bias of the last layer with which classes are as likely as they are frequent.
+    """Bias of the last layer that makes it predict the class frequencies.
 
-    Without it, the first hundreds of steps go into learning that most voxels are
+    Without it, training takes hundreds of steps to learn that most voxels are
     background (Lin et al. 2017, arXiv 1708.02002, section 3.3).
 
     Args:
         class_frequencies: share of voxels of each class.
-        num_channels: of the last layer; those beyond the classes start at 0.
+        num_channels: channels of the last layer; those after the classes start at 0.
         encoding: a `MaskEncoding`.
 
     Returns:

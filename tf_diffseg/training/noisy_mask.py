@@ -1,15 +1,15 @@
-"""The noisy mask that the network trains on, one function for each strategy.
+"""The noisy mask that the network trains on: one function for each strategy.
 
-All take the same arguments:
+All take the same arguments and return a `NoisyMask`:
 
     diffusion: a `GaussianDiffusion`.
-    predict_x_start: function (x_t, t_index) -> x_start, the network as it is now.
+    predict_x_start: function (x_t, t_index) -> x_start, the present network.
     x_start: encoded ground truth, [batch, x, y, z, channels].
     t_index: int [batch], the steps to train on.
-    seed: int [batch]; an example's noise depends on its own seed alone, so that it
-        is the same whether one device trains on the batch or several share it.
+    seed: int [batch]; an example's noise depends only on its own seed, so it does not
+        depend on the number of devices.
 
-and return a `NoisyMask`. No gradient flows through a prediction that they make.
+No gradient flows through predictions.
 """
 
 from typing import NamedTuple
@@ -19,18 +19,18 @@ import tensorflow as tf
 from tf_diffseg.diffusion.noise import normal_per_example, uniform_per_example
 from tf_diffseg.training.choices import TrainingStrategy
 
-# Share of examples that self-conditioning trains with a prediction (Chen et al. 2022);
-# the others are trained with zeros, from which that prediction is made.
+# Share of examples that self-conditioning trains with a prediction (Chen et al. 2022).
+# The others have zeros, like the pass that makes the prediction.
 _CONDITIONED_SHARE = 0.5
 
 
 class NoisyMask(NamedTuple):
-    """What the network is given beside the image.
+    """The network's input beside the image.
 
     Attributes:
         x_t: noisy mask at t_index, of x_start's shape.
-        condition: an earlier prediction of x_start, of the same shape, zeros where
-            there is none; None in strategies that have no such input.
+        condition: an earlier prediction of x_start, of the same shape, or zeros; None
+            in strategies without this input.
     """
 
     x_t: tf.Tensor
@@ -46,11 +46,10 @@ def diffuse(diffusion, predict_x_start, x_start, t_index, seed):
 def recycle(diffusion, predict_x_start, x_start, t_index, seed):
     """Recycling (arXiv 2303.06040): noise on the network's own earlier prediction.
 
-    Sampling reaches a step from the one before it in the reverse process, with a
-    mask made of a prediction. So the network predicts at that earlier step from a
-    noised ground truth, and its prediction, with fresh noise, is what it trains
-    on. Nothing comes before the last step: it is its own earlier step, so that it
-    is trained as well.
+    In sampling, the mask of a step is made of the prediction of the step before. So
+    the network predicts at that earlier step from a noised ground truth, and trains on
+    its prediction with fresh noise. The last step has no step before; it is its own
+    earlier step, so that it is trained, too.
     """
     t_earlier = _next_step(diffusion, t_index)
     _, predicted = _predict_at(diffusion, predict_x_start, x_start, t_earlier, seed)
@@ -60,8 +59,8 @@ def recycle(diffusion, predict_x_start, x_start, t_index, seed):
 def recycle_from_last(diffusion, predict_x_start, x_start, t_index, seed):
     """Recycling from the last step (arXiv 2308.16355), where sampling starts.
 
-    The prediction is made from hardly more than noise, whatever the step, so that
-    nothing of the ground truth is left in it.
+    The prediction is made from little more than noise, so it does not contain the
+    ground truth.
     """
     t_earlier = _last_step(diffusion, t_index)
     _, predicted = _predict_at(diffusion, predict_x_start, x_start, t_earlier, seed)
@@ -69,9 +68,9 @@ def recycle_from_last(diffusion, predict_x_start, x_start, t_index, seed):
 
 
 def recycle_by_reverse_step(diffusion, predict_x_start, x_start, t_index, seed):
-    """`recycle` with the noise that the earlier mask had, in place of fresh noise.
+    """`recycle` with the noise of the earlier mask in place of fresh noise.
 
-    That is the step that DDIM takes (Song et al. 2021, equation 12, eta 0).
+    This is the step of DDIM (Song et al. 2021, equation 12, eta 0).
     """
     t_earlier = _next_step(diffusion, t_index)
     return _reverse_step(diffusion, predict_x_start, x_start, t_earlier, t_index, seed)
@@ -88,9 +87,8 @@ def recycle_from_last_by_reverse_step(
 def self_condition(diffusion, predict_x_start, x_start, t_index, seed):
     """Self-conditioning (Chen et al. 2022, arXiv 2208.04202).
 
-    Plain diffusion, whose network is also given, for half of the examples, what it
-    predicts from the same noisy mask without that. Sampling gives it the prediction
-    of the step before.
+    Plain diffusion, but for half of the examples the network also gets its own
+    prediction from the same noisy mask. In sampling it gets that of the step before.
     """
     x_t, predicted = _predict_at(diffusion, predict_x_start, x_start, t_index, seed)
     return NoisyMask(x_t, _conditioned(predicted, seed))
@@ -99,8 +97,7 @@ def self_condition(diffusion, predict_x_start, x_start, t_index, seed):
 def self_condition_from_next(diffusion, predict_x_start, x_start, t_index, seed):
     """Self-conditioning on the prediction of the step before in the reverse process.
 
-    As sampling does. It starts at the last step without a prediction, so that one is
-    trained without.
+    Sampling does the same. The last step, where it starts, has no prediction.
     """
     t_earlier = _next_step(diffusion, t_index)
     _, predicted = _predict_at(diffusion, predict_x_start, x_start, t_earlier, seed)
@@ -110,7 +107,7 @@ def self_condition_from_next(diffusion, predict_x_start, x_start, t_index, seed)
     return NoisyMask(x_t, condition)
 
 
-# Of each strategy but SUPERVISED, which has no noisy mask.
+# The strategy SUPERVISED has no noisy mask.
 FUNCTIONS = {
     TrainingStrategy.DIFFUSION: diffuse,
     TrainingStrategy.RECYCLING: recycle,
@@ -133,7 +130,7 @@ def _last_step(diffusion, t_index):
 
 
 def _next_step(diffusion, t_index):
-    """The step that sampling comes from; the last one itself has none."""
+    """The step before in sampling; for the last step, the last step."""
     return tf.minimum(t_index + 1, diffusion.num_timesteps - 1)
 
 
@@ -153,6 +150,6 @@ def _reverse_step(diffusion, predict_x_start, x_start, t_earlier, t_index, seed)
 
 
 def _conditioned(predicted, seed):
-    """Puts zeros in place of the prediction of some examples."""
+    """Replaces the prediction of some examples by zeros."""
     is_given = uniform_per_example(seed, 2) < _CONDITIONED_SHARE
     return predicted * tf.cast(is_given, predicted.dtype)[:, None, None, None, None]

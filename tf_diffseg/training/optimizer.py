@@ -8,28 +8,24 @@ from tf_diffseg.training.choices import Schedule
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")
 class KernelDecayAdamW(keras.optimizers.AdamW):
-    """AdamW (Loshchilov and Hutter 2019) that decays kernels alone.
+    """AdamW (Loshchilov and Hutter 2019) that decays only kernels.
 
-    Biases and the scales and shifts of norms are left out: decaying them takes from
-    what the network can express, and keeps it from nothing. Takes the arguments of
-    `keras.optimizers.AdamW`; unlike a call of `exclude_from_weight_decay` the choice
-    is saved with the model.
+    Decay of biases, and of scales and shifts of norms, would limit the network without
+    regularizing it. The arguments are those of `keras.optimizers.AdamW`; unlike a call
+    of `exclude_from_weight_decay` the choice is saved with the model.
 
-    The step is TensorFlow's fused one, which passes over the weights once.
+    It uses TensorFlow's fused step, which passes over the weights once.
     """
 
     def build(self, variables):
-        """Makes the variables; excludes those that are no kernels."""
+        """Makes the variables, and excludes all but kernels from decay."""
         if not self.built:
             others = [variable for variable in variables if variable.name != "kernel"]
             self.exclude_from_weight_decay(var_list=others)
         super().build(variables)
 
     def update_step(self, gradient, variable, learning_rate):
-        """Adam's step of one variable (Kingma and Ba 2015, arXiv 1412.6980).
-
-        Keras's own does the same in a dozen passes over the weights and moments.
-        """
+        """Adam's step of one variable (Kingma and Ba 2015, arXiv 1412.6980)."""
         if self.amsgrad:
             super().update_step(gradient, variable, learning_rate)
             return
@@ -50,7 +46,7 @@ class KernelDecayAdamW(keras.optimizers.AdamW):
 
 
 def _handle(variable):
-    """Of a variable, which may be Keras's or the TensorFlow variable in it."""
+    """The resource handle of a variable of Keras or TensorFlow."""
     is_of_keras = isinstance(variable, keras.Variable)
     return (variable.value if is_of_keras else variable).handle
 
@@ -59,7 +55,7 @@ def learning_rate_schedule(learning_rate, total_steps, warmup_steps, schedule):
     """Linear rise from 0, then cosine decay to 0 or no change.
 
     Args:
-        learning_rate: the highest.
+        learning_rate: the highest rate.
         total_steps: optimizer steps of the run.
         warmup_steps: steps of the rise, at most half of the run's.
         schedule: a `Schedule` or its value.

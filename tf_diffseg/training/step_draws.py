@@ -1,7 +1,7 @@
-"""What a training step draws at random, the same on any number of devices.
+"""Random draws of a training step, the same on any number of devices.
 
 Time steps, noise and dropout are drawn for the batch of all replicas and then cut, so
-that an example trains on the same, however many devices share the batch.
+the draws of an example do not depend on the number of devices.
 """
 
 from typing import NamedTuple
@@ -12,13 +12,7 @@ _PHILOX = tf.random.Algorithm.PHILOX
 
 
 class StepSeeds(NamedTuple):
-    """Stateless seeds [2] of one training step, the same on all replicas.
-
-    Attributes:
-        timesteps: of the time steps.
-        noise: of the noise.
-        dropout: of what the network drops.
-    """
+    """Stateless seeds [2] of one training step, the same on all replicas."""
 
     timesteps: tf.Tensor
     noise: tf.Tensor
@@ -26,15 +20,7 @@ class StepSeeds(NamedTuple):
 
 
 def step_seeds(seed, step):
-    """Seeds of a step.
-
-    Args:
-        seed: the run's, an int.
-        step: optimizer step, an int scalar.
-
-    Returns:
-        `StepSeeds`.
-    """
+    """The `StepSeeds` of an optimizer step, an int scalar, in a run with a seed."""
     seed = tf.random.experimental.stateless_fold_in(
         [seed, 0], tf.cast(step, tf.int32), _PHILOX
     )
@@ -42,14 +28,11 @@ def step_seeds(seed, step):
 
 
 def example_seeds(seed, share):
-    """A seed for each of this replica's examples.
+    """A seed for each of this replica's examples, int32 [share.size].
 
     Args:
         seed: stateless seed [2], the same on all replicas.
         share: this replica's `ReplicaShare`.
-
-    Returns:
-        int32 [share.size].
     """
     return share.of(
         tf.random.stateless_uniform(

@@ -1,11 +1,11 @@
-"""What has to hold of a compiled model before it takes a step."""
+"""Checks of a compiled model before it takes a step."""
 
 import numbers
 
 import keras
 import tensorflow as tf
 
-# Of Keras, which has no public name for it.
+# Keras has no public name for it.
 from keras.src.backend.common import global_state
 
 from tf_diffseg.training.saving.optimizer_state import trained_variables
@@ -23,7 +23,7 @@ def compiles_with_xla():
 
 
 def check_compile(optimizer, jit_compile, accumulation_steps, several, others):
-    """Raises ValueError where a model cannot be compiled as asked.
+    """Raises ValueError if a model cannot be compiled with these arguments.
 
     Args:
         optimizer: a Keras optimizer, its name or its config.
@@ -57,24 +57,21 @@ def check_compile(optimizer, jit_compile, accumulation_steps, several, others):
 
 
 def refuse_hdf5():
-    """Raises ValueError where Keras writes a model to an HDF5 file.
+    """Raises ValueError if Keras is writing a model to an HDF5 file.
 
-    `keras.saving.save_model` tells the model of it in no other way.
+    `keras.saving.save_model` does not tell the model in any other way.
     """
     if global_state.get_global_attribute("use_legacy_config"):
         raise ValueError(HDF5_REFUSED)
 
 
 def refuse_gradient_accumulation(optimizer):
-    """Refuses an optimizer that accumulates gradients by itself.
+    """Raises ValueError for an optimizer that accumulates gradients by itself.
 
-    It would count each part of a batch as a step that draws what the last one drew.
+    All parts of a batch would have the same random draws.
 
     Args:
         optimizer: a Keras optimizer, its name or its config.
-
-    Raises:
-        ValueError: it does, or one inside it.
     """
     if isinstance(optimizer, dict):
         optimizer = keras.optimizers.get(optimizer)
@@ -91,15 +88,12 @@ def refuse_gradient_accumulation(optimizer):
 
 
 def check_trained(model):
-    """Checks that the optimizer is made for the layers that are not frozen.
+    """Checks that a compiled model's optimizer fits the layers that are not frozen.
 
-    Layers that were frozen after a step was traced are left out of the next one.
-
-    Args:
-        model: a compiled `KerasUNet3D`.
+    If layers were frozen after a step was traced, the next step is traced again.
 
     Raises:
-        ValueError: no layer is left to train, or the optimizer is made for others.
+        ValueError: no layer is left to train, or the optimizer fits other layers.
     """
     refuse_gradient_accumulation(model.optimizer)
     trained = tuple(map(id, model.trainable_variables))

@@ -1,4 +1,4 @@
-"""What the network is trained to make small."""
+"""The loss that training minimizes."""
 
 import functools
 import inspect
@@ -18,19 +18,19 @@ from tf_diffseg.training.batches.ignored_voxels import split_ignored
 class TrainingLoss:
     """Weighted sum of losses, each per example.
 
-    Of logits it takes `dice_loss`, `cross_entropy` and `focal_loss`; of a network that
-    predicts the noise `noise_error`, the mean squared error (Ho et al. 2020, equation
-    14). With diffusion, either may add `variational_bound`, in bits per dimension.
+    The losses of logits are `dice_loss`, `cross_entropy` and `focal_loss`; that of
+    predicted noise is `noise_error`, the mean squared error (Ho et al. 2020, equation
+    14). Diffusion models may add `variational_bound`, in bits per dimension.
 
     Args:
-        dice_weight: of the Dice loss, over the classes that an example has.
-        cross_entropy_weight: of the cross-entropy, in nats.
-        focal_weight: of the focal loss.
-        focal_gamma: the focal loss's exponent.
-        noise_weight: of the error of predicted noise.
-        variational_weight: of the variational bound.
+        dice_weight: weight of the Dice loss, over the classes that an example has.
+        cross_entropy_weight: weight of the cross-entropy, in nats.
+        focal_weight: weight of the focal loss.
+        focal_gamma: exponent of the focal loss.
+        noise_weight: weight of the error of predicted noise.
+        variational_weight: weight of the variational bound.
         more_losses: further losses of logits, by names of `tf_diffseg.losses.LOSSES`
-            with their weights, 1 by default, and options: ["tversky:weight=0.5"].
+            with their weights, by default 1, and options: ["tversky:weight=0.5"].
 
     Raises:
         ValueError: a weight is negative or not finite, or there is no such loss.
@@ -63,7 +63,7 @@ class TrainingLoss:
                 _check_weight(name, weight)
 
     def _checked_more(self):
-        """Dict from name to (weight, loss) of `more_losses`, each loss once."""
+        """Dict from name to (weight, loss) of `more_losses`."""
         own = {
             "dice_loss": self.dice_weight,
             "cross_entropy": self.cross_entropy_weight,
@@ -78,12 +78,7 @@ class TrainingLoss:
 
     @classmethod
     def get(cls, identifier):
-        """A loss, of what stands for it.
-
-        Args:
-            identifier: a `TrainingLoss`, the dict that Keras makes of one, or None for
-                Dice and cross-entropy.
-        """
+        """A `TrainingLoss` from itself, from its Keras config, or from None."""
         if identifier is None:
             return cls()
         if isinstance(identifier, dict):
@@ -91,38 +86,32 @@ class TrainingLoss:
         return identifier
 
     def of_segmentation(self, encoding, has_ignored=False):
-        """The losses of a network that gives logits at once.
+        """The `WeightedLosses` of a network without diffusion.
 
         Args:
             encoding: a `MaskEncoding`.
-            has_ignored: whether masks may be of `mark_ignored`: the voxels that are
-                unknown in them are left out of all.
-
-        Returns:
-            `WeightedLosses`.
+            has_ignored: whether masks may be of `mark_ignored`, whose unknown voxels
+                are in no loss.
 
         Raises:
-            ValueError: all weights are 0, or there is one of the bound, which needs
-                diffusion.
+            ValueError: all weights are 0, or the bound, which needs diffusion, has a
+                weight.
         """
         if self.variational_weight:
             raise ValueError("variational_weight must be 0 where nothing is diffused")
         return WeightedLosses(self.of_logits(encoding), has_ignored)
 
     def of_diffusion(self, diffusion, encoding, has_ignored=False):
-        """The losses of a network that takes a noisy mask.
+        """The `WeightedLosses` of a diffusion model; they also take x_t and t_index.
 
         Args:
             diffusion: a `GaussianDiffusion`.
             encoding: as for `of_segmentation`.
-            has_ignored: likewise.
-
-        Returns:
-            `WeightedLosses`, whose call takes x_t and t_index as well.
+            has_ignored: as for `of_segmentation`.
 
         Raises:
-            ValueError: all weights that apply are 0, or a learned variance has no
-                bound to learn from.
+            ValueError: all weights that apply are 0, or the variance is learned and
+                the bound has no weight.
         """
         if diffusion.model_variance.is_learned and not self.variational_weight:
             raise ValueError(
@@ -175,12 +164,12 @@ class TrainingLoss:
 
     @classmethod
     def from_config(cls, config):
-        """Rebuilds the loss from what `get_config` gave."""
+        """Rebuilds the loss from its `get_config`."""
         return cls(**config)
 
 
 def _weighted_loss(identifier):
-    """(name, (weight, loss)) of "name:weight=0.5,option=1.5"."""
+    """(name, (weight, loss)) from a text such as "name:weight=0.5,option=1.5"."""
     name, options = named_options(identifier)
     if name not in LOSSES:
         raise ValueError(
@@ -202,16 +191,16 @@ def _check_weight(name, weight):
 
 
 class WeightedLosses:
-    """Losses whose weight is not 0, and their sum.
+    """Losses whose weight is not 0, and their weighted sum.
 
     Args:
         terms: dict from name to (weight, function (mask, is_labelled, network_out,
             *context) to losses [batch]).
         has_ignored: whether masks may be of `mark_ignored`.
-        more_terms: as `terms`, of losses that do not do alone.
+        more_terms: as `terms`, but losses that cannot be the only ones.
 
     Attributes:
-        names: of the losses, with `loss`, the sum, first.
+        names: names of the losses; the first is `loss`, the sum.
 
     Raises:
         ValueError: the weights of `terms` are all 0.
@@ -230,18 +219,17 @@ class WeightedLosses:
 
         Args:
             mask: ground truth in [0, 1], [batch, x, y, z, num_classes].
-            network_out: of the network, [batch, x, y, z, channels].
-            *context: of diffusion, the noisy mask x_t that the network was given and
-                its t_index [batch].
+            network_out: output of the network, [batch, x, y, z, channels].
+            *context: for diffusion models, the noisy mask x_t and t_index [batch].
 
         Returns:
-            Dict from `names` to float32 [batch]; 0 for an example of which no voxel
-            is known.
+            Dict from `names` to float32 [batch]; 0 for an example without a known
+            voxel.
         """
         truth = (mask, None)
         if self._has_ignored:
             truth = split_ignored(mask)
-            # What is infinite there would make the gradient NaN, though it has no part.
+            # Infinite outputs at ignored voxels would make the gradient NaN.
             network_out = only_labelled(network_out, truth[1])
         losses = {
             name: loss(*truth, network_out, *context)

@@ -1,20 +1,20 @@
-"""A loss of the segmentation that sampling ends with."""
+"""The loss of the final segmentation."""
 
 import tensorflow as tf
 
 from tf_diffseg.training.batches.ignored_voxels import has_labelled_voxels
 from tf_diffseg.training.training_loss import TrainingLoss, WeightedLosses
 
-# A class that is held for impossible has a finite cross-entropy, of 16 nats.
+# So the cross-entropy of a class with probability 0 is finite: 16 nats.
 _SMALLEST = 1e-7
 
 
 class ValidationLoss:
-    """Dice, cross-entropy and focal loss of probabilities, by the training's weights.
+    """Dice, cross-entropy and focal loss of probabilities, weighted as in training.
 
-    It takes no forward pass of its own, and means the same whatever the network
-    predicts and is trained with. Where all these weights are 0, as a network that
-    predicts the noise may have them, Dice and cross-entropy count 1 each.
+    It needs no forward pass of its own, and does not depend on what the network
+    predicts. If all these weights are 0, which a network that predicts the noise may
+    have, Dice and cross-entropy have the weight 1.
 
     Args:
         loss: a `TrainingLoss`.
@@ -38,7 +38,7 @@ class ValidationLoss:
             probabilities: of the same shape.
 
         Returns:
-            (float32 [batch], whether each counts: float32 [batch], or None where all
+            (float32 [batch], and float32 [batch], whether each counts, or None if all
             do).
         """
         clipped = tf.clip_by_value(probabilities, _SMALLEST, 1.0 - _SMALLEST)

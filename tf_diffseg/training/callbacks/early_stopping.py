@@ -1,4 +1,4 @@
-"""An end to a run that does not get better."""
+"""Ends a run that does not get better."""
 
 import math
 import pathlib
@@ -10,13 +10,13 @@ from tf_diffseg.training.callbacks.metrics_log import read_metrics
 
 
 class Gain(NamedTuple):
-    """How a run's validations went.
+    """Best score of a run's validations, and how long ago it was.
 
     Attributes:
         best: highest score.
-        best_epoch: number of epochs that the model with it was trained for.
-        epoch: the same of the last validation.
-        validations_since: validations after the best one, none of them better.
+        best_epoch: epoch of the highest score, counted from 1.
+        epoch: epoch of the last validation.
+        validations_since: number of validations after the best one.
     """
 
     best: float = -math.inf
@@ -39,15 +39,12 @@ class Gain(NamedTuple):
 
 
 def gain_so_far(metrics_path, num_epochs=math.inf, monitor="val_dice"):
-    """How the validations of a run went, by its metrics log.
+    """The `Gain` of a run, from its metrics log.
 
     Args:
         metrics_path: file of `MetricsLog`; it may be missing.
         num_epochs: epochs that count; later ones are done again.
         monitor: name of the score, the higher the better.
-
-    Returns:
-        `Gain`.
     """
     gain = Gain()
     if pathlib.Path(metrics_path).is_file():
@@ -58,18 +55,18 @@ def gain_so_far(metrics_path, num_epochs=math.inf, monitor="val_dice"):
 
 
 class EarlyStopping(keras.callbacks.Callback):
-    """Ends `fit` once so many validations in a row were no better than one before.
+    """Ends `fit` after a number of validations in a row without a new best score.
 
-    Unlike `keras.callbacks.EarlyStopping` it counts validations, not epochs, of which
-    some have none, and it counts on where a run goes on: what it knows is in the
-    metrics log. The best model is in `best.keras`, see `Checkpointing`.
+    Unlike `keras.callbacks.EarlyStopping` it counts validations rather than epochs, and
+    keeps the count when a run is resumed, since it reads the metrics log. The best
+    model is in `best.keras`, see `Checkpointing`.
 
     Args:
         patience: validations without a gain, at least 1.
         metrics_path: file of `MetricsLog`.
         num_epochs: epochs of the run that are done when `fit` starts.
         monitor: score of the validation, the higher the better.
-        report: function that is told, in one line, why the run ends.
+        report: function that is called with a line of text when the run ends.
 
     Raises:
         ValueError: patience is below 1.
@@ -89,12 +86,12 @@ class EarlyStopping(keras.callbacks.Callback):
         self._gain = Gain()
 
     def on_train_begin(self, logs=None):
-        """Reads how the run went before."""
+        """Reads the gain so far."""
         del logs
         self._gain = gain_so_far(self.metrics_path, self.num_epochs, self.monitor)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Counts a validation, and ends the run where it is time to."""
+        """Counts a validation, and ends the run if there were enough."""
         score = (logs or {}).get(self.monitor)
         if score is None:
             return

@@ -1,4 +1,4 @@
-"""The scores of every epoch, as lines of JSON."""
+"""Losses and scores of every epoch, as lines of JSON."""
 
 import json
 import math
@@ -10,15 +10,14 @@ from tf_diffseg.whole_files import write_text
 
 
 class MetricsLog(keras.callbacks.Callback):
-    """Writes one JSON object an epoch: its number, losses and scores.
+    """Writes one JSON object for each epoch: its number, losses and scores.
 
-    Unlike a table this takes epochs without a validation as they are. Each epoch has
-    one line, though a run that was killed does one again. Values that are not finite,
-    which JSON does not know, are left out.
+    An epoch has only one line, even if a resumed run repeats it. Values that are not
+    finite are left out, since JSON cannot express them.
 
     Args:
-        path: the file, by custom `metrics.jsonl`.
-        num_epochs: of the lines that are there, how many epochs' stay.
+        path: the file, usually `metrics.jsonl`.
+        num_epochs: number of epochs whose lines stay if the file exists.
     """
 
     def __init__(self, path, num_epochs=0):
@@ -27,7 +26,7 @@ class MetricsLog(keras.callbacks.Callback):
         self.num_epochs = num_epochs
 
     def on_train_begin(self, logs=None):
-        """Drops the lines of epochs that are done again, and half of a line."""
+        """Removes the lines of epochs that are done again, and incomplete lines."""
         del logs
         if self.path.is_file():
             kept = [
@@ -46,14 +45,7 @@ class MetricsLog(keras.callbacks.Callback):
 
 
 def read_metrics(path):
-    """The lines of a metrics log that are whole.
-
-    Args:
-        path: of the file.
-
-    Returns:
-        List of dicts, one an epoch.
-    """
+    """The complete lines of a metrics log: a list of dicts, one for each epoch."""
     lines = []
     for text in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
         try:

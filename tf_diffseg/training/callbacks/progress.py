@@ -12,13 +12,13 @@ from tf_diffseg.training.distribution.step_groups import is_of_steps
 class Progress(keras.callbacks.Callback):
     """Shows epoch, step, losses, rate and the time left of the whole run.
 
-    Series over time steps are left to other logs. On a terminal one line is kept up to
-    date; in a log file a line is written every `seconds_between_lines`.
+    It leaves out the series over time steps. On a terminal it updates one line; in a
+    log file it writes a line every `seconds_between_lines`.
 
     Args:
         batch_size: examples per step, over all replicas.
-        seconds_between_lines: in a log file.
-        stream: where to write.
+        seconds_between_lines: seconds between lines of a log file.
+        stream: where to write; by default `sys.stdout`.
         first_step: steps of the first epoch that were done before.
     """
 
@@ -50,9 +50,9 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Counts a step and shows where the run is."""
         if batch < self.first_step:
-            return  # Done before, and passed over.
+            return  # This step was skipped.
         now = time.perf_counter()
-        # The first step traces the graph: it says nothing of the rate.
+        # The first step also traces the graph, so it does not count.
         if self._steps_done:
             self._training_seconds += now - self._step_began
         self._steps_done += 1

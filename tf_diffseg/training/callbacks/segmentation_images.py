@@ -9,8 +9,8 @@ import tensorflow as tf
 class SegmentationImages(keras.callbacks.Callback):
     """Segments some cases at each validation, and shows them in TensorBoard.
 
-    With `AveragedWeights` before it, by the averaged weights. Of several workers the
-    chief alone is to have it.
+    If `AveragedWeights` comes before it, it uses the averaged weights. If there are
+    several workers, only the chief may have it.
 
     Args:
         log_dir: folder of the logs, as for `TrainingBoard`.
@@ -50,10 +50,10 @@ class SegmentationImages(keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_test_begin(self, logs=None):
-        """Segments and draws; at the end the averaged weights are gone."""
+        """Segments and draws, while the averaged weights are in place."""
         del logs
         if self._writer is None:
-            return  # Not within `fit`.
+            return  # `evaluate` was called outside `fit`.
         for name, (image, label) in self.cases.items():
             seed = tf.zeros([1], tf.int32)
             sampled = self._sample(tf.constant(image)[tf.newaxis], seed)

@@ -1,11 +1,11 @@
-"""Whether the process was asked to end."""
+"""Catches SIGTERM."""
 
 import signal
 import threading
 
 
 class SigtermFlag:
-    """Is set by the first SIGTERM; the second has its former effect.
+    """Is set by the first SIGTERM; a second one has its former effect.
 
     Attributes:
         is_set: whether SIGTERM came while listening.
@@ -17,14 +17,14 @@ class SigtermFlag:
         self._listens = False
 
     def listen(self):
-        """Catches SIGTERM; in threads other than the main one this does nothing."""
+        """Catches SIGTERM; does nothing outside the main thread."""
         self.is_set = False
         if threading.current_thread() is threading.main_thread() and not self._listens:
             self._former = signal.signal(signal.SIGTERM, self._on_sigterm)
             self._listens = True
 
     def leave(self):
-        """Restores what SIGTERM did before."""
+        """Restores the former handler."""
         if self._listens:
             signal.signal(signal.SIGTERM, self._former or signal.SIG_DFL)
             self._listens = False

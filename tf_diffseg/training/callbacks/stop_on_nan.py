@@ -1,4 +1,4 @@
-"""An end to a run whose loss is no number any more."""
+"""Ends a run whose loss is not finite."""
 
 import math
 
@@ -10,11 +10,11 @@ from tf_diffseg.training.saving.checkpoints import newest_whole_checkpoint
 class StopOnNaN(keras.callbacks.Callback):
     """Raises FloatingPointError at the first step whose loss is not finite.
 
-    Unlike `keras.callbacks.TerminateOnNaN` it keeps the callbacks behind it from
-    saving what is left of the model, and says where to look.
+    Unlike `keras.callbacks.TerminateOnNaN` it keeps later callbacks from saving the
+    model, and names the batch and the last good checkpoint.
 
     Args:
-        checkpoint_dir: folder of the checkpoints, to name the last good one; or None.
+        checkpoint_dir: folder of the checkpoints, or None.
         uids_of: function (epoch, step), both counted from 0, to the uids of the cases
             of that batch; or None.
     """
@@ -31,7 +31,7 @@ class StopOnNaN(keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        """Checks the mean loss of the epoch so far, which one step makes no number."""
+        """Checks the mean loss of the epoch so far."""
         loss = float((logs or {}).get("loss", 0.0))
         if not math.isfinite(loss):
             raise FloatingPointError(

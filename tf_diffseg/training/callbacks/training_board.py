@@ -1,4 +1,4 @@
-"""TensorBoard, with what Keras's callback for it leaves out."""
+"""TensorBoard logs with the examples per second."""
 
 import math
 import time
@@ -9,9 +9,8 @@ import keras
 class TrainingBoard(keras.callbacks.TensorBoard):
     """Keras's TensorBoard callback, with the examples per second of each epoch.
 
-    Losses (also of each time step), Dice (of each class and reverse step), learning
-    rate and gradient norm are the model's and Keras's. Values that are not finite are
-    left out.
+    The other values are the logs of the model and of Keras: losses, Dice, learning
+    rate, gradient norm. Values that are not finite are left out.
 
     Args:
         log_dir: folder of the logs.
@@ -29,7 +28,7 @@ class TrainingBoard(keras.callbacks.TensorBoard):
         self._step_began = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Starts counting anew."""
+        """Resets the count of steps."""
         super().on_epoch_begin(epoch, logs)
         self._steps, self._seconds = 0, 0.0
 
@@ -39,15 +38,15 @@ class TrainingBoard(keras.callbacks.TensorBoard):
         self._step_began = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Stops it."""
-        # Not Keras's own: it looks at every value of every step, to write none.
+        """Stops the clock."""
+        # Without Keras's own method, which reads all values of each step in vain.
         if batch < self.first_step:
-            return  # Done before, and passed over.
-        float((logs or {}).get("loss", 0.0))  # A GPU may still be at work.
+            return  # This step was skipped.
+        float((logs or {}).get("loss", 0.0))  # Waits for the GPU.
         if self._is_traced:
             self._steps += 1
             self._seconds += time.perf_counter() - self._step_began
-        self._is_traced = True  # The first step traces: it says nothing of the rate.
+        self._is_traced = True  # The first step traces, so it does not count.
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the epoch."""

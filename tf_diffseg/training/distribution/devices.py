@@ -1,4 +1,4 @@
-"""Which devices train."""
+"""Strategies for the devices that train."""
 
 import json
 import os
@@ -9,15 +9,10 @@ from tf_diffseg.training.distribution.slurm import slurm_tf_config
 
 
 def mirrored_strategy(devices=None):
-    """A `MirroredStrategy` over all GPUs, or over the CPU where there is none.
-
-    One device is trained by the same code as many.
+    """A `MirroredStrategy` over devices, also if there is only one.
 
     Args:
-        devices: names as "GPU:0"; None for all GPUs.
-
-    Returns:
-        The strategy.
+        devices: names such as "GPU:0"; None for all GPUs, or the CPU if there is none.
     """
     if devices is None:
         gpus = tf.config.list_logical_devices("GPU")
@@ -26,24 +21,21 @@ def mirrored_strategy(devices=None):
 
 
 def training_strategy(num_devices=None, report=print):
-    """The strategy for what this process was given to train on.
+    """The strategy for the devices of this process.
 
-    Several machines where the environment variable TF_CONFIG names several workers,
-    see `tf.distribute.cluster_resolver.TFConfigClusterResolver`, or where SLURM's
+    These are several machines if the environment variable TF_CONFIG names several
+    workers, see `tf.distribute.cluster_resolver.TFConfigClusterResolver`, or if SLURM's
     `srun` started several tasks, for which TF_CONFIG is then set; otherwise the GPUs
-    of this one, or its CPU.
+    of this machine, or its CPU.
 
     Args:
-        num_devices: how many GPUs of this machine; None for all.
-        report: function that is told, in one line, that there is no GPU, or which of
-            SLURM's tasks this is.
-
-    Returns:
-        The strategy.
+        num_devices: number of GPUs of this machine; None for all.
+        report: function that is called with a line of text if there is no GPU, or if
+            this is a SLURM task.
 
     Raises:
-        ValueError: there are not as many GPUs, the number is given along with
-            several workers, or the variables are not what they should be.
+        ValueError: there are not as many GPUs, the number is given along with several
+            workers, or an environment variable is invalid.
     """
     if not os.environ.get("TF_CONFIG"):
         _follow_slurm(report)
@@ -77,7 +69,7 @@ def _follow_slurm(report):
 
 
 def _num_workers():
-    """Workers that TF_CONFIG names, the chief included."""
+    """Number of workers that TF_CONFIG names, including the chief."""
     text = os.environ.get("TF_CONFIG", "")
     if not text:
         return 1
@@ -102,6 +94,6 @@ def _check_task(task, jobs):
     if kind not in jobs:
         raise ValueError(f"the task's type must be chief or worker, got {kind!r}")
     last = len(jobs[kind]) - 1
-    # TensorFlow takes "1" for 1.
+    # TensorFlow also accepts "1".
     if not str(index).isdecimal() or int(index) > last:
         raise ValueError(f"the task's index must be from 0 to {last}, got {index!r}")

@@ -1,7 +1,7 @@
 """Keras's `fit` on several machines.
 
-Keras 3's fails under MultiWorkerMirroredStrategy (keras #20585): it reduces a step's
-scalars along an axis that they do not have.
+That of Keras 3 fails under MultiWorkerMirroredStrategy (keras #20585): it reduces a
+step's scalars along an axis that they do not have.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ def is_multi_worker(strategy):
 
 
 def is_chief(strategy):
-    """Whether this process writes checkpoints and logs; one of all workers does."""
+    """Whether this process writes checkpoints and logs; only one worker does."""
     if not is_multi_worker(strategy):
         return True
     resolver = strategy.cluster_resolver
@@ -29,13 +29,10 @@ def is_chief(strategy):
 
 
 def adapt_to_workers(model):
-    """Makes `fit` and `evaluate` of a model work on several machines.
+    """Makes `fit` and `evaluate` of a built model work on several machines.
 
     Does nothing for a model that was not made in the scope of a
     `MultiWorkerMirroredStrategy`. XLA is not used there.
-
-    Args:
-        model: a built `DiffusionUNet3D`.
     """
     if not is_multi_worker(model.distribute_strategy):
         return
@@ -48,7 +45,7 @@ def adapt_to_workers(model):
 
 
 def _make_function(model, name, step, force=False):
-    """What `keras.Model.make_train_function` does, reduced over all workers."""
+    """As `keras.Model.make_train_function`, but reduces over all workers."""
     if getattr(model, name) is None or force:
         strategy = model.distribute_strategy
 
@@ -65,16 +62,12 @@ def _make_function(model, name, step, force=False):
 
 
 def distribute(strategy, make_dataset):
-    """A dataset as each worker is to have it.
+    """A dataset for this process, or one that is distributed over workers.
 
     Args:
-        strategy: that of the model.
-        make_dataset: function from a `tf.distribute.InputContext`, or None where one
-            process does all, to a dataset. With a context it gives batches of one
-            replica.
-
-    Returns:
-        The dataset, or one that is distributed over workers.
+        strategy: strategy of the model.
+        make_dataset: function from a `tf.distribute.InputContext` to a dataset of
+            batches of one replica, or from None to one of whole batches.
     """
     if not is_multi_worker(strategy):
         return make_dataset(None)

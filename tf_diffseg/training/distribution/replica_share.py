@@ -1,8 +1,7 @@
 """A replica's share of a batch.
 
-Strategies deal a batch out in order. Shares differ where it does not divide evenly,
-and the last ones may be empty: with 2 devices the batch of one case, with 3 devices
-that of 4, which is dealt out as 2, 2 and 0.
+Strategies split a batch in order. Shares differ if it does not divide evenly, and the
+last ones may be empty: 3 devices get 2, 2 and 0 of 4 cases.
 """
 
 from typing import NamedTuple
@@ -11,12 +10,12 @@ import tensorflow as tf
 
 
 class ReplicaShare(NamedTuple):
-    """Which examples of the batch of all replicas are this replica's.
+    """This replica's examples among those of all replicas.
 
     Attributes:
-        start: examples of the replicas before it, an int scalar.
-        size: its own.
-        total: those of all replicas.
+        start: number of examples of the replicas before it, an int scalar.
+        size: number of its own examples.
+        total: number of examples of all replicas.
     """
 
     start: tf.Tensor
@@ -29,24 +28,17 @@ class ReplicaShare(NamedTuple):
 
 
 def num_replicas():
-    """How many replicas share a batch."""
+    """Number of replicas that share a batch."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def replica_index():
-    """Number of this replica among them."""
+    """Index of this replica."""
     return tf.distribute.get_replica_context().replica_id_in_sync_group
 
 
 def share_of_replica(size):
-    """Asks all replicas how many examples they have.
-
-    Args:
-        size: examples of this replica, an int scalar.
-
-    Returns:
-        `ReplicaShare`.
-    """
+    """The `ReplicaShare` of a replica with `size` examples, an int scalar."""
     if num_replicas() == 1:
         return ReplicaShare(0, size, size)
     sizes = size * tf.one_hot(replica_index(), num_replicas(), dtype=tf.int32)
@@ -60,43 +52,34 @@ def sum_over_replicas(values):
     if num_replicas() == 1:
         return values
     context = tf.distribute.get_replica_context()
-    # On several workers a tensor must tell its device, and not all of them do.
+    # Several workers need tensors that know their device; some inputs do not.
     values = tf.nest.map_structure(tf.identity, values)
     return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
 def gather_from_replicas(values, share):
-    """Values of the whole batch, from each replica's share of it.
-
-    Args:
-        values: float tensor [share.size].
-        share: this replica's `ReplicaShare`.
-
-    Returns:
-        Tensor [share.total], the same on all replicas.
-    """
+    """Joins tensors [share.size] of all replicas to one [share.total] on each."""
     rest = share.total - share.start - share.size
     return sum_over_replicas(tf.pad(values, [[share.start, rest]]))
 
 
 def fill_up(batch, num_parts=1):
-    """Adds examples of zeros until there is one, and parts of the batch are equal.
+    """Adds examples of zeros until there is one, and `num_parts` equal parts.
 
-    Kernels and reductions then never see an empty tensor; what is made of the zeros is
-    to be weighted by 0 or cut off.
+    So kernels and reductions never see an empty tensor. The results of added examples
+    must be weighted by 0 or cut off.
 
     Args:
         batch: tensors [size, ...], in tuples of any depth.
-        num_parts: what the number of examples is to be a multiple of.
+        num_parts: divisor of the new number of examples.
 
     Returns:
-        Tensors [at least size, ...], in the same tuples; the same where nothing is
-        added.
+        Tensors [at least size, ...], in the same tuples.
     """
     first = tf.nest.flatten(batch)[0]
     known_size = first.shape[0]
     is_full = known_size and known_size % num_parts == 0
-    # One device alone has a share of every batch.
+    # A single device has an example of every batch.
     if is_full or (num_replicas() == 1 and num_parts == 1):
         return batch
     size = tf.shape(first)[0]

@@ -1,10 +1,10 @@
-"""The workers that SLURM started, as TensorFlow wants to hear of them."""
+"""TF_CONFIG for workers that SLURM started."""
 
 import os
 
 import tensorflow as tf
 
-# Jobs that share a machine should not share ports: eight for each of 2500 jobs.
+# Jobs on one machine need different ports: each of 2500 jobs has eight.
 _FIRST_PORT = 10000
 _PORTS_OF_JOB = 8
 _JOBS = 2500
@@ -16,22 +16,21 @@ _OF_CLUSTER = (
 
 
 def slurm_tf_config():
-    """TF_CONFIG for this task of a job step, out of SLURM's environment variables.
+    """TF_CONFIG for this task of a job step, from SLURM's environment variables.
 
     Returns:
-        Dict of `cluster` and `task`, every task a worker; None where `srun` did not
-        start this process, or no other.
+        Dict of `cluster` and `task`, every task a worker; None if `srun` did not start
+        this process, or only this one.
 
     Raises:
-        ValueError: a variable of SLURM is missing or is not what it should be.
+        ValueError: a variable of SLURM is missing or invalid.
     """
     if os.environ.get("SLURM_STEP_NUM_TASKS", "1") == "1":
         return None
     try:
         port = _FIRST_PORT + _PORTS_OF_JOB * (_whole_number("SLURM_JOB_ID") % _JOBS)
         workers = _workers(port)
-        # Not by the resolver's rank: it sorts hosts as text, n10 before n9, and then
-        # takes SLURM's rank, which has them the other way round.
+        # Not by SLURM's rank: the resolver sorts hosts as text, so n10 before n9.
         host, place = os.environ["SLURMD_NODENAME"], _whole_number("SLURM_LOCALID")
         if f"{host}:{port + place}" not in workers:
             raise ValueError(
@@ -53,8 +52,7 @@ def _workers(port):
     try:
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
             port_base=port,
-            # It would count tasks by GPUs. SLURM itself says which GPUs are whose, and
-            # there may be none.
+            # The resolver counts tasks by GPUs, but there may be none.
             gpus_per_node=num_tasks,
             gpus_per_task=1,
             auto_set_gpu=False,

@@ -1,4 +1,4 @@
-"""Diffusion steps as the series of a diagram, of which there should not be too many."""
+"""Groups of diffusion steps, so that a diagram does not have too many series."""
 
 import re
 
@@ -7,12 +7,12 @@ _NAME = re.compile(r"_(t|step_)\d+(_to_\d+)?")
 
 
 def is_of_steps(name):
-    """Whether a score is one of a series over steps, by its name."""
+    """Whether the name of a score is that of a series over steps."""
     return _NAME.search(name) is not None
 
 
 class StepGroups:
-    """Groups of consecutive steps; each step is one where there are at most ten.
+    """Groups of consecutive steps; up to ten steps are a group each.
 
     Attributes:
         num_steps: number of steps.
@@ -28,16 +28,13 @@ class StepGroups:
         return step * self.num_groups // self.num_steps
 
     def names(self, prefix, first=0):
-        """Names of the groups by the steps in them.
+        """Names of the groups, such as `loss_t0` or `loss_t0_to_9`.
 
         Args:
-            prefix: what they begin with.
+            prefix: beginning of the names.
             first: number of the first step.
-
-        Returns:
-            List such as `loss_t0`, `loss_t1`, or `loss_t0_to_9`.
         """
-        # The first step of each group, and of the one that would come next.
+        # The first step of each group, and the number of steps.
         starts = [
             -(-group * self.num_steps // self.num_groups)
             for group in range(self.num_groups + 1)

@@ -1,4 +1,4 @@
-"""Validation by the moving averages of the weights."""
+"""Validation with the moving averages of the weights."""
 
 import keras
 import numpy as np
@@ -8,11 +8,10 @@ from tf_diffseg.training.saving.optimizer_state import trained_variables
 
 
 class AveragedWeights(keras.callbacks.Callback):
-    """Validates a model by its averaged weights, where its optimizer has `use_ema`.
+    """Validates a model with its averaged weights, if its optimizer has `use_ema`.
 
-    Unlike `keras.callbacks.SwapEMAWeights`, which swaps by additions and rounds each
-    time, it gives the weights back bit for bit. To come before every callback that
-    saves the model.
+    It restores the weights bit for bit; `keras.callbacks.SwapEMAWeights` swaps by
+    additions, which round. Put it before every callback that saves the model.
     """
 
     def __init__(self):

@@ -1,4 +1,4 @@
-"""The callback that saves checkpoints, and goes on where one was saved."""
+"""Saves checkpoints during training, and restores them."""
 
 import math
 import warnings
@@ -27,24 +27,24 @@ from tf_diffseg.training.saving.restoring import load_checkpoint
 
 
 def restore(model, checkpoint_dir, report=print):
-    """Loads the newest checkpoint that is whole into a compiled model.
+    """Loads the newest checkpoint that is not damaged into a compiled model.
 
-    Damaged ones get names that end in `.damaged`, or they would count as the newest.
-    What `compile` asked for holds: a new learning rate, weight decay or momentum of
-    averages is taken from there on. See `restoring.load_checkpoint`.
+    Damaged ones are renamed to `.damaged`, so that they do not count as the newest.
+    The options of `compile` stay: a new learning rate, weight decay or momentum of
+    averages is used from now on. See `restoring.load_checkpoint`.
 
     Args:
         model: built and compiled, with an optimizer of the kind that was saved, for
             the same weights.
         checkpoint_dir: folder of the checkpoints.
-        report: function that is told, in one line, of each damaged file, and of a
-            learning rate that is not the checkpoint's.
+        report: function that is called with a line of text for each damaged file, and
+            for a learning rate that is not the checkpoint's.
 
     Returns:
-        `Place` of the checkpoint, (0, 0) where there is none.
+        `Place` of the checkpoint, (0, 0) if there is none.
 
     Raises:
-        CheckpointError: it is whole, but of another model or optimizer.
+        CheckpointError: it is not damaged, but of another model or optimizer.
         ValueError: the model is not compiled.
     """
     if not model.compiled:
@@ -64,28 +64,28 @@ def restore(model, checkpoint_dir, report=print):
 class Checkpointing(keras.callbacks.Callback):
     """Saves checkpoints: after every epoch, in between, at SIGTERM, and the best.
 
-    To go on with `model.fit` by hand as `training.fit` does, call `restore` and hand
-    `fit` a dataset that starts at the place, with `initial_epoch=place.epoch`. Steps
-    of that epoch which are done are passed over: no batch is taken for them.
+    To resume `model.fit` by hand as `training.fit` does, call `restore`, and call `fit`
+    with `initial_epoch=place.epoch` and a dataset that starts at the place. The steps
+    of that epoch that are done are skipped, and take no batch.
 
-    SIGTERM, as a machine gets it that is about to be taken away, lets the step end,
-    saves, and raises `TrainingStopped`; a second one ends the process at once.
+    At SIGTERM, which a machine gets before it is taken away, the step ends, the model
+    is saved and `TrainingStopped` is raised; a second SIGTERM ends the process at once.
 
-    Of several workers the chief alone writes. One that gets SIGTERM ends alone, and
-    takes the others with it; the chief saves where it is the chief that got it.
+    If there are several workers, only the chief writes. A worker that gets SIGTERM
+    ends, and so do the others; the model is saved only if the chief got it.
 
-    Weights that are not finite are not saved: that raises a FloatingPointError. A
-    checkpoint that cannot be written raises a `CheckpointError`, as does a folder whose
-    newest checkpoint is not of the place that training starts at.
+    Weights that are not finite raise a FloatingPointError and are not saved. A
+    checkpoint that cannot be written raises a `CheckpointError`, and so does a folder
+    whose newest checkpoint is of another place than the start of training.
 
     Args:
         checkpoint_dir: folder of the checkpoints.
         keep: how many stay, beside the best.
         steps_between: steps of an epoch from one checkpoint to the next; 0 for
-            checkpoints at the ends of epochs alone.
-        monitor: score of the validation, the higher the better, by which `best.keras`
-            is chosen.
-        place: `Place` that this call of `fit` starts at.
+            checkpoints only at the ends of epochs.
+        monitor: score of the validation that selects `best.keras`, the higher the
+            better.
+        place: `Place` at which this call of `fit` starts.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Checkpointing(keras.callbacks.Callback):
         self._sigterm = SigtermFlag()
 
     def on_train_begin(self, logs=None):
-        """Looks for SIGTERM from now on, and passes over the steps that are done."""
+        """Starts to catch SIGTERM, and prepares to skip the steps that are done."""
         del logs
         path, _ = newest_whole_checkpoint(self.checkpoint_dir)
         self._check_place(path)
@@ -122,7 +122,7 @@ class Checkpointing(keras.callbacks.Callback):
             )
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Gives the metrics of an epoch that goes on what they held."""
+        """Restores the metrics of an epoch that goes on."""
         del logs
         self._save_another_rate()
         self._epoch = epoch
@@ -134,32 +134,32 @@ class Checkpointing(keras.callbacks.Callback):
                 set_metric_state(self.model, read_training_state(path)["metrics"])
 
     def on_train_batch_end(self, batch, logs=None):
-        """Saves where it is time to, or where SIGTERM came."""
+        """Saves if it is time to, or if SIGTERM came."""
         if batch < self._steps_in_epoch:
-            return  # Was done before; nothing is new.
+            return  # This step was skipped.
         self._steps_in_epoch = batch + 1
         is_due = self.steps_between and (batch + 1) % self.steps_between == 0
         if is_due:
             self._save_within_epoch(metric_state(self.model))
         elif self._sigterm.is_set:
-            # Workers read metrics together, and the others know nothing of it.
+            # Workers read metrics together, and the others do not know of SIGTERM.
             is_alone = not is_multi_worker(self.model.distribute_strategy)
             self._save_within_epoch(metric_state(self.model) if is_alone else None)
         self._stop_if_asked(self._steps_in_epoch)
 
     def on_test_begin(self, logs=None):
-        """Keeps the epoch's metrics, which a validation starts by resetting."""
+        """Keeps the epoch's metrics, since the validation resets them."""
         del logs
         self._metrics_of_epoch = metric_state(self.model)
 
     def on_test_batch_end(self, batch, logs=None):
-        """Cuts a validation short where SIGTERM came."""
+        """Ends the validation early if SIGTERM came."""
         del batch, logs
         if self._sigterm.is_set:
             self.model.stop_evaluating = True
 
     def on_test_end(self, logs=None):
-        """Saves the trained epoch where its validation was cut short."""
+        """Saves the trained epoch if its validation was ended early."""
         del logs
         if self._sigterm.is_set and self._steps_in_epoch:
             self._save_within_epoch(self._metrics_of_epoch)
@@ -178,11 +178,11 @@ class Checkpointing(keras.callbacks.Callback):
         self._stop_if_asked(0)
 
     def on_train_end(self, logs=None):
-        """Leaves SIGTERM to whom it belonged."""
+        """Restores the former handler of SIGTERM."""
         del logs
         self._sigterm.leave()
         if self._has_another_rate and uses_averages(self.model.optimizer):
-            # The averages are the weights by now, and would be taken for them.
+            # Now the averages are in place of the weights, and would be saved as such.
             warnings.warn(
                 "a callback has changed the learning rate after the last checkpoint, "
                 "which has the one before: put that callback before Checkpointing",
@@ -196,16 +196,13 @@ class Checkpointing(keras.callbacks.Callback):
         return self._saved and numeric_rate(self.model.optimizer) != self._saved[0]
 
     def _save_another_rate(self):
-        """Saves again where a callback has changed the learning rate since.
-
-        Callbacks that follow this one are told of the end of an epoch after it.
-        """
+        """Saves again if a later callback has changed the learning rate since."""
         if self._has_another_rate:
             _, epoch, kwargs = self._saved
             self._save(epoch, **{**kwargs, "best": False})
 
     def _check_place(self, path):
-        """What is saved behind the newest checkpoint would be the first to be lost."""
+        # A checkpoint before the newest one would be removed first.
         if path and checkpoint_place(path) != self.place:
             raise CheckpointError(
                 f"{self.checkpoint_dir} holds a run that came to "
@@ -224,7 +221,7 @@ class Checkpointing(keras.callbacks.Callback):
             self._saved = numeric_rate(self.model.optimizer), epoch, kwargs
 
     def _check_weights(self):
-        """The loss of a step was computed before the weights took that step."""
+        # `StopOnNaN` sees only the loss before a step, not the weights after it.
         if all(np.isfinite(weight).all() for weight in self.model.get_weights()):
             return
         path, _ = newest_whole_checkpoint(self.checkpoint_dir)
@@ -241,7 +238,7 @@ class Checkpointing(keras.callbacks.Callback):
 
 
 def _best_score(path):
-    """The best score of a run whose newest checkpoint has this path, or None."""
+    """The best score of a run, given the path of its newest checkpoint or None."""
     best = None if path is None else path.parent / BEST
     if best is None or not is_whole_checkpoint(best):
         return -math.inf
@@ -250,14 +247,14 @@ def _best_score(path):
 
 
 def _after_steps(model, train_function, num_steps):
-    """A train function that does nothing as often as steps are done already."""
+    """A train function that does nothing in the first `num_steps` calls."""
     remaining = num_steps
 
     def resumed(iterator):
         nonlocal remaining
         if remaining:
             remaining -= 1
-            # Keras takes these for the epoch's where no step is left to do.
+            # Keras reports these if the epoch has no step left.
             return model.get_metrics_result()
         return train_function(iterator)
 

@@ -1,8 +1,8 @@
 """Checkpoints of a run, one `.keras` file each, written whole or not at all.
 
-Beside what Keras saves (weights, the optimizer with its moving averages, the losses
-that time steps are drawn by) a file holds the place in the run. With the seed, of
-which draws and data order are functions, that is all that shapes the next step.
+Keras saves weights, the optimizer with its moving averages, and the loss history from
+which time steps are drawn. We add the place in the run. Random draws and data order
+are functions of the seed and the place, so nothing else affects the next step.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ class Place(NamedTuple):
 
     Attributes:
         epoch: number of epochs that are done.
-        step: steps done of the epoch after them.
+        step: number of steps that are done of the next epoch.
     """
 
     epoch: int = 0
@@ -59,19 +59,19 @@ def save_checkpoint(
 
     Args:
         model: a compiled Keras model.
-        checkpoint_dir: folder, made where it is missing.
+        checkpoint_dir: folder, made if it is missing.
         epoch: number of epochs that the model has been trained for.
         keep: how many checkpoints stay, beside the best.
-        step: steps of the epoch after them that it has been trained for.
-        metrics: what `metric_state` gave, where `step` is not 0; or None.
-        score: of this validation, where there was one; kept in the file.
-        best: whether this is to be `best.keras` as well.
+        step: number of steps that it has been trained for in the next epoch.
+        metrics: result of `metric_state` if `step` is not 0; or None.
+        score: score of this epoch's validation, or None; kept in the file.
+        best: whether to save it as `best.keras`, too.
 
     Returns:
         Path of the file.
 
     Raises:
-        CheckpointError: it cannot be written; those before it are as they were.
+        CheckpointError: it cannot be written; earlier checkpoints are unchanged.
     """
     folder = pathlib.Path(checkpoint_dir)
     suffix = f"-step-{step:07d}" if step else ""
@@ -90,7 +90,7 @@ def save_checkpoint(
 
 def _write(model, path, state, best):
     with whole_file(path) as temporary:
-        # What a run that was killed has left.
+        # A run that was killed may have left temporary files.
         for left_over in path.parent.glob(".*-*.keras"):
             left_over.unlink(missing_ok=True)
         model.save(temporary)
@@ -99,22 +99,22 @@ def _write(model, path, state, best):
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         if best:
-            # First: a run that is killed in between does the epoch again, to the same.
+            # First: a run that is killed in between repeats the epoch.
             with whole_file(path.with_name(BEST)) as copy:
                 _link_or_copy(temporary, copy)
 
 
 def set_aside(path):
-    """Gives a damaged checkpoint a name by which it counts as none any more."""
-    # Of several workers one does it.
+    """Renames a damaged checkpoint, so that it is no longer listed as one."""
+    # Another worker may have done it.
     with contextlib.suppress(FileNotFoundError):
         os.replace(path, f"{path}{DAMAGED}")
 
 
 def list_checkpoints(checkpoint_dir):
-    """Paths of the checkpoints in a folder, oldest first; none without a folder.
+    """Paths of the checkpoints in a folder, oldest first, without the best.
 
-    The best, which is one of them or an older one, is not listed.
+    The list is empty if there is no such folder.
     """
     folder = pathlib.Path(checkpoint_dir)
     if not folder.is_dir():
@@ -141,54 +141,43 @@ def newest_whole_checkpoint(checkpoint_dir):
 
 
 def is_whole_checkpoint(path):
-    """Whether a .keras file, a zip archive, has all its bytes as they were written.
-
-    `zipfile` raises a RuntimeError for what a changed byte makes of how it is packed.
-    """
+    """Whether a .keras file, a zip archive, has all its bytes as they were written."""
     try:
         with zipfile.ZipFile(path) as archive:
             is_model = _WEIGHTS in archive.namelist()
             return is_model and archive.testzip() is None
+    # RuntimeError: a changed byte may name a compression that `zipfile` does not know.
     except (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile):
         return False
 
 
 def checkpoint_place(path):
-    """`Place` in the run that a checkpoint was written at, by its name."""
+    """`Place` in the run of a checkpoint, by its file name."""
     epoch, step = _NAME.fullmatch(pathlib.Path(path).name).groups()
     return Place(int(epoch), int(step or 0))
 
 
-def checkpoint_epoch(path):
-    """Number of epochs that the model in a checkpoint has been trained for."""
-    return checkpoint_place(path).epoch
-
-
 def read_training_state(path):
-    """What a checkpoint holds beside the model.
-
-    Args:
-        path: of a `.keras` file.
+    """The state that `save_checkpoint` adds to a `.keras` file.
 
     Returns:
-        Dict of `epoch`, `step`, `metrics` and `score`; empty for a model that was
-        not saved by `save_checkpoint`.
+        Dict of `epoch`, `step`, `metrics` and `score`; empty for other files.
     """
     with zipfile.ZipFile(path) as archive:
         return json.loads(archive.read(_STATE)) if _STATE in archive.namelist() else {}
 
 
 def load_trained_model(path):
-    """Loads a model to predict with: its averaged weights, where it keeps averages.
+    """Loads a model for prediction, with its averaged weights if it has averages.
 
     Args:
-        path: of a checkpoint.
+        path: path of a checkpoint.
 
     Returns:
-        `DiffusionUNet3D`.
+        `DiffusionUNet3D` or `SegmentationUNet3D`.
 
     Raises:
-        CheckpointError: the averages cannot be taken.
+        CheckpointError: the averages cannot be used.
     """
     import tf_diffseg.training.diffusion_unet_3d  # noqa: F401 registers the class
     import tf_diffseg.training.optimizer  # noqa: F401 registers the optimizer
@@ -202,7 +191,7 @@ def load_trained_model(path):
 
 
 def _check_averages(optimizer, path):
-    """Keras left an optimizer's state aside; that is an error where it has averages."""
+    """Raises CheckpointError if Keras skipped an optimizer's state with averages."""
     if getattr(optimizer, "inner_optimizer", optimizer).use_ema:
         raise CheckpointError(
             f"the checkpoint {path} holds averages of fewer weights than its network "
@@ -213,21 +202,17 @@ def _check_averages(optimizer, path):
 
 
 def use_averaged_weights(model):
-    """Replaces the weights by their moving averages; does nothing without any.
-
-    Args:
-        model: a Keras model; its optimizer, if it has one, may have `use_ema`.
-    """
-    # A model that was never compiled lacks even the attribute.
+    """Replaces the weights by their moving averages, if the optimizer has `use_ema`."""
+    # A model that was never compiled does not have the attribute.
     optimizer = getattr(model, "optimizer", None)
     # Before the first step there is no average yet.
     if optimizer is not None and int(np.asarray(optimizer.iterations)) > 0:
-        # Not the model's: layers may have been frozen since.
+        # Not `model.trainable_variables`: layers may have been frozen since.
         optimizer.finalize_variable_values(trained_variables(optimizer))
 
 
 def metric_state(model):
-    """Values of the model's metrics so far, as lists: a dict by metric and variable."""
+    """Dict from the names of the model's metrics to the values of their variables."""
     return {
         metric.name: [
             np.asarray(keras.ops.convert_to_numpy(variable)).tolist()
@@ -238,7 +223,7 @@ def metric_state(model):
 
 
 def set_metric_state(model, state):
-    """Gives metrics the values that `metric_state` read; others stay."""
+    """Gives metrics the values of `metric_state`; other metrics are unchanged."""
     for metric in model.metrics:
         values = state.get(metric.name)
         if values:

@@ -1,20 +1,15 @@
-"""Layers that training leaves as they are."""
+"""Layers that training does not change."""
 
-# The way down, what is coarsest, and the time, which both follow.
-_ENCODER = ("stem", "time_embedding", "encoder_", "down_", "bottom_")
-# Names of parts, and how the names of their layers begin.
-PARTS = {"encoder": _ENCODER}
+# Parts of a network, and how the names of their layers begin.
+PARTS = {"encoder": ("stem", "time_embedding", "encoder_", "down_", "bottom_")}
 
 
 def layers_of(model, part):
-    """Names of the layers with weights in a part of a network.
+    """Names of the layers with weights in a part of a `UNet3D`, from the input on.
 
     Args:
         model: a `UNet3D`.
         part: one of `PARTS`.
-
-    Returns:
-        List of names, from the input on.
 
     Raises:
         ValueError: there is no such part.
@@ -29,11 +24,7 @@ def layers_of(model, part):
 
 
 def freeze_layers(model, names):
-    """Has training leave layers as they are; to be called before `fit`.
-
-    Args:
-        model: a `UNet3D`.
-        names: of its layers.
+    """Freezes layers of a `UNet3D`, given their names; call it before `fit`.
 
     Raises:
         ValueError: it has no such layer.

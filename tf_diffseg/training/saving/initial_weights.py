@@ -1,10 +1,10 @@
 """Weights of another network, as far as they fit, for training to start from.
 
-A layer is taken whole or not at all. The one exception is the first convolution, whose
+A layer is taken whole or not at all. The only exception is the first convolution, whose
 kernel has channels for the image and channels for the noisy mask: each of these parts
-is taken where it stands for the same on both sides. So the image's part is kept where
-one network is supervised and the other diffuses, or where they tell other classes
-apart. The last layer is taken where it predicts the same.
+is taken if it has the same meaning in both networks. So the image's part is taken even
+if only one network is a diffusion model, or if the classes differ. The last layer is
+taken if it predicts the same.
 """
 
 import dataclasses
@@ -22,18 +22,18 @@ _STEM, _HEAD = "stem", "head"
 
 
 class MisfitError(ValueError):
-    """None of the weights fits the network, or they are no numbers."""
+    """No weight fits the network, or weights are not finite."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Misfit:
-    """A weight without its like on the other side.
+    """A weight that is not taken.
 
     Attributes:
-        name: of the weight, as "up_0/kernel", or of a part of the stem's.
-        there: its shape where weights are taken from; None where there is none.
-        here: its shape in the network, where it starts afresh; None where the network
-            has none, and it is left.
+        name: name of the weight, such as "up_0/kernel", or of a part of the stem's.
+        there: its shape in the other network; None if that does not have it.
+        here: its shape in the network, where it starts afresh; None if the network
+            does not have it.
     """
 
     name: str
@@ -43,19 +43,19 @@ class Misfit:
     def cells(self):
         """Its row in a table."""
         note = "stands for something else" if self.there == self.here else ""
-        return [self.name, _by(self.there), _by(self.here), note]
+        return [self.name, _shape_text(self.there), _shape_text(self.here), note]
 
 
 @dataclasses.dataclass(frozen=True)
 class InitialWeights:
-    """What was taken, and what was not; its text is a table of that.
+    """The weights that were taken and those that were not; as text, a table.
 
     Attributes:
-        source: what the weights were taken from, in words.
+        source: description of the other network.
         misfits: tuple of `Misfit`.
-        num_taken: how many parameters were taken.
-        num_all: how many the network has.
-        frozen: names of the layers that training is to leave as they are.
+        num_taken: number of parameters that were taken.
+        num_all: number of parameters of the network.
+        frozen: names of the layers that training does not change.
     """
 
     source: str
@@ -81,7 +81,7 @@ class InitialWeights:
         return "\n".join(lines)
 
     def is_whole(self, layer_name):
-        """Whether nothing of a layer of the network, as "encoder_0_0", is afresh."""
+        """Whether all weights of a layer, such as "encoder_0_0", were taken."""
         afresh = [m.name for m in self.misfits if m.here is not None]
         return not any(name.startswith(f"{layer_name}/") for name in afresh)
 
@@ -99,18 +99,17 @@ def take_weights(model, weights, source, freeze=()):
     """Gives a network the weights of another one, as far as they fit.
 
     Args:
-        model: a `UNet3D`; it is changed once all is known to be well.
-        weights: `NetworkWeights` of the other one.
-        source: what these come from, in words.
-        freeze: names of layers that training is to leave as they are, as far as they
-            are taken whole.
+        model: a `UNet3D`; an error leaves it unchanged.
+        weights: `NetworkWeights` of the other network.
+        source: description of the other network.
+        freeze: names of layers to freeze; those that are not taken whole are not.
 
     Returns:
         `InitialWeights`.
 
     Raises:
-        MisfitError: nothing fits, weights that do are not finite, or no layer that is
-            to be frozen is taken whole.
+        MisfitError: no weight fits, weights that fit are not finite, or no layer of
+            `freeze` is taken whole.
     """
     pieces, report = _match(weights_of(model), weights, source)
     _check(pieces, report)
@@ -118,7 +117,7 @@ def take_weights(model, weights, source, freeze=()):
     if freeze and not frozen:
         raise MisfitError(
             f"no layer to freeze is taken whole from {source}, each has weights that "
-            f"would start afresh: {_first(report)}"
+            f"would start afresh: {_first_misfit(report)}"
         )
     with model.distribute_strategy.scope():
         for piece in pieces:
@@ -130,7 +129,7 @@ def take_weights(model, weights, source, freeze=()):
 
 
 def _match(own, weights, source):
-    """Those parts of weights that fit, and the report of it."""
+    """List of the `_Piece`s that fit, and the `InitialWeights`."""
     there = weights.channels or _likely_channels(own, weights)
     pieces: list[_Piece] = []
     misfits: list[Misfit] = []
@@ -152,7 +151,7 @@ def _match(own, weights, source):
 
 
 def _likely_channels(own, weights):
-    """Channels of weights that do not say: our own where all shapes agree, or none."""
+    """Channels of a file without them: the network's if all shapes agree, or none."""
     ends_agree = all(
         _shapes(own.layers[path]) == _shapes(weights.layers.get(path, []))
         for path in (_STEM, _HEAD)
@@ -163,7 +162,7 @@ def _likely_channels(own, weights):
 
 
 def _layer_pieces(path, variables, others, here, there):
-    """All of a layer, or nothing and what differs."""
+    """The pieces of a whole layer, or its `Misfit`s."""
     agree = path != _HEAD or here.outputs == there.outputs
     if not agree or _shapes(variables) != _shapes(others):
         return [], _differences(path, variables, others)
@@ -172,9 +171,9 @@ def _layer_pieces(path, variables, others, here, there):
 
 
 def _stem_pieces(path, variables, others, here, there):
-    """Those input channels of the kernel that stand for the same on both sides."""
+    """The kernel's input channels with the same meaning; `Misfit`s of the others."""
     (kernel,) = variables
-    if _but_inputs(_shapes(variables)) != _but_inputs(_shapes(others)):
+    if _without_inputs(_shapes(variables)) != _without_inputs(_shapes(others)):
         return [], _differences(path, variables, others)
     other = np.asarray(others[0])
     pieces, misfits = [], []
@@ -184,26 +183,26 @@ def _stem_pieces(path, variables, others, here, there):
             index = (..., own.span, slice(None))
             pieces.append(_Piece(kernel, index, other[..., its.span, :]))
         else:
-            shapes = (_part(kernel.shape, its), _part(kernel.shape, own))
+            shapes = (_part_shape(kernel.shape, its), _part_shape(kernel.shape, own))
             misfits.append(Misfit(f"{path}/kernel, channels of {name}", *shapes))
     if not there.inputs:
         misfits = _differences(path, variables, others)
     return pieces, misfits
 
 
-def _part(kernel_shape, inputs):
-    """Shape of a kernel with these of its input channels alone."""
+def _part_shape(kernel_shape, inputs):
+    """Shape of the part of a kernel that belongs to some `Inputs`."""
     if inputs is None:
         return None
     return (*kernel_shape[:-2], inputs.span.stop - inputs.span.start, kernel_shape[-1])
 
 
-def _but_inputs(shapes):
+def _without_inputs(shapes):
     return [(*shape[:-2], shape[-1]) for shape in shapes]
 
 
 def _differences(path, variables, others):
-    """`Misfit`s of all weights of a layer, of which one side may have fewer."""
+    """`Misfit`s of all weights of a layer; one network may have fewer of them."""
     return [
         Misfit(
             f"{path}/{_weight_name(variable, other, index)}",
@@ -217,7 +216,7 @@ def _differences(path, variables, others):
 
 
 def _weight_name(variable, other, index):
-    """That of the Keras variable, where one of them is one: some files have numbers."""
+    """The name of a Keras variable, or a number if both are arrays from a file."""
     return getattr(variable, "name", getattr(other, "name", index))
 
 
@@ -225,14 +224,15 @@ def _shapes(weights):
     return [tuple(weight.shape) for weight in weights]
 
 
-def _by(shape):
+def _shape_text(shape):
     return "-" if shape is None else "x".join(map(str, shape)) or "scalar"
 
 
 def _check(pieces, report):
     if not pieces:
+        misfit = _first_misfit(report)
         raise MisfitError(
-            f"{report.source} shares no weight with the network. {_first(report)}"
+            f"{report.source} shares no weight with the network. {misfit}"
         )
     for piece in pieces:
         if not np.isfinite(np.asarray(piece.values, np.float32)).all():
@@ -242,10 +242,9 @@ def _check(pieces, report):
             )
 
 
-def _first(report):
-    """The first of what does not fit, in a sentence."""
+def _first_misfit(report):
+    """A sentence about the first misfit."""
     misfit = report.misfits[0]
-    return (
-        f"{misfit.name}: shape there {_by(misfit.there)}, here {_by(misfit.here)}; and "
-        f"{len(report.misfits) - 1} more"
-    )
+    there, here = _shape_text(misfit.there), _shape_text(misfit.here)
+    more = len(report.misfits) - 1
+    return f"{misfit.name}: shape there {there}, here {here}; and {more} more"

@@ -1,8 +1,8 @@
-"""A network's weights by layer, and what the channels of its ends stand for.
+"""A network's weights by layer, and the meaning of its input and output channels.
 
-Layers go by their names, which `UNet3D` gives to all of them. In a file of Keras they
-lie by class and number (`conv3d_transpose_1`), which is another layer in a network of
-other depth; the names are there as well.
+`UNet3D` gives all layers names. A file of Keras orders layers by class and number
+(`conv3d_transpose_1`), which is another layer in a network of another depth; but it
+holds the names, too.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ class Inputs(NamedTuple):
 
     Attributes:
         span: slice of them.
-        kind: what they are; networks agree on them where this is equal.
+        kind: their meaning; two networks agree on it if it is equal.
     """
 
     span: slice
@@ -26,14 +26,14 @@ class Inputs(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Channels:
-    """What the channels at a network's ends stand for.
+    """Meaning of a network's input and output channels.
 
-    Equal numbers of channels are not enough: an image of two channels and the mask of
-    two classes go into a kernel of the same shape as one channel and three classes.
+    Their number is not enough: an image of two channels and a mask of two classes need
+    a kernel of the same shape as one channel and three classes.
 
     Attributes:
         inputs: `Inputs` by name: "image", "x_t", "condition".
-        outputs: what the head's output channels are, as `Inputs.kind`.
+        outputs: meaning of the head's output channels, as `Inputs.kind`.
     """
 
     inputs: dict[str, Inputs]
@@ -45,8 +45,8 @@ class NetworkWeights:
     """Weights of a network.
 
     Attributes:
-        layers: by the path of a layer, as "encoder_0_0/norm", its own weights in order.
-        channels: `Channels`; None where a file does not say.
+        layers: dict from a layer's path, such as "encoder_0_0/norm", to its weights.
+        channels: `Channels`; None for a file, which does not tell.
     """
 
     layers: dict[str, list]
@@ -59,7 +59,7 @@ class NetworkWeights:
 
 
 def weights_of(model):
-    """`NetworkWeights` of a `UNet3D`, whose values are its Keras variables."""
+    """`NetworkWeights` of the Keras variables of a `UNet3D`."""
     layers: dict[str, list] = {}
     for layer in model.layers:
         for variable in layer.weights:
@@ -68,7 +68,7 @@ def weights_of(model):
 
 
 def _layer_path(layer, variable):
-    """Path of the layer that owns a variable, without scopes around the network."""
+    """Path of the layer that owns a variable, without outer scopes."""
     path = f"/{variable.path}"
     start = path.index(f"/{layer.name}/") + 1
     return path[start:].rpartition("/")[0]
@@ -76,7 +76,7 @@ def _layer_path(layer, variable):
 
 def _channels(model):
     regions = getattr(model, "regions", None)
-    # Of a network by itself nobody knows what its mask tells apart.
+    # A plain `UNet3D` does not know its classes.
     num_classes = getattr(model, "num_classes", model.mask_channels)
     classes = (num_classes, regions and tuple(map(tuple, regions)))
     kinds: dict[str, tuple] = {"image": (model.image_channels,)}
@@ -96,14 +96,14 @@ def read_weights(path):
     """`NetworkWeights` of a file that `keras.Model.save_weights` wrote.
 
     Args:
-        path: of a `.weights.h5` file.
+        path: path of a `.weights.h5` file.
 
     Returns:
         `NetworkWeights` of arrays, without `channels`.
 
     Raises:
         OSError: it cannot be read, or is no HDF5 file.
-        ValueError: it is one of another kind.
+        ValueError: it is an HDF5 file of another kind.
     """
     with h5py.File(path) as file:
         layers = file.get("layers")
@@ -115,7 +115,7 @@ def read_weights(path):
 
 
 def _named_layers(group, path=()):
-    """Yields the path of each layer below a group, by names, and its weights."""
+    """Yields the path of each layer below a group, and its weights."""
     for layer in group.values():
         own = layer.get("vars") if isinstance(layer, h5py.Group) else None
         if own is None:

@@ -1,8 +1,8 @@
-"""What an optimizer was made for, and what a file holds of one.
+"""The weights that an optimizer trains, and its state in a file.
 
-Keras saves an optimizer's variables as a numbered list and says nothing of whose they
-are. One of other variables is passed over with a warning, and training goes on from
-step 0. So a file of ours names the weights that the optimizer trains.
+Keras saves an optimizer's variables as a numbered list, without the weights to which
+they belong. If the variables differ, Keras skips them with a warning, and training
+goes on from step 0. So our files name the weights that the optimizer trains.
 """
 
 import copy
@@ -24,13 +24,12 @@ class SavedOptimizer(NamedTuple):
     """An optimizer in a `.keras` file.
 
     Attributes:
-        kind: name of its class, with that of one inside it.
+        kind: name of its class, and of that of an optimizer inside it.
         config: its constructor arguments.
         values: arrays of its variables, in Keras's order.
-        places: of the weights that it trains, as `trained_places` gives them; None
-            where the file does not say.
-        asked_rate: learning rate that it was compiled with, a float; None where that
-            is no number, or the file does not say.
+        places: `trained_places` of its model; None if the file does not tell.
+        asked_rate: learning rate that it was compiled with, a float; None if that is
+            not a number, or the file does not tell.
     """
 
     kind: str
@@ -41,13 +40,10 @@ class SavedOptimizer(NamedTuple):
 
 
 def trained_places(model):
-    """Places of the weights that a model's optimizer was built for.
-
-    Args:
-        model: a compiled Keras model whose layers have names.
+    """Places, see `weight_places`, of the weights that a model's optimizer trains.
 
     Returns:
-        List as of `weight_places`; None where the optimizer is not built.
+        List of places; None if the optimizer is not built.
     """
     if not model.optimizer.built:
         return None
@@ -70,16 +66,13 @@ def build_optimizer(model, places):
 
 
 def numeric_rate(optimizer):
-    """The learning rate where it is a number, as a float; None where it is a schedule.
-
-    Schedules and functions are asked for anew at each step, and are no state.
-    """
+    """The learning rate as a float; None for a schedule, which is not state."""
     rate = _innermost(optimizer)._learning_rate
     return float(np.asarray(rate)) if isinstance(rate, keras.Variable) else None
 
 
 def uses_averages(optimizer):
-    """Whether an optimizer keeps averages of the weights."""
+    """Whether an optimizer keeps moving averages of the weights."""
     return bool(_innermost(optimizer).use_ema)
 
 
@@ -89,19 +82,12 @@ def is_same_rate(rate, other):
 
 
 def kind_of(optimizer):
-    """Name of an optimizer's class, with that of one inside it."""
+    """Name of an optimizer's class, and of that of an optimizer inside it."""
     return _kind(keras.saving.serialize_keras_object(optimizer))
 
 
 def read_saved_optimizer(path):
-    """What a `.keras` file holds of an optimizer.
-
-    Args:
-        path: of the file.
-
-    Returns:
-        `SavedOptimizer`; None where it holds none.
-    """
+    """The `SavedOptimizer` in a `.keras` file; None if it holds no optimizer."""
     with zipfile.ZipFile(path) as archive:
         compiled = json.loads(archive.read("config.json")).get("compile_config") or {}
         serialized = compiled.get("optimizer")
@@ -121,11 +107,11 @@ def read_saved_optimizer(path):
 
 
 def slots(optimizer_class, config):
-    """Names of the variables that an optimizer keeps, for one weight, in order.
+    """Names of the variables that an optimizer keeps for one weight, in order.
 
     Args:
         optimizer_class: a class of Keras optimizers.
-        config: its constructor arguments, as `get_config` gives them.
+        config: its `get_config`.
 
     Returns:
         List such as ["iteration", "learning_rate", "momentum"].
@@ -136,23 +122,20 @@ def slots(optimizer_class, config):
 
 
 def without_rates(values, names):
-    """Those of an optimizer's variables that are no learning rate.
+    """An optimizer's variables without its learning rates.
 
     Args:
-        values: of all its variables, or these.
-        names: what `slots` gave for it: rates come before all that is kept by weight.
-
-    Returns:
-        List of the others.
+        values: one for each variable.
+        names: `slots` of the optimizer; rates come before the variables of weights.
     """
     rates = {index for index, name in enumerate(names) if name == _RATE}
     return [value for index, value in enumerate(values) if index not in rates]
 
 
 def saved_rate(saved, names):
-    """The learning rate in a `SavedOptimizer`, a float; None where it is a schedule."""
+    """The learning rate in a `SavedOptimizer`, a float; None if it is a schedule."""
     rates = [saved.values[index] for index, name in enumerate(names) if name == _RATE]
-    # Under a loss scale the first one is the scale's own, and unused.
+    # The first rate may be that of a loss scale, which is not used.
     schedules = len([name for name in names if name == "iteration"]) > len(rates)
     return None if schedules or not rates else float(rates[-1])
 

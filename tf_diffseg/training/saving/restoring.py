@@ -1,8 +1,8 @@
-"""A checkpoint's state for a model that is compiled anew.
+"""Loads a checkpoint into a newly compiled model.
 
-The state is the file's: weights, moments, averages, the number of steps. All that
-`compile` was asked for is the model's: the learning rate, the weight decay, the
-momentum of averages, how gradients are clipped.
+Weights, moments, averages and the number of steps come from the file. The options of
+`compile` stay: the learning rate, the weight decay, the momentum of averages, the
+clipping of gradients.
 """
 
 import warnings
@@ -20,27 +20,27 @@ from tf_diffseg.training.saving.optimizer_state import (
 )
 
 _MOST_NAMED = 5
-# What an optimizer, and a loss scale, has without any weight.
-_BY_ITSELF = ("iteration", "learning_rate", "step_counter", "dynamic_scale")
+# Variables of an optimizer or a loss scale that belong to no weight.
+_OF_NO_WEIGHT = ("iteration", "learning_rate", "step_counter", "dynamic_scale")
 
 
 def load_checkpoint(model, path, report):
-    """Gives a compiled model the weights and the optimizer's state of a checkpoint.
+    """Loads weights and optimizer state into a model, in the scope of its strategy.
 
-    A learning rate that something lowered while the run went on, as
-    `keras.callbacks.ReduceLROnPlateau` does, is part of the state, as long as the
-    model is compiled with the rate that the run was compiled with.
+    If the model is compiled with the learning rate that the run was compiled with, a
+    rate that a callback lowered since, such as `keras.callbacks.ReduceLROnPlateau`, is
+    part of the state.
 
     Args:
-        model: built and compiled; to be called in the scope of its strategy.
-        path: of the checkpoint.
-        report: function that is told, in one line, of a learning rate that is not
-            the checkpoint's.
+        model: built and compiled.
+        path: path of the checkpoint.
+        report: function that is called with a line of text if the learning rate is
+            not the checkpoint's.
 
     Raises:
-        CheckpointError: it is of another model, or its optimizer is of another kind
-            or trains other weights; the message says what was saved and what the
-            model has.
+        CheckpointError: it is of another model, or its optimizer is of another kind or
+            trains other weights; the message tells what was saved and what the model
+            has.
     """
     saved = read_saved_optimizer(path)
     if saved is None:
@@ -54,7 +54,7 @@ def load_checkpoint(model, path, report):
 
 
 def _common_slots(saved, optimizer, path):
-    """What both optimizers keep, as `slots` tells of the saved one."""
+    """The `slots` of the saved optimizer, if the model's are the same."""
     kind = kind_of(optimizer)
     if kind != saved.kind:
         raise CheckpointError(
@@ -67,21 +67,22 @@ def _common_slots(saved, optimizer, path):
     if without_rates(names, names) != without_rates(own, own):
         raise CheckpointError(
             f"the optimizer {kind} of the checkpoint {path} keeps "
-            f"{_kept(names)} of each weight, that of the model {_kept(own)}: compile "
-            "it with the same options, such as use_ema, or train in another folder"
+            f"{_slots_text(names)} of each weight, that of the model "
+            f"{_slots_text(own)}: compile it with the same options, such as use_ema, "
+            "or train in another folder"
         )
     return names
 
 
-def _kept(names):
+def _slots_text(names):
     """The slots of a weight, as text."""
-    return ", ".join(name for name in names if name not in _BY_ITSELF) or "nothing"
+    return ", ".join(name for name in names if name not in _OF_NO_WEIGHT) or "nothing"
 
 
 def _load_weights(model, path):
     try:
         with warnings.catch_warnings():
-            # The state of one with a schedule for one without, which is taken below.
+            # Keras skips the state if only one has a schedule; it is taken below.
             warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
             model.load_weights(path)
     except (KeyError, ValueError) as error:
@@ -92,7 +93,7 @@ def _load_weights(model, path):
 
 
 def _take_state(saved, names, model, path):
-    """Moments, averages and steps; CheckpointError where they are of other weights."""
+    """Assigns moments, averages and steps, if they belong to the same weights."""
     if saved.places is None and not _has_slots(saved, names):
         return  # Saved before the first step.
     places = trained_places(model)
@@ -117,7 +118,7 @@ def _take_state(saved, names, model, path):
 
 
 def _has_slots(saved, names):
-    return len(saved.values) > len([n for n in names if n in _BY_ITSELF])
+    return len(saved.values) > len([n for n in names if n in _OF_NO_WEIGHT])
 
 
 def _difference(saved, own):
@@ -133,7 +134,7 @@ def _difference(saved, own):
 
 
 def _settle_rate(model, asked, saved, rate, report):
-    """The rate that `compile` asked for; the saved one where that is what it was."""
+    """Sets the rate of `compile`, or the saved one if the run was compiled alike."""
     if asked is None:
         return
     if rate is not None and is_same_rate(asked, saved.asked_rate):
