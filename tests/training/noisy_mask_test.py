@@ -48,15 +48,6 @@ def test_noises_the_ground_truth(function):
     _assert_standard_normal(DIFFUSION.predict_noise_from_x_start(x_t, x_start, T_INDEX))
 
 
-@pytest.mark.parametrize("function", [recycle, recycle_from_last])
-def test_recycling_noises_the_prediction_alone(function):
-    x_start, predicted = _x_start(), tf.fill(SHAPE, -0.25)
-    x_t = function(DIFFUSION, lambda x_t, t: predicted, x_start, T_INDEX, SEED).x_t
-    _assert_standard_normal(
-        DIFFUSION.predict_noise_from_x_start(x_t, predicted, T_INDEX)
-    )
-
-
 @pytest.mark.parametrize("function", list(EARLIER_STEPS))
 def test_predicts_at_the_earlier_step(function):
     x_start, seen = _x_start(), {}
@@ -73,17 +64,18 @@ def test_predicts_at_the_earlier_step(function):
 
 
 @pytest.mark.parametrize("function", [recycle, recycle_from_last])
-def test_recycling_draws_fresh_noise(function):
+def test_recycling_adds_fresh_noise_to_the_prediction_alone(function):
+    predicted, seen = tf.fill(SHAPE, -0.25), []
     t_index = tf.fill([5], 4)  # The last step is its own earlier step.
-    seen = []
 
     def predict_x_start(x_t, t_index):
-        seen.append(x_t)
-        return tf.zeros_like(x_t)
+        seen.append(DIFFUSION.predict_noise_from_x_start(x_t, _x_start(), t_index))
+        return predicted
 
-    x_t = function(DIFFUSION, predict_x_start, tf.zeros(SHAPE), t_index, SEED).x_t
-    correlation = np.corrcoef(np.ravel(seen[0]), np.ravel(x_t))[0, 1]
-    assert abs(correlation) < 0.1
+    x_t = function(DIFFUSION, predict_x_start, _x_start(), t_index, SEED).x_t
+    noise = DIFFUSION.predict_noise_from_x_start(x_t, predicted, t_index)
+    _assert_standard_normal(noise)
+    assert abs(np.corrcoef(np.ravel(seen[0]), np.ravel(noise))[0, 1]) < 0.1
 
 
 def test_reverse_step_is_that_of_the_sampler():
@@ -124,7 +116,7 @@ def test_half_of_the_examples_are_conditioned_on_the_prediction(function):
     assert 0.4 < share < 0.6
 
 
-def test_the_first_step_of_sampling_has_no_condition_from_next():
+def test_the_first_step_of_sampling_has_no_condition():
     shape = (200, 1, 1, 1, 3)
     condition = self_condition_from_next(
         DIFFUSION,

@@ -66,53 +66,53 @@ def _time_weights(values):
     return {n for n in values if "modulation" in n or n.startswith("time_embedding")}
 
 
-def test_other_classes_keep_the_image_channels_of_the_stem():
-    here, there = _network(4, 2, seed=1), _network(3, 2, seed=2)
+_HEAD_WEIGHTS = {"head/kernel", "head/bias"}
+
+
+@pytest.mark.parametrize(
+    "here, there, span_here, span_there, parts_afresh",
+    [
+        ((4, 2), (3, 2), slice(0, 2), slice(0, 2), {"x_t"}),
+        ((3, 4), (3, 1), slice(4, None), slice(1, None), {"image"}),
+        # 1 + 3 channels and 2 + 2 channels: no channel has the same meaning.
+        ((2, 2), (3, 1), slice(0, 0), slice(0, 0), {"image", "x_t"}),
+    ],
+    ids=["classes", "image channels", "both, of the same shape"],
+)
+def test_only_channels_of_the_same_meaning_are_taken(
+    here, there, span_here, span_there, parts_afresh
+):
+    here, there = _network(*here, seed=1), _network(*there, seed=2)
+    report, before, after, values = _take(here, there)
+    expected = before[_STEM]
+    expected[..., span_here, :] = values[_STEM][..., span_there, :]
+    np.testing.assert_array_equal(after[_STEM], expected)
+    afresh = {f"stem/kernel, channels of {part}" for part in parts_afresh}
+    if here.num_classes != there.num_classes:
+        afresh |= _HEAD_WEIGHTS
+    assert _afresh(report) == afresh
+    _check_rest(report, before, after, values)
+    rest = [v.size for name, v in after.items() if name not in afresh | {_STEM}]
+    assert report.num_taken == sum(rest) + values[_STEM][..., span_there, :].size
+
+
+@pytest.mark.parametrize("strategy_here", ["recycling", "supervised"])
+def test_weights_go_from_and_into_a_supervised_network(strategy_here):
+    diffuses = strategy_here != "supervised"
+    here = _network(3, 2, seed=1, strategy=strategy_here)
+    strategy_there = "supervised" if diffuses else "recycling"
+    there = _network(3, 2, seed=2, strategy=strategy_there)
     report, before, after, values = _take(here, there)
     np.testing.assert_array_equal(after[_STEM][..., :2, :], values[_STEM][..., :2, :])
     np.testing.assert_array_equal(after[_STEM][..., 2:, :], before[_STEM][..., 2:, :])
-    afresh = {"stem/kernel, channels of x_t", "head/kernel", "head/bias"}
-    assert _afresh(report) == afresh
-    _check_rest(report, before, after, values)
-    taken = [v.size for n, v in after.items() if not n.startswith(("stem", "head/"))]
-    assert report.num_taken == sum(taken) + values[_STEM][..., :2, :].size
-
-
-def test_other_image_channels_keep_the_mask_channels_of_the_stem():
-    here, there = _network(3, 4, seed=1), _network(3, 1, seed=2)
-    report, before, after, values = _take(here, there)
-    np.testing.assert_array_equal(after[_STEM][..., :4, :], before[_STEM][..., :4, :])
-    np.testing.assert_array_equal(after[_STEM][..., 4:, :], values[_STEM][..., 1:, :])
-    assert _afresh(report) == {"stem/kernel, channels of image"}
-    _check_rest(report, before, after, values)
-
-
-def test_a_stem_of_the_same_shape_is_not_taken_for_other_channels():
-    # 1 + 3 channels and 2 + 2 channels: no channel has the same meaning.
-    here, there = _network(2, 2, seed=1), _network(3, 1, seed=2)
-    assert here.get_layer("stem").kernel.shape == there.get_layer("stem").kernel.shape
-    report, before, after, values = _take(here, there)
-    np.testing.assert_array_equal(after[_STEM], before[_STEM])
-    _check_rest(report, before, after, values)
-
-
-def test_supervised_weights_go_into_a_diffusion_network():
-    here = _network(3, 2, seed=1)
-    there = _network(3, 2, seed=2, strategy="supervised")
-    report, before, after, values = _take(here, there)
-    np.testing.assert_array_equal(after[_STEM][..., :2, :], values[_STEM])
-    np.testing.assert_array_equal(after[_STEM][..., 2:, :], before[_STEM][..., 2:, :])
-    assert _afresh(report) == _time_weights(before) | {"stem/kernel, channels of x_t"}
-    _check_rest(report, before, after, values)
-
-
-def test_diffusion_weights_go_into_a_supervised_network():
-    here = _network(3, 2, seed=1, strategy="supervised")
-    there = _network(3, 2, seed=2)
-    report, before, after, values = _take(here, there)
-    np.testing.assert_array_equal(after[_STEM], values[_STEM][..., :2, :])
-    assert _afresh(report) == set()
-    assert _left(report) == _time_weights(values) | {"stem/kernel, channels of x_t"}
+    of_time = {
+        name
+        for name in (before if diffuses else values)
+        if "modulation" in name or name.startswith("time_embedding")
+    }
+    misfits = of_time | {"stem/kernel, channels of x_t"}
+    assert _afresh(report) == (misfits if diffuses else set())
+    assert _left(report) == (set() if diffuses else misfits)
     _check_rest(report, before, after, values)
 
 
@@ -121,7 +121,7 @@ def test_self_conditioning_has_channels_of_its_own(there_is_self_conditioned):
     strategies = ["recycling", "self_conditioning"]
     if there_is_self_conditioned:
         strategies.reverse()
-    there, here = (
+    here, there = (
         _network(2, 1, seed=seed, strategy=strategy)
         for seed, strategy in enumerate(strategies)
     )
