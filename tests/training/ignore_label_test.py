@@ -261,14 +261,3 @@ def test_other_labels_are_still_refused():
     model = _model(ignore_label=IGNORED)
     with pytest.raises(ValueError, match=r"or ignore_label=255, .*got 254$"):
         model.fit(image, label - (label == IGNORED), verbose=0)
-
-
-def test_is_saved_with_the_model(tmp_path):
-    model = _model(ignore_label=IGNORED)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert loaded.ignore_label == IGNORED
-    # Earlier versions saved no ignore_label.
-    config = model.get_config()
-    del config["ignore_label"]
-    assert DiffusionUNet3D.from_config(config).ignore_label is None

@@ -366,17 +366,33 @@ def test_features_of_a_layer_are_a_model():
     assert found.shape == (*LABEL.shape, 4)
 
 
-@pytest.mark.parametrize("name", ["model.h5", "model.hdf5", "model.weights.h5"])
-def test_a_whole_model_is_not_saved_as_hdf5(name, tmp_path):
-    with pytest.raises(ValueError, match=f"{name}: HDF5 .*keras, or save_weights"):
-        _model().save(tmp_path / name)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_export_names_what_exports(tmp_path):
-    with pytest.raises(ValueError, match=r"tf_diffseg\.export_saved_model"):
-        _model().export(tmp_path / "export")
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize(
+    "save, message",
+    [
+        (lambda model, folder: model.save(folder / "a.h5"), "a.h5: HDF5 .*keras, or "),
+        (lambda model, folder: model.save(folder / "a.hdf5"), "a.hdf5: HDF5 files "),
+        (
+            lambda model, folder: model.save(folder / "a.weights.h5"),
+            "a.weights.h5: HDF5 files .*, or save_weights",
+        ),
+        (
+            lambda model, folder: keras.saving.save_model(model, folder / "a.h5"),
+            "HDF5 files cannot hold the whole model",
+        ),
+        (
+            lambda model, folder: model.export(folder / "export"),
+            r"tf_diffseg\.export_saved_model",
+        ),
+    ],
+    ids=["h5", "hdf5", "weights", "save_model", "export"],
+)
+def test_files_that_cannot_hold_the_model_are_refused(save, message, tmp_path):
+    model = _model()
+    with pytest.raises(ValueError, match=message):
+        save(model, tmp_path)
+    # `save_model` opens its file before it asks the model.
+    assert not [path for path in tmp_path.iterdir() if path.name != "a.h5"]
+    assert model.get_config()  # Only that call is refused.
 
 
 def test_without_a_layer_to_train_fit_says_so():
@@ -439,13 +455,6 @@ def test_after_a_call_that_failed_training_is_that_of_a_new_model(fail):
         return [*model.get_weights(), scores["loss"]]
 
     assert_equal(trained(fail), trained())
-
-
-@pytest.mark.parametrize("save", [keras.saving.save_model, keras.models.save_model])
-def test_keras_s_own_calls_save_no_hdf5_either(save, tmp_path):
-    with pytest.raises(ValueError, match="HDF5 files cannot hold the whole model"):
-        save(_model(), tmp_path / "m.h5")
-    assert _model().get_config()  # The refusal is of that file alone.
 
 
 def test_an_image_in_a_dict_beside_its_label_is_taken():

@@ -179,7 +179,7 @@ def training_callbacks(
         checkpoint_steps: as for `fit`.
         chief: whether this process writes; only one of several workers does.
         uids_of: as for `StopOnNaN`.
-        early_stopping: as for `fit`; see `has_stopped_early` as well.
+        early_stopping: as for `fit`; see also `has_stopped_early`.
 
     Returns:
         List of Keras callbacks, in the order they need.

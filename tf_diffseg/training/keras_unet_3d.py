@@ -152,7 +152,7 @@ class KerasUNet3D(UNet3D):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Rebuilds the model from what `get_config` gave, frozen where it was."""
+        """Rebuilds the model from its `get_config`, with the same frozen layers."""
         if not isinstance(config.get("skip", ""), str):
             # Keras reads "add" in an HDF5 file as its function of that name.
             raise ValueError(

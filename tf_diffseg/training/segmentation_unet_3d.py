@@ -77,8 +77,8 @@ class SegmentationUNet3D(KerasUNet3D):
     `compile(optimizer)`, then `fit` on pairs (image, label) or dicts with these
     keys, in batches of `image` float [batch, x, y, z, image_channels] and `label`
     int [batch, x, y, z]. `fit` reports the losses and the norm of the gradient.
-    `evaluate` reports the Dice of the segmentation, of each class as well, and its
-    `loss`, see `ValidationLoss`; `predict` gives probabilities [batch, x, y, z,
+    `evaluate` reports the mean Dice of the segmentation, that of each class, and its
+    `loss`, see `ValidationLoss`; `predict` returns probabilities [batch, x, y, z,
     num_classes].
 
     The loss is built in. Random draws depend only on (`seed`, optimizer step, place in
@@ -96,8 +96,8 @@ class SegmentationUNet3D(KerasUNet3D):
         ignore_label: label of voxels whose class is not known, such as 255: they are
             in no loss and no score; None if each voxel has a class.
         seed: seed of all random draws in training.
-        **kwargs: the arguments of `UNet3D` but mask_channels; out_channels is
-            num_classes unless it is given.
+        **kwargs: the arguments of `UNet3D` except mask_channels; out_channels is by
+            default num_classes.
 
     Attributes:
         encoding: the `MaskEncoding` of the labels.

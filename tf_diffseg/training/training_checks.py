@@ -8,7 +8,10 @@ import tensorflow as tf
 # Keras has no public name for it.
 from keras.src.backend.common import global_state
 
-from tf_diffseg.training.saving.optimizer_state import trained_variables
+from tf_diffseg.training.saving.optimizer_state import (
+    trained_variables,
+    uses_averages,
+)
 
 HDF5_REFUSED = (
     "HDF5 files cannot hold the whole model. Name it .keras, or save_weights to a file "
@@ -103,8 +106,8 @@ def check_trained(model):
         )
     optimizer = model.optimizer
     known = tuple(map(id, trained_variables(optimizer)))
-    averages = getattr(optimizer, "inner_optimizer", optimizer).use_ema
-    fits = trained == known if averages else set(trained) <= set(known)
+    same = trained == known
+    fits = same if uses_averages(optimizer) else set(trained) <= set(known)
     if optimizer.built and not fits:
         raise ValueError(
             "layers were frozen or unfrozen since the optimizer was made, and it does "

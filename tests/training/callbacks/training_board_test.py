@@ -1,4 +1,4 @@
-"""What TensorBoard is given, read back from its files."""
+"""Values in TensorBoard's files."""
 
 import json
 

@@ -16,7 +16,7 @@ def _set(monkeypatch, **variables):
 
 
 def _task(rank, host, place, hosts="n[9-10],gpu1", tasks="2(x2),1"):
-    """What srun gives a task of job 7; by default five of them on three hosts."""
+    """Variables of a task of job 7; by default it has five tasks on three hosts."""
     return {
         "SLURM_JOB_ID": 7,
         "SLURM_STEP_NUM_TASKS": 5,
@@ -61,7 +61,7 @@ def test_one_task_is_no_cluster(monkeypatch, variables):
     assert "TF_CONFIG" not in os.environ
 
 
-def test_tf_config_goes_before_slurm(monkeypatch):
+def test_tf_config_has_priority_over_slurm(monkeypatch):
     _set(monkeypatch, **_task(0, "n9", 0))
     alone = json.dumps({"cluster": {"worker": ["localhost:1"]}})
     monkeypatch.setenv("TF_CONFIG", alone)
@@ -83,7 +83,7 @@ def test_tf_config_goes_before_slurm(monkeypatch):
     ],
     ids=str,
 )
-def test_refuses_what_is_no_cluster(monkeypatch, change, message):
+def test_refuses_variables_that_make_no_cluster(monkeypatch, change, message):
     _set(monkeypatch, **_task(0, "n9", 0) | change)
     with pytest.raises(ValueError, match=f"SLURM's environment variables: .*{message}"):
         slurm_tf_config()

@@ -1,4 +1,4 @@
-"""One worker's training of two epochs; also run by one process alone.
+"""One worker's training of two epochs; a single process may run it, too.
 
 Its arguments are the folder of the run, a file for weights and optimizer at the end,
 and the optimizer step after which the process kills itself. It ends with exit code 76

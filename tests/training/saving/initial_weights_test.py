@@ -1,4 +1,4 @@
-"""Each weight of another network goes where it belongs, bit for bit, or nowhere."""
+"""Each weight of another network is taken bit for bit, or not at all."""
 
 import keras
 import numpy as np

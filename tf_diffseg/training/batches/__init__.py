@@ -1,1 +1,1 @@
-"""What a batch of images and labels must be, and what is known of it."""
+"""Checks of batches of images and labels."""

@@ -22,6 +22,7 @@ from tf_diffseg.errors import InputError
 from tf_diffseg.training.saving.optimizer_state import (
     read_saved_optimizer,
     trained_variables,
+    uses_averages,
 )
 from tf_diffseg.whole_files import whole_file
 
@@ -192,7 +193,7 @@ def load_trained_model(path):
 
 def _check_averages(optimizer, path):
     """Raises CheckpointError if Keras skipped an optimizer's state with averages."""
-    if getattr(optimizer, "inner_optimizer", optimizer).use_ema:
+    if uses_averages(optimizer):
         raise CheckpointError(
             f"the checkpoint {path} holds averages of fewer weights than its network "
             "has: some were frozen, and the version that saved it did not say which. "

@@ -24,7 +24,7 @@ class SavedOptimizer(NamedTuple):
     """An optimizer in a `.keras` file.
 
     Attributes:
-        kind: name of its class, and of that of an optimizer inside it.
+        kind: name of its class, and of the class of an optimizer inside it.
         config: its constructor arguments.
         values: arrays of its variables, in Keras's order.
         places: `trained_places` of its model; None if the file does not tell.
@@ -82,7 +82,7 @@ def is_same_rate(rate, other):
 
 
 def kind_of(optimizer):
-    """Name of an optimizer's class, and of that of an optimizer inside it."""
+    """Name of an optimizer's class, and of the class of one inside it."""
     return _kind(keras.saving.serialize_keras_object(optimizer))
 
 

@@ -124,8 +124,8 @@ def _has_slots(saved, names):
 def _difference(saved, own):
     parts = []
     for text, places in (
-        ("frozen in the checkpoint alone", [p for p in own if p not in saved]),
-        ("frozen in the model alone", [p for p in saved if p not in own]),
+        ("frozen only in the checkpoint", [p for p in own if p not in saved]),
+        ("frozen only in the model", [p for p in saved if p not in own]),
     ):
         if places:
             more = ", ..." if len(places) > _MOST_NAMED else ""
