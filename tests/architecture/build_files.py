@@ -1,13 +1,13 @@
 """Writes the Bazel BUILD files from the imports and the import table.
 
-Run from the repository's root, with nothing installed:
+Run this in the root of the repository; it needs no installed packages:
 
     python -m tests.architecture.build_files --write
 
 Without --write it only names the files that are out of date. Each module is a
-py_library; the `__init__.py` of a package is `:__init__`, and the target named after
-the package is all that its lazy exports can load. Requirements from PyPI come with
-the Python that the tests run in, so they are no targets.
+py_library. The `__init__.py` of a package is `:__init__`; the target with the name of
+the package holds everything that its lazy exports can load. Packages from PyPI belong
+to the Python that runs the tests, so they are no targets.
 """
 
 import argparse
@@ -20,7 +20,7 @@ COMMAND = "python -m tests.architecture.build_files --write"
 _HEADER = f"# Written from the imports by `{COMMAND}`.\n"
 _PYTEST_MAIN = "//tests:run_pytest.py"
 
-# A test has 5 minutes ("medium"), these others: "small" 1, "large" 15.
+# The other tests are "medium" and have 5 minutes; "small" ones have 1.
 _TEST_SIZES = {
     "tests/architecture/build_files_test.py": "small",
     "tests/architecture/import_table_test.py": "small",
@@ -28,7 +28,21 @@ _TEST_SIZES = {
 }
 
 # Files of the root folder that tests read.
-_ROOT_FILES = ("BUILD", "pyproject.toml", "setup.py")
+_ROOT_FILES = ["BUILD", "pyproject.toml", "setup.py"]
+_VISIBLE_TO_TESTS = ("visibility", ["//tests:__subpackages__"])
+
+# Files that a module reads from its own folder.
+_DATA_FILES = {
+    "tf_diffseg.reports.report_page": [
+        "page/LICENSE.niivue",
+        "page/niivue-0.69.0.umd.js.gz",
+        "page/page.css",
+        "page/page.html",
+        "page/page.js",
+    ],
+    "tests.golden.written_before_test": ["expected.npz", "written.tar.xz"],
+    "tests.serving.loader_test": ["loader.cc"],
+}
 
 
 def render_all(tree):
@@ -68,15 +82,8 @@ def _read(path):
 
 
 def _render_root():
-    exported = [name for name in _ROOT_FILES if name != "BUILD"]
-    rules = [
-        _call(
-            "exports_files",
-            [(None, exported), ("visibility", ["//tests:__subpackages__"])],
-        ),
-        _sources_rule(list(_ROOT_FILES)),
-    ]
-    return "\n".join([_HEADER, *rules])
+    exported = _call("exports_files", [(None, _ROOT_FILES[1:]), _VISIBLE_TO_TESTS])
+    return "\n".join([_HEADER, exported, _sources_rule(_ROOT_FILES)])
 
 
 def _render_folder(tree, folder):
@@ -84,15 +91,8 @@ def _render_folder(tree, folder):
     rules = []
     for module in sorted(modules, key=lambda module: module.path):
         if module.path == "tests/run_pytest.py":
-            rules.append(
-                _call(
-                    "exports_files",
-                    [
-                        (None, ["run_pytest.py"]),
-                        ("visibility", ["//tests:__subpackages__"]),
-                    ],
-                )
-            )
+            exported = [(None, ["run_pytest.py"]), _VISIBLE_TO_TESTS]
+            rules.append(_call("exports_files", exported))
         elif module.is_test:
             rules.append(_test_rule(tree, module))
         else:
@@ -102,7 +102,7 @@ def _render_folder(tree, folder):
     if not import_table.is_inside(folder.replace("/", "."), "tests"):
         rules.append(_package_rule(tree, folder, modules))
     rules.append(_sources_rule())
-    default = _default_visibility(tree, folder)
+    default = _visibility(tree, folder.replace("/", "."))
     package = _call("package", [("default_visibility", default)])
     return "\n".join([_HEADER, _load_line(rules), package, *rules])
 
@@ -128,33 +128,10 @@ def _library_rule(tree, module):
     )
 
 
-# What a module reads when it runs, from its own folder.
-_DATA_FILES = {
-    "tf_diffseg.reports.report_page": [
-        "page/LICENSE.niivue",
-        "page/niivue-0.69.0.umd.js.gz",
-        "page/page.css",
-        "page/page.html",
-        "page/page.js",
-    ],
-    "tests.golden.written_before_test": ["expected.npz", "written.tar.xz"],
-    "tests.serving.loader_test": ["loader.cc"],
-}
-# Folders of such files, which may be empty.
-_DATA_FOLDERS = {}
-
-
-class _Expression(str):
-    """An attribute that is no string but Starlark."""
-
-
 def _library_data(tree, module):
-    if module.name in _DATA_FOLDERS:
-        folder = _DATA_FOLDERS[module.name]
-        return _Expression(f'glob(["{folder}/**"], allow_empty = True)')
     if module.name in _DATA_FILES:
         return _DATA_FILES[module.name]
-    # Whoever depends on the reader of the sources needs them all.
+    # The reader of the sources needs all of them.
     if module.name != "tests.architecture.source_tree":
         return []
     return [":sources", "//:sources"] + [
@@ -163,25 +140,20 @@ def _library_data(tree, module):
 
 
 def _package_rule(tree, folder, modules):
-    """Returns the target of a package and all that importing it can lead to."""
+    """Returns the target of a package and of all modules that its exports load."""
     name = folder.replace("/", ".")
     package = tree.modules.get(name)
     if package is None:
         raise ValueError(f"{folder}: a package needs an __init__.py")
     target = folder.rpartition("/")[2]
     if any(_target_name(module) == target for module in modules):
-        raise ValueError(f"{folder}/{target}.py: the package's own name")
+        raise ValueError(f"{folder}/{target}.py: a module has the name of its package")
     exported = [tree.resolve(f"{name}.{export}") for export in package.exports]
     if not exported:
         exported = [module for module in modules if not module.is_package]
     labels = {_label(module, folder) for module in exported}
-    return _call(
-        "py_library",
-        [
-            ("name", target),
-            ("deps", _sorted_labels({":__init__", *labels})),
-        ],
-    )
+    deps = _sorted_labels({":__init__", *labels})
+    return _call("py_library", [("name", target), ("deps", deps)])
 
 
 def _binary_rule(module):
@@ -216,7 +188,7 @@ def _test_rule(tree, module):
 
 def _sources_rule(files=None):
     """Returns the group of files that the architecture tests read."""
-    value = _literal(files, 4) if files else 'glob(["*.py"]) + ["BUILD"]'
+    value = _literal(files) if files else 'glob(["*.py"]) + ["BUILD"]'
     return (
         "filegroup(\n"
         '    name = "sources",\n'
@@ -239,26 +211,21 @@ def _label(module, folder):
 def _deps(tree, module):
     """Returns the labels of what `module` imports, and of the packages around it."""
     targets = {_imported_label(module, t) for _, t in tree.first_party_imports(module)}
-    for parent in _packages_around(tree, module):
-        if module.name not in _eagerly_loaded(tree, parent):
-            targets.add(_label(parent, module.folder))
+    # The `__init__.py` of the package around runs before the module.
+    parent = tree.modules.get(module.name.rpartition(".")[0])
+    if parent is not None and module.name not in _eagerly_loaded(tree, parent):
+        targets.add(_label(parent, module.folder))
     if module.is_test:
         targets.update(_conftests(tree, module))
     return _sorted_labels(targets)
 
 
 def _imported_label(module, target):
-    # A package stands for all that its lazy exports load, except to its own modules:
-    # those would then depend on themselves.
+    # A package stands for all modules of its lazy exports. Its own modules take only
+    # its `__init__.py`, or they would depend on themselves.
     if target.is_package and not import_table.is_inside(module.name, target.name):
         return f"//{target.folder}"
     return _label(target, module.folder)
-
-
-def _packages_around(tree, module):
-    """Returns the package whose `__init__.py` runs before `module`, if there is one."""
-    parent = tree.modules.get(module.name.rpartition(".")[0])
-    return [parent] if parent is not None else []
 
 
 def _eagerly_loaded(tree, package):
@@ -281,19 +248,15 @@ def _conftests(tree, module):
             yield _label(other, module.folder)
 
 
-def _default_visibility(tree, folder):
-    return _visibility(tree, folder.replace("/", "."))
-
-
 def _own_visibility(tree, module):
-    """Returns the visibility of a module where its package's does not fit it."""
+    """Returns the visibility of a module, or None if it is that of its package."""
     visibility = _visibility(tree, module.name, module.is_package)
-    default = _default_visibility(tree, module.folder)
+    default = _visibility(tree, module.folder.replace("/", "."))
     return None if visibility == default else visibility
 
 
 def _visibility(tree, name, is_package=False):
-    """Returns who may depend on the module or package `name`, by the import table."""
+    """Returns the targets that the import table allows to depend on `name`."""
     if import_table.is_inside(name, "tests"):
         return ["//tests:__subpackages__"]
     own = import_table.row_name(name)
@@ -304,55 +267,48 @@ def _visibility(tree, name, is_package=False):
     }
     labels = set()
     if name in import_table.COMMON or (is_package and name == "tf_diffseg"):
-        # Importing a package runs the package around it, too.
+        # Importing a package also runs the package around it.
         rows = {row for row in rows if not import_table.is_inside(row, "tf_diffseg")}
         rows.add("tf_diffseg")
     elif own != "tf_diffseg" and import_table.is_inside(name, "tf_diffseg"):
         # For the lazy exports.
         labels.add("//tf_diffseg:__pkg__")
-    if any(_is_nested(folder, own) for folder in tree.folders()):
+    folders = [folder.replace("/", ".") for folder in tree.folders()]
+    if any(name != own and import_table.row_name(name) == own for name in folders):
         rows.add(own)
     labels.update(f"//{row.replace('.', '/')}:__subpackages__" for row in rows)
     return _sorted_labels(labels)
 
 
-def _is_nested(folder, row):
-    name = folder.replace("/", ".")
-    return name != row and import_table.row_name(name) == row
-
-
 def _sorted_labels(labels):
-    # Buildifier's order: this package's first, then a package before its sub-packages.
+    # Buildifier's order: first this package, then each package before its sub-packages.
     return sorted(
         labels, key=lambda label: (label.startswith("//"), label.replace(":", "!"))
     )
 
 
 def _call(rule, attributes):
-    """Returns one call in Starlark, laid out as buildifier does it."""
+    """Returns one call in Starlark, in the layout of buildifier."""
     lines = []
     for name, value in attributes:
         if value is None or value == []:
             continue
         prefix = f"{name} = " if name else ""
-        lines.append(f"    {prefix}{_literal(value, 4)},")
+        lines.append(f"    {prefix}{_literal(value)},")
     return "\n".join([f"{rule}(", *lines, ")", ""])
 
 
-def _literal(value, indent):
-    if isinstance(value, _Expression):
-        return str(value)
+def _literal(value):
     if isinstance(value, list) and len(value) > 1:
-        inner = " " * (indent + 4)
-        items = "".join(f'{inner}"{item}",\n' for item in value)
-        return f"[\n{items}{' ' * indent}]"
+        items = "".join(f'        "{item}",\n' for item in value)
+        return f"[\n{items}    ]"
     if isinstance(value, list):
         return f'["{value[0]}"]'
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 def main():
-    """Writes the files, or fails where some are out of date."""
+    """Writes the files, or fails if some are out of date."""
     parser = argparse.ArgumentParser(description="Bazel BUILD files from the imports.")
     parser.add_argument("--write", action="store_true", help="write the files")
     arguments = parser.parse_args()

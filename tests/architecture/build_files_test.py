@@ -1,30 +1,28 @@
-"""The BUILD files are those that the imports ask for."""
+"""The BUILD files follow from the imports."""
 
 import pytest
 
 from tests.architecture import build_files, source_tree
 
+# One package of the library, its test and a program.
+_SOURCES = {
+    "tf_diffseg/__init__.py": "from tf_diffseg._lazy import lazy_exports\n"
+    "lazy_exports(__name__, {'Dice': 'losses.dice'})",
+    "tf_diffseg/_lazy.py": "",
+    "tf_diffseg/losses/__init__.py": "",
+    "tf_diffseg/losses/dice.py": "import numpy\nclass Dice: pass",
+    "experiments/__init__.py": "",
+    "experiments/train.py": "def main():\n  from tf_diffseg import Dice\n"
+    "if __name__ == '__main__':\n  main()",
+    "tests/conftest.py": "",
+    "tests/losses/dice_test.py": "import tf_diffseg",
+}
+
 
 @pytest.fixture
-def small_tree(tmp_path):
-    """Root of a tree with one package of the library, its test and a program."""
-    sources = {
-        "tf_diffseg/__init__.py": "from tf_diffseg._lazy import lazy_exports\n"
-        "lazy_exports(__name__, {'Dice': 'losses.dice'})",
-        "tf_diffseg/_lazy.py": "",
-        "tf_diffseg/losses/__init__.py": "",
-        "tf_diffseg/losses/dice.py": "import numpy\nclass Dice: pass",
-        "experiments/__init__.py": "",
-        "experiments/train.py": "def main():\n  from tf_diffseg import Dice\n"
-        "if __name__ == '__main__':\n  main()",
-        "tests/conftest.py": "",
-        "tests/losses/dice_test.py": "import tf_diffseg",
-    }
-    for name, source in sources.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(source)
-    return tmp_path
+def rendered(tree_of):
+    """The BUILD files of the small tree."""
+    return build_files.render_all(tree_of(_SOURCES))
 
 
 def test_build_files_are_up_to_date():
@@ -32,8 +30,7 @@ def test_build_files_are_up_to_date():
     assert stale == [], f"run {build_files.COMMAND}"
 
 
-def test_library_depends_on_what_it_imports_and_its_package(small_tree):
-    rendered = build_files.render_all(source_tree.SourceTree(small_tree))
+def test_library_depends_on_its_imports_and_its_package(rendered):
     expected = """py_library(
     name = "train",
     srcs = ["train.py"],
@@ -46,8 +43,7 @@ def test_library_depends_on_what_it_imports_and_its_package(small_tree):
     assert expected in rendered["experiments/BUILD"]
 
 
-def test_package_depends_on_its_lazy_exports(small_tree):
-    rendered = build_files.render_all(source_tree.SourceTree(small_tree))
+def test_package_depends_on_its_lazy_exports(rendered):
     expected = """py_library(
     name = "tf_diffseg",
     deps = [
@@ -59,8 +55,7 @@ def test_package_depends_on_its_lazy_exports(small_tree):
     assert expected in rendered["tf_diffseg/BUILD"]
 
 
-def test_module_that_its_package_loads_does_not_depend_on_it(small_tree):
-    rendered = build_files.render_all(source_tree.SourceTree(small_tree))
+def test_module_that_its_package_loads_does_not_depend_on_it(rendered):
     package, lazy = (
         next(
             rule
@@ -73,8 +68,7 @@ def test_module_that_its_package_loads_does_not_depend_on_it(small_tree):
     assert "deps" not in lazy
 
 
-def test_visibility_is_the_import_table(small_tree):
-    rendered = build_files.render_all(source_tree.SourceTree(small_tree))
+def test_visibility_follows_the_import_table(rendered):
     expected = """    default_visibility = [
         "//experiments:__subpackages__",
         "//tests:__subpackages__",
@@ -85,8 +79,7 @@ def test_visibility_is_the_import_table(small_tree):
     assert expected in rendered["tf_diffseg/losses/BUILD"]
 
 
-def test_test_runs_pytest_with_its_conftest(small_tree):
-    rendered = build_files.render_all(source_tree.SourceTree(small_tree))
+def test_test_runs_pytest_with_its_conftest(rendered):
     expected = """py_test(
     name = "dice_test",
     size = "medium",
@@ -107,23 +100,21 @@ def test_test_runs_pytest_with_its_conftest(small_tree):
     assert expected in rendered["tests/losses/BUILD"]
 
 
-def test_write_makes_adds_and_removes(small_tree):
-    tree = source_tree.SourceTree(small_tree)
+def test_write_makes_changes_and_removes_files(tree_of):
+    tree = tree_of(_SOURCES)
     assert len(build_files.write(tree)) == 6
     assert build_files.out_of_date(tree) == []
 
-    (small_tree / "tests/gone").mkdir()
-    (small_tree / "tests/gone/BUILD").write_text("")
-    (small_tree / "tf_diffseg/losses/dice.py").write_text("import tf_diffseg._lazy")
-    tree = source_tree.SourceTree(small_tree)
+    changed = {"tf_diffseg/losses/dice.py": "import tf_diffseg._lazy"}
+    tree = tree_of({"tests/gone/BUILD": "", **changed})
     expected = ["tests/gone/BUILD", "tf_diffseg/losses/BUILD"]
     assert build_files.out_of_date(tree) == expected
     assert build_files.write(tree) == expected
     assert build_files.out_of_date(tree) == []
-    assert not (small_tree / "tests/gone/BUILD").exists()
+    assert not (tree.root / "tests/gone/BUILD").exists()
 
 
-def test_folder_without_init_is_named(small_tree):
-    (small_tree / "tf_diffseg/losses/__init__.py").unlink()
+def test_refuses_a_folder_without_init(tree_of):
+    sources = {path: _SOURCES[path] for path in _SOURCES if "losses/_" not in path}
     with pytest.raises(ValueError, match="tf_diffseg/losses: .*__init__.py"):
-        build_files.render_all(source_tree.SourceTree(small_tree))
+        build_files.render_all(tree_of(sources))

@@ -1,4 +1,4 @@
-"""The documents name what is there."""
+"""The documents name files, tests, commands and functions that exist."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ _MODULE = re.compile(r"-m ((?:tf_diffseg|data_tools|experiments|tests)(?:\.\w+)+
 _TEST = re.compile(r"`(test_\w+)`")
 _TEST_FILE = re.compile(r"`([\w./]+_test\.py)`")
 _PYTHON = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
-# Names things that it shows how to add.
+# It also names files that it shows how to add.
 _ADDED = "docs/extending.md"
 _NAMED = [document for document in _DOCUMENTS if document != _ADDED]
 
@@ -31,13 +31,13 @@ def _text(document):
 
 
 def _anchors(text):
-    """What a heading is linked by, as GitHub makes it."""
+    """The anchors that GitHub makes of headings."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
 
 
 @pytest.mark.parametrize("document", _DOCUMENTS)
-def test_links_lead_somewhere(document):
+def test_targets_of_links_exist(document):
     folder = (source_tree.REPOSITORY / document).parent
     for path, anchor, own in _LINK.findall(_text(document)):
         if path.startswith(("http:", "https:", "mailto:")):
@@ -50,7 +50,7 @@ def test_links_lead_somewhere(document):
 
 
 @pytest.mark.parametrize("document", _NAMED)
-def test_files_and_tests_are_there(document):
+def test_files_and_tests_exist(document):
     text = _text(document)
     for path in _PATH.findall(text) + _TEST_FILE.findall(text):
         places = (source_tree.REPOSITORY / path, source_tree.REPOSITORY / f"{path}.py")
@@ -60,19 +60,19 @@ def test_files_and_tests_are_there(document):
         for module in source_tree.repository().modules.values()
         for name in module.defined
     }
-    # Keras's, which a test in the documents must not be called.
+    # `test_step` is a method of Keras.
     assert {*_TEST.findall(text)} - {"test_step"} <= tests
 
 
 @pytest.mark.parametrize("document", _DOCUMENTS)
-def test_commands_are_there(document):
+def test_commands_exist(document):
     modules = source_tree.repository().modules
     for module in _MODULE.findall(_text(document)):
         assert modules[module].has_main, f"{document}: python -m {module}"
 
 
 @pytest.mark.parametrize("document", _NAMED)
-def test_python_is_that_of_the_library(document):
+def test_python_uses_public_names(document):
     exports = {
         module.name: set(module.exports)
         for module in source_tree.repository().modules.values()
@@ -86,7 +86,7 @@ def test_python_is_that_of_the_library(document):
 
 
 def _names_used(block):
-    """Pairs of a module and a name in it that a block of Python takes."""
+    """Pairs of a module and a name in it that a block of Python uses."""
     for node in ast.walk(block):
         if isinstance(node, ast.ImportFrom):
             yield from ((node.module, alias.name) for alias in node.names)
@@ -97,7 +97,7 @@ def _names_used(block):
 
 
 @pytest.mark.skipif(not _DOCUMENTS, reason="Bazel builds no documents")
-def test_the_import_table_is_that_of_the_code():
+def test_the_import_table_equals_that_of_the_code():
     text = _text("docs/architecture.md").partition("## Who may import whom")[2]
     rows = dict(re.findall(r"^\| `([\w.]+)` \| (.+) \|$", text, re.MULTILINE))
     for name, row in rows.items():

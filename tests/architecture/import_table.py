@@ -1,7 +1,7 @@
-"""Which package may import which: the one written copy, held by tests and Bazel.
+"""Which package may import which: the one written copy, for tests and Bazel.
 
-`import_table_test.py` holds every import in the repository to `TABLE`, and
-`build_files.py` turns it into the visibility of the Bazel targets.
+`import_table_test.py` checks every import in the repository against `TABLE`, and
+`build_files.py` makes the visibility of the Bazel targets from it.
 """
 
 import dataclasses
@@ -12,10 +12,10 @@ _TENSORFLOW = ("tensorflow", "numpy")
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What one package may import, beside itself and the standard library.
+    """What one package may import besides itself and the standard library.
 
     Attributes:
-        first_party: packages, with all that is in them, and single modules.
+        first_party: packages, with all modules in them, and single modules.
         third_party: top-level names of libraries, or `ANY`.
     """
 
@@ -23,15 +23,15 @@ class Row:
     third_party: tuple[str, ...] = ()
 
 
-# Imports go from a row to rows above it. A package that is not here has the row of
-# the package around it.
+# Imports go from a row to rows above it. A package without a row has the row of the
+# package around it.
 TABLE = {
     # The package itself: its lazy exports, and the modules that all share.
     "tf_diffseg": Row(third_party=("absl", "tensorflow")),
     "tf_diffseg.diffusion": Row(third_party=_TENSORFLOW),
     "tf_diffseg.losses": Row(third_party=_TENSORFLOW),
     "tf_diffseg.metrics": Row(third_party=(*_TENSORFLOW, "keras", "scipy")),
-    # A faster way that is taken where TensorFlow is the backend.
+    # A faster implementation for the TensorFlow backend.
     "tf_diffseg.models.fused_normalization": Row(third_party=("tensorflow",)),
     # No TensorFlow: the network runs under every Keras backend.
     "tf_diffseg.models": Row(
@@ -211,9 +211,7 @@ def may_import(importer, imported):
     row = row_name(importer)
     if row is None:
         return False
-    if row == row_name(imported):
-        return True
-    if imported in COMMON:
+    if row == row_name(imported) or imported in COMMON:
         return True
     return any(is_inside(imported, name) for name in TABLE[row].first_party)
 

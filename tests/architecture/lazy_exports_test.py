@@ -1,4 +1,4 @@
-"""The packages export names that exist, and load nothing until one is used."""
+"""Packages export names that exist, and load nothing before a name is used."""
 
 import importlib
 import subprocess
@@ -11,18 +11,6 @@ from tf_diffseg._lazy import lazy_exports
 
 _TREE = source_tree.repository()
 _EXPORTING = sorted(name for name, module in _TREE.modules.items() if module.exports)
-
-
-def _run(code):
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=_TREE.root,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout.strip()
 
 
 @pytest.mark.parametrize("package", _EXPORTING)
@@ -42,7 +30,14 @@ def test_importing_a_package_loads_no_library():
         f"heavy = ('tensorflow', 'keras', 'numpy', 'nibabel', 'matplotlib')\n"
         f"print([name for name in heavy if name in sys.modules])"
     )
-    assert _run(code) == "[]"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=_TREE.root,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "[]"
 
 
 def test_unknown_name_is_an_attribute_error():

@@ -1,4 +1,4 @@
-"""Messages of libraries name arguments; the dashes of flags are for commands to add."""
+"""Messages of libraries name arguments; only commands add the dashes of flags."""
 
 import ast
 import re
@@ -22,18 +22,9 @@ def test_no_message_of_a_library_names_a_flag(room):
     found = []
     for path in sorted((source_tree.REPOSITORY / room).rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        docstrings = {
-            node.body[0].value
-            for node in ast.walk(tree)
-            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
-            and isinstance(node.body[0], ast.Expr)
-        }
         found += [
             f"{path}:{node.lineno}: {node.value}"
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and node not in docstrings
-            and _FLAG.search(node.value)
+            for node in source_tree.strings(tree)
+            if _FLAG.search(node.value)
         ]
     assert found == []

@@ -1,13 +1,14 @@
-"""The repository's modules and what they import, read without running any."""
+"""The modules of the repository and their imports, read without running them."""
 
 import ast
 import dataclasses
 import functools
+import graphlib
 import pathlib
 import re
 import textwrap
 
-# Not `resolve`: under Bazel the files are links out of the tree that it built.
+# Not `resolve`: Bazel runs tests in a tree of links to files elsewhere.
 REPOSITORY = pathlib.Path(__file__).absolute().parents[2]
 TOP_LEVEL = ("tf_diffseg", "data_tools", "experiments", "tests")
 
@@ -16,7 +17,7 @@ _DOTTED_NAME = re.compile(r"\b(?:tf_diffseg|data_tools|experiments)(?:\.\w+)+")
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Import:
-    """One imported name, as dotted as the source tells: `package.module.name`."""
+    """One imported name with all dots of the source: `package.module.name`."""
 
     name: str
     line: int
@@ -27,9 +28,9 @@ class Module:
     """One Python file.
 
     Attributes:
-        name: dotted name; that of a package for its `__init__.py`.
+        name: dotted name; for `__init__.py` the name of the package.
         path: relative to the tree's root, with forward slashes.
-        imports: every import, inside functions and from strings as well.
+        imports: every import, including those inside functions and in strings.
         exports: for a package with lazy exports, name to defining module.
         defined: the names that the file's top level binds.
         has_main: whether it can be run as a program.
@@ -107,8 +108,8 @@ def _read_module(root, path):
     except SyntaxError as error:
         raise ValueError(f"{relative}: not Python: {error}") from error
     imports = list(_imports(tree, package))
-    # Tests name modules in commands and code that they run in another process. This
-    # package's own tests only talk about modules.
+    # Tests name modules in commands and code for another process. The tests of this
+    # package only mention modules.
     if parts[0] == "tests" and parts[:2] != ("tests", "architecture"):
         imports += _imports_in_strings(tree)
     return Module(
@@ -122,7 +123,7 @@ def _read_module(root, path):
 
 
 def _imports(tree, package):
-    """Yields the imports of a syntax tree that belongs to `package`."""
+    """Yields the imports in a syntax tree of a module of `package`."""
     for node in ast.walk(tree):
         line = getattr(node, "lineno", 0)
         if isinstance(node, ast.Import):
@@ -134,14 +135,13 @@ def _imports(tree, package):
                 name = base if alias.name == "*" else f"{base}.{alias.name}"
                 yield Import(name, line)
         elif isinstance(node, ast.Call) and _is_import_call(node.func):
-            for name in _module_names(node.args[:1]):
-                yield Import(name, line)
+            yield from (Import(name, line) for name in _module_name(node.args[0]))
         elif _is_keras_of_tensorflow(node):
             yield Import("keras", line)
 
 
 def _absolute(node, package):
-    """Returns the absolute name of the module that an ImportFrom names."""
+    """Returns the absolute name of the module in an ImportFrom."""
     if node.level == 0:
         return node.module
     parts = package.split(".")
@@ -163,23 +163,17 @@ def _is_import_call(func):
     return name in ("import_module", "__import__")
 
 
-def _module_names(arguments):
-    """Yields the module that a literal names, or the package that starts it."""
-    for argument in arguments:
-        if isinstance(argument, ast.JoinedStr) and argument.values:
-            argument = argument.values[0]
-        if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-            yield argument.value.rstrip(".")
+def _module_name(argument):
+    """Yields the module name in a literal, or the package at its start."""
+    if isinstance(argument, ast.JoinedStr) and argument.values:
+        argument = argument.values[0]
+    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+        yield argument.value.rstrip(".")
 
 
 def _imports_in_strings(tree):
-    """Yields the modules that a test's strings name, as in `[python, "-m", name]`."""
-    docstrings = set(_docstrings(tree))
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
-            continue
-        if node in docstrings:
-            continue
+    """Yields the modules in the strings of a test, as in `[python, "-m", name]`."""
+    for node in strings(tree):
         for name in _DOTTED_NAME.findall(node.value):
             yield Import(name, node.lineno)
         if "import " in node.value:
@@ -191,15 +185,27 @@ def _imports_in_strings(tree):
                 yield Import(found.name, node.lineno)
 
 
-def _docstrings(tree):
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+def strings(tree):
+    """Yields the nodes of all strings in a syntax tree except docstrings."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        node.body[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, documented)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
     for node in ast.walk(tree):
-        if isinstance(node, kinds) and node.body and isinstance(node.body[0], ast.Expr):
-            yield node.body[0].value
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and node not in docstrings
+        ):
+            yield node
 
 
 def _lazy_exports(tree, path):
-    """Returns the dict that a package gives to `lazy_exports`, {} if it does not."""
+    """Returns the dict that a package passes to `lazy_exports`, or {}."""
     constants = {}
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
@@ -234,6 +240,15 @@ def _defined_names(tree):
 
 def _is_main_guard(node):
     return isinstance(node, ast.If) and "__main__" in ast.dump(node.test)
+
+
+def circle(graph):
+    """Returns the sorted nodes of one circle in a dict from nodes to nodes, or []."""
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return sorted(set(error.args[1]))
+    return []
 
 
 @functools.cache

@@ -1,15 +1,6 @@
-"""The reader of imports finds each way to write one."""
+"""The reader of sources finds every way to write an import."""
 
 import pytest
-
-from tests.architecture import source_tree
-
-
-def _module(root, path, source):
-    path = root / path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(source)
-    return source_tree.SourceTree(root)
 
 
 @pytest.mark.parametrize(
@@ -27,20 +18,20 @@ def _module(root, path, source):
         ("tf.keras.Model()", "keras"),
     ],
 )
-def test_imports(tmp_path, source, expected):
-    tree = _module(tmp_path, "tf_diffseg/data/module.py", source)
+def test_imports(tree_of, source, expected):
+    tree = tree_of({"tf_diffseg/data/module.py": source})
     names = [found.name for found in tree.modules["tf_diffseg.data.module"].imports]
     assert names == [expected]
 
 
-def test_strings_of_tests_name_modules(tmp_path):
+def test_modules_in_strings_of_tests(tree_of):
     source = (
         '"""Unlike experiments.docstring."""\n'
         'run(["-m", "experiments.train"])\n'
         'run(["-c", "import data_tools; data_tools.x()"])\n'
         'f"experiments.configs.{name}"\n'
     )
-    tree = _module(tmp_path, "tests/a_test.py", source)
+    tree = tree_of({"tests/a_test.py": source})
     names = {found.name for found in tree.modules["tests.a_test"].imports}
     assert names == {
         "experiments.train",
@@ -50,28 +41,37 @@ def test_strings_of_tests_name_modules(tmp_path):
     }
 
 
-def test_relative_import_in_a_package_starts_at_the_package(tmp_path):
-    tree = _module(tmp_path, "tf_diffseg/data/__init__.py", "from . import b")
+def test_relative_import_in_a_package_starts_at_the_package(tree_of):
+    tree = tree_of({"tf_diffseg/data/__init__.py": "from . import b"})
     assert tree.modules["tf_diffseg.data"].imports[0].name == "tf_diffseg.data.b"
 
 
-def test_lazy_name_resolves_to_the_module_that_defines_it(tmp_path):
-    _module(tmp_path, "tf_diffseg/data/schema.py", "")
-    source = "TABLE = {'parse': 'schema'}\nx = lazy_exports(__name__, TABLE)"
-    _module(tmp_path, "tf_diffseg/data/__init__.py", source)
-    source = "lazy_exports(__name__, {'parse': 'data.schema'})"
-    tree = _module(tmp_path, "tf_diffseg/__init__.py", source)
+def test_lazy_name_resolves_to_the_module_that_defines_it(tree_of):
+    tree = tree_of(
+        {
+            "tf_diffseg/data/schema.py": "",
+            "tf_diffseg/data/__init__.py": "TABLE = {'parse': 'schema'}\n"
+            "x = lazy_exports(__name__, TABLE)",
+            "tf_diffseg/__init__.py": "lazy_exports(_, {'parse': 'data.schema'})",
+        }
+    )
     for name in ("tf_diffseg.parse", "tf_diffseg.data.parse"):
         assert tree.resolve(name).name == "tf_diffseg.data.schema"
     assert tree.resolve("tf_diffseg.data").name == "tf_diffseg.data"
     assert tree.resolve("tensorflow") is None
 
 
-def test_broken_source_is_named(tmp_path):
-    with pytest.raises(ValueError, match="data_tools/broken.py: not Python"):
-        _module(tmp_path, "data_tools/broken.py", "def")
-
-
-def test_exports_that_cannot_be_read_are_named(tmp_path):
-    with pytest.raises(ValueError, match="data_tools/__init__.py:1: lazy_exports"):
-        _module(tmp_path, "data_tools/__init__.py", "lazy_exports(__name__, f())")
+@pytest.mark.parametrize(
+    ("path", "source", "message"),
+    [
+        ("data_tools/broken.py", "def", "data_tools/broken.py: not Python"),
+        (
+            "data_tools/__init__.py",
+            "lazy_exports(__name__, f())",
+            "data_tools/__init__.py:1: lazy_exports",
+        ),
+    ],
+)
+def test_an_error_names_the_file(tree_of, path, source, message):
+    with pytest.raises(ValueError, match=message):
+        tree_of({path: source})

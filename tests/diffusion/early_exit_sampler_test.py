@@ -1,4 +1,4 @@
-"""When sampling ends early, and with what."""
+"""When sampling ends early, and its result then."""
 
 import numpy as np
 import pytest
@@ -16,44 +16,51 @@ _SHAPE = (1, 4, 3, 2, 3)
 
 
 def _x_start(class_id, batch=1):
-    """Every voxel of one class."""
+    """An encoded mask, in which all voxels are of one class."""
     encoded = np.full((batch, *_SHAPE[1:]), -1.0, np.float32)
     encoded[..., class_id] = 1.0
     return encoded
 
 
 def _settles_after(num_steps, seen=None):
-    """Another class at every step, and from the given one on class 1."""
+    """A network that predicts class 1 from step `num_steps` on, before that 0 or 2."""
 
     def denoise(x_t, t_index):
         if seen is not None:
             seen.append(int(t_index[0]))
-        run = 4 - int(t_index[0])
-        return _x_start(1 if run >= num_steps - 1 else run % 2 * 2)
+        step = 4 - int(t_index[0])
+        return _x_start(1 if step >= num_steps - 1 else step % 2 * 2)
 
     return denoise
 
 
-@pytest.mark.parametrize("kind", [DDIMSampler, DDPMSampler])
-@pytest.mark.parametrize("settled, steps", [(1, 2), (2, 3), (3, 4), (4, 5), (5, 5)])
-def test_ends_one_step_after_the_last_change(kind, settled, steps):
+@pytest.mark.parametrize(
+    "sampler_class, settled, steps",
+    [
+        (DDIMSampler, 1, 2),
+        (DDPMSampler, 2, 3),
+        (DDIMSampler, 3, 4),
+        (DDPMSampler, 4, 5),
+        (DDIMSampler, 5, 5),
+    ],
+)
+def test_ends_one_step_after_the_last_change(sampler_class, settled, steps):
     seen = []
-    sampler = EarlyExitSampler(kind(GaussianDiffusion()), 0.0)
-    x_0 = sampler.sample(
-        _settles_after(settled, seen), initial_noise([1], _SHAPE), seed=[1]
-    )
+    sampler = EarlyExitSampler(sampler_class(GaussianDiffusion()), 0.0)
+    denoise = _settles_after(settled, seen)
+    x_0 = sampler.sample(denoise, initial_noise([1], _SHAPE), seed=[1])
     assert seen == [4, 3, 2, 1, 0][:steps]
     np.testing.assert_array_equal(x_0, _x_start(1))
     assert int(sampler.num_steps) == steps and int(sampler.num_samples) == 1
     assert sampler.saved_steps == 5 - steps
 
 
-@pytest.mark.parametrize("kind", [DDIMSampler, DDPMSampler])
-def test_a_segmentation_that_goes_on_changing_is_the_wrapped_sampler_s(kind):
+@pytest.mark.parametrize("sampler_class", [DDIMSampler, DDPMSampler])
+def test_changes_until_the_end_give_the_result_of_the_wrapped_sampler(sampler_class):
     def shrink(x_t, t_index):
         return tf.tanh(x_t * tf.cast(t_index[0] % 2 * 2 - 1, tf.float32))
 
-    plain = kind(GaussianDiffusion())
+    plain = sampler_class(GaussianDiffusion())
     x_T = initial_noise([1], _SHAPE)
     early = EarlyExitSampler(plain, 0.0)
     np.testing.assert_array_equal(
@@ -65,11 +72,11 @@ def test_a_segmentation_that_goes_on_changing_is_the_wrapped_sampler_s(kind):
     assert early.saved_steps == 0.0
 
 
-def test_an_example_is_the_same_beside_one_that_takes_longer():
+def test_a_result_does_not_depend_on_an_example_that_takes_longer():
     shape = (2, *_SHAPE[1:])
 
     def denoise(x_t, t_index):
-        # The first settles at once and would change again, the second at the end.
+        # The first settles at once and would change later; the second settles late.
         first = _x_start(2) if t_index[0] < 2 else _x_start(1)
         return tf.concat([first, _settles_after(4)(x_t, t_index)], axis=0)
 
@@ -92,7 +99,7 @@ def test_few_voxels_may_change(max_change, steps):
     assert int(sampler.num_steps) == steps  # One of 24 voxels changes.
 
 
-def test_a_trajectory_repeats_what_was_predicted_last():
+def test_a_trajectory_repeats_the_last_prediction():
     sampler = EarlyExitSampler(DDIMSampler(GaussianDiffusion()), 0.0)
     trajectory = sampler.trajectory(_settles_after(2), initial_noise([1], _SHAPE))
     expected = np.stack([_x_start(0), *[_x_start(1)] * 4])
@@ -111,7 +118,7 @@ def test_counts_in_a_graph_of_unknown_shapes():
     assert sampler.saved_steps == 3.0
 
 
-def test_it_goes_by_the_x_start_of_the_sampler_in_it():
+def test_uses_the_x_start_of_the_wrapped_sampler():
     class Halving(DDIMSampler):
         def predict_x_start(self, model_out, x_t, t_index):
             return 0.5 * super().predict_x_start(model_out, x_t, t_index)
@@ -124,13 +131,13 @@ def test_it_goes_by_the_x_start_of_the_sampler_in_it():
 
 
 @pytest.mark.parametrize("max_change", [-0.1, 1.0])
-def test_a_share_out_of_range_is_refused(max_change):
+def test_refuses_a_share_out_of_range(max_change):
     with pytest.raises(ValueError, match=r"max_change must be in \[0, 1\)"):
         EarlyExitSampler(DDIMSampler(GaussianDiffusion()), max_change)
 
 
 @pytest.mark.parametrize("method", ["sample", "trajectory"])
-def test_a_self_conditioned_network_is_given_its_last_prediction(method):
+def test_a_self_conditioned_network_gets_its_last_prediction(method):
     given = []
 
     def denoise(x_t, t_index, condition):

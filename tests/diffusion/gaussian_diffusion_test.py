@@ -8,7 +8,6 @@ from tf_diffseg.diffusion.beta_schedule import BetaSchedule
 from tf_diffseg.diffusion.gaussian_diffusion import GaussianDiffusion
 
 _TOLERANCE = {np.float32: 1e-6, np.float64: 1e-12}
-_LEARNED = ("learned", "learned_range")
 
 
 @pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
@@ -34,55 +33,35 @@ def random_volumes(*shape, count=2, seed=0):
     return draws.astype(np.float32)
 
 
-@pytest.mark.parametrize("num_timesteps", [5, 11])
+@pytest.mark.parametrize("num_timesteps", [5, 11, 101, 1001])
 @pytest.mark.parametrize("schedule", list(BetaSchedule))
 def test_tables_match_reference_values(schedule, num_timesteps, golden_diffusion):
     key = f"{schedule.value}_1001_to_{num_timesteps}"
     diffusion = GaussianDiffusion(num_timesteps, beta_schedule=schedule)
 
     for name, expected in golden_diffusion["schedules"][key].items():
-        actual = getattr(diffusion, name)
+        if name == "alphas_cumprod_first_mid_last":  # The file leaves out long tables.
+            actual = diffusion.alphas_cumprod[[0, num_timesteps // 2, -1]]
+        else:
+            actual = getattr(diffusion, name)
         assert actual.dtype == np.float64
         np.testing.assert_allclose(actual, expected, rtol=1e-12, err_msg=name)
 
 
-@pytest.mark.parametrize("num_timesteps", [101, 1001])
-@pytest.mark.parametrize("schedule", list(BetaSchedule))
-def test_long_tables_match_reference_values(schedule, num_timesteps, golden_diffusion):
-    key = f"{schedule.value}_1001_to_{num_timesteps}"
-    expected = golden_diffusion["schedules"][key]["alphas_cumprod_first_mid_last"]
+def test_formulas_match_reference_values(case):
+    diffusion, t_index = GaussianDiffusion(), case["t_index"]
+    model_out, x_t = case["x_start_pred"], case["x_t"]
+    noise_diffusion = GaussianDiffusion(model_output="noise")
 
-    diffusion = GaussianDiffusion(num_timesteps, beta_schedule=schedule)
+    model = diffusion.p_mean_variance(model_out, x_t, t_index)
+    noise = diffusion.predict_noise_from_x_start(x_t, model_out, t_index)
+    x_start = noise_diffusion.predict_x_start(case["logits"], x_t, t_index)
 
-    middle = num_timesteps // 2
-    actual = diffusion.alphas_cumprod[[0, middle, -1]]
-    np.testing.assert_allclose(actual, expected, rtol=1e-12)
-
-
-def test_q_sample_matches_reference_values(case):
-    x_t = GaussianDiffusion().q_sample(case["x_start"], case["noise"], case["t_index"])
-    assert_matches(x_t, case["x_t"])
-
-
-def test_reverse_process_matches_reference_values(case):
-    model = GaussianDiffusion().p_mean_variance(
-        case["x_start_pred"], case["x_t"], case["t_index"]
-    )
+    assert_matches(diffusion.q_sample(case["x_start"], case["noise"], t_index), x_t)
     assert_matches(model.mean, case["posterior_mean"])
     assert_matches(model.log_variance, case["log_variance"])
     assert_matches(model.variance, np.exp(case["log_variance"]))
-
-
-def test_predicted_noise_matches_reference_values(case):
-    noise = GaussianDiffusion().predict_noise_from_x_start(
-        case["x_t"], case["x_start_pred"], case["t_index"]
-    )
     assert_matches(noise, case["noise_pred_from_x_start"])
-
-
-def test_x_start_from_model_out_as_noise_matches_reference_values(case):
-    diffusion = GaussianDiffusion(model_output="noise")
-    x_start = diffusion.predict_x_start(case["logits"], case["x_t"], case["t_index"])
     assert_matches(x_start, case["x_start_from_model_out_as_noise"])
 
 
@@ -95,26 +74,15 @@ def test_variational_lower_bound_matches_reference_values(case):
     np.testing.assert_allclose(bound, expected, rtol=_TOLERANCE[expected.dtype.type])
 
 
-@pytest.mark.parametrize("t_index", range(5))
-def test_forward_process_preserves_unit_variance(t_index):
-    x_start, noise = random_volumes(64, 64, 64)
-
-    x_t = GaussianDiffusion().q_sample(x_start, noise, t_index)
-
-    # Standard error of the variance of n normal draws: sqrt(2 / n) = 0.0028.
-    np.testing.assert_allclose(np.var(x_t), 1.0, atol=0.014)
-
-
-@pytest.mark.parametrize("t_index", range(5))
-def test_forward_process_weights_are_alphas_cumprod(t_index):
+def test_forward_process_has_alphas_cumprod_and_keeps_unit_variance():
     diffusion = GaussianDiffusion()
-    one, zero = np.ones([1, 1]), np.zeros([1, 1])
+    one, zero = np.ones([5, 1]), np.zeros([5, 1])
 
-    signal = diffusion.q_sample(one, zero, t_index).numpy().item()
-    sigma = diffusion.q_sample(zero, one, t_index).numpy().item()
+    signal = np.ravel(diffusion.q_sample(one, zero, np.arange(5)))
+    sigma = np.ravel(diffusion.q_sample(zero, one, np.arange(5)))
 
-    assert signal**2 == pytest.approx(diffusion.alphas_cumprod[t_index], rel=1e-12)
-    assert signal**2 + sigma**2 == pytest.approx(1.0, rel=1e-12)
+    np.testing.assert_allclose(signal**2, diffusion.alphas_cumprod, rtol=1e-12)
+    np.testing.assert_allclose(signal**2 + sigma**2, 1.0, rtol=1e-12)
 
 
 def test_predicting_noise_and_x_start_invert_each_other():
@@ -142,7 +110,7 @@ def test_posterior_of_first_step_is_x_start_without_variance():
     assert np.isfinite(posterior.log_variance)
 
 
-@pytest.mark.parametrize("trailing", [(), (3,), (2, 3), (2, 2, 2, 3), (2, 2, 2, 2, 3)])
+@pytest.mark.parametrize("trailing", [(), (2, 3), (2, 2, 2, 3)])
 def test_steps_of_a_batch_broadcast_over_any_trailing_axes(trailing):
     diffusion = GaussianDiffusion()
     x_start, noise = random_volumes(2, *trailing)
@@ -182,8 +150,9 @@ def test_large_variance_is_beta_and_at_the_first_step_the_smallest_posterior():
     )
 
 
-@pytest.mark.parametrize("model_variance", _LEARNED)
-@pytest.mark.parametrize("model_output", ["x_start", "noise"])
+@pytest.mark.parametrize(
+    "model_output, model_variance", [("x_start", "learned"), ("noise", "learned_range")]
+)
 def test_learned_variance_channels_do_not_touch_the_mean(model_output, model_variance):
     x_t, prediction, variance = random_volumes(2, 2, 2, 2, 3, count=3)
     t_index = np.array([1, 3])
@@ -199,36 +168,27 @@ def test_learned_variance_channels_do_not_touch_the_mean(model_output, model_var
     np.testing.assert_array_equal(model.mean, expected.mean)
     assert model.log_variance.shape == x_t.shape
     np.testing.assert_allclose(model.variance, np.exp(model.log_variance), rtol=1e-6)
+    if model_variance == "learned":
+        np.testing.assert_array_equal(model.log_variance, variance)
 
 
-def test_learned_variance_is_read_as_its_log():
-    x_t, prediction, variance = random_volumes(1, 2, 2, 2, 3, count=3)
-    diffusion = GaussianDiffusion(model_variance="learned")
-
-    model_out = np.concatenate([prediction, variance], axis=-1)
-    model = diffusion.p_mean_variance(model_out, x_t, 2)
-
-    np.testing.assert_array_equal(model.log_variance, variance)
-
-
-@pytest.mark.parametrize("t_index", range(5))
-def test_learned_range_interpolates_between_the_fixed_variances(t_index):
-    x_t = np.zeros([1, 2, 3])
+def test_learned_range_interpolates_between_the_fixed_variances():
+    x_t = np.zeros([5, 1])
     diffusion = GaussianDiffusion(model_variance="learned_range")
-    smallest = diffusion.posterior_log_variance_clipped[t_index]
-    largest = np.log(diffusion.betas[t_index])
+    smallest = diffusion.posterior_log_variance_clipped
+    largest = np.log(diffusion.betas)
 
-    def log_variance(value):
+    for value, expected in [
+        (-1.0, smallest),
+        (0.0, (smallest + largest) / 2),
+        (1.0, largest),
+    ]:
         model_out = np.concatenate([x_t, np.full_like(x_t, value)], axis=-1)
-        return diffusion.p_mean_variance(model_out, x_t, t_index).log_variance
-
-    np.testing.assert_allclose(log_variance(-1.0), x_t + smallest, rtol=1e-12)
-    np.testing.assert_allclose(log_variance(1.0), x_t + largest, rtol=1e-12)
-    middle = (smallest + largest) / 2
-    np.testing.assert_allclose(log_variance(0.0), x_t + middle, rtol=1e-12)
+        model = diffusion.p_mean_variance(model_out, x_t, np.arange(5))
+        np.testing.assert_allclose(np.ravel(model.log_variance), expected, rtol=1e-12)
 
 
-def test_clipping_keeps_x_start_where_masks_live():
+def test_clipping_keeps_x_start_in_the_range_of_masks():
     diffusion = GaussianDiffusion(model_output="noise")
     x_t, noise = random_volumes(1, 4, 4, 4, 2)
 
@@ -239,10 +199,9 @@ def test_clipping_keeps_x_start_where_masks_live():
     np.testing.assert_array_equal(clipped, np.clip(free, -1.0, 1.0))
 
 
-@pytest.mark.parametrize("t_index", range(5))
-def test_bound_is_least_for_the_true_x_start(t_index):
-    diffusion = GaussianDiffusion()
-    draws, noise = random_volumes(2, 4, 4, 4, 2)
+def test_bound_is_least_for_the_true_x_start():
+    diffusion, t_index = GaussianDiffusion(), np.arange(5)
+    draws, noise = random_volumes(5, 4, 4, 4, 2)
     x_start = np.sign(draws)
     x_t = diffusion.q_sample(x_start, noise, t_index)
 
@@ -250,7 +209,7 @@ def test_bound_is_least_for_the_true_x_start(t_index):
     worse = diffusion.variational_lower_bound(0.9 * x_start, x_start, x_t, t_index)
     worst = diffusion.variational_lower_bound(-x_start, x_start, x_t, t_index)
 
-    assert best.shape == (2,)
+    assert best.shape == (5,)
     np.testing.assert_allclose(best, 0.0, atol=1e-6)
     assert (worst.numpy() > worse.numpy()).all()
     assert np.isfinite(worst).all()
@@ -346,19 +305,16 @@ def test_respaced_to_more_steps_it_has_the_noise_levels_of_the_schedule():
     np.testing.assert_array_equal(respaced.respaced(9).betas, respaced.betas)
 
 
-def test_respacing_to_an_uneven_number_is_refused():
+def test_refuses_a_number_of_steps_that_does_not_divide():
+    with pytest.raises(ValueError, match="num_timesteps=4 .* 1001 steps .* 3 and 5"):
+        GaussianDiffusion(num_timesteps=4)
     with pytest.raises(ValueError, match="num_timesteps=4 .* 5 steps .* 3 and 5"):
         GaussianDiffusion(num_timesteps=5).respaced(4)
     with pytest.raises(ValueError, match="num_timesteps=7 does not evenly divide"):
         GaussianDiffusion(num_timesteps=5).respaced(7)
 
 
-def test_uneven_number_of_steps_is_refused():
-    with pytest.raises(ValueError, match="num_timesteps=4 .* 1001 steps .* 3 and 5"):
-        GaussianDiffusion(num_timesteps=4)
-
-
-def test_wrong_number_of_channels_is_refused():
+def test_refuses_a_wrong_number_of_channels():
     x_t = np.zeros([1, 4, 4, 4, 3], np.float32)
     diffusion = GaussianDiffusion(model_variance="learned")
 

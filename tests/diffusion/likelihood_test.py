@@ -1,4 +1,4 @@
-"""Likelihood terms against scipy, in the tails too."""
+"""Likelihood terms agree with scipy, even in the tails."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from scipy import integrate, special, stats
 from tf_diffseg.diffusion.likelihood import gaussian_kl, mask_log_likelihood
 
 
-@pytest.mark.parametrize("mean, log_variance", [(0.0, 0.0), (0.7, -1.0), (-2.0, 0.5)])
+@pytest.mark.parametrize("mean, log_variance", [(0.7, -1.0), (-2.0, 0.5)])
 def test_kl_is_its_integral(mean, log_variance):
     first = stats.norm(mean, np.exp(0.5 * log_variance))
     second = stats.norm(0.3, np.exp(0.5 * 0.2))

@@ -1,4 +1,4 @@
-"""Labels to x_start and logits back."""
+"""From labels to x_start, and back from logits."""
 
 import numpy as np
 import pytest
@@ -16,9 +16,8 @@ from tf_diffseg.diffusion.mask_encoding import (
 )
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
-def test_label_becomes_one_hot(dtype):
-    label = np.array([[[0, 1], [2, 0]]], dtype)
+def test_label_becomes_one_hot():
+    label = np.array([[[0, 1], [2, 0]]], np.uint8)
 
     mask = label_to_mask(label, num_classes=3)
 
@@ -36,7 +35,7 @@ def test_regions_of_labels_may_overlap():
     np.testing.assert_array_equal(mask, expected)
 
 
-def test_a_voxel_is_written_as_the_last_region_that_it_is_in():
+def test_the_last_region_of_a_voxel_gives_its_label():
     probabilities = np.array(
         [[0.1, 0.1, 0.5], [0.9, 0.1, 0.1], [0.9, 0.6, 0.4], [0.6, 0.3, 0.8]], np.float32
     )
@@ -53,11 +52,8 @@ def test_x_start_of_a_mask_is_minus_one_or_one_and_comes_back():
 
     np.testing.assert_array_equal(np.unique(x_start), [-1.0, 1.0])
     np.testing.assert_array_equal(x_start_to_probabilities(x_start), mask)
-
-
-def test_x_start_beyond_the_range_is_clipped():
-    probabilities = x_start_to_probabilities([-3.0, -1.0, 0.0, 1.0, 3.0])
-    np.testing.assert_array_equal(probabilities, [0.0, 0.0, 0.5, 1.0, 1.0])
+    clipped = x_start_to_probabilities([-3.0, 0.0, 3.0])
+    np.testing.assert_array_equal(clipped, [0.0, 0.5, 1.0])
 
 
 def test_exclusive_logits_match_reference_values(golden_diffusion):
@@ -77,8 +73,9 @@ def test_exclusive_probabilities_sum_to_one_and_overlapping_stand_alone():
     np.testing.assert_allclose(overlapping, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("encoding", list(MaskEncoding))
-@pytest.mark.parametrize("half", [tf.float16, tf.bfloat16])
+@pytest.mark.parametrize(
+    "encoding, half", [("exclusive", tf.float16), ("overlapping", tf.bfloat16)]
+)
 def test_half_precision_logits_are_computed_in_float32(encoding, half):
     logits = tf.cast([[3.1, -1.7, 0.4]], half)
 

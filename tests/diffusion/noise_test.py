@@ -1,4 +1,4 @@
-"""Noise belongs to its seed and step, wherever in a batch it is drawn."""
+"""Noise depends on its seed and step, not on its place in a batch."""
 
 import numpy as np
 import pytest
@@ -50,8 +50,7 @@ def test_noise_is_standard_normal():
     assert abs((noise[0] * noise[1]).mean()) < 0.01
 
 
-@pytest.mark.parametrize("seed_type", [tf.int32, tf.int64])
-@pytest.mark.parametrize("seed", [3, [3, 4]])
+@pytest.mark.parametrize("seed, seed_type", [(3, tf.int32), ([3, 4], tf.int64)])
 def test_graph_with_unknown_shape_agrees_with_eager(seed, seed_type):
     seed = tf.constant(seed, seed_type)
 
@@ -63,6 +62,6 @@ def test_graph_with_unknown_shape_agrees_with_eager(seed, seed_type):
     np.testing.assert_array_equal(graph(tf.zeros([2, *_SHAPE])), expected)
 
 
-def test_too_few_seeds_are_refused():
+def test_refuses_too_few_seeds():
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
         normal_per_example([1], 0, (2, *_SHAPE))

@@ -1,4 +1,4 @@
-"""Step sampling: weights, what the history keeps, unbiasedness."""
+"""Draws of steps: their weights, the history of losses, and unbiasedness."""
 
 import numpy as np
 import pytest
@@ -8,35 +8,29 @@ from tf_diffseg.diffusion.timestep_sampler import TimestepSampler, TimestepSampl
 
 
 def warm_state(sampler, loss_per_step):
-    """State after every step's loss was seen as often as the history holds."""
+    """State with a full history for every step."""
     steps = np.repeat(np.arange(sampler.num_timesteps), sampler.history_per_step)
     losses = np.asarray(loss_per_step, np.float32)[steps]
     return sampler.update(*sampler.initial_state(), tf.constant(steps), losses)
 
 
-@pytest.mark.parametrize("num_timesteps", [5, 1001])
-def test_uniform_sampling_has_weight_one_and_reaches_every_step(num_timesteps):
-    sampler = TimestepSampler(num_timesteps)
-    probabilities = sampler.probabilities(*sampler.initial_state())
+def test_uniform_sampling_ignores_losses_and_reaches_every_step_with_weight_one():
+    sampler = TimestepSampler(101)
+    probabilities = sampler.probabilities(*warm_state(sampler, np.arange(101)))
+    np.testing.assert_allclose(probabilities, 1 / 101, rtol=1e-6)
 
-    t_index, weights = sampler.sample([1, 2], 40 * num_timesteps, probabilities)
+    t_index, weights = sampler.sample([1, 2], 40 * 101, probabilities)
 
     assert t_index.dtype == tf.int32
     np.testing.assert_allclose(weights, 1.0, rtol=1e-6)
-    counts = np.bincount(t_index, minlength=num_timesteps)
+    counts = np.bincount(t_index, minlength=101)
     # Poisson counts of mean 40, standard deviation 6.3.
-    assert counts.shape == (num_timesteps,)
+    assert counts.shape == (101,)
     assert counts.min() > 8
     assert counts.max() < 80
 
 
-def test_uniform_sampling_ignores_losses():
-    sampler = TimestepSampler(5, TimestepSampling.UNIFORM)
-    probabilities = sampler.probabilities(*warm_state(sampler, [1, 2, 3, 4, 5]))
-    np.testing.assert_allclose(probabilities, 0.2, rtol=1e-6)
-
-
-def test_sampling_is_uniform_until_every_step_is_warm():
+def test_sampling_is_uniform_until_every_step_has_losses_above_zero():
     sampler = TimestepSampler(3, "loss", history_per_step=2)
     state = sampler.initial_state()
 
@@ -45,6 +39,8 @@ def test_sampling_is_uniform_until_every_step_is_warm():
 
     state = sampler.update(*state, tf.constant([2]), [1.0])
     assert sampler.probabilities(*state)[0] > 0.8
+    state = warm_state(sampler, [0.0] * 3)
+    np.testing.assert_allclose(sampler.probabilities(*state), 1 / 3, rtol=1e-6)
 
 
 def test_probabilities_are_root_mean_squares_mixed_with_uniform():
@@ -61,25 +57,19 @@ def test_probabilities_are_root_mean_squares_mixed_with_uniform():
     np.testing.assert_allclose(probabilities, [0.95, 0.05], rtol=1e-6)
 
 
-def test_zero_losses_leave_sampling_uniform():
-    sampler = TimestepSampler(4, "loss")
-    probabilities = sampler.probabilities(*warm_state(sampler, [0.0] * 4))
-    np.testing.assert_allclose(probabilities, 0.25, rtol=1e-6)
-
-
 def test_loss_aware_sampling_is_unbiased():
     sampler = TimestepSampler(5, TimestepSampling.LOSS)
     loss_per_step = np.float32([8.0, 4.0, 2.0, 1.0, 0.5])
     probabilities = sampler.probabilities(*warm_state(sampler, loss_per_step))
 
-    # Exactly: the expectation over the probabilities, with weight 1 / (T p).
+    # The exact expectation, with weight 1 / (T p).
     t_index, weights = sampler.sample([3, 4], 20_000, probabilities)
     weight_of_step = np.zeros(5)
     weight_of_step[t_index] = weights
     expectation = np.sum(probabilities * weight_of_step * loss_per_step)
     np.testing.assert_allclose(expectation, loss_per_step.mean(), rtol=1e-6)
 
-    # And drawn: large losses are drawn often, and the mean stays.
+    # The estimate from draws: steps of large loss come often, and the mean stays.
     frequency = np.bincount(t_index) / len(t_index)
     np.testing.assert_allclose(frequency, probabilities, atol=0.015)
     estimate = np.mean(weights * loss_per_step[t_index])
@@ -114,7 +104,7 @@ def test_update_is_the_same_for_one_batch_and_its_examples_in_turn():
     np.testing.assert_array_equal(together[1], in_turn[1])
 
 
-def test_history_keeps_the_newest_losses_also_of_one_batch():
+def test_history_keeps_only_the_newest_losses_of_a_batch():
     sampler = TimestepSampler(2, "loss", history_per_step=3)
 
     history, counts = sampler.update(
@@ -142,6 +132,6 @@ def test_graph_agrees_with_eager():
 
 
 @pytest.mark.parametrize("share", [0.0, 1.5])
-def test_share_of_uniform_draws_out_of_range_is_refused(share):
+def test_refuses_a_share_of_uniform_draws_out_of_range(share):
     with pytest.raises(ValueError, match=f"uniform_probability .* got {share}"):
         TimestepSampler(5, uniform_probability=share)

@@ -1,10 +1,10 @@
-"""Channel normalisation against numpy."""
+"""Channel normalisation agrees with numpy."""
 
 import numpy as np
 import pytest
 
-from tests.models.layer_contract import assert_layer_contract
-from tests.models.toy_network import outputs_of, randomize_weights
+from tests.models.layer_contract import assert_layer_contract, modulated_layer
+from tests.models.toy_network import outputs_of
 from tf_diffseg.models import ChannelNormalization
 
 
@@ -30,14 +30,7 @@ def test_a_new_layer_normalises():
 
 
 def test_condition_modulates_scale_and_shift_of_its_example():
-    condition = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
-    layer = ChannelNormalization(1e-9)
-    layer.build((None, None, None, None, 6), (None, 3))
-    randomize_weights(layer)
-    weights = {weight.path.split("/")[-1]: weight.numpy() for weight in layer.weights}
-    modulation = condition @ weights["kernel"] + weights["bias"]
-    factor, offset = np.split(modulation[:, None, None, None, :], 2, axis=-1)
-    scale, shift = weights["gamma"] * (1.0 + factor), weights["beta"] + offset
+    layer, condition, scale, shift = modulated_layer(ChannelNormalization(1e-9), 6)
     np.testing.assert_allclose(
         outputs_of(layer, _features(), condition),
         _reference(_features(), scale, shift),
@@ -52,7 +45,7 @@ def test_a_voxel_does_not_see_its_neighbours():
     np.testing.assert_array_equal(part, whole[:1, 1:3, :, 2:5])
 
 
-def test_features_of_zero_become_the_shift():
+def test_zeros_become_the_shift():
     layer = ChannelNormalization()
     layer.build((None, None, None, None, 2))
     layer.beta.assign([1.0, -2.0])

@@ -1,4 +1,4 @@
-"""What every layer of the network must hold, written once."""
+"""Checks that every layer of the network must pass."""
 
 import inspect
 import json
@@ -10,12 +10,12 @@ from tests.models.toy_network import outputs_of, randomize_weights
 
 
 def assert_layer_contract(layer_class, arguments, inputs, tmp_path):
-    """Checks that a layer is rebuilt, saved and described as it is.
+    """Checks shapes, dtypes, configuration and saving of a layer.
 
     Args:
         layer_class: class of the layer.
-        arguments: all of the constructor's, each other than its default.
-        inputs: float32 arrays, what `call` takes by position.
+        arguments: all constructor arguments, with other values than the defaults.
+        inputs: float32 arrays, the positional arguments of `call`.
         tmp_path: folder to save in.
     """
     _assert_arguments_are_all_changed(layer_class, arguments)
@@ -67,3 +67,20 @@ def _assert_saved_and_loaded(model, inputs, path):
     model.save(path)
     loaded = keras.saving.load_model(path)
     np.testing.assert_array_equal(outputs_of(loaded, inputs), outputs_of(model, inputs))
+
+
+def modulated_layer(layer, channels):
+    """Gives a norm random weights and a condition.
+
+    Returns:
+        (layer, condition, scale, shift): the condition is [2, 3]; scale and shift are
+        those that it leads to, by numpy.
+    """
+    condition = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
+    layer.build((None, None, None, None, channels), (None, 3))
+    randomize_weights(layer)
+    weights = {weight.path.split("/")[-1]: weight.numpy() for weight in layer.weights}
+    modulation = condition @ weights["kernel"] + weights["bias"]
+    factor, offset = np.split(modulation[:, None, None, None, :], 2, axis=-1)
+    scale, shift = weights["gamma"] * (1.0 + factor), weights["beta"] + offset
+    return layer, condition, scale, shift

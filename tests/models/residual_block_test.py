@@ -27,14 +27,13 @@ def _time_embedding(batch_size=2):
     return rng.normal(size=(batch_size, 3)).astype(np.float32)
 
 
-@pytest.mark.parametrize("channels", [4, 6])
-@pytest.mark.parametrize("with_time", [False, True])
+@pytest.mark.parametrize("channels, with_time", [(4, True), (6, False)])
 def test_contract(channels, with_time, tmp_path):
     inputs = [_features(channels), _time_embedding()][: 1 + with_time]
     assert_layer_contract(ResidualBlock3D, _CHANGED, inputs, tmp_path)
 
 
-def test_is_the_identity_where_the_second_convolution_is_zero():
+def test_is_the_identity_if_the_second_convolution_is_zero():
     block = ResidualBlock3D(4)
     block.build((None, None, None, None, 4))
     randomize_weights(block)
@@ -42,14 +41,14 @@ def test_is_the_identity_where_the_second_convolution_is_zero():
     np.testing.assert_array_equal(outputs_of(block, _features()), _features())
 
 
-def test_projects_the_shortcut_only_where_channels_differ():
+def test_projects_the_shortcut_only_if_channels_differ():
     same, other = ResidualBlock3D(4), ResidualBlock3D(6)
     same(_features()), other(_features())
     assert same.projection is None
     assert other.projection.kernel.shape == (1, 1, 1, 4, 6)
 
 
-def test_time_moves_the_output_of_its_own_example():
+def test_time_changes_only_the_output_of_its_example():
     block = ResidualBlock3D(4)
     block.build(_features().shape, _time_embedding().shape)
     randomize_weights(block)
@@ -62,8 +61,6 @@ def test_time_moves_the_output_of_its_own_example():
 
 def test_drops_features_in_training_only():
     block = ResidualBlock3D(4, dropout=0.5)
-    inference = outputs_of(block, _features(), training=False)
-    np.testing.assert_array_equal(
-        outputs_of(block, _features(), training=False), inference
-    )
-    assert np.any(outputs_of(block, _features(), training=True) != inference)
+    first, second = (outputs_of(block, _features(), training=False) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert np.any(outputs_of(block, _features(), training=True) != first)

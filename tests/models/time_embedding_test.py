@@ -1,4 +1,4 @@
-"""The time embedding against sinusoids computed with numpy."""
+"""The time embedding agrees with sinusoids computed with numpy."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def _sinusoids(t, units, max_period, time_scale):
 
 
 def _without_dense_layers(layer):
-    """Makes the layer give its sinusoids: identities for both dense layers."""
+    """Turns both dense layers into identities: the layer returns its sinusoids."""
     layer.hidden.activation = None
     identity = np.eye(layer.units)
     layer.set_weights([identity, np.zeros(layer.units)] * 2)
@@ -34,7 +34,7 @@ def test_embeds_sinusoids(max_period, time_scale):
     layer = TimeEmbedding(8, max_period, time_scale)
     layer.build((None,))
     expected = _sinusoids(_TIMES, 8, max_period, time_scale)
-    # float32 holds an angle of 1000 to 6e-5.
+    # float32 holds an angle of 1000 with a precision of 6e-5.
     np.testing.assert_allclose(
         outputs_of(_without_dense_layers(layer), _TIMES), expected, atol=1e-4
     )
@@ -61,6 +61,6 @@ def test_half_precision_keeps_the_phase(dtype):
     )
 
 
-def test_odd_units_are_named():
+def test_refuses_odd_units():
     with pytest.raises(ValueError, match="units must be even, got 5"):
         TimeEmbedding(5)

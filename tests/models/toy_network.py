@@ -1,5 +1,7 @@
 """A U-Net small enough to run in a test, and inputs for it."""
 
+import functools
+
 import keras
 import numpy as np
 
@@ -8,8 +10,16 @@ from tf_diffseg.models import UNet3D
 
 def toy_unet(**changes):
     """A `UNet3D` of two resolutions that takes a noisy mask of two classes."""
-    arguments = {"out_channels": 2, "mask_channels": 2, "num_channels": (4, 8)}
-    return UNet3D(**(arguments | changes))
+    channels = {"out_channels": 2, "mask_channels": 2, "num_channels": (4, 8)}
+    return UNet3D(**(channels | changes))
+
+
+@functools.cache
+def random_unet(**changes):
+    """A `toy_unet` with random weights; tests share it and must not change it."""
+    network = toy_unet(**changes)
+    randomize_weights(network)
+    return network
 
 
 def toy_inputs(shape, batch_size=1, mask_channels=2, seed=0):
@@ -26,8 +36,8 @@ def toy_inputs(shape, batch_size=1, mask_channels=2, seed=0):
 def randomize_weights(layer, seed=0, scale=0.3):
     """Adds noise to all weights of a built layer or model.
 
-    Some start at zero, above all what modulates the norms by the time: a new
-    network gives the same output at all times, and a test of it would see nothing.
+    Some weights start at zero, above all those by which the time modulates the norms: a
+    new network gives the same output for all times, and a test would not see the time.
     """
     rng = np.random.default_rng(seed)
     for weight in layer.weights:
@@ -36,7 +46,7 @@ def randomize_weights(layer, seed=0, scale=0.3):
 
 
 def outputs_of(layer, *inputs, **keywords):
-    """Runs a layer or model and returns a numpy array, float64 for half precision."""
+    """Runs a layer or model; returns a numpy array, float64 for half precision."""
     outputs = layer(*inputs, **keywords)
     if keras.backend.standardize_dtype(outputs.dtype) != "float32":
         outputs = keras.ops.cast(outputs, "float64")

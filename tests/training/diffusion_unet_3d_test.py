@@ -392,7 +392,7 @@ def test_a_network_of_two_branches_sees_the_image_once(strategy, monkeypatch, tm
     model = _model(**TWO_LEVELS, strategy=strategy, mask_branch=(4,), dropout=0.1)
     model.fit(image, label, batch_size=2, verbose=0)
     calls = []
-    for name in ("of_image", "of_mask"):
+    for name in ("image_model", "mask_model"):
         branch = getattr(model._branches, name)
 
         def counted(*args, name=name, branch=branch, **kwargs):
@@ -401,7 +401,7 @@ def test_a_network_of_two_branches_sees_the_image_once(strategy, monkeypatch, tm
 
         monkeypatch.setattr(model._branches, name, counted)
     trajectory = model.sample_trajectory(tf.constant(image), tf.constant([0, 0]))
-    assert calls.count("of_image") == 1 and "of_mask" in calls
+    assert calls.count("image_model") == 1 and "mask_model" in calls
     assert trajectory.shape[0] == 5
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")

@@ -1,8 +1,7 @@
 """Beta schedules: how much noise each forward step adds.
 
 Linear, quadratic and warm-up schedules go back to Ho et al. 2020 (DDPM) and Song
-et al. 2020 (DDIM); all of them, the cosine one included, run from `beta_start` to
-`beta_end`.
+et al. 2020 (DDIM). All schedules run from `beta_start` to `beta_end`.
 """
 
 import enum
@@ -17,10 +16,10 @@ class BetaSchedule(enum.Enum):
 
     LINEAR: beta rises linearly.
     QUADRATIC: the square root of beta rises linearly.
-    COSINE: beta rises by half a cosine wave. It borrows f(u) of Nichol and
-        Dhariwal 2021 for beta itself, not for alphas_cumprod as they do.
-    WARMUP10, WARMUP50: quadratic over the first 10 or 50 percent of the steps,
-        `beta_end` from there on.
+    COSINE: beta rises by half a cosine wave. It uses f(u) of Nichol and Dhariwal
+        2021 for beta itself; they use it for alphas_cumprod.
+    WARMUP10, WARMUP50: quadratic over the first 10 or 50 percent of the steps, then
+        `beta_end`.
 
     Example:
         >>> betas = get_betas(BetaSchedule.LINEAR, 1001, 1e-4, 0.02)
@@ -35,22 +34,20 @@ class BetaSchedule(enum.Enum):
     WARMUP50 = "warmup50"
 
 
-def _quadratic(num_timesteps, beta_start, beta_end):
-    return np.linspace(beta_start**0.5, beta_end**0.5, num_timesteps) ** 2
+# Share of the steps over which the square root of beta rises.
+_RISING_SHARE = {
+    BetaSchedule.QUADRATIC: 1.0,
+    BetaSchedule.WARMUP10: 0.1,
+    BetaSchedule.WARMUP50: 0.5,
+}
 
 
 def _cosine(num_timesteps, beta_start, beta_end):
     progress = np.linspace(0.0, 1.0, num_timesteps)
     angle = (progress + _COSINE_OFFSET) / (1 + _COSINE_OFFSET) * np.pi / 2
     betas = beta_start + (beta_end - beta_start) * np.sin(angle) ** 2
-    betas[0] = beta_start  # The offset would start slightly above it.
+    betas[0] = beta_start  # With the offset, the first beta would be slightly larger.
     return betas
-
-
-def _warmup(num_timesteps, beta_start, beta_end, fraction):
-    num_warmup = int(num_timesteps * fraction)
-    constant = np.full(num_timesteps - num_warmup, beta_end)
-    return np.concatenate([_quadratic(num_warmup, beta_start, beta_end), constant])
 
 
 def get_betas(schedule, num_timesteps, beta_start=1e-4, beta_end=0.02):
@@ -66,7 +63,7 @@ def get_betas(schedule, num_timesteps, beta_start=1e-4, beta_end=0.02):
         float64 array of shape [num_timesteps].
 
     Raises:
-        ValueError: where fewer than 2 steps are asked for, or where not
+        ValueError: if `num_timesteps` is less than 2, or unless
             0 < beta_start <= beta_end < 1.
     """
     schedule = BetaSchedule(schedule)
@@ -77,14 +74,10 @@ def get_betas(schedule, num_timesteps, beta_start=1e-4, beta_end=0.02):
             "expected 0 < beta_start <= beta_end < 1, got "
             f"beta_start={beta_start} and beta_end={beta_end}"
         )
-    match schedule:
-        case BetaSchedule.LINEAR:
-            return np.linspace(beta_start, beta_end, num_timesteps)
-        case BetaSchedule.QUADRATIC:
-            return _quadratic(num_timesteps, beta_start, beta_end)
-        case BetaSchedule.COSINE:
-            return _cosine(num_timesteps, beta_start, beta_end)
-        case BetaSchedule.WARMUP10:
-            return _warmup(num_timesteps, beta_start, beta_end, fraction=0.1)
-        case BetaSchedule.WARMUP50:
-            return _warmup(num_timesteps, beta_start, beta_end, fraction=0.5)
+    if schedule is BetaSchedule.LINEAR:
+        return np.linspace(beta_start, beta_end, num_timesteps)
+    if schedule is BetaSchedule.COSINE:
+        return _cosine(num_timesteps, beta_start, beta_end)
+    num_rising = int(num_timesteps * _RISING_SHARE[schedule])
+    rising = np.linspace(beta_start**0.5, beta_end**0.5, num_rising) ** 2
+    return np.concatenate([rising, np.full(num_timesteps - num_rising, beta_end)])

@@ -1,4 +1,4 @@
-"""Choices of the diffusion that stand beside code in TensorFlow; these load none."""
+"""Choices that the code in TensorFlow takes; this module loads no TensorFlow."""
 
 import enum
 
@@ -6,9 +6,9 @@ import enum
 class MaskEncoding(enum.Enum):
     """How classes share a voxel.
 
-    EXCLUSIVE: each voxel has one class, background among them; softmax.
-    OVERLAPPING: each class is present or not by itself, as the nested tumour regions
-        of BraTS are; sigmoid.
+    EXCLUSIVE: each voxel has one class, which may be background; softmax.
+    OVERLAPPING: a voxel may have several classes, such as the nested tumour regions
+        of BraTS; sigmoid.
     """
 
     EXCLUSIVE = "exclusive"
@@ -21,7 +21,7 @@ class MaskEncoding(enum.Enum):
 
 
 class TimestepSampling(enum.Enum):
-    """UNIFORM: all steps alike. LOSS: in proportion to the loss's root mean square."""
+    """UNIFORM: all steps alike. LOSS: in proportion to the root mean square loss."""
 
     UNIFORM = "uniform"
     LOSS = "loss"

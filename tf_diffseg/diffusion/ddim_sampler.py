@@ -1,4 +1,4 @@
-"""DDIM, sampling with as much noise as wanted (Song et al. 2020, arXiv 2010.02502)."""
+"""DDIM, sampling with a chosen amount of noise (Song et al. 2020, arXiv 2010.02502)."""
 
 import numpy as np
 
@@ -7,10 +7,10 @@ from tf_diffseg.diffusion.sampler import Sampler
 
 
 class DDIMSampler(Sampler):
-    """Steps along the predicted noise, equation 12; eta 0 draws none.
+    """Steps along the predicted noise, equation 12; draws no noise if eta is 0.
 
     Attributes:
-        eta: share of DDPM's standard deviation that a step draws.
+        eta: standard deviation of the drawn noise, as a share of DDPM's.
         sigma: float64 array of shape [num_timesteps], that standard deviation.
 
     Example:
@@ -25,11 +25,11 @@ class DDIMSampler(Sampler):
 
         Args:
             diffusion: a `GaussianDiffusion`.
-            eta: 0 for the deterministic sampler to 1 for DDPM's variance.
-            clip_x_start: as in `Sampler`.
+            eta: from 0, the deterministic sampler, to 1, the variance of DDPM.
+            clip_x_start: see `Sampler`.
 
         Raises:
-            ValueError: where eta is outside [0, 1].
+            ValueError: if eta is outside [0, 1].
         """
         if not 0.0 <= eta <= 1.0:
             raise ValueError(f"eta must be in [0, 1], got {eta}")
@@ -45,7 +45,7 @@ class DDIMSampler(Sampler):
 
     @property
     def options(self):
-        """See `Sampler.options`; eta always."""
+        """See `Sampler.options`; always has eta."""
         return {"eta": self.eta, **super().options}
 
     @property
@@ -57,13 +57,13 @@ class DDIMSampler(Sampler):
         """Goes from x_t to x_(t-1), see `Sampler.step`."""
         model_out, x_t = as_floats(model_out, x_t)
         x_start = self.predict_x_start(model_out, x_t, t_index)
-        # From x_start, not model_out: clipped, the two no longer agree.
+        # From x_start, not model_out: they no longer agree if x_start was clipped.
         predicted_noise = self.diffusion.predict_noise_from_x_start(
             x_t, x_start, t_index
         )
         alphas_cumprod_prev = self.diffusion.alphas_cumprod_prev
         signal = np.sqrt(alphas_cumprod_prev)
-        # With eta 1 rounding may leave a little less than nothing.
+        # Rounding may make this slightly negative if eta is 1.
         direction = np.sqrt(np.maximum(1.0 - alphas_cumprod_prev - self.sigma**2, 0.0))
         x_prev = (
             at_step(signal, t_index, x_t) * x_start

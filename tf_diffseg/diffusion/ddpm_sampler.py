@@ -28,7 +28,7 @@ class DDPMSampler(Sampler):
         model = self.diffusion.p_mean_variance(
             model_out, x_t, t_index, clip_x_start=self.clip_x_start
         )
-        # The last step ends at the mean: noise would only blur the mask.
+        # The last step adds no noise, which would only blur the mask.
         is_noisy = [0.0] + [1.0] * (self.diffusion.num_timesteps - 1)
         sigma = at_step(is_noisy, t_index, x_t) * tf.exp(0.5 * model.log_variance)
         return model.mean + sigma * noise

@@ -8,7 +8,7 @@ from tf_diffseg.diffusion.sampler import Sampler
 
 
 class _State(typing.NamedTuple):
-    """Whether an example is done, bool [batch], and its steps, int64 [batch]."""
+    """Which examples are done, bool [batch], and their steps so far, int64 [batch]."""
 
     done: tf.Tensor
     steps: tf.Tensor
@@ -17,16 +17,16 @@ class _State(typing.NamedTuple):
 class EarlyExitSampler(Sampler):
     """Runs another sampler's steps until a step changes few voxels' class.
 
-    An example is done once, from one reverse step to the next, no more than
-    `max_change` of its foreground voxels take another class; its result is the last
-    prediction. A batch goes on until all its examples are done, and those that are
-    keep their result: what an example gets does not depend on its batch.
+    An example is done if at most `max_change` of its foreground voxels take another
+    class from one reverse step to the next; its result is the last prediction. A batch
+    goes on until all its examples are done. Examples that are done keep their result,
+    so the result of an example does not depend on its batch.
 
     Attributes:
         sampler: the `Sampler` whose steps are run.
         max_change: the share of voxels.
-        num_samples: int64 variable, examples sampled so far.
-        num_steps: int64 variable, reverse steps that they took, all together.
+        num_samples: int64 variable, number of examples sampled so far.
+        num_steps: int64 variable, total number of reverse steps of these examples.
     """
 
     def __init__(self, sampler, max_change):
@@ -34,11 +34,11 @@ class EarlyExitSampler(Sampler):
 
         Args:
             sampler: a `Sampler`.
-            max_change: share of the foreground voxels (class 0 is background) that
-                may change in a step which counts as none, in [0, 1).
+            max_change: largest share of the foreground voxels (class 0 is background)
+                that may change in the last step, in [0, 1).
 
         Raises:
-            ValueError: `max_change` is out of range.
+            ValueError: if `max_change` is out of range.
         """
         if not 0.0 <= max_change < 1.0:
             raise ValueError(f"max_change must be in [0, 1), got {max_change}")
@@ -55,29 +55,30 @@ class EarlyExitSampler(Sampler):
 
     @property
     def saved_steps(self):
-        """Mean number of steps that an example did without; 0 before any."""
+        """Mean number of reverse steps saved per example; 0 if there was none."""
         count = int(self.num_samples)
         if not count:
             return 0.0
         return self.diffusion.num_timesteps - int(self.num_steps) / count
 
     def predict_x_start(self, model_out, x_t, t_index):
-        """As the wrapped sampler, which may go by another x_start than most."""
+        """The x_start that the wrapped sampler uses, see `Sampler.predict_x_start`."""
         return self.sampler.predict_x_start(model_out, x_t, t_index)
 
     def step(self, model_out, x_t, t_index, noise):
         """Goes from x_t to x_(t-1), see `Sampler.step`."""
         return self.sampler.step(model_out, x_t, t_index, noise)
 
-    _may_end = True
+    _may_end_early = True
 
     def _start(self, batch):
         return _State(tf.zeros([batch], tf.bool), tf.zeros([batch], tf.int64))
 
     def _after_step(self, is_first, before, predicted, state):
-        x_start = tf.where(_per_example(state.done), before, predicted)
+        is_done = tf.reshape(state.done, [-1, 1, 1, 1, 1])
+        x_start = tf.where(is_done, before, predicted)
         steps = state.steps + tf.cast(tf.logical_not(state.done), tf.int64)
-        # Before the first step there is nothing to compare with.
+        # The first step has no earlier prediction to compare with.
         few_changed = _changed_share(before, x_start) <= self.max_change
         may_end = tf.logical_and(tf.logical_not(is_first), few_changed)
         return x_start, _State(tf.logical_or(state.done, may_end), steps)
@@ -86,30 +87,26 @@ class EarlyExitSampler(Sampler):
         return tf.reduce_all(state.done)
 
     def _reverse(self, *arguments):
-        """As `Sampler._reverse`; counts the steps."""
+        """Runs `Sampler._reverse` and counts the steps."""
         run = super()._reverse(*arguments)
         self.num_samples.assign_add(tf.size(run.state.steps, tf.int64))
         self.num_steps.assign_add(tf.reduce_sum(run.state.steps))
         return run
 
     def sample(self, denoise_fn, x_T, seed=None, self_condition=False):
-        """As `Sampler.sample`: what each example's last step predicted."""
+        """See `Sampler.sample`; returns the last prediction for each example."""
         return self._reverse(denoise_fn, x_T, seed, self_condition).x_start
 
     def trajectory(self, denoise_fn, x_T, seed=None, self_condition=False):
-        """As `Sampler.trajectory`: steps that were not run repeat the last one."""
+        """See `Sampler.trajectory`; steps not run repeat the last prediction."""
         run = self._reverse(denoise_fn, x_T, seed, self_condition, True)
         index = tf.range(self.diffusion.num_timesteps)
         index = tf.minimum(index, run.num_steps - 1)
         return tf.gather(run.predictions.stack(), index)
 
 
-def _per_example(flags):
-    return flags[:, tf.newaxis, tf.newaxis, tf.newaxis, tf.newaxis]
-
-
 def _changed_share(before, after):
-    """Voxels [batch] whose class changed, over those that are foreground."""
+    """Voxels whose class changed as a share of the foreground voxels, [batch]."""
     before, after = (
         tf.argmax(x, axis=-1, output_type=tf.int32) for x in (before, after)
     )

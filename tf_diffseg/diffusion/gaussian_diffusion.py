@@ -1,7 +1,8 @@
 """The Gaussian diffusion process on masks: forward, posterior and reverse.
 
-Notation and formulas of Ho et al. 2020 (arXiv 2006.11239), learned variances of
-Nichol and Dhariwal 2021 (arXiv 2102.09672), resampled schedule of arXiv 2303.06040.
+Notation and formulas are those of Ho et al. 2020 (arXiv 2006.11239), learned variances
+those of Nichol and Dhariwal 2021 (arXiv 2102.09672), and the resampled schedule that of
+arXiv 2303.06040.
 """
 
 import copy
@@ -29,8 +30,8 @@ class GaussianMoments(NamedTuple):
         mean: shape [batch, ..., channels].
         variance: broadcasts against mean; exactly 0 at the first step of
             FIXED_SMALL.
-        log_variance: broadcasts against mean; at the first step, where it would be
-            minus infinity, that of the second step.
+        log_variance: broadcasts against mean; the first step, for which it would be
+            minus infinity, has the value of the second step.
     """
 
     mean: tf.Tensor
@@ -41,11 +42,16 @@ class GaussianMoments(NamedTuple):
 class GaussianDiffusion:
     """q(x_t | x_start), q(x_(t-1) | x_t, x_start) and p(x_(t-1) | x_t).
 
-    Everywhere x_start, x_t and noise have shape [batch, ..., channels], t_index is an
-    int in [0, num_timesteps - 1], a scalar or of shape [batch], and model_out is what
-    a network predicts in the space of x: x_start in [-1, 1], or noise, with the
-    variance in a second half of the channels where it is learned. Arithmetic and
-    results are float32, or float64 where an input is.
+    The methods compute in float32, or in float64 if an input is float64. Their results
+    have the shape of x_t unless they say otherwise. They share these arguments:
+
+    * x_start: encoded mask, shape [batch, ..., channels].
+    * x_t: noisy mask at t_index, same shape.
+    * noise: standard normal, same shape.
+    * t_index: int in [0, num_timesteps - 1], a scalar or of shape [batch].
+    * model_out: output of the network for x_t: x_start in [-1, 1], or noise. If the
+      variance is learned, a second half of the channels holds it. A wrong number of
+      channels raises ValueError.
 
     Attributes:
         betas: float64 array of shape [num_timesteps], like the others.
@@ -54,12 +60,12 @@ class GaussianDiffusion:
         posterior_mean_coeff_start: weight of x_start in the posterior's mean.
         posterior_mean_coeff_t: weight of x_t in the posterior's mean.
         posterior_variance: the posterior's variance, 0 at the first step.
-        posterior_log_variance_clipped: its log, the first step's replaced by the
-            second's.
-        kept_steps: array of shape [num_timesteps]: of the steps that the network
-            is trained with, those that this diffusion visits; fractions between
-            them where it is respaced to more.
-        num_timesteps_trained: the number of steps that the network is trained with.
+        posterior_log_variance_clipped: its log; the first step has the value of the
+            second.
+        kept_steps: array of shape [num_timesteps]: the steps of training that this
+            diffusion visits. A fraction lies between two steps; there are fractions if
+            it has more steps than training.
+        num_timesteps_trained: number of steps that the network is trained with.
 
     Example:
         >>> diffusion = GaussianDiffusion(num_timesteps=5)
@@ -92,8 +98,8 @@ class GaussianDiffusion:
             model_variance: a `ModelVariance` or its value.
 
         Raises:
-            ValueError: for a number of steps that does not divide evenly, and betas
-                out of range.
+            ValueError: if a number of steps does not divide evenly, or betas are out
+                of range.
         """
         self.num_timesteps = num_timesteps
         self.num_timesteps_beta = num_timesteps_beta
@@ -106,25 +112,24 @@ class GaussianDiffusion:
         check_whole("num_timesteps", num_timesteps)
         check_whole("num_timesteps_beta", num_timesteps_beta)
         self.kept_steps = np.arange(num_timesteps)
-        betas = get_betas(beta_schedule, num_timesteps_beta, beta_start, beta_end)
-        self._set_schedule(
-            resample_alphas_cumprod(np.cumprod(1.0 - betas), num_timesteps)
+        self._set_tables(
+            resample_alphas_cumprod(self._full_alphas_cumprod(), num_timesteps)
         )
 
     @classmethod
     def get(cls, identifier):
-        """A diffusion, of what stands for it.
+        """Returns a diffusion.
 
         Args:
-            identifier: a `GaussianDiffusion`, what its `get_config` gave, or None for
-                the defaults.
+            identifier: a `GaussianDiffusion`, the result of its `get_config`, or None
+                for the defaults.
         """
         if identifier is None or isinstance(identifier, dict):
             return cls(**(identifier or {}))
         return identifier
 
     def get_config(self):
-        """Constructor arguments; of a process that was respaced, those it came from."""
+        """Constructor arguments; those of the original process, if it was respaced."""
         return {
             "num_timesteps": self.num_timesteps_trained,
             "num_timesteps_beta": self.num_timesteps_beta,
@@ -135,14 +140,21 @@ class GaussianDiffusion:
             "model_variance": self.model_variance.value,
         }
 
-    def _set_schedule(self, alphas_cumprod):
+    def _full_alphas_cumprod(self):
+        """alphas_cumprod of the schedule before resampling."""
+        betas = get_betas(
+            self.beta_schedule, self.num_timesteps_beta, self.beta_start, self.beta_end
+        )
+        return np.cumprod(1.0 - betas)
+
+    def _set_tables(self, alphas_cumprod):
+        """Computes what depends on the step alone; Ho et al. 2020, equation 7."""
         alphas_cumprod_prev = np.concatenate([[1.0], alphas_cumprod[:-1]])
         alphas = alphas_cumprod / alphas_cumprod_prev
         betas = 1.0 - alphas
         self.betas = betas
         self.alphas_cumprod = alphas_cumprod
         self.alphas_cumprod_prev = alphas_cumprod_prev
-        # Ho et al. 2020, equation 7.
         noise_variance = 1.0 - alphas_cumprod
         noise_variance_prev = 1.0 - alphas_cumprod_prev
         self.posterior_mean_coeff_start = (
@@ -160,41 +172,34 @@ class GaussianDiffusion:
         """The same process in fewer or more steps, for the same network.
 
         Args:
-            num_timesteps: number of steps. Fewer are kept of this diffusion's by the
-                same resampling rule, so that the network meets only times it was
-                trained with. More are kept of the schedule's `num_timesteps_beta`;
-                their times lie between those of training.
+            num_timesteps: number of steps. Fewer steps are chosen from this diffusion's
+                by the same resampling rule, so the network sees only times that it was
+                trained with. More steps are chosen from the `num_timesteps_beta` steps
+                of the schedule; their times lie between those of training.
 
         Returns:
-            A `GaussianDiffusion` whose `time` goes by the noise levels of the steps
-            that the network was trained with.
+            A `GaussianDiffusion` whose `time` follows the noise levels that the network
+            was trained with.
 
         Raises:
-            ValueError: where the number does not divide this diffusion's evenly, or
-                where it is larger than that, the schedule's.
+            ValueError: if the number does not evenly divide the number of steps that
+                it is chosen from.
         """
         respaced = copy.copy(self)
         respaced.num_timesteps = num_timesteps
         if num_timesteps > self.num_timesteps_trained:
-            betas = get_betas(
-                self.beta_schedule,
-                self.num_timesteps_beta,
-                self.beta_start,
-                self.beta_end,
-            )
-            alphas_cumprod = np.cumprod(1.0 - betas)
             kept = kept_steps(num_timesteps, self.num_timesteps_beta)
-            trained = self.num_timesteps_trained - 1
-            respaced.kept_steps = kept * trained / (self.num_timesteps_beta - 1)
-            respaced._set_schedule(alphas_cumprod[kept])
-            return respaced
-        kept = kept_steps(num_timesteps, self.num_timesteps)
-        respaced.kept_steps = self.kept_steps[kept]
-        respaced._set_schedule(self.alphas_cumprod[kept])
+            last_trained = self.num_timesteps_trained - 1
+            respaced.kept_steps = kept * last_trained / (self.num_timesteps_beta - 1)
+            respaced._set_tables(self._full_alphas_cumprod()[kept])
+        else:
+            kept = kept_steps(num_timesteps, self.num_timesteps)
+            respaced.kept_steps = self.kept_steps[kept]
+            respaced._set_tables(self.alphas_cumprod[kept])
         return respaced
 
     def time(self, t_index):
-        """The time that the network is given: (t_index + 1) / num_timesteps.
+        """The time for the network: (t_index + 1) / num_timesteps.
 
         Args:
             t_index: int, of any shape.
@@ -205,33 +210,20 @@ class GaussianDiffusion:
         times = (self.kept_steps + 1) / self.num_timesteps_trained
         return tf.gather(tf.constant(times, tf.float32), t_index)
 
+    def _signal_and_sigma(self, t_index, like):
+        """Weights of x_start and of the noise in x_t."""
+        signal = at_step(np.sqrt(self.alphas_cumprod), t_index, like)
+        sigma = at_step(np.sqrt(1.0 - self.alphas_cumprod), t_index, like)
+        return signal, sigma
+
     def q_sample(self, x_start, noise, t_index):
-        """Draws x_t from q(x_t | x_start).
-
-        Args:
-            x_start: encoded mask.
-            noise: standard normal, same shape.
-            t_index: step to noise it to.
-
-        Returns:
-            x_t, same shape.
-        """
+        """Draws x_t from q(x_t | x_start)."""
         x_start, noise = as_floats(x_start, noise)
-        signal = at_step(np.sqrt(self.alphas_cumprod), t_index, x_start)
-        sigma = at_step(np.sqrt(1.0 - self.alphas_cumprod), t_index, x_start)
+        signal, sigma = self._signal_and_sigma(t_index, x_start)
         return signal * x_start + sigma * noise
 
     def q_posterior_mean_variance(self, x_start, x_t, t_index):
-        """The posterior q(x_(t-1) | x_t, x_start).
-
-        Args:
-            x_start: encoded mask.
-            x_t: noisy mask at t_index.
-            t_index: step of x_t.
-
-        Returns:
-            `GaussianMoments`.
-        """
+        """The posterior q(x_(t-1) | x_t, x_start), `GaussianMoments`."""
         x_start, x_t = as_floats(x_start, x_t)
         mean = (
             at_step(self.posterior_mean_coeff_start, t_index, x_t) * x_start
@@ -244,39 +236,19 @@ class GaussianDiffusion:
         )
 
     def predict_x_start_from_noise(self, x_t, noise, t_index):
-        """The x_start that `q_sample` would have noised to x_t.
-
-        Args:
-            x_t: noisy mask at t_index.
-            noise: the noise in it.
-            t_index: step of x_t.
-
-        Returns:
-            x_start, same shape.
-        """
+        """The x_start from which `q_sample` makes x_t with this noise."""
         x_t, noise = as_floats(x_t, noise)
-        signal = at_step(np.sqrt(self.alphas_cumprod), t_index, x_t)
-        sigma = at_step(np.sqrt(1.0 - self.alphas_cumprod), t_index, x_t)
+        signal, sigma = self._signal_and_sigma(t_index, x_t)
         return (x_t - sigma * noise) / signal
 
     def predict_noise_from_x_start(self, x_t, x_start, t_index):
-        """The noise that `q_sample` would have added to x_start to get x_t.
-
-        Args:
-            x_t: noisy mask at t_index.
-            x_start: encoded mask.
-            t_index: step of x_t.
-
-        Returns:
-            noise, same shape.
-        """
+        """The noise with which `q_sample` makes x_t from x_start."""
         x_t, x_start = as_floats(x_t, x_start)
-        signal = at_step(np.sqrt(self.alphas_cumprod), t_index, x_t)
-        sigma = at_step(np.sqrt(1.0 - self.alphas_cumprod), t_index, x_t)
+        signal, sigma = self._signal_and_sigma(t_index, x_t)
         return (x_t - signal * x_start) / sigma
 
     def _split_model_out(self, model_out, x_t):
-        """Splits model_out into (mean part, variance part or None)."""
+        """Splits model_out into (x_start or noise, variance or None)."""
         is_learned = self.model_variance.is_learned
         channels, expected = model_out.shape[-1], x_t.shape[-1]
         if None not in (channels, expected):
@@ -289,20 +261,10 @@ class GaussianDiffusion:
         return tf.split(model_out, 2, axis=-1) if is_learned else (model_out, None)
 
     def predict_x_start(self, model_out, x_t, t_index, clip=False):
-        """The x_start that a network's output stands for.
+        """The x_start that the output of a network stands for.
 
-        Args:
-            model_out: the network's output; learned-variance channels are left out.
-            x_t: noisy mask at t_index.
-            t_index: step of x_t.
-            clip: whether to clip to [-1, 1]. An x_start computed from predicted noise
-                leaves that range, at the last steps by a factor of a hundred.
-
-        Returns:
-            x_start, shape of x_t.
-
-        Raises:
-            ValueError: where model_out has a wrong number of channels.
+        With `clip`, it is clipped to [-1, 1]: an x_start computed from predicted noise
+        leaves that range, at the last steps by a factor of a hundred.
         """
         model_out, x_t = as_floats(model_out, x_t)
         prediction, _ = self._split_model_out(model_out, x_t)
@@ -318,7 +280,7 @@ class GaussianDiffusion:
         if self.model_variance is ModelVariance.FIXED_SMALL:
             return at_step(self.posterior_variance, t_index, x_t), smallest
         if self.model_variance is ModelVariance.FIXED_LARGE:
-            # Ho et al. let the first step, whose likelihood it sets, be small.
+            # Ho et al. give the first step, which decides the likelihood, a small one.
             variance = self.betas.copy()
             variance[0] = self.posterior_variance[1]
             return (
@@ -334,19 +296,9 @@ class GaussianDiffusion:
         return tf.exp(log_variance), log_variance
 
     def p_mean_variance(self, model_out, x_t, t_index, clip_x_start=False):
-        """The reverse process p(x_(t-1) | x_t) that a network's output stands for.
+        """The reverse process p(x_(t-1) | x_t), `GaussianMoments`.
 
-        Args:
-            model_out: the network's output.
-            x_t: noisy mask at t_index.
-            t_index: step of x_t.
-            clip_x_start: as `clip` of `predict_x_start`.
-
-        Returns:
-            `GaussianMoments`.
-
-        Raises:
-            ValueError: where model_out has a wrong number of channels.
+        For `clip_x_start` see `clip` of `predict_x_start`.
         """
         model_out, x_t = as_floats(model_out, x_t)
         x_start = self.predict_x_start(model_out, x_t, t_index, clip_x_start)
@@ -359,35 +311,17 @@ class GaussianDiffusion:
         KL(q(x_(t-1) | x_t, x_start) || p(x_(t-1) | x_t)), and at the first step
         -log p(x_start | x_t) with x_start read as two levels.
 
-        Args:
-            model_out: the network's output for x_t.
-            x_start: encoded mask.
-            x_t: noisy mask at t_index.
-            t_index: step of x_t.
-
         Returns:
             Tensor of shape [batch], non-negative.
-
-        Raises:
-            ValueError: where model_out has a wrong number of channels.
         """
         terms = self.variational_terms(model_out, x_start, x_t, t_index)
         return tf.reduce_mean(terms, list(range(1, terms.shape.rank))) / math.log(2.0)
 
     def variational_terms(self, model_out, x_start, x_t, t_index):
-        """What `variational_lower_bound` is the mean of, in nats.
-
-        Args:
-            model_out: the network's output for x_t.
-            x_start: encoded mask.
-            x_t: noisy mask at t_index.
-            t_index: step of x_t.
+        """The terms of `variational_lower_bound` before the mean, in nats.
 
         Returns:
             Tensor of the shape of x_t.
-
-        Raises:
-            ValueError: where model_out has a wrong number of channels.
         """
         model_out, x_start, x_t = as_floats(model_out, x_start, x_t)
         posterior = self.q_posterior_mean_variance(x_start, x_t, t_index)

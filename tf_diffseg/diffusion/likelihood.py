@@ -11,7 +11,7 @@ def gaussian_kl(mean_1, log_variance_1, mean_2, log_variance_2):
     Args:
         mean_1: mean of the first Gaussian.
         log_variance_1: its log variance; all arguments broadcast.
-        mean_2: mean of the second.
+        mean_2: mean of the second Gaussian.
         log_variance_2: its log variance.
 
     Returns:
@@ -24,9 +24,9 @@ def gaussian_kl(mean_1, log_variance_1, mean_2, log_variance_2):
 
 def _log_normal_cdf(z):
     """Log of the standard normal's distribution function, without underflow."""
-    # Near 1 only what is left to 1 has all its digits.
+    # Near 1, log1p of the difference from 1 keeps all digits.
     upper = tf.math.log1p(-0.5 * tf.math.erfc(tf.maximum(z, 0.0) / math.sqrt(2.0)))
-    # Mills' ratio, where erfc is 0 or nearly: from z = -14 on in float32.
+    # Mills' ratio for z at which erfc underflows, in float32 below -14.
     threshold = tf.constant(-30.0 if z.dtype == tf.float64 else -10.0, z.dtype)
     near = tf.clip_by_value(z, threshold, 0.0)
     log_near = tf.math.log(0.5 * tf.math.erfc(-near / math.sqrt(2.0)))
@@ -45,9 +45,8 @@ def _log_normal_cdf(z):
 def mask_log_likelihood(x_start, mean, log_variance):
     """Log probability of a mask under a Gaussian that is read as two levels.
 
-    A mask takes only the values -1 and 1, so the decoder of Ho et al. 2020, which
-    integrates the Gaussian over the bin of a pixel's value, has two bins here that
-    meet at 0.
+    The decoder of Ho et al. 2020 integrates the Gaussian over the bin of a pixel's
+    value. A mask has only the values -1 and 1, so there are two bins, which meet at 0.
 
     Args:
         x_start: mask with values -1 and 1.

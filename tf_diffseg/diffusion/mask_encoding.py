@@ -1,6 +1,6 @@
-"""Masks as diffusion sees them: labels to x_start in [-1, 1], logits back.
+"""Converts labels to x_start in [-1, 1], and logits back to probabilities.
 
-Probabilities are float32 also where logits are in half precision.
+Probabilities are float32 even if logits have half precision.
 """
 
 import tensorflow as tf
@@ -27,7 +27,7 @@ def label_to_region_mask(label, regions):
 
     Args:
         label: label ids, int of shape [...].
-        regions: for each class the ids it is made of; for BraTS
+        regions: for each class, the ids that it consists of; for BraTS
             [(1, 2, 4), (1, 4), (4,)], whole tumour, core and enhancing.
 
     Returns:
@@ -42,13 +42,13 @@ def label_to_region_mask(label, regions):
 
 
 def probabilities_to_label(probabilities, region_labels=None):
-    """Label ids by the probabilities of classes.
+    """Label ids from the probabilities of the classes.
 
     Args:
         probabilities: shape [..., num_classes].
-        region_labels: where classes overlap, the id that a voxel gets where the class
-            has a probability above 0.5 and no later class does; elsewhere it gets 0.
-            None where classes are exclusive.
+        region_labels: for overlapping classes, the id of each class. A voxel gets the
+            id of the last class with a probability above 0.5, or 0 if there is none.
+            None for exclusive classes.
 
     Returns:
         int32 of shape [...].
@@ -82,10 +82,10 @@ def logits_to_probabilities(logits, encoding=MaskEncoding.EXCLUSIVE):
         encoding: a `MaskEncoding` or its value.
 
     Returns:
-        Probabilities in [0, 1], same shape, summing to 1 where classes are exclusive.
+        Probabilities in [0, 1], same shape; they sum to 1 if classes are exclusive.
     """
     (logits,) = as_floats(logits)
-    if MaskEncoding(encoding) is MaskEncoding.EXCLUSIVE:
+    if MaskEncoding(encoding).is_exclusive:
         return tf.nn.softmax(logits)
     return tf.sigmoid(logits)
 
@@ -104,7 +104,7 @@ def logits_to_x_start(logits, encoding=MaskEncoding.EXCLUSIVE):
 
 
 def x_start_to_probabilities(x_start):
-    """Scales x_start back to [0, 1], and clips it there.
+    """Scales x_start back to [0, 1] and clips it to this range.
 
     Args:
         x_start: encoded mask; one computed from predicted noise may leave [-1, 1].

@@ -1,4 +1,4 @@
-"""What a network's output means: its mean's parameterization and its variance."""
+"""What the output of a network means: x_start or noise, and the variance."""
 
 import enum
 
@@ -24,8 +24,8 @@ class ModelVariance(enum.Enum):
 
     FIXED_SMALL: the posterior's variance (Ho et al. 2020).
     FIXED_LARGE: beta (Ho et al. 2020).
-    LEARNED: a second half of the output channels is the log variance.
-    LEARNED_RANGE: a second half of the output channels, in [-1, 1], interpolates
+    LEARNED: the second half of the output channels is the log variance.
+    LEARNED_RANGE: the second half of the output channels, in [-1, 1], interpolates
         between the two fixed log variances (Nichol and Dhariwal 2021, equation 15).
 
     Example:
@@ -41,5 +41,5 @@ class ModelVariance(enum.Enum):
 
     @property
     def is_learned(self):
-        """Whether the output has doubled channels, the variance in the second half."""
+        """Whether the second half of the output channels holds the variance."""
         return self in (ModelVariance.LEARNED, ModelVariance.LEARNED_RANGE)

@@ -1,128 +1,96 @@
-"""Standard normal noise that each example draws from its own seed.
+"""Random numbers that each example draws from its own seed.
 
-A sample then depends on its seed alone: not on the batch it is drawn in, nor on its
-place there, nor on how many replicas share the work.
+A sample then depends on its seed alone: not on its batch, its place in the batch, or
+the number of replicas that share the work.
 """
+
+import functools
 
 import tensorflow as tf
 
-# In place of a step's index for x_T, so that x_T does not depend on their number.
+# Stands for the step of x_T, so that x_T does not depend on the number of steps.
 _INITIAL_STEP = -1
+_normal = functools.partial(tf.random.stateless_normal, alg=tf.random.Algorithm.PHILOX)
+_uniform = functools.partial(
+    tf.random.stateless_uniform, alg=tf.random.Algorithm.PHILOX
+)
 
 
 def derived_seeds(seeds, indices):
-    """Seeds that differ where seed or index does.
+    """Derives a seed from each pair of a seed and an index.
 
     Args:
         seeds: int of shape [n].
         indices: int of the same shape.
 
     Returns:
-        Tensor of the seeds' type and shape.
+        Tensor of the seeds' type and shape. Two seeds differ if their pairs do.
     """
-
-    def derive(pair):
-        # `stateless_fold_in` would not do: it hashes the seed, not the index.
-        return tf.random.stateless_uniform(
-            [],
-            pair,
-            minval=None,
-            maxval=None,
-            dtype=seeds.dtype,
-            alg=tf.random.Algorithm.PHILOX,
-        )
-
     seeds = tf.convert_to_tensor(seeds)
     pairs = tf.stack([seeds, tf.cast(indices, seeds.dtype)], axis=1)
-    return tf.map_fn(derive, pairs)
+    # `stateless_fold_in` would not do: it hashes the seed, not the index.
+    return tf.map_fn(
+        lambda pair: _uniform([], pair, minval=None, dtype=seeds.dtype), pairs
+    )
 
 
-def _example_seeds(seed, batch_size):
-    """One seed per example: given, or from a scalar and the example's index."""
-    seed = tf.convert_to_tensor(seed)
-    if seed.shape.rank == 1:
-        return seed
-    indices = tf.range(batch_size, dtype=seed.dtype)
-    return derived_seeds(tf.fill([batch_size], seed), indices)
+def _draw_per_example(draw, seeds, step, shape):
+    """Calls `draw(shape, seed)` for each example; float32 tensor of shape `shape`."""
+    step = tf.cast(step, seeds.dtype)
+    numbers = tf.map_fn(
+        lambda seed: draw(shape[1:], tf.stack([seed, step])),
+        seeds,
+        fn_output_signature=tf.float32,
+    )
+    return tf.reshape(numbers, shape)
 
 
 def normal_per_example(seed, step, shape):
     """Draws standard normal noise, each example from its own seed.
 
     Args:
-        seed: int of shape [batch], or a scalar, which is folded with each example's
-            index.
-        step: int scalar: other steps give other noise.
+        seed: int of shape [batch], or a scalar, which is combined with the index of
+            each example.
+        step: int scalar; each step gives other noise.
         shape: shape of the noise, [batch, ...], list or int tensor.
 
     Returns:
         float32 tensor of that shape.
 
     Raises:
-        ValueError or tf.errors.InvalidArgumentError: where the number of seeds is
-            not the batch size.
+        ValueError or tf.errors.InvalidArgumentError: if the number of seeds is not the
+            batch size.
     """
     shape = tf.convert_to_tensor(shape)
-    seeds = _example_seeds(seed, shape[0])
-    step = tf.cast(step, seeds.dtype)
-
-    def draw(example_seed):
-        return tf.random.stateless_normal(
-            shape[1:], tf.stack([example_seed, step]), alg=tf.random.Algorithm.PHILOX
-        )
-
-    noise = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
-    return tf.reshape(noise, shape)
+    seeds = tf.convert_to_tensor(seed)
+    if seeds.shape.rank == 0:
+        indices = tf.range(shape[0], dtype=seeds.dtype)
+        seeds = derived_seeds(tf.fill(shape[:1], seeds), indices)
+    return _draw_per_example(_normal, seeds, step, shape)
 
 
-def uniform_per_example(seed, step):
-    """Draws one number per example from its own seed.
+def uniform_per_example(seed, step, shape=None):
+    """Draws uniform numbers, each example from its own seed.
 
     Args:
         seed: int of shape [batch].
-        step: int scalar, as in `normal_per_example`, of which it must differ.
-
-    Returns:
-        float32 tensor of shape [batch], in [0, 1).
-    """
-    seed = tf.convert_to_tensor(seed)
-    step = tf.cast(step, seed.dtype)
-
-    def draw(example_seed):
-        return tf.random.stateless_uniform(
-            [], tf.stack([example_seed, step]), alg=tf.random.Algorithm.PHILOX
-        )
-
-    return tf.map_fn(draw, seed, fn_output_signature=tf.float32)
-
-
-def uniform_volume_per_example(seed, step, shape):
-    """As `normal_per_example`, for uniform numbers.
-
-    Args:
-        seed: int of shape [batch].
-        step: int scalar.
-        shape: shape of the numbers, [batch, ...], list or int tensor.
+        step: int scalar; must differ from the steps of `normal_per_example`.
+        shape: shape of the numbers, [batch, ...], list or int tensor; by default
+            [batch], one number per example.
 
     Returns:
         float32 tensor of that shape, in [0, 1).
     """
-    shape = tf.convert_to_tensor(shape)
-
-    def draw(example_seed):
-        return tf.random.stateless_uniform(
-            shape[1:], tf.stack([example_seed, step]), alg=tf.random.Algorithm.PHILOX
-        )
-
-    numbers = tf.map_fn(draw, seed, fn_output_signature=tf.float32)
-    return tf.reshape(numbers, shape)
+    seeds = tf.convert_to_tensor(seed)
+    shape = tf.convert_to_tensor(tf.shape(seeds) if shape is None else shape)
+    return _draw_per_example(_uniform, seeds, step, shape)
 
 
 def initial_noise(seed, shape):
     """Draws x_T, where sampling starts.
 
     Args:
-        seed: as in `normal_per_example`. The reverse steps may use the same one.
+        seed: see `normal_per_example`. The reverse steps may use the same seed.
         shape: shape of x_T, [batch, ...].
 
     Returns:

@@ -4,10 +4,10 @@ import tensorflow as tf
 
 
 def as_floats(*tensors):
-    """Brings tensors to the one type that diffusion arithmetic runs in.
+    """Casts tensors to the type of the diffusion arithmetic.
 
-    Half precision cannot hold 1 - alphas_cumprod of the last steps, so arithmetic is
-    in float32, or in float64 where an input is.
+    That is float64 if any input is, otherwise float32: half precision cannot hold
+    1 - alphas_cumprod of the last steps.
 
     Args:
         *tensors: tensors or arrays.

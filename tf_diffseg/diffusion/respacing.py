@@ -1,14 +1,14 @@
 """Variance schedule resampling: fewer steps that keep the same noise levels.
 
-arXiv 2303.06040: every k-th alphas_cumprod is kept, both ends among them, so that
-5 steps span exactly the noise levels of 1001.
+arXiv 2303.06040: every k-th alphas_cumprod is kept, including both ends, so 5 steps
+span exactly the noise levels of 1001.
 """
 
 import numpy as np
 
 
 def _nearest_even_divisions(num_timesteps, num_timesteps_base):
-    """The valid numbers of steps next below and next above `num_timesteps`."""
+    """The valid numbers of steps next to `num_timesteps`, below and above it."""
     valid = [
         n
         for n in range(2, num_timesteps_base + 1)
@@ -20,25 +20,26 @@ def _nearest_even_divisions(num_timesteps, num_timesteps_base):
 
 
 def check_whole(name, number):
-    """Raises ValueError, with the argument's name, unless a number is an int."""
+    """Raises ValueError, with the name of the argument, unless the number is an int."""
     if not isinstance(number, (int, np.integer)):
         raise ValueError(f"{name} must be an int, got {number!r}")
 
 
 def kept_steps(num_timesteps, num_timesteps_base):
-    """Which of `num_timesteps_base` steps a schedule of `num_timesteps` keeps.
+    """The steps, out of `num_timesteps_base`, that a schedule of `num_timesteps` keeps.
 
     Args:
         num_timesteps: number of steps to keep, 2 to `num_timesteps_base`.
         num_timesteps_base: number of steps to choose from.
 
     Returns:
-        int array of shape [num_timesteps]: evenly spaced indices, the first 0, the
-        last `num_timesteps_base - 1`.
+        int array of shape [num_timesteps]: evenly spaced indices from 0 to
+        `num_timesteps_base - 1`.
 
     Raises:
-        ValueError: where it is no int, or `num_timesteps - 1` does not divide
-            `num_timesteps_base - 1`; the message names the nearest numbers that do.
+        ValueError: if `num_timesteps` is not an int, or `num_timesteps - 1` does not
+            divide `num_timesteps_base - 1`; the message names the nearest numbers that
+            do.
     """
     check_whole("num_timesteps", num_timesteps)
     in_range = 2 <= num_timesteps <= num_timesteps_base
@@ -54,7 +55,7 @@ def kept_steps(num_timesteps, num_timesteps_base):
 
 
 def resample_alphas_cumprod(alphas_cumprod, num_timesteps):
-    """Keeps evenly spaced entries of alphas_cumprod, both ends among them.
+    """Keeps evenly spaced entries of alphas_cumprod, including both ends.
 
     Args:
         alphas_cumprod: array of shape [num_timesteps_base].
@@ -64,6 +65,6 @@ def resample_alphas_cumprod(alphas_cumprod, num_timesteps):
         Array of shape [num_timesteps].
 
     Raises:
-        ValueError: as `kept_steps`.
+        ValueError: see `kept_steps`.
     """
     return alphas_cumprod[kept_steps(num_timesteps, len(alphas_cumprod))]

@@ -1,7 +1,7 @@
-"""What DDPM and DDIM share: the loop from x_T to x_0.
+"""The loop from x_T to x_0, which all samplers share.
 
-A sampler holds a `GaussianDiffusion` and is handed the network as a function, so
-that its mathematics is tested without one.
+A sampler holds a `GaussianDiffusion` and takes the network as a function, so that its
+mathematics can be tested without a network.
 """
 
 import abc
@@ -14,14 +14,14 @@ from tf_diffseg.diffusion.precision import as_floats
 
 
 class _Run(typing.NamedTuple):
-    """What is left of a reverse process.
+    """State of a reverse process between two steps.
 
     Attributes:
-        x_t: after the last step.
-        x_start: that the last step predicted, if it was needed.
+        x_t: result of the last step.
+        x_start: prediction of the last step, if it is needed.
         predictions: `tf.TensorArray` of the x_start of each step, if they are kept.
-        num_steps: int scalar, steps that were run.
-        state: of the end test.
+        num_steps: int scalar, number of steps that were run.
+        state: state of the end test.
     """
 
     x_t: tf.Tensor
@@ -35,7 +35,7 @@ class Sampler(abc.ABC):
     """Runs the reverse process of a diffusion.
 
     Attributes:
-        diffusion: the `GaussianDiffusion`, respaced or not.
+        diffusion: the `GaussianDiffusion`, which may be respaced.
         clip_x_start: whether predictions are clipped to [-1, 1].
     """
 
@@ -44,24 +44,21 @@ class Sampler(abc.ABC):
 
         Args:
             diffusion: a `GaussianDiffusion`.
-            clip_x_start: whether to clip predictions of x_start to [-1, 1], where
-                masks live. It changes nothing for a network that predicts x_start.
+            clip_x_start: whether to clip predictions of x_start to [-1, 1], the range
+                of masks. It changes nothing for a network that predicts x_start.
         """
         self.diffusion = diffusion
         self.clip_x_start = clip_x_start
 
     @property
     def options(self):
-        """Dict of the arguments, but the diffusion, that make the same sampler.
-
-        Those that are as by default may be left out.
-        """
+        """Dict of constructor arguments, without the diffusion; may omit defaults."""
         return {} if self.clip_x_start else {"clip_x_start": False}
 
     @property
     @abc.abstractmethod
     def draws_noise(self):
-        """Whether a step adds noise; if not, a sample depends on x_T alone."""
+        """Whether steps add noise; otherwise, a sample depends on x_T alone."""
 
     @abc.abstractmethod
     def step(self, model_out, x_t, t_index, noise):
@@ -71,13 +68,13 @@ class Sampler(abc.ABC):
             model_out: the network's output for x_t.
             x_t: shape [batch, ..., channels].
             t_index: int, scalar or of shape [batch].
-            noise: standard normal, shape of x_t; None where none is drawn.
+            noise: standard normal, shape of x_t; None if the sampler draws no noise.
 
         Returns:
             x_(t-1), shape of x_t; at t_index 0 the predicted x_start.
 
         Raises:
-            ValueError: where the sampler draws noise and noise is None.
+            ValueError: if the sampler draws noise and noise is None.
         """
 
     def _check_noise(self, noise):
@@ -85,55 +82,47 @@ class Sampler(abc.ABC):
             raise ValueError(f"noise is None, but {type(self).__name__} draws noise")
 
     def predict_x_start(self, model_out, x_t, t_index):
-        """The x_start that a step goes by.
-
-        Args:
-            model_out: the network's output for x_t.
-            x_t: shape [batch, ..., channels].
-            t_index: int, scalar or of shape [batch].
-
-        Returns:
-            x_start, shape of x_t.
-        """
+        """The x_start that `step` uses, shape of x_t; same arguments as `step`."""
         return self.diffusion.predict_x_start(
             model_out, x_t, t_index, clip=self.clip_x_start
         )
 
-    # The end test: a sampler that may end before the last step has another one.
-    _may_end = False
+    # A sampler that may end before the last step overrides these four.
+    _may_end_early = False
 
     def _start(self, batch):
-        """State of the end test before the first step, for examples of a batch."""
+        """State of the end test before the first step, for `batch` examples."""
         del batch
         return ()
 
     def _after_step(self, is_first, before, predicted, state):
-        """What an end test makes of a step.
+        """Updates the end test after a step.
 
         Args:
             is_first: bool scalar, whether it is the first step.
-            before: x_start that the step before predicted; zeros at the first.
+            before: prediction of the step before; zeros at the first step.
             predicted: x_start that this step predicted.
-            state: before the step.
+            state: state before the step.
 
         Returns:
-            `(x_start, state)`: the x_start that counts, and the state after the step.
+            `(x_start, state)`: the prediction to go on with, and the state after the
+            step.
         """
         del is_first, before
         return predicted, state
 
     def _is_over(self, state):
-        """Whether the process ends here, bool scalar."""
+        """Whether the process ends now, bool scalar."""
         del state
         return False
 
-    def _reverse(self, denoise_fn, x_T, seed, self_condition, keeps_predictions=False):
-        """Runs the steps; returns a `_Run`."""
+    def _reverse(self, denoise_fn, x_T, seed, self_condition, keep_predictions=False):
+        """Runs the steps; returns the last `_Run`."""
         if self.draws_noise and seed is None:
             raise ValueError(f"seed is None, but {type(self).__name__} draws noise")
         (x_T,) = as_floats(x_T)
         last_step = self.diffusion.num_timesteps - 1
-        needs_x_start = self_condition or keeps_predictions or self._may_end
+        needs_x_start = self_condition or keep_predictions or self._may_end_early
 
         def goes_on(run):
             is_left = run.num_steps <= last_step
@@ -153,7 +142,7 @@ class Sampler(abc.ABC):
                     num_steps == 0, x_start, predicted, state
                 )
                 x_start = tf.ensure_shape(predicted, x_T.shape)
-            if keeps_predictions:
+            if keep_predictions:
                 predictions = predictions.write(num_steps, x_start)
             x_prev = self.step(model_out, x_t, t_index, noise)
             x_prev = tf.ensure_shape(x_prev, x_T.shape)
@@ -164,7 +153,7 @@ class Sampler(abc.ABC):
             x_start=tf.zeros_like(x_T) if needs_x_start else tf.zeros([], x_T.dtype),
             predictions=tf.TensorArray(
                 x_T.dtype,
-                size=last_step + 1 if keeps_predictions else 0,
+                size=last_step + 1 if keep_predictions else 0,
                 element_shape=x_T.shape,
             ),
             num_steps=tf.constant(0),
@@ -187,33 +176,24 @@ class Sampler(abc.ABC):
             x_T: standard normal of shape [batch, ..., channels], see
                 `initial_noise`; sizes may be unknown when traced.
             seed: int32 of shape [batch], or a scalar, see `normal_per_example`;
-                may be None where the sampler draws no noise.
-            self_condition: whether denoise_fn takes a third argument, x_start as
-                predicted at the step before, and zeros at the first.
+                may be None if the sampler draws no noise.
+            self_condition: whether denoise_fn takes a third argument, the x_start that
+                the step before predicted; zeros at the first step.
 
         Returns:
-            x_0, shape of x_T, float32 (float64 where x_T is).
+            x_0, shape of x_T, float32 (float64 if x_T is float64).
 
         Raises:
-            ValueError: where the sampler draws noise and seed is None.
+            ValueError: if the sampler draws noise and seed is None.
         """
         return self._reverse(denoise_fn, x_T, seed, self_condition).x_t
 
     def trajectory(self, denoise_fn, x_T, seed=None, self_condition=False):
-        """Denoises x_T and keeps what was predicted on the way.
-
-        Args:
-            denoise_fn: as in `sample`.
-            x_T: as in `sample`.
-            seed: as in `sample`.
-            self_condition: as in `sample`.
+        """Denoises x_T and keeps all predictions; arguments and errors as in `sample`.
 
         Returns:
             Predicted x_start of each reverse step, shape [num_timesteps, batch, ...,
-            channels]. The last entry is what `sample` returns.
-
-        Raises:
-            ValueError: as `sample`.
+            channels]. The last entry is the result of `sample`.
         """
         run = self._reverse(denoise_fn, x_T, seed, self_condition, True)
         return run.predictions.stack()

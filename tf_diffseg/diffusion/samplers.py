@@ -1,12 +1,13 @@
-"""Samplers by name. Loads no TensorFlow until one is made."""
+"""Samplers by name. TensorFlow loads only when a sampler is made."""
 
 import importlib
 import inspect
 
 from tf_diffseg.text import named_options, with_options
 
-# Place of each class. The arguments of its constructor behind the diffusion are its
-# options, as in "ddim:eta=0.5"; num_timesteps, of all, respaces the diffusion.
+# Dotted name of each class. The arguments of its constructor after the diffusion are
+# its options, as in "ddim:eta=0.5". All samplers have the option num_timesteps, which
+# respaces the diffusion.
 SAMPLERS = {
     "ddim": "tf_diffseg.diffusion.ddim_sampler.DDIMSampler",
     "ddpm": "tf_diffseg.diffusion.ddpm_sampler.DDPMSampler",
@@ -14,19 +15,19 @@ SAMPLERS = {
 
 
 def get_sampler(identifier, diffusion, **options):
-    """A sampler, of what stands for it.
+    """Makes a sampler from its name and options.
 
     Args:
         identifier: a name of `SAMPLERS`, with options as in "ddim:eta=0.5"; or a
-            `Sampler`, which is taken as it is.
+            `Sampler`, which is returned unchanged.
         diffusion: the `GaussianDiffusion` to sample.
-        **options: go before those of the identifier.
+        **options: override the options of the identifier.
 
     Returns:
         A `Sampler`.
 
     Raises:
-        ValueError: there is no such sampler or option, or its value is out of range.
+        ValueError: if there is no such sampler or option, or its value is out of range.
     """
     if not isinstance(identifier, str):
         return identifier
@@ -43,15 +44,15 @@ def get_sampler(identifier, diffusion, **options):
             raise ValueError(f"{option} is no option of sampler={name}")
     try:
         return sampler(diffusion, **options)
-    except TypeError as error:  # Such as text in place of a number.
+    except TypeError as error:  # For example, text instead of a number.
         raise ValueError(f"sampler={identifier}: {error}") from error
 
 
 def identifier_of(sampler):
-    """What `get_sampler` makes a sampler of this kind of.
+    """The identifier from which `get_sampler` makes such a sampler.
 
     Raises:
-        ValueError: its class is not in `SAMPLERS`.
+        ValueError: if its class is not in `SAMPLERS`.
     """
     for name in SAMPLERS:
         if type(sampler) is _class_of(name):
@@ -60,8 +61,8 @@ def identifier_of(sampler):
                 options |= {"num_timesteps": diffusion.num_timesteps}
             return with_options(name, options)
     raise ValueError(
-        f"{type(sampler).__name__} is not in SAMPLERS of tf_diffseg.diffusion, by "
-        "which a model with this sampler is saved"
+        f"{type(sampler).__name__} is not in SAMPLERS of tf_diffseg.diffusion, so a "
+        "model with this sampler cannot be saved"
     )
 
 

@@ -1,8 +1,8 @@
-"""Which steps to train on: uniformly, or more often where the loss is large.
+"""Draws the steps to train on: uniformly, or more often where the loss is large.
 
-Nichol and Dhariwal 2021 (arXiv 2102.09672), section 3.3. All functions are
-stateless; the caller keeps the losses, for instance as weights of a Keras model that
-every replica updates with the losses of all of them.
+Nichol and Dhariwal 2021 (arXiv 2102.09672), section 3.3. All functions are stateless:
+the caller keeps the losses, for example as weights of a Keras model, and every replica
+updates them with the losses of all replicas.
 """
 
 import tensorflow as tf
@@ -38,13 +38,13 @@ class TimestepSampler:
         Args:
             num_timesteps: number of steps.
             sampling: a `TimestepSampling` or its value.
-            history_per_step: losses kept per step; sampling is uniform until all
-                steps have that many.
-            uniform_probability: share of draws that stay uniform, so that no step is
-                ever left out.
+            history_per_step: losses kept per step; sampling is uniform until every
+                step has that many losses.
+            uniform_probability: share of draws that stay uniform, so that every step
+                is drawn.
 
         Raises:
-            ValueError: where uniform_probability is outside (0, 1].
+            ValueError: if uniform_probability is outside (0, 1].
         """
         if not 0.0 < uniform_probability <= 1.0:
             raise ValueError(
@@ -71,12 +71,12 @@ class TimestepSampler:
         """Probability of each step.
 
         Args:
-            loss_history: as from `initial_state` or `update`; not needed where
-                sampling is uniform.
+            loss_history: from `initial_state` or `update`; not needed if sampling is
+                uniform.
             loss_counts: the same.
 
         Returns:
-            float32 tensor of shape [num_timesteps], positive, summing to 1.
+            float32 tensor of shape [num_timesteps], positive, with the sum 1.
         """
         uniform = tf.fill([self.num_timesteps], 1.0 / self.num_timesteps)
         if self.sampling is TimestepSampling.UNIFORM:
@@ -101,7 +101,7 @@ class TimestepSampler:
             weights * losses estimates the mean loss over uniformly drawn steps.
         """
         cumulative = tf.cumsum(probabilities)
-        # Scaled by the sum, which rounding leaves a little off 1.
+        # The sum differs from 1 by rounding.
         draws = cumulative[-1] * tf.random.stateless_uniform(
             [batch_size], seed, alg=tf.random.Algorithm.PHILOX
         )
@@ -111,22 +111,22 @@ class TimestepSampler:
         return t_index, weights
 
     def update(self, loss_history, loss_counts, t_index, losses, is_counted=None):
-        """Takes losses into the history, in the order of the batch.
+        """Adds losses to the history, in the order of the batch.
 
         Args:
-            loss_history: float32 of shape [num_timesteps, history_per_step]; each row
-                is a ring, where the newest loss replaces the oldest.
+            loss_history: float32 of shape [num_timesteps, history_per_step]; in each
+                row the newest loss replaces the oldest.
             loss_counts: int32 of shape [num_timesteps]: losses seen so far.
             t_index: int of shape [batch], of all replicas.
             losses: float of shape [batch], not multiplied by weights.
-            is_counted: bool of shape [batch], which losses to take; None for all.
+            is_counted: bool of shape [batch], which losses to add; None for all.
 
         Returns:
             (loss_history, loss_counts), updated.
         """
         t_index = tf.cast(t_index, tf.int32)
         losses = tf.cast(losses, loss_history.dtype)
-        # The same step may come more than once in a batch: number its occurrences.
+        # A batch may have the same step more than once: number its occurrences.
         is_same = tf.cast(t_index[:, tf.newaxis] == t_index, tf.int32)
         counted = tf.ones_like(t_index)
         if is_counted is not None:
@@ -135,7 +135,7 @@ class TimestepSampler:
         num_earlier = tf.reduce_sum(tf.linalg.band_part(is_same, -1, 0), axis=1) - 1
         num_later = tf.reduce_sum(tf.linalg.band_part(is_same, 0, -1), axis=1) - 1
         column = (tf.gather(loss_counts, t_index) + num_earlier) % self.history_per_step
-        # What later ones would overwrite goes to a row that is cut off again: the
+        # Losses that later ones of the batch overwrite go to a row that is cut off: the
         # order in which a scatter writes to one place is not defined.
         is_kept = (num_later < self.history_per_step) & (counted > 0)
         row = tf.where(is_kept, t_index, self.num_timesteps)

@@ -1,4 +1,4 @@
-"""The 3D U-Net, in Keras layers and ops alone, for every Keras backend."""
+"""The 3D U-Net, built only from Keras layers and ops, for every Keras backend."""
 
 from tf_diffseg._lazy import lazy_exports
 

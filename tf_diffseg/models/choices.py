@@ -1,5 +1,5 @@
-"""Choices of a network; loads no Keras."""
+"""Closed choices of the network; this module loads no Keras."""
 
 NORMS = ("instance", "channel")
-# How skip connections join.
+# How the way up takes in skip connections.
 SKIPS = ("add", "concat")

@@ -6,10 +6,10 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")
 class PadToMultiple(keras.layers.Layer):
-    """Pads x, y and z with zeros at their ends up to multiples of given sizes.
+    """Pads x, y and z with zeros at their ends to multiples of given sizes.
 
     Args:
-        multiple: sizes that the padded shape divides by, per axis.
+        multiple: sizes that divide the padded shape, per axis.
     """
 
     def __init__(self, multiple, **kwargs):
@@ -17,15 +17,15 @@ class PadToMultiple(keras.layers.Layer):
         self.multiple = tuple(multiple)
 
     def call(self, inputs):
-        """Maps [batch, x, y, z, c] to a shape that `multiple` divides."""
+        """Pads [batch, x, y, z, c] to a shape that `multiple` divides."""
         for axis, multiple in enumerate(self.multiple, 1):
             shape = ops.shape(inputs)
             padding = -shape[axis] % multiple
             if isinstance(padding, int) and padding == 0:
                 continue
-            # Not ops.pad: on a CPU, TensorFlow's graph optimizer takes it into the
-            # convolution behind it and drops that one's own "same" padding (seen in
-            # 2.21, with oneDNN).
+            # Not ops.pad: on a CPU, TensorFlow's graph optimizer merges it into the
+            # next convolution and drops the "same" padding of that convolution (seen
+            # in 2.21, with oneDNN).
             zeros_shape = (*shape[:axis], padding, *shape[axis + 1 :])
             zeros = ops.zeros(zeros_shape, dtype=inputs.dtype)
             inputs = ops.concatenate([inputs, zeros], axis=axis)
@@ -46,7 +46,7 @@ class PadToMultiple(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")
 class CropLike(keras.layers.Layer):
-    """Crops a padded volume back to the shape it was padded from."""
+    """Crops a padded volume back to its shape before padding."""
 
     def call(self, inputs, reference):
         """Cuts `inputs` [batch, x', y', z', c] at the ends to `reference`'s x, y, z."""
@@ -54,5 +54,5 @@ class CropLike(keras.layers.Layer):
         return inputs[:, :x, :y, :z, :]
 
     def compute_output_shape(self, inputs_shape, reference_shape):
-        """The reference's sizes, the input's channels."""
+        """The sizes of the reference with the channels of the input."""
         return (inputs_shape[0], *reference_shape[1:4], inputs_shape[4])

@@ -1,18 +1,18 @@
 """Instance normalisation by TensorFlow's fused batch normalisation.
 
-The batch normalisation of one example is its instance normalisation, and several are
-one example of as many times more channels. Fused it passes twice over the volume, and
-thrice for the gradient, where operations one by one pass a dozen times.
+For one example, batch normalisation is instance normalisation; several examples become
+one example with more channels. The fused operation passes over the volume twice, and
+three times for the gradient; single operations pass a dozen times.
 """
 
 import tensorflow as tf
 
 
 def is_used():
-    """Whether it is the faster way here.
+    """Whether the fused operation is faster on this machine.
 
-    On GPUs XLA fuses the operations one by one, and cuDNN's batch normalisation is
-    made for more channels and fewer voxels.
+    On GPUs it is not: XLA fuses the single operations, and cuDNN's batch normalisation
+    is made for more channels and fewer voxels.
     """
     return not tf.config.list_physical_devices("GPU")
 
@@ -38,13 +38,13 @@ def normalize(features, scale, shift, epsilon):
         values = tf.reshape(values, [-1, channels])
         return tf.reshape(tf.broadcast_to(values, [shape[0], channels]), [columns])
 
-    # Of one example TensorFlow copies nothing to transpose it.
+    # TensorFlow transposes a single example without a copy.
     voxels = tf.transpose(tf.reshape(features, examples), [1, 0, 2])
     normalized = tf.raw_ops.FusedBatchNormV3(
         x=tf.reshape(voxels, tf.stack([1, -1, 1, columns])),
         scale=row(scale),
         offset=row(shift),
-        # Statistics of before, which are not used.
+        # Earlier statistics, which are not used.
         mean=tf.zeros([0]),
         variance=tf.zeros([0]),
         epsilon=epsilon,

@@ -10,10 +10,10 @@ from tf_diffseg.models.modulated_normalization import ModulatedNormalization
 class InstanceNormalization(ModulatedNormalization):
     """Normalises each example and channel over chosen spatial axes.
 
-    Ulyanov et al. 2016 (arXiv 1607.08022). Two things set it apart from
-    `keras.layers.GroupNormalization(groups=-1)`: the axes can be chosen, so
-    that a network that does not mix slices does not mix their statistics
-    either; and a condition can modulate scale and shift.
+    Ulyanov et al. 2016 (arXiv 1607.08022). It differs from
+    `keras.layers.GroupNormalization(groups=-1)` in two ways: the axes can be chosen, so
+    that a network that keeps slices apart keeps their statistics apart; and a condition
+    can modulate scale and shift.
 
     Args:
         axes: the axes of [batch, x, y, z, channels] to take statistics over.
@@ -25,31 +25,26 @@ class InstanceNormalization(ModulatedNormalization):
         self.axes = tuple(axes)
 
     def call(self, inputs, condition=None):
-        """Normalises `inputs` [batch, x, y, z, channels].
+        """Normalises `inputs` [batch, x, y, z, channels]; keeps their shape and dtype.
 
-        Args:
-            inputs: the volume's features.
-            condition: [batch, units], where the layer was built with one.
-
-        Returns:
-            Features of the same shape and dtype.
+        `condition` is [batch, units] if the layer was built with one, otherwise None.
         """
         scale, shift = self.scale_and_shift(condition)
         fused = self._fused_normalization()
         if fused is not None:
             return fused.normalize(inputs, scale, shift, self.epsilon)
-        # float32 sums: half precision overflows on the square of a large volume.
+        # float32, since sums of squares over a large volume exceed half precision.
         features = ops.cast(inputs, "float32")
         mean = ops.mean(features, axis=self.axes, keepdims=True)
-        # The mean square less the squared mean takes one pass less over the volume
-        # than the mean squared difference, and features are near zero mean.
+        # The mean square minus the squared mean needs one pass less over the volume
+        # than the mean squared difference. It is precise, as means are near zero.
         mean_square = ops.mean(ops.square(features), axis=self.axes, keepdims=True)
         variance = ops.maximum(mean_square - ops.square(mean), 0.0)
         scale = scale * ops.rsqrt(variance + self.epsilon)
         return ops.cast(features * scale + (shift - mean * scale), inputs.dtype)
 
     def _fused_normalization(self):
-        """The module of a faster way to the same, or None where there is none."""
+        """The module `fused_normalization` if it can be used and is faster, or None."""
         if keras.backend.backend() != "tensorflow" or set(self.axes) != {1, 2, 3}:
             return None
         from tf_diffseg.models import fused_normalization

@@ -1,75 +1,76 @@
 """A light branch for noisy mask and time, beside the U-Net of the image.
 
-In the reverse process the image stays as it is: its features are computed once, and
-each step runs this branch alone. It works at lower resolutions, where it takes in what
-the image's way up has at each, and ends in one convolution at the finest.
+The reverse process does not change the image, so its features are computed once and
+each step runs only this branch. The branch works at lower resolutions, where it adds
+the features of the image's way up, and ends with one convolution at the finest
+resolution.
 """
 
 import keras
 
 
 class Branches:
-    """The parts of a network of two branches, as models that share its layers.
+    """The two branches of a network, as models that share its layers.
 
-    No Keras object, so that Keras neither saves nor counts them beside the network.
+    This is no Keras object, so that Keras does not save or count the models in addition
+    to the network.
 
     Args:
         inputs: dict of the network's inputs.
-        image_features: list of what the image's branch hands over.
+        image_features: list of the outputs of the image branch.
         logits: the network's output.
         dtype: the network's policy, or None.
 
     Attributes:
-        of_image: model of the image to `image_features`.
-        of_mask: model of [*image_features, x_t, t] to the logits.
+        image_model: model from the image to `image_features`.
+        mask_model: model from [*image_features, x_t, t] to the logits.
     """
 
     def __init__(self, inputs, image_features, logits, dtype):
-        self.of_image = keras.Model(inputs["image"], image_features)
+        self.image_model = keras.Model(inputs["image"], image_features)
         mask_inputs = [*image_features, inputs["x_t"], inputs["t"]]
-        self.of_mask = keras.Model(mask_inputs, logits)
+        self.mask_model = keras.Model(mask_inputs, logits)
         if dtype is not None:
-            self.of_image.dtype_policy = self.of_mask.dtype_policy = dtype
+            self.image_model.dtype_policy = self.mask_model.dtype_policy = dtype
 
 
 def project_levels(levels, channels, conv):
-    """The image's features as the mask's branch takes them in.
+    """Brings the image's features to the channels of the mask branch.
 
     Args:
-        levels: of the image's way up, finest first.
-        channels: of the mask's branch at each resolution but the finest.
-        conv: function (channels, kernel_size, name) to a convolution.
+        levels: features of the image's way up, finest first.
+        channels: of the mask branch at each resolution except the finest.
+        conv: function (channels, kernel_size, name) that makes a convolution.
 
     Returns:
-        List: the finest as they are, each other one with its number of channels.
+        List of features: the finest unchanged, the others with `channels` channels.
     """
     projected = [
-        conv(number, 1, name=f"to_mask_{index}")(features)
-        for index, (number, features) in enumerate(
-            zip(channels, levels[1:], strict=False), 1
-        )
+        conv(number, 1, name=f"to_mask_{level}")(levels[level])
+        for level, number in enumerate(channels, 1)
     ]
     return [levels[0], *projected]
 
 
 def join_mask(mask, image_features, channels, block, conv, up, kernel_size, strides):
-    """The mask's branch: a small U-Net that adds the image's features at each level.
+    """The mask branch: a small U-Net that adds the image's features at each level.
 
     Args:
         mask: padded noisy mask.
-        image_features: of `project_levels`.
-        channels: at each resolution, the finest included.
-        block: function (features, channels, name) to a residual block with the time.
-        conv: function (channels, kernel_size, strides, name) to a convolution.
-        up: function (channels, name) to an upsampling convolution.
+        image_features: result of `project_levels`.
+        channels: at each resolution, including the finest.
+        block: function (features, channels, name) that applies a residual block with
+            the time.
+        conv: function (channels, kernel_size, strides, name) that makes a convolution.
+        up: function (channels, name) that makes an upsampling convolution.
         kernel_size: of the convolution at the finest resolution.
-        strides: from the mask to the second finest resolution, and from one
+        strides: from the mask to the second finest resolution, and from there from one
             resolution to the next.
 
     Returns:
         Features at the finest resolution.
     """
-    # The finest resolution costs most: the mask skips it on the way down.
+    # The finest resolution costs most, so the way down leaves it out.
     first, further = strides
     features = conv(channels[1], first, first, name="mask_stem")(mask)
     skips = []

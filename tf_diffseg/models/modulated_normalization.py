@@ -1,14 +1,14 @@
-"""What the norms share: a scale and shift that a condition can modulate."""
+"""The base of the norms: a scale and shift that a condition can modulate."""
 
 import keras
 from keras import ops
 
 
 class ModulatedNormalization(keras.layers.Layer):
-    """Base of the norms, whose scale and shift per channel follow a condition.
+    """Base of the norms, with a scale and shift per channel.
 
-    The condition, the time embedding, modulates them without another pass over the
-    volume (Perez et al. 2018, arXiv 1709.07871).
+    A condition, the time embedding, modulates scale and shift without another pass over
+    the volume (Perez et al. 2018, arXiv 1709.07871).
 
     Args:
         epsilon: added to the variance.
@@ -29,7 +29,7 @@ class ModulatedNormalization(keras.layers.Layer):
             shape=(channels,), initializer="zeros", name="beta", autocast=False
         )
         if condition_shape is not None:
-            # Zero at first, so that an untrained network treats all times alike.
+            # Zeros, so that an untrained network treats all times alike.
             self.modulation = keras.layers.Dense(
                 2 * channels,
                 kernel_initializer="zeros",
@@ -39,7 +39,7 @@ class ModulatedNormalization(keras.layers.Layer):
             self.modulation.build(condition_shape)
 
     def scale_and_shift(self, condition):
-        """Of each channel, float32, that broadcast to [batch, x, y, z, channels]."""
+        """Scale and shift, float32, which broadcast to [batch, x, y, z, channels]."""
         if self.modulation is None:
             return self.gamma, self.beta
         modulation = self.modulation(condition)[:, None, None, None, :]
@@ -47,7 +47,7 @@ class ModulatedNormalization(keras.layers.Layer):
         return self.gamma * (1.0 + factor), self.beta + offset
 
     def compute_output_shape(self, inputs_shape, condition_shape=None):
-        """Same as the input's."""
+        """The shape of the input."""
         return inputs_shape
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""The norms that a network can be built with, by name."""
+"""Norm layers by name."""
 
 from tf_diffseg.models.channel_normalization import ChannelNormalization
 from tf_diffseg.models.choices import NORMS
@@ -10,15 +10,14 @@ def build_norm(norm, axes, **kwargs):
 
     Args:
         norm: one of `choices.NORMS`.
-        axes: the axes of [batch, x, y, z, channels] that instance normalisation takes
-            statistics over.
+        axes: axes of [batch, x, y, z, channels] of instance normalisation.
         **kwargs: name and dtype.
 
     Returns:
-        A layer that is called with features and a condition.
+        A layer that takes features and a condition.
 
     Raises:
-        ValueError: there is no such norm.
+        ValueError: if there is no such norm.
     """
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {NORMS}, got {norm!r}")

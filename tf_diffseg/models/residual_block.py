@@ -13,21 +13,20 @@ from tf_diffseg.models.norms import build_norm
 class ResidualBlock3D(keras.layers.Layer):
     """Leaky ReLU, convolution, norm with the time, leaky ReLU, convolution, plus input.
 
-    A residual block (He et al. 2016, arXiv 1603.05027) whose norm is modulated by
-    the time embedding (Dhariwal and Nichol 2021, arXiv 2105.05233, section 3.1).
-    One norm for two convolutions, as in Liu et al. 2022 (arXiv 2201.03545), and
-    leaky ReLU, because at full resolution on a CPU norms and smooth activations
-    take as long as the convolutions. These have no bias: the norms that follow
-    shift.
+    A residual block (He et al. 2016, arXiv 1603.05027). The time embedding modulates
+    its norm (Dhariwal and Nichol 2021, arXiv 2105.05233, section 3.1). It has one norm
+    for two convolutions, as in Liu et al. 2022 (arXiv 2201.03545), and leaky ReLU: at
+    full resolution on a CPU, norms and smooth activations take as long as convolutions.
+    The convolutions have no bias, because norms that follow them shift.
 
     Args:
-        channels: channels of the output; a 1x1x1 convolution brings the input
-            to them where they differ.
-        kernel_size: of both convolutions, per axis.
+        channels: channels of the output; if the input has another number, a 1x1x1
+            convolution changes it.
+        kernel_size: size of both kernels, per axis.
         axes: axes of [batch, x, y, z, channels] that instance normalisation reduces.
         dropout: share of features dropped before the second convolution.
-        remat: whether training keeps the block's input alone and computes what is
-            inside again for the gradient (Chen et al. 2016, arXiv 1604.06174).
+        remat: whether training keeps only the input of the block and computes all else
+            again for the gradient (Chen et al. 2016, arXiv 1604.06174).
         norm: one of `choices.NORMS`.
     """
 
@@ -77,35 +76,31 @@ class ResidualBlock3D(keras.layers.Layer):
     def call(self, inputs, time_embedding=None, training=None):
         """Maps [batch, x, y, z, c] to [batch, x, y, z, channels].
 
-        Args:
-            inputs: features.
-            time_embedding: [batch, units], or None in a network without time.
-            training: whether to drop features.
-
-        Returns:
-            Features.
+        `time_embedding` is [batch, units], or None in a network without time.
         """
         if self.remat and training:
-            # TensorFlow's takes tensors alone, no None.
+            # TensorFlow's remat takes only tensors, not None.
             given = [inputs] if time_embedding is None else [inputs, time_embedding]
             return keras.remat(self._repeatable())(*given)
         return self._transform(inputs, time_embedding, training)
 
     def _repeatable(self):
-        """`_transform` in training, which drops the same features each time."""
+        """`_transform` in training that drops the same features in each call."""
         if not self.dropout:
             return functools.partial(self._transform, training=True)
-        # The second time would draw the next numbers, and not know of the first ones.
+        # Otherwise the second call would draw the next numbers.
         draw = next_draw()
         if draw is not None:
-            again = functools.partial(dropout_draws, lambda number, shape: draw(shape))
+            same_draws = functools.partial(
+                dropout_draws, lambda number, shape: draw(shape)
+            )
         else:
             state = self.drop.seed_generator.state
             seed = self.drop.seed_generator.next()
-            again = functools.partial(keras.StatelessScope, [(state, seed)])
+            same_draws = functools.partial(keras.StatelessScope, [(state, seed)])
 
         def transform(inputs, time_embedding=None):
-            with again():
+            with same_draws():
                 return self._transform(inputs, time_embedding, training=True)
 
         return transform
@@ -119,7 +114,7 @@ class ResidualBlock3D(keras.layers.Layer):
         return hidden + shortcut
 
     def compute_output_shape(self, inputs_shape, time_embedding_shape=None):
-        """The input's, with `channels` channels."""
+        """The shape of the input with `channels` channels."""
         return (*inputs_shape[:-1], self.channels)
 
     def get_config(self):

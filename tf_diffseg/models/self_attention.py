@@ -1,5 +1,7 @@
 """Self-attention over the voxels of a feature volume."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -11,11 +13,11 @@ class SelfAttention3D(keras.layers.Layer):
     """Residual multi-head self-attention (Vaswani et al. 2017, arXiv 1706.03762).
 
     Args:
-        num_heads: attention heads; the channels must divide by it.
-        axes: axes of [batch, x, y, z, channels] whose voxels see one another;
-            along the others (slices of a slice-wise network) nothing mixes.
-        remat: whether training keeps the input alone and computes what is inside
-            again for the gradient.
+        num_heads: number of attention heads; must divide the number of channels.
+        axes: axes of [batch, x, y, z, channels] along which voxels are mixed; along the
+            other axes (such as slices of a slice-wise network) they are not.
+        remat: whether training keeps only the input and computes all else again for the
+            gradient.
         norm: one of `choices.NORMS`.
     """
 
@@ -34,7 +36,7 @@ class SelfAttention3D(keras.layers.Layer):
         """Creates the weights.
 
         Raises:
-            ValueError: the channels do not divide by `num_heads`.
+            ValueError: if `num_heads` does not divide the number of channels.
         """
         channels = input_shape[-1]
         if channels % self.num_heads:
@@ -58,20 +60,18 @@ class SelfAttention3D(keras.layers.Layer):
         return self._attend(inputs)
 
     def _attend(self, inputs):
-        apart = [axis for axis in (1, 2, 3) if axis not in self.axes]
-        order = (0, *apart, *self.axes, 4)
+        unmixed = [axis for axis in (1, 2, 3) if axis not in self.axes]
+        order = (0, *unmixed, *self.axes, 4)
         features = ops.transpose(self.norm_layer(inputs), order)
         shape = ops.shape(features)
-        num_tokens = 1
-        for size in shape[1 + len(apart) : 4]:
-            num_tokens = num_tokens * size
+        num_tokens = math.prod(shape[1 + len(unmixed) : 4])
         tokens = ops.reshape(features, (-1, num_tokens, inputs.shape[-1]))
         mixed = ops.reshape(self.attention(tokens, tokens), shape)
         inverse = [order.index(axis) for axis in range(5)]
         return inputs + ops.transpose(mixed, inverse)
 
     def compute_output_shape(self, input_shape):
-        """Same as the input's."""
+        """The shape of the input."""
         return input_shape
 
     def get_config(self):

@@ -10,21 +10,21 @@ from keras import ops
 class TimeEmbedding(keras.layers.Layer):
     """Sinusoids of the time, then two dense layers.
 
-    The sinusoids are those of Vaswani et al. 2017 (arXiv 1706.03762, section
-    3.5), as Ho et al. 2020 use them for the diffusion time.
+    The sinusoids are those of Vaswani et al. 2017 (arXiv 1706.03762, section 3.5).
+    Ho et al. 2020 use them for the diffusion time.
 
     Args:
         units: size of the embedding, an even number.
         max_period: longest period of the sinusoids, in units of `time_scale`.
-        time_scale: what a time of 1 is multiplied by before it is embedded, so
-            that times in (0, 1] spread over the sinusoids as integer steps do.
+        time_scale: factor of the time, so that times in (0, 1] spread over the
+            sinusoids like integer steps.
 
     Raises:
-        ValueError: `units` is odd.
+        ValueError: if `units` is odd.
     """
 
     def __init__(self, units, max_period=10_000.0, time_scale=1_000.0, **kwargs):
-        # Not cast to half precision on the way in: it holds no time of 1001 steps.
+        # No cast of t to half precision, which cannot hold the times of 1001 steps.
         super().__init__(autocast=False, **kwargs)
         if units % 2:
             raise ValueError(f"units must be even, got {units}")
@@ -48,8 +48,8 @@ class TimeEmbedding(keras.layers.Layer):
         half = self.units // 2
         exponents = ops.arange(half, dtype="float32") / half
         frequencies = ops.exp(-math.log(self.max_period) * exponents)
-        # float32 whatever the compute dtype: half precision cannot tell the
-        # phases of neighbouring times apart.
+        # float32 for every compute dtype: half precision cannot tell the phases of
+        # neighbouring times apart.
         angles = self.time_scale * ops.cast(t, "float32")[:, None] * frequencies
         sinusoids = ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)
         return self.output_dense(self.hidden(ops.cast(sinusoids, self.compute_dtype)))

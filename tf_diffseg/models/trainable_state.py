@@ -1,11 +1,11 @@
-"""Which layers and weights of a network are trained, as values that JSON can hold.
+"""Which layers and weights of a network are trained, as a dict for JSON.
 
-Keras saves the weights of a layer, but not whether it was frozen.
+Keras saves the weights of a layer, but not whether the layer was frozen.
 """
 
 
 def weight_places(network):
-    """The weights of a network by their places.
+    """The weights of a network by place.
 
     Args:
         network: a Keras model whose layers have names.
@@ -13,23 +13,23 @@ def weight_places(network):
     Returns:
         Dict from places, such as "encoder_0_0/norm/kernel", to Keras variables.
     """
-    of_layers = {
+    layer_weights = {
         f"{place}/{weight.name}": weight
         for place, layer, _ in _walk(network)
         for weight in _own_weights(layer)
     }
-    return of_layers | {weight.name: weight for weight in _own_weights(network)}
+    return layer_weights | {weight.name: weight for weight in _own_weights(network)}
 
 
 def trainable_state(network):
-    """Where `trainable` differs from that of the layer around.
+    """Where `trainable` differs from that of the enclosing layer.
 
     Args:
         network: a Keras model whose layers have names.
 
     Returns:
         Dict from places of layers ("stem", "encoder_0_0/norm") and weights
-        ("head/bias") to bools; empty where all are as the network.
+        ("head/bias") to bools; empty if all layers are like the network.
     """
     state = {}
     for place, layer, parent in _walk(network):
@@ -42,17 +42,17 @@ def trainable_state(network):
 
 
 def set_trainable_state(network, state):
-    """Freezes and unfreezes what `trainable_state` told of another network.
+    """Freezes and unfreezes layers and weights as in another network.
 
     Args:
         network: a Keras model with the same layers.
-        state: a dict of places, as `trainable_state` gives it.
+        state: `trainable_state` of the other network.
 
     Raises:
-        ValueError: the network has no such place.
+        ValueError: if the network has no such place.
     """
     known = set()
-    # Layers hand `trainable` on to all that they hold, so from the outside inwards.
+    # Outer layers first: setting `trainable` of a layer sets that of its inner layers.
     for place, layer, parent in _walk(network):
         layer.trainable = state.get(place, parent.trainable)
         known.add(place)
@@ -69,17 +69,17 @@ def set_trainable_state(network, state):
 
 
 def _walk(parent, prefix=""):
-    """Yields (place, layer, the layer or network around it), the outer ones first."""
+    """Yields (place, layer, enclosing layer or network), outer layers first."""
     for layer in parent._flatten_layers(include_self=False, recursive=False):
         if prefix and not layer.weights:
-            continue  # Keras numbers those in its own layers: the names would not last.
+            continue  # Keras numbers these in its own layers: their names change.
         place = f"{prefix}{layer.name}"
         yield place, layer, parent
         yield from _walk(layer, f"{place}/")
 
 
 def _own_weights(layer):
-    """Those that are in none of the layers inside."""
+    """The weights that belong to no inner layer."""
     inner = {
         id(weight)
         for each in layer._flatten_layers(include_self=False)

@@ -18,49 +18,47 @@ from tf_diffseg.models.trainable_state import set_trainable_state, trainable_sta
 class UNet3D(keras.Model):
     """U-Net (Ronneberger et al. 2015) of residual blocks, conditioned on a time.
 
-    Takes a dict of `image` [batch, x, y, z, image_channels] and, unless
-    `mask_channels` is 0, `x_t` [batch, x, y, z, mask_channels], the noisy mask,
-    and `t` [batch], the time in (0, 1]; gives logits [batch, x, y, z,
-    out_channels] in float32. Any x, y and z will do: what `shape_multiple` does
-    not divide is padded and cropped inside.
+    Takes a dict of `image` [batch, x, y, z, image_channels] and, unless `mask_channels`
+    is 0, `x_t` [batch, x, y, z, mask_channels], the noisy mask, and `t` [batch], the
+    time in (0, 1]. Returns logits [batch, x, y, z, out_channels] in float32. x, y and z
+    may have any size: the network pads sizes that `shape_multiple` does not divide, and
+    crops the logits.
 
-    With `mask_branch` the image has a U-Net of its own, and the noisy mask and the time
-    a light one that takes in its features: `encode` runs the first, `denoise` the
-    second, as often as there are masks. The plain call runs both.
+    With `mask_branch`, the image has its own U-Net, and a light branch for the noisy
+    mask and the time uses its features: `encode` runs the U-Net once, `denoise` runs
+    the branch for each mask. The plain call runs both.
 
-    With `kernel_size=(3, 3, 1)` and `scale_factor=(2, 2, 1)` slices along z do
-    not see one another: a 2D network on every slice of a volume.
+    With `kernel_size=(3, 3, 1)` and `scale_factor=(2, 2, 1)`, slices along z do not see
+    one another: the network is a 2D network on every slice of a volume.
 
     Args:
         out_channels: channels of the logits.
         image_channels: channels of the image.
-        mask_channels: channels of the noisy mask; 0 gives a network without
-            noisy mask and time, the baseline that is no diffusion model.
-        num_channels: features at each resolution, finest first.
-        num_blocks: residual blocks at each resolution, finest first, on the way
-            down and again on the way up, and once at the coarsest; by default one
+        mask_channels: channels of the noisy mask; 0 makes a network without noisy mask
+            and time, the baseline without diffusion.
+        num_channels: channels at each resolution, finest first.
+        num_blocks: residual blocks at each resolution, finest first, on the way down
+            and again on the way up, but only once at the coarsest. The default is one
             at the finest, where a block costs most, and two at the others.
         kernel_size: of the convolutions, per axis.
-        patch_size: voxels per axis that one finest feature stands for.
+        patch_size: voxels per axis for each feature at the finest resolution.
         scale_factor: between one resolution and the next, per axis.
-        num_heads: heads of the attention that follows the first block at the
-            coarsest resolution; 0 for none.
-        skip: "add" or "concat", how the way up takes in the features of the way
-            down.
+        num_heads: heads of the attention after the first block at the coarsest
+            resolution; 0 for no attention.
+        skip: "add" or "concat", how the way up takes in the features of the way down.
         dropout: share of features dropped inside a residual block.
-        remat: whether training computes what is inside blocks and the attention again
-            for the gradient, rather than keeping it: less memory, one more forward
-            pass.
-        norm: "instance", over the volume, which learns fastest, or "channel", over
-            the channels of each voxel, by which features do not depend on how much
-            of the volume is shown.
-        mask_branch: features of the branch for noisy mask and time at each resolution
-            from the second finest on, such as (16, 32); None for one network of
-            image and mask.
+        remat: whether training computes the inside of blocks and attention again for
+            the gradient instead of keeping it: less memory, one more forward pass.
+        norm: "instance", over the volume, which learns fastest, or "channel", over the
+            channels of each voxel, so that features do not depend on how much of the
+            volume the network sees.
+        mask_branch: channels of the branch for noisy mask and time at each resolution
+            from the second finest on, such as (16, 32); None for one network of image
+            and mask.
         **kwargs: name and dtype, as for every Keras model.
 
     Raises:
-        ValueError: an argument is out of its range; the message names it.
+        ValueError: if an argument is out of its range; the message names it.
 
     Example:
         >>> network = UNet3D(out_channels=2, num_channels=(4, 8), num_heads=1)
@@ -137,20 +135,19 @@ class UNet3D(keras.Model):
             )
             return layer(features, time_embedding)
 
-        # No biases inside: the norms shift.
+        # No biases, because the norms shift.
         unbiased = {"padding": "same", "use_bias": False, "dtype": dtype}
         conv = functools.partial(keras.layers.Conv3D, **unbiased)
-        block_of_image = block
-        if not mask_branch:
-            block_of_image = functools.partial(block, time_embedding=time_embedding)
+        timed_block = functools.partial(block, time_embedding=time_embedding)
+        image_block = block if mask_branch else timed_block
         up = functools.partial(
             keras.layers.Conv3DTranspose,
             kernel_size=scale_factor,
             strides=scale_factor,
             **unbiased,
         )
-        layer = keras.layers.Add if skip == "add" else keras.layers.Concatenate
-        merge = functools.partial(layer, dtype=dtype)
+        merge_layer = keras.layers.Add if skip == "add" else keras.layers.Concatenate
+        merge = functools.partial(merge_layer, dtype=dtype)
 
         multiple = _shape_multiple(patch_size, scale_factor, len(num_channels))
         features = PadToMultiple(multiple, dtype=dtype, name="pad")(features)
@@ -158,19 +155,17 @@ class UNet3D(keras.Model):
         features = conv(num_channels[0], stem_kernel, patch_size, name="stem")(features)
 
         down = functools.partial(conv, kernel_size=kernel_size, strides=scale_factor)
-        features, skips = _encode(
-            features, num_channels, num_blocks, block_of_image, down
-        )
+        features, skips = _encode(features, num_channels, num_blocks, image_block, down)
 
         for index in range(num_blocks[-1]):
-            features = block_of_image(features, num_channels[-1], f"bottom_{index}")
+            features = image_block(features, num_channels[-1], f"bottom_{index}")
             if num_heads and index == 0:
                 features = SelfAttention3D(
                     num_heads, axes, remat, norm, dtype=dtype, name="bottom_attention"
                 )(features)
 
         levels = _decode(
-            features, skips, num_channels, num_blocks, block_of_image, merge, up
+            features, skips, num_channels, num_blocks, image_block, merge, up
         )
         features = levels[0]
         if mask_branch:
@@ -179,25 +174,25 @@ class UNet3D(keras.Model):
             features = join_mask(
                 mask,
                 image_features,
-                (num_channels[0], *mask_branch),
-                functools.partial(block, time_embedding=time_embedding),
-                conv,
-                up,
-                kernel_size,
-                (_product(patch_size, scale_factor), scale_factor),
+                channels=(num_channels[0], *mask_branch),
+                block=timed_block,
+                conv=conv,
+                up=up,
+                kernel_size=kernel_size,
+                strides=(_shape_multiple(patch_size, scale_factor, 2), scale_factor),
             )
 
         head_norm = build_norm(norm, axes, dtype=dtype, name="head_norm")
         features = keras.ops.leaky_relu(head_norm(features), negative_slope=0.01)
-        # The softmax and the diffusion behind the logits want float32.
+        # Softmax and diffusion need logits in float32.
         logits = keras.layers.Conv3DTranspose(
             out_channels, patch_size, patch_size, dtype="float32", name="head"
         )(features)
-        of_shape = inputs["x_t" if mask_branch else "image"]
-        logits = CropLike(dtype="float32", name="crop")(logits, of_shape)
+        unpadded = inputs["x_t" if mask_branch else "image"]
+        logits = CropLike(dtype="float32", name="crop")(logits, unpadded)
         super().__init__(inputs=inputs, outputs=logits, **kwargs)
-        # A functional model takes no dtype: it would be saved, and its loss scaled,
-        # by the global policy.
+        # A functional model takes no dtype. Without this, the global policy would be
+        # saved and would scale the loss.
         if dtype is not None:
             self.dtype_policy = dtype
 
@@ -219,7 +214,7 @@ class UNet3D(keras.Model):
             self._branches = Branches(inputs, image_features, logits, dtype)
 
     def call(self, inputs, training=None, mask=None):
-        """Logits of `inputs`, as the constructor describes them."""
+        """Logits of `inputs`, which the class describes."""
         channels = {"image": self.image_channels, "x_t": self.mask_channels}
         inputs = {
             name: _with_channels(value, channels[name]) if name in channels else value
@@ -228,25 +223,25 @@ class UNet3D(keras.Model):
         return super().call(inputs, training=training, mask=mask)
 
     def encode(self, image, training=None):
-        """What `denoise` takes of an image, for all its noisy masks.
+        """Features of an image, which `denoise` takes for all its noisy masks.
 
         Args:
             image: [batch, x, y, z, image_channels].
             training: whether to drop features.
 
         Returns:
-            List of features; the image itself in a network of one branch.
+            List of features; the image itself if the network has no mask branch.
         """
         if not self.mask_branch:
             return image
         image = _with_channels(image, self.image_channels)
-        return self._branches.of_image(image, training=training)
+        return self._branches.image_model(image, training=training)
 
     def denoise(self, features, x_t, t, training=None):
         """Logits of a noisy mask.
 
         Args:
-            features: of `encode`.
+            features: result of `encode`.
             x_t: [batch, x, y, z, mask_channels].
             t: [batch].
             training: whether to drop features.
@@ -258,18 +253,18 @@ class UNet3D(keras.Model):
             inputs = {"image": features, "x_t": x_t, "t": t}
             return self(inputs, training=training)
         x_t = _with_channels(keras.ops.convert_to_tensor(x_t), self.mask_channels)
-        given = [*features, x_t, keras.ops.convert_to_tensor(t)]
-        return self._branches.of_mask(given, training=training)
+        inputs = [*features, x_t, keras.ops.convert_to_tensor(t)]
+        return self._branches.mask_model(inputs, training=training)
 
     @property
     def shape_multiple(self):
-        """Sizes per axis; a volume whose shape they divide is not padded inside."""
+        """Sizes per axis that divide the shape of volumes which need no padding."""
         return _shape_multiple(
             self.patch_size, self.scale_factor, len(self.num_channels)
         )
 
     def get_config(self):
-        """Constructor arguments; and which layers are frozen, where any is."""
+        """Constructor arguments, and which layers are frozen, if any is."""
         state = trainable_state(self)
         return {
             **({"trainable_state": state} if state else {}),
@@ -294,18 +289,18 @@ class UNet3D(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Rebuilds the network from what `get_config` gave, frozen where it was."""
+        """Rebuilds the network from its `get_config`, with the same frozen layers."""
         config = dict(config)
         state = config.pop("trainable_state", {})
         network = cls(**config)
-        # Keras's constructor does not hand it on to the layers.
+        # The constructor of Keras does not pass it on to the layers.
         network.trainable = config.get("trainable", True)
         set_trainable_state(network, state)
         return network
 
 
 def _checked_mask_branch(mask_branch, mask_channels, num_channels):
-    """Channels as a tuple, or None."""
+    """Returns the channels as a tuple, or None."""
     if not mask_branch:
         return None
     mask_branch = tuple(mask_branch)
@@ -332,10 +327,6 @@ def _per_axis(name, sizes):
     return sizes
 
 
-def _product(sizes, factors):
-    return tuple(a * b for a, b in zip(sizes, factors, strict=True))
-
-
 def _mixed_axes(kernel_size, patch_size, scale_factor):
     """Axes of [batch, x, y, z, channels] along which the network mixes voxels."""
     sizes = zip(kernel_size, patch_size, scale_factor, strict=True)
@@ -359,10 +350,10 @@ def _inputs(image_channels, mask_channels):
 
 
 def _with_channels(volume, channels):
-    """The volume with as many channels, where its shape does not say how many.
+    """Sets the number of channels of a volume if its shape does not have it.
 
-    Keras takes a convolution of unknown channels for one of groups, and has XLA compile
-    it, which on a CPU may take longer than the rest of the network together.
+    Keras takes a convolution of unknown channels for a grouped one and lets XLA compile
+    it, which on a CPU may take longer than the rest of the network.
     """
     if volume.shape[-1] is not None:
         return volume
@@ -370,7 +361,7 @@ def _with_channels(volume, channels):
 
 
 def _encode(features, num_channels, num_blocks, block, down):
-    """Way down; returns the first coarsest features and those of finer levels."""
+    """Way down; returns the coarsest features and a list of those of finer levels."""
     skips = []
     for level, channels in enumerate(num_channels[:-1]):
         for index in range(num_blocks[level]):
@@ -381,7 +372,7 @@ def _encode(features, num_channels, num_blocks, block, down):
 
 
 def _decode(features, skips, num_channels, num_blocks, block, merge, up):
-    """Way up; takes in `skips`. Returns the features of each level, finest first."""
+    """Way up, which merges `skips`; returns features of each level, finest first."""
     levels = [features]
     for level in reversed(range(len(skips))):
         channels = num_channels[level]

@@ -14,7 +14,7 @@ from tf_diffseg.diffusion.mask_encoding import (
     logits_to_probabilities,
 )
 from tf_diffseg.diffusion.model_parameterization import ModelOutput
-from tf_diffseg.diffusion.noise import uniform_volume_per_example
+from tf_diffseg.diffusion.noise import uniform_per_example
 from tf_diffseg.diffusion.sampler import Sampler
 from tf_diffseg.metrics import StreamingDice
 from tf_diffseg.models.dropout import dropout_draws
@@ -456,7 +456,7 @@ def run_network(network, *inputs, dropout_seeds=None):
     """
     if dropout_seeds is None:
         return network(*inputs, training=False)
-    with dropout_draws(functools.partial(uniform_volume_per_example, dropout_seeds)):
+    with dropout_draws(functools.partial(uniform_per_example, dropout_seeds)):
         return network(*inputs, training=True)
 
 
