@@ -1,14 +1,14 @@
-"""Writes the files of this folder: what the code of one commit wrote, and what it says.
+"""Writes the files of this folder, which hold data of the code of one commit.
 
     python -m tests.golden.make_golden
 
-They were made at commit 1a36ad7 and stay as they are: files that later code writes
-would show nothing about files that were written before. What a later version adds to
-the formats goes into files of its own, made by a script of its own.
+They were made at commit 1a36ad7 and stay as they are: files of later code would not
+show that later code reads earlier files. If a later version adds something to the
+formats, it gets its own files and its own script.
 
-Every file is made by a command or a public name, from volumes that are drawn here,
-and is packed into `written.tar.xz` with `expected.json`: what the same code reads out
-of the files, exact values. Arrays of floats are in `expected.npz`.
+Commands and public names make every file, from volumes that this script draws. The
+files are packed into `written.tar.xz` with `expected.json`, the exact values that the
+same code reads from them. Arrays of floats are in `expected.npz`.
 """
 
 import json
@@ -25,19 +25,35 @@ import nibabel as nib
 import numpy as np
 
 from tests.golden import reading
+from tf_diffseg import load_pretrained
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 _ROOT = FOLDER.parents[1]
-_MOST_BYTES = 200_000
+_MAX_BYTES = 200_000
 
 _NUM_CASES = 6
 _SHAPE = (12, 12, 8)
-# Neither isotropic nor in the order and direction of the world's axes.
+# Not isotropic; the axes have neither the order nor the direction of the world's.
 _AFFINE = [[0, -1.5, 0, 9], [1.0, 0, 0, -4], [0, 0, 2.0, 3], [0, 0, 0, 1]]
+
+# Flags of the run.
+_TRAINING = {
+    "patch_shape": "12,12,8",
+    "batch_size": 1,
+    "learning_rate": 0.02,
+    "warmup_steps": 0,
+    "validation_frequency": 2,
+    "validation_pictures": 0,
+    "keep_checkpoints": 1,
+    "ema": 0.9,
+    "num_channels": "2,2",
+    "num_blocks": "1,1",
+    "num_heads": 1,
+}
 
 
 def command(module, *arguments, **flag_values):
-    """Runs `python -m module --flag=value ...`; raises where it fails."""
+    """Runs `python -m module --flag=value ...`; raises if it fails."""
     flags = [f"--{name}={value}" for name, value in flag_values.items()]
     environment = os.environ | {"PYTHONPATH": str(_ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"}
     subprocess.run(
@@ -48,7 +64,7 @@ def command(module, *arguments, **flag_values):
 
 
 def write_volumes(folder):
-    """A data set as the Medical Segmentation Decathlon has them, without noise."""
+    """A data set in the layout of the Medical Segmentation Decathlon."""
     rng = np.random.default_rng(0)
     for name in ("imagesTr", "labelsTr"):
         (folder / name).mkdir(parents=True)
@@ -91,7 +107,7 @@ def write_run(folder):
         dataset_json=folder / "volumes" / "dataset.json",
         split_file=folder / "volumes" / "splits.json",
         output_dir=folder / "shards",
-        # The voxels' own, so that images keep few values; scans are resampled to it.
+        # The spacing of the files, so that images keep few values.
         spacing_mm="1.5,1,2",
         num_shards=2,
         num_workers=1,
@@ -109,18 +125,18 @@ def write_run(folder):
 
 def _train(folder, name, epochs):
     folders = {"data_dir": folder / "shards", "model_dir": folder / name}
-    command("experiments.train", **folders, **reading.TRAINING, epochs=epochs)
+    command("experiments.train", **folders, **_TRAINING, epochs=epochs)
 
 
 def write_models(folder):
-    """Writes `.keras` files, and the weights of one model alone."""
+    """Writes `.keras` files, and for one model also a file of weights."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     for name in reading.MODELS:
         keras.utils.set_random_seed(0)
         model = reading.model(name)
         for weight in model.trainable_variables:
-            # Of few bits, so that the files compress.
+            # Values of few bits, so that the files compress.
             values = rng.normal(scale=0.5, size=weight.shape)
             weight.assign(np.round(16 * values) / 16)
         model.compile(keras.optimizers.AdamW(0.001))
@@ -129,20 +145,21 @@ def write_models(folder):
             model.save_weights(folder / f"{name}.weights.h5")
 
 
-def what_is_read(folder):
-    """Returns what `reading` finds: a dict of arrays and a JSON-able one."""
+def read_values(folder):
+    """Returns the results of `reading`: a dict of arrays and a dict for JSON."""
     scan = folder / "volumes" / "imagesTr" / "case5.nii.gz"
     arrays, exact = {}, {"cases": reading.cases(folder / "shards"), "weights": {}}
     exact["losses"] = {}
     exact["resumed"] = reading.last_metrics(folder / "resumed")
     for path in sorted(folder.glob("models/*.keras")):
-        model = reading.load_model(path)
+        model = keras.models.load_model(path)
         exact["weights"][path.name] = reading.weights(model)
         exact["losses"][path.name] = reading.losses(model)
         arrays[f"probabilities/{path.name}"] = reading.probabilities(model)
-    exact["weights"]["run"] = reading.weights(reading.load_network(folder / "run"))
-    arrays["run/label"] = reading.label_map(folder / "run", scan)
-    arrays["run/entropy"] = reading.entropy(folder / "run", scan)
+    exact["weights"]["run"] = reading.weights(load_pretrained(folder / "run"))
+    segmentation = reading.segmentation(folder / "run", scan)
+    arrays["run/label"] = segmentation.label
+    arrays["run/entropy"] = segmentation.entropy
     arrays["export/label"] = reading.label_map(folder / "export" / "1", scan)
     arrays["export/probabilities"] = reading.served_probabilities(
         folder / "export" / "1"
@@ -157,7 +174,7 @@ def main():
         write_volumes(folder / "volumes")
         write_run(folder)
         write_models(folder / "models")
-        arrays, exact = what_is_read(folder)
+        arrays, exact = read_values(folder)
         np.savez_compressed(FOLDER / "expected.npz", **arrays)
         text = json.dumps(exact, indent=1, sort_keys=True, default=float) + "\n"
         (folder / "expected.json").write_text(text, encoding="utf-8")
@@ -170,8 +187,8 @@ def main():
             archive.add(folder, ".")
     total = sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file())
     print(f"{total} bytes in {FOLDER}")
-    if total > _MOST_BYTES:
-        raise SystemExit(f"more than {_MOST_BYTES} bytes")
+    if total > _MAX_BYTES:
+        raise SystemExit(f"more than {_MAX_BYTES} bytes")
 
 
 if __name__ == "__main__":

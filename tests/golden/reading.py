@@ -1,54 +1,34 @@
-"""Reads what earlier code wrote, by public names, and says what is in it.
+"""Reads files of earlier code by public names, and returns their contents.
 
-`make_golden.py` stores what these functions return, `written_before_test.py` holds
-later code to it. Whatever moves between modules is imported here and nowhere else in
-this folder.
+`make_golden.py` stores the results of these functions, and `written_before_test.py`
+compares the results of later code with them. Names that move between modules are
+imported only here.
 """
 
 import hashlib
 import json
 
-import keras
 import nibabel as nib
 import numpy as np
 import tensorflow as tf
 
-from tf_diffseg import (
-    DiffusionUNet3D,
-    evaluation_dataset,
-    load_pretrained,
-    load_segmenter,
-)
+from tf_diffseg import DiffusionUNet3D, evaluation_dataset, load_segmenter
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.volumes.volume_files import image_of
 
 NETWORK = {"num_channels": (2, 2), "num_blocks": (1, 1), "num_heads": 1}
-# One for each way to train and to encode the mask.
+# One for each way to train and each mask encoding.
 MODELS = {
     "recycling": {"num_classes": 3},
     "supervised": {"num_classes": 3, "strategy": "supervised"},
     "self_conditioning": {"num_classes": 3, "strategy": "self_conditioning"},
     "regions": {"num_classes": 2, "regions": [[1, 2], [2]], "sampler": "ddpm"},
 }
-# Flags of the run.
-TRAINING = {
-    "patch_shape": "12,12,8",
-    "batch_size": 1,
-    "learning_rate": 0.02,
-    "warmup_steps": 0,
-    "validation_frequency": 2,
-    "validation_pictures": 0,
-    "keep_checkpoints": 1,
-    "ema": 0.9,
-    "num_channels": "2,2",
-    "num_blocks": "1,1",
-    "num_heads": 1,
-}
 _SEED = 3
 
 
 def cases(data_dir):
-    """Dict from "split/uid/key" to what a shard holds: of arrays a SHA-256."""
+    """Dict from "split/uid/key" to the contents of shards: for arrays, a SHA-256."""
     manifest, found = read_manifest(data_dir), {}
     for split in manifest.splits:
         for case in evaluation_dataset(manifest.shard_paths(data_dir, split)):
@@ -67,34 +47,24 @@ def _digest(value):
 
 
 def model(name):
-    """A new model, as those of the files were made."""
+    """A new model with the arguments of the saved one."""
     return DiffusionUNet3D(**MODELS[name], **NETWORK)
 
 
-def load_model(path):
-    """The model of a `.keras` file."""
-    return keras.models.load_model(path)
-
-
-def load_network(model_dir):
-    """The network of a run or an export, with averaged weights where there are some."""
-    return load_pretrained(model_dir)
-
-
 def weights(loaded):
-    """How many trained weights there are, and SHA-256 of them, whatever their order."""
+    """The number of trained weights, and their SHA-256 in any order."""
     digests = sorted(_digest(w.numpy()) for w in loaded.trainable_variables)
     return f"{len(digests)} {hashlib.sha256(str(digests).encode()).hexdigest()}"
 
 
 def probabilities(loaded):
-    """What a model samples for a small volume, float32 [x, y, z, num_classes]."""
+    """A sample of a model for a small volume, float32 [x, y, z, num_classes]."""
     image = _small_image()[np.newaxis]
     return loaded.sample(tf.constant(image), tf.constant([_SEED]))[0].numpy()
 
 
 def losses(loaded):
-    """Dict of what `evaluate` says of a small volume; of a compiled model."""
+    """The dict that `evaluate` of a compiled model returns for a small volume."""
     image = _small_image()[np.newaxis]
     label = (image[..., 0] > 0.5).astype(np.int32) + (image[..., 0] > 1.2)
     return loaded.evaluate(image, label, verbose=0, return_dict=True)
@@ -106,18 +76,18 @@ def _small_image():
 
 
 def label_map(model_dir, scan):
-    """What a run or an export makes of a scan, int [i, j, k]."""
+    """The label map of a scan by a run or an export, int [i, j, k]."""
     return np.asarray(load_segmenter(model_dir)(nib.load(scan)).dataobj)
 
 
-def entropy(model_dir, scan):
-    """How unsure a run or an export is of a scan, float32 [i, j, k]."""
+def segmentation(model_dir, scan):
+    """The `Segmentation` of a scan by a run or an export, with uncertainty."""
     segmenter = load_segmenter(model_dir)
-    return segmenter.segment(image_of(nib.load(scan)), with_uncertainty=True).entropy
+    return segmenter.segment(image_of(nib.load(scan)), with_uncertainty=True)
 
 
 def served_probabilities(export_dir):
-    """What an export samples as a server does, float32 [x, y, z, num_classes]."""
+    """A sample of an export as on a server, float32 [x, y, z, num_classes]."""
     loaded = tf.saved_model.load(str(export_dir))
     serve = loaded.signatures["serving_default"]
     image = tf.constant(_small_image()[np.newaxis])
@@ -125,6 +95,6 @@ def served_probabilities(export_dir):
 
 
 def last_metrics(model_dir):
-    """What a run logged for its last epoch, by name."""
+    """The logged values of the last epoch of a run, by name."""
     text = (model_dir / "metrics.jsonl").read_text(encoding="utf-8")
     return json.loads(text.splitlines()[-1])
