@@ -100,7 +100,7 @@ class BeamWorkers(contextlib.AbstractContextManager):
             _ = (
                 pipeline
                 | "Tasks" >> beam.Create(list(enumerate(tasks)))
-                # Else a runner may fuse both and keep all tasks on one worker.
+                # Without it, a runner may keep all tasks on one worker.
                 | "Share" >> beam.Reshuffle()
                 | "Run" >> beam.ParDo(_Run(function, results))
             )

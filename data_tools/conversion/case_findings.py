@@ -233,7 +233,7 @@ def crop_warning(name, split, preprocessing):
 
 
 def _cause_of_loss(uncropped, preprocessing):
-    """What took all voxels away, if `uncropped` were left before the crop."""
+    """The cause that took all voxels; `uncropped` of them were left before the crop."""
     if uncropped:
         return f"by the crop to {_arguments(preprocessing, ('volume_shape',))}"
     return f"by preprocessing ({grid_settings(preprocessing)})"

@@ -1,4 +1,4 @@
-"""Finds cases with the same voxels: a test must not score an image of the training."""
+"""Finds cases with the same voxels: training images must not be in other splits."""
 
 import collections
 import json

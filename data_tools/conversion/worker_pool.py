@@ -121,7 +121,7 @@ class WorkerPool(contextlib.AbstractContextManager):
                 result = pending.popleft().result()
             except concurrent.futures.process.BrokenProcessPool as error:
                 raise InputError(
-                    "a worker process died, most likely for want of memory: "
+                    "a worker process died, most likely because memory ran out: "
                     f"try fewer than `num_workers={self._num_workers}`"
                 ) from error
             yield result

@@ -1,18 +1,15 @@
-"""The rows of docs/bad_input.md: each bad input made for real, and what is said.
+"""The rows of docs/bad_input.md: a test makes each bad input and checks its message.
 
-What lies in the files of a case must be refused both by `verify_dataset`, for the
-case at fault and no other, and by what the converter reads cases with.
+`verify_dataset` must refuse bad files of a case, for this case only, and the reader of
+the converter must refuse them too.
 """
 
 import contextlib
 import gzip
 import os
 import pathlib
-import resource
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 import tracemalloc
@@ -21,12 +18,20 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from data_tools.conversion.case_conversion import Recipe, convert_case
+from data_tools.conversion.class_ids import to_class_ids
 from data_tools.datasets.open_dataset import read_dataset
 from data_tools.inspection.verification import verify
-from tests.commands import run_module
-from tests.data_tools.in_process import convert_here, open_dataset, split
+from tests.data_tools.full_disk import largest_file
+from tests.data_tools.in_process import (
+    convert_by_flags,
+    convert_here,
+    open_dataset,
+    split,
+)
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
+from tf_diffseg.preprocessing import VolumePreprocessor
 from tf_diffseg.volumes import volume_limits
 from tf_diffseg.volumes.volume_files import read_case
 
@@ -36,7 +41,7 @@ SHAPE = (8, 9, 10)
 
 @pytest.fixture
 def folder(msd_folder):
-    """A good case, and one, "bad", for a test to damage."""
+    """A good case, and a case "bad" that a test damages."""
     msd_folder.add_case("good", seed=1)
     msd_folder.add_case("bad", seed=2, affine=np.eye(4))
     msd_folder.image = msd_folder.folder / "imagesTr" / "bad.nii.gz"
@@ -45,15 +50,25 @@ def folder(msd_folder):
 
 
 def _refused(folder, *words):
-    """Holds that the case "bad" is refused everywhere with these words."""
+    """Checks that the case "bad" is refused everywhere with these words."""
     dataset = read_dataset(folder.folder)
-    errors = [p for p in verify(dataset) if p.severity.value == "error"]
-    assert [problem.uid for problem in errors] == ["bad"]
-    _is_one_line(errors[0].message, "bad", *words)
-    with pytest.raises(InputError) as raised:
+    (error,) = _errors(dataset)
+    assert error.uid == "bad"
+    _is_one_line(error.message, "bad", *words)
+    with _raises(*words):
         dataset = open_dataset(folder.folder)
         cases = {case.uid: case for case in dataset.cases}
         read_case(cases["bad"], num_channels=1)
+
+
+def _errors(dataset):
+    return [p for p in verify(dataset) if p.severity.value == "error"]
+
+
+@contextlib.contextmanager
+def _raises(*words):
+    with pytest.raises(InputError) as raised:
+        yield
     _is_one_line(str(raised.value), *words)
 
 
@@ -118,7 +133,7 @@ def _without_allocating():
 
 
 def test_more_voxels_than_memory(folder):
-    """A file that is as large as it says, with holes for the disk's sake."""
+    """The file is as large as its header says, but sparse: the disk holds it."""
     depth = 1 + int(1.1 * volume_limits.memory_bytes() / (4 * 16000 * 16000))
     path = folder.folder / "imagesTr" / "bad.nii"
     nib.save(nib.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.eye(4)), path)
@@ -184,43 +199,39 @@ def test_cifti_in_place_of_a_volume(folder):
     _refused(folder, "bad.nii.gz is CIFTI, values of brain surfaces")
 
 
-def _convert_bad(folder, **preprocessing):
-    """What is said of the case "bad", which is good until it is preprocessed."""
-    from data_tools.conversion.case_conversion import Recipe, convert_case
-    from tf_diffseg.preprocessing import VolumePreprocessor
-
+def _not_converted(folder, spacing_mm, *words):
+    """Checks that the case "bad" has good files, but is refused at this spacing."""
     dataset = open_dataset(folder.folder)
-    assert not [p for p in verify(dataset) if p.severity.value == "error"]
-    config = VolumePreprocessor(**preprocessing).get_config()
-    recipe = Recipe(dataset.label_values, 1, config, "float32", "")
-    with _without_allocating(), pytest.raises(InputError) as raised:
-        convert_case(dataset.cases[0], recipe)
-    return str(raised.value)
+    assert not _errors(dataset)
+    config = VolumePreprocessor(spacing_mm).get_config()
+    with _without_allocating(), _raises("case 'bad': ", "bad.nii.gz", *words):
+        convert_case(dataset.cases[0], Recipe.of(dataset, config, "float32"))
+
+
+def _enlarge(folder):
+    """Gives the case "bad" voxels of 900 mm."""
+    for path in (folder.image, folder.label):
+        _set_sform(path, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
 
 
 def test_volume_too_large_for_the_new_spacing(folder):
-    _set_sform(folder.image, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
-    _set_sform(folder.label, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
-    message = _convert_bad(folder, spacing_mm=(0.5, 1, 1))
+    _enlarge(folder)
     words = "bad.nii.gz is too large for a spacing of 0.5 x 1 x 1 mm", "900 x 900 x 900"
-    _is_one_line(message, "case 'bad': ", *words)
+    _not_converted(folder, (0.5, 1, 1), *words)
 
 
 def test_scan_of_less_than_a_voxel(folder):
     for path in (folder.image, folder.label):
         _in_unit(path, "micron", 1.0)
-    message = _convert_bad(folder, spacing_mm=(0.5, 1, 1))
     words = "measures 0.008 x 0.009 x 0.01 mm, less than one voxel of 0.5 x 1 x 1 mm"
-    _is_one_line(message, "case 'bad': ", words, "bad.nii.gz")
+    _not_converted(folder, (0.5, 1, 1), words)
 
 
 def test_case_too_large_for_a_record(folder, monkeypatch):
     monkeypatch.setattr(volume_limits, "memory_bytes", lambda: 2**40)
-    _set_sform(folder.image, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
-    _set_sform(folder.label, np.diag([900.0, 900.0, 900.0, 1.0])[:3])
-    message = _convert_bad(folder, spacing_mm=(10, 10, 10))
+    _enlarge(folder)
     words = "bad.nii.gz is too large: its 720x810x900 processed voxels", "2.4 GiB"
-    _is_one_line(message, "case 'bad': ", *words, "`volume_shape`", "`spacing_mm`")
+    _not_converted(folder, (10, 10, 10), *words, "`volume_shape`", "`spacing_mm`")
 
 
 def test_singular_affine(folder):
@@ -252,13 +263,11 @@ def test_labels_that_are_no_whole_numbers(folder):
 
 
 def test_more_classes_than_declared(folder):
-    from data_tools.conversion.case_conversion import to_class_ids
-
     label = np.zeros(SHAPE, np.uint8)
     label[0], label[1] = 2, 9
     _save(folder.label, label)
     dataset = open_dataset(folder.folder)
-    (error,) = [p for p in verify(dataset) if p.severity.value == "error"]
+    (error,) = _errors(dataset)
     words = "labelsTr/bad.nii.gz holds the undeclared label value 9, declared are 0, 2"
     _is_one_line(error.message, "case 'bad'", words)
     _, label = read_case(dataset.cases[0], num_channels=1)
@@ -336,46 +345,33 @@ def test_two_cases_with_one_uid(folder):
     )
     folder.write()
     dataset = read_dataset(folder.folder)
-    errors = [p for p in verify(dataset) if p.severity.value == "error"]
-    assert [(problem.uid, problem.check) for problem in errors] == [("bad", "uid")]
+    (error,) = _errors(dataset)
+    assert (error.uid, error.check) == ("bad", "uid")
     words = "2 cases have the uid 'bad': ", "imagesTr/bad.nii.gz", "more/bad.nii.gz"
-    _is_one_line(errors[0].message, *words)
-    with pytest.raises(InputError) as raised:
+    _is_one_line(error.message, *words)
+    with _raises(*words):
         open_dataset(folder.folder)
-    _is_one_line(str(raised.value), *words)
 
 
 def test_damaged_json(folder):
     text = folder.dataset_json.read_text()
     folder.dataset_json.write_text(text[: len(text) // 2])
-    with pytest.raises(InputError) as raised:
+    with _raises("dataset.json cannot be read as JSON: "):
         read_dataset(folder.folder)
-    _is_one_line(str(raised.value), "dataset.json cannot be read as JSON: ")
-
-
-def _convert(folder, output, *flags, **popen):
-    flags = [f"--dataset_json={folder.dataset_json}", f"--output_dir={output}", *flags]
-    module = "data_tools.convert_nifti"
-    if popen:
-        command = [sys.executable, "-m", module, "--num_workers=1", *flags]
-        return subprocess.run(command, capture_output=True, encoding="utf-8", **popen)
-    return run_module(module, "--num_workers=1", *flags)
 
 
 def test_empty_split(folder, tmp_path):
-    """Two cases of which the names put both into one split."""
+    """The names of both cases put them into the same split."""
     fractions = {"train": 0.999999, "rare": 0.000001}
     manifest = convert_here(folder.folder, tmp_path / "out", fractions)
-    assert {name: len(of.uids) for name, of in manifest.splits.items()} == {
-        "train": 1,
-        "rare": 1,
-    }
-    (told,) = (of for of in manifest.warnings if of["kind"] == "splits")
-    _is_one_line(told["text"], "1 of 2 case(s) are not where their names", "in rare")
+    sizes = {name: len(split.uids) for name, split in manifest.splits.items()}
+    assert sizes == {"train": 1, "rare": 1}
+    (text,) = (of["text"] for of in manifest.warnings if of["kind"] == "splits")
+    _is_one_line(text, "1 of 2 case(s) are not where their names", "in rare")
 
 
 def test_one_image_in_two_splits(msd_folder, tmp_path):
-    """Of images that are alike in all figures only a true copy is refused."""
+    """Only a true copy is refused, not an image with the same statistics."""
     fractions = {"train": 0.5, "test": 0.5}
     image = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
     msd_folder.add_case("a", seed=1, image=image)  # "a" is in the split test
@@ -386,23 +382,22 @@ def test_one_image_in_two_splits(msd_folder, tmp_path):
     (error,) = verify(split(open_dataset(msd_folder.folder), fractions))[:1]
     words = "case 'b': its image has the voxels of case 'a'", "in the split train"
     _is_one_line(error.message, *words)
-    with pytest.raises(InputError) as raised:
-        convert_here(msd_folder.folder, tmp_path / "out", fractions, overwrite=True)
     words = "case 'a': its image has the voxels of case 'b'", "in the split test"
-    _is_one_line(str(raised.value), *words)
+    with _raises(*words):
+        convert_here(msd_folder.folder, tmp_path / "out", fractions, overwrite=True)
     skip = {"overwrite": True, "skip_bad_cases": True}
     with pytest.raises(InputError, match="no case of the split 'test' can be conver"):
         convert_here(msd_folder.folder, tmp_path / "out", fractions, **skip)
 
 
-@pytest.mark.slow
 def test_spaces_and_any_script_in_names(msd_folder, tmp_path):
-    root = msd_folder.folder.rename(tmp_path / "größe und 脑")
-    msd_folder.folder = root
+    msd_folder.folder = msd_folder.folder.rename(tmp_path / "größe und 脑")
     msd_folder.add_case("Пример 1 é", affine=np.eye(4))
-    done = _convert(msd_folder, tmp_path / "out put", "--split=all=1")
-    assert (done.returncode, done.stderr) == (0, "")
-    (split,) = read_manifest(tmp_path / "out put").splits.values()
+    output = tmp_path / "out put"
+    convert_by_flags(
+        dataset_json=msd_folder.dataset_json, output_dir=output, split="all=1"
+    )
+    (split,) = read_manifest(output).splits.values()
     assert split.uids == ["Пример 1 é"]
 
 
@@ -422,50 +417,29 @@ def _small_disk(folder, size):
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def _one_error(done):
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ")
-    return line
+def test_full_disk_in_mid_write(toy_folder, tmp_path):
+    with _small_disk(tmp_path / "disk", 64 << 10) as disk:
+        flags = {"dataset_json": toy_folder.folder, "output_dir": disk / "out"}
+        with pytest.raises(InputError, match="cannot write .*No space left on device"):
+            convert_by_flags(split="all=1", skip_bad_cases=True, **flags)
+        assert not (disk / "out").exists()
 
 
-def _large_cases(msd_folder):
-    for index in range(3):
-        image = np.random.default_rng(index).normal(size=(64, 64, 64))
-        label = np.full((64, 64, 64), 2, np.uint8)
-        msd_folder.add_case(f"a_{index}", image=np.float32(image), label=label)
-
-
-@pytest.mark.slow
-def test_full_disk_in_mid_write(msd_folder, tmp_path):
-    _large_cases(msd_folder)
-    with _small_disk(tmp_path / "disk", 2 << 20) as disk:
-        line = _one_error(_convert(msd_folder, disk / "out", "--split=all=1"))
-        assert "No space left on device" in line
-        assert not (disk / "out" / "manifest.json").exists()
-
-
-@pytest.mark.slow
-def test_file_that_may_not_grow(msd_folder, tmp_path):
-    """What a quota does; needs no right to mount."""
-    _large_cases(msd_folder)
-
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-
-    output = tmp_path / "out"
-    line = _one_error(_convert(msd_folder, output, "--split=all=1", preexec_fn=limit))
-    assert "File too large" in line
-    assert not (output / "manifest.json").exists()
+def test_file_that_may_not_grow(toy_folder, tmp_path):
+    """A quota does the same."""
+    flags = {"dataset_json": toy_folder.folder, "output_dir": tmp_path / "out"}
+    with pytest.raises(InputError, match="cannot write .*File too large"):
+        with largest_file(2000):
+            convert_by_flags(split="all=1", skip_bad_cases=True, **flags)
+    assert not (tmp_path / "out").exists()
 
 
 def test_every_row_of_the_docs_has_its_test():
     text = _DOCS.read_text(encoding="utf-8").partition("\n## What is refused\n")[2]
     section = text.partition("\n## ")[0]
     rows = [line for line in section.splitlines() if "`test_" in line]
-    told = {row.split("`test_")[-1].partition("`")[0] for row in rows}
+    named = {row.split("`test_")[-1].partition("`")[0] for row in rows}
     tests = {
         name.removeprefix("test_") for name in globals() if name.startswith("test_")
     }
-    assert told == tests - {"every_row_of_the_docs_has_its_test"}
+    assert named == tests - {"every_row_of_the_docs_has_its_test"}

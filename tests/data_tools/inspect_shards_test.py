@@ -1,4 +1,4 @@
-"""What is in the shards is told, drawn and checked to the last byte."""
+"""Inspection describes shards, draws them and checks every byte."""
 
 import json
 import shutil
@@ -14,24 +14,21 @@ from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 
 
-@pytest.fixture(scope="module", params=["", "GZIP"])
-def converted(request, toy_folder, tmp_path_factory):
-    output = tmp_path_factory.mktemp("converted") / "toy"
-    convert_here(toy_folder.folder, output, num_shards=2, compression=request.param)
-    return output
-
-
 @pytest.fixture(scope="module")
-def plain(toy_folder, tmp_path_factory):
-    output = tmp_path_factory.mktemp("plain") / "toy"
-    convert_here(toy_folder.folder, output, num_shards=2)
-    return output
+def converted(toy_folder, tmp_path_factory):
+    """Folder of shards for each compression, "" and "GZIP"."""
+    folders = {}
+    for compression in ("", "GZIP"):
+        folders[compression] = tmp_path_factory.mktemp("converted") / "toy"
+        options = {"num_shards": 2, "compression": compression}
+        convert_here(toy_folder.folder, folders[compression], **options)
+    return folders
 
 
 @pytest.fixture
 def copy(converted, tmp_path):
-    """A copy that a test may damage."""
-    return shutil.copytree(converted, tmp_path / "copy")
+    """A copy of the plain shards that a test may damage."""
+    return shutil.copytree(converted[""], tmp_path / "copy")
 
 
 def _problems(folder):
@@ -44,27 +41,32 @@ def _change(folder, change):
     (folder / "manifest.json").write_text(json.dumps(fields))
 
 
-def test_what_was_written_is_right(converted):
-    manifest = read_manifest(converted)
-    found = shard_inspection.verify(converted, manifest)
-    assert (found.num_cases, found.problems) == (9, [])
-
-
-def test_every_byte_counts(copy):
-    path = next(copy.glob("*-test.tfrecord-00000-*"))
+def _damage(folder):
+    """Changes a bit in the first shard of the split test; returns its path."""
+    path = next(folder.glob("*-test.tfrecord-00000-*"))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    checksum, record, *_ = _problems(copy)
-    assert f"{path} has the SHA-256 " in checksum
-    assert f"{path}, record " in record and "cannot be read" in record
+    return path
 
 
-def test_a_truncated_shard(copy):
+@pytest.mark.parametrize("compression", ["", "GZIP"])
+def test_verification_finds_any_damage(converted, tmp_path, compression):
+    copy = shutil.copytree(converted[compression], tmp_path / "copy")
+    found = shard_inspection.verify(copy, read_manifest(copy))
+    assert (found.num_cases, found.problems) == (9, [])
     path = next(copy.glob("*-test.tfrecord-00000-*"))
     path.write_bytes(path.read_bytes()[:-20])
     problems = "\n".join(_problems(copy))
     assert "cannot be read" in problems and "readable cases" in problems
+    shutil.copy(converted[compression] / path.name, path)
+    _damage(copy)
+    checksum, record, *_ = _problems(copy)
+    assert f"{path} has the SHA-256 " in checksum
+    assert f"{path}, record " in record and "cannot be read" in record
+    pictures = shard_inspection.preview(copy, read_manifest(copy), tmp_path / "p")
+    with pytest.raises(InputError, match=f"{path} is damaged: [^{{]+; `verify` lists"):
+        list(pictures)
 
 
 def test_a_shard_that_is_gone_and_one_too_many(copy):
@@ -77,52 +79,40 @@ def test_a_shard_that_is_gone_and_one_too_many(copy):
     ]
 
 
-def test_cases_in_another_order(copy):
-    _change(copy, lambda fields: fields["splits"]["test"]["uids"].reverse())
-    assert any("holds other cases than" in problem for problem in _problems(copy))
+def _reverse_uids(fields):
+    fields["splits"]["test"]["uids"].reverse()
 
 
-def test_a_class_too_many(copy):
-    def forget(fields):
-        fields["class_names"].pop(), fields["label_values"].pop()
-
-    _change(copy, forget)
-    assert any("label holds class 2, there are 2" in p for p in _problems(copy))
+def _add_uid(fields):
+    fields["splits"]["test"]["uids"].append("more")
 
 
-def test_counts_that_do_not_add_up(copy):
-    _change(copy, lambda fields: fields["splits"]["test"]["uids"].append("more"))
-    assert any("lists" in p and "its shards" in p for p in _problems(copy))
+def _remove_class(fields):
+    fields["class_names"].pop(), fields["label_values"].pop()
 
 
-@pytest.mark.slow
-def test_a_picture_of_every_case(plain, tmp_path):
-    manifest = read_manifest(plain)
-    pictures = list(shard_inspection.preview(plain, manifest, tmp_path))
-    assert sorted(path.stem for path in pictures) == [f"toy_{i:02d}" for i in range(9)]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
-
-
-def test_no_picture_of_a_damaged_shard(converted, tmp_path):
-    copy = shutil.copytree(converted, tmp_path / "copy")
-    path = next(copy.glob("*-test.tfrecord-00000-*"))
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    pictures = shard_inspection.preview(copy, read_manifest(copy), tmp_path / "p")
-    with pytest.raises(InputError, match=f"{path} is damaged: [^{{]+; `verify` lists"):
-        list(pictures)
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (_reverse_uids, "holds other cases than"),
+        (_remove_class, "label holds class 2, there are 2"),
+        (_add_uid, "its shards"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_the_shards(copy, change, words):
+    _change(copy, change)
+    assert words in "\n".join(_problems(copy))
 
 
 def _volumes(data_dir):
-    """Of a data set, `(source, stored)` by the manifest and by the shards."""
+    """`(source, stored)` volumes of a data set, by the manifest and by the shards."""
     manifest = read_manifest(data_dir)
     found = shard_inspection.verify(data_dir, manifest)
     by_manifest = [ClassVolumes.of_manifest(manifest, p) for p in ("", "stored_")]
     return by_manifest, [found.source, found.stored]
 
 
-def test_stored_volumes_are_told_beside_those_of_the_files(msd_folder, tmp_path):
+def test_table_has_the_volumes_in_files_and_in_shards(msd_folder, tmp_path):
     label = np.zeros((12, 12, 12), np.uint8)
     label[1:7, 1:11, 1:11] = 2
     label[8, 1:11, 1:4] = label[8, 1:11, 8:11] = 7  # two sheets, one voxel thick
@@ -148,6 +138,7 @@ def test_stored_volumes_are_told_beside_those_of_the_files(msd_folder, tmp_path)
 
 def test_an_older_manifest_has_its_volumes_counted(copy):
     def forget(fields):
+        del fields["warnings"]
         for split in fields["splits"].values():
             for name in list(split["statistics"]):
                 if name.startswith("stored_") or name == "ml_per_class":
@@ -155,27 +146,27 @@ def test_an_older_manifest_has_its_volumes_counted(copy):
 
     before, _ = _volumes(copy)
     _change(copy, forget)
-    text = manifest_text.describe_volumes(read_manifest(copy))
+    manifest = read_manifest(copy)
+    assert manifest.warnings == []
+    text = manifest_text.describe_volumes(manifest)
     assert "`verify` counts them" in text
     _, after = _volumes(copy)
-    for told, counted in zip(before, after, strict=True):
-        np.testing.assert_array_equal(told.voxels, counted.voxels)
+    for written, counted in zip(before, after, strict=True):
+        np.testing.assert_array_equal(written.voxels, counted.voxels)
 
 
-def _run(folder, *flags):
-    return run_module("data_tools.inspect_shards", f"--data_dir={folder}", *flags)
-
-
-def test_command_ends_with_0_or_1(plain, tmp_path):
-    copy = shutil.copytree(plain, tmp_path / "copy")
-    done = _run(copy, "--verify", f"--preview={tmp_path / 'pictures'}")
+def test_command_verifies_and_draws(copy, tmp_path, capsys):
+    flags = [f"--data_dir={copy}", f"--preview={tmp_path / 'pictures'}"]
+    done = run_module("data_tools.inspect_shards", "--verify", *flags)
     assert (done.returncode, done.stderr) == (0, "")
     assert "toy_data-train.tfrecord-00000-of-00002" in done.stdout
     assert "cases of split train" in done.stdout
     assert "verified: all checksums, counts and 9 cases are right" in done.stdout
     assert done.stdout.endswith(f"9 pictures in {tmp_path / 'pictures'}\n")
+    pictures = list((tmp_path / "pictures").rglob("*.png"))
+    assert sorted(path.stem for path in pictures) == [f"toy_{i:02d}" for i in range(9)]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
     next(copy.glob("*-test.tfrecord-00000-*")).unlink()
-    done = _run(copy, "--verify")
-    assert done.returncode == 1
-    assert done.stderr == f"error: 1 problem(s) in {copy}, listed above\n"
-    assert "does not exist" in done.stdout
+    with pytest.raises(InputError, match=f"^1 problem.s. in {copy}, listed above$"):
+        shard_inspection.print_verification(copy, read_manifest(copy))
+    assert "does not exist" in capsys.readouterr().out

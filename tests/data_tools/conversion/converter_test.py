@@ -1,4 +1,4 @@
-"""What a conversion writes, also after it was killed and started again."""
+"""A conversion writes the same bytes, even if it was killed and started again."""
 
 import pathlib
 import random
