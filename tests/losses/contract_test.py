@@ -1,12 +1,11 @@
-"""Guarantees of every loss: types, degenerate masks, gradients, graphs."""
-
-import functools
+"""Guarantees of every loss: values, types, degenerate masks, gradients, graphs."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tf_diffseg.losses import (
+    LOSSES,
     cross_entropy_loss,
     dice_loss_from_logits,
     focal_loss,
@@ -14,17 +13,12 @@ from tf_diffseg.losses import (
 )
 
 
-def mean_dice(mask, logits, exclusive=True, include_background=True):
+def dice_of_foreground(mask, logits, exclusive=True):
     loss = dice_loss_from_logits(mask, logits, exclusive)
-    return mean_over_present_classes(loss, mask, include_background)
+    return mean_over_present_classes(loss, mask, include_background=False)
 
 
-_LOSSES = {
-    "dice": mean_dice,
-    "dice_foreground": functools.partial(mean_dice, include_background=False),
-    "cross_entropy": cross_entropy_loss,
-    "focal": focal_loss,
-}
+_LOSSES = LOSSES | {"dice_of_foreground": dice_of_foreground}
 _SHAPE = (2, 4, 4, 4, 3)
 
 
@@ -46,6 +40,25 @@ def degenerate_mask(kind):
 def random_logits(scale=1.0):
     draws = np.random.default_rng(0).standard_normal(_SHAPE)
     return tf.constant(scale * draws, tf.float32)
+
+
+@pytest.mark.parametrize("dtype, rtol", [(np.float32, 1e-6), (np.float64, 1e-12)])
+@pytest.mark.parametrize(
+    "loss_fn, name",
+    [
+        (cross_entropy_loss, "cross_entropy_per_example"),
+        (dice_loss_from_logits, "dice_loss_per_example_per_class"),
+        (focal_loss, "focal_loss_gamma2_per_example"),
+    ],
+)
+def test_reference_values(loss_fn, name, dtype, rtol, golden_diffusion):
+    case = golden_diffusion["case"]
+    mask = (np.asarray(case["x_start"], dtype) + 1) / 2
+
+    loss = loss_fn(mask, np.asarray(case["logits"], dtype))
+
+    assert loss.dtype == dtype
+    np.testing.assert_allclose(loss, case[name], rtol=rtol)
 
 
 @pytest.mark.parametrize("kind", ["empty", "background", "full", "one_voxel"])
