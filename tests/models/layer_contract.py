@@ -67,20 +67,3 @@ def _assert_saved_and_loaded(model, inputs, path):
     model.save(path)
     loaded = keras.saving.load_model(path)
     np.testing.assert_array_equal(outputs_of(loaded, inputs), outputs_of(model, inputs))
-
-
-def modulated_layer(layer, channels):
-    """Gives a norm random weights and a condition.
-
-    Returns:
-        (layer, condition, scale, shift): the condition is [2, 3]; scale and shift are
-        those that it leads to, by numpy.
-    """
-    condition = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
-    layer.build((None, None, None, None, channels), (None, 3))
-    randomize_weights(layer)
-    weights = {weight.path.split("/")[-1]: weight.numpy() for weight in layer.weights}
-    modulation = condition @ weights["kernel"] + weights["bias"]
-    factor, offset = np.split(modulation[:, None, None, None, :], 2, axis=-1)
-    scale, shift = weights["gamma"] * (1.0 + factor), weights["beta"] + offset
-    return layer, condition, scale, shift

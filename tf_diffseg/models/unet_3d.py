@@ -1,6 +1,7 @@
 """The 3D U-Net."""
 
 import functools
+import inspect
 
 import keras
 
@@ -253,8 +254,8 @@ class UNet3D(keras.Model):
             inputs = {"image": features, "x_t": x_t, "t": t}
             return self(inputs, training=training)
         x_t = _with_channels(keras.ops.convert_to_tensor(x_t), self.mask_channels)
-        inputs = [*features, x_t, keras.ops.convert_to_tensor(t)]
-        return self._branches.mask_model(inputs, training=training)
+        mask_inputs = [*features, x_t, keras.ops.convert_to_tensor(t)]
+        return self._branches.mask_model(mask_inputs, training=training)
 
     @property
     def shape_multiple(self):
@@ -266,25 +267,14 @@ class UNet3D(keras.Model):
     def get_config(self):
         """Constructor arguments, and which layers are frozen, if any is."""
         state = trainable_state(self)
+        parameters = inspect.signature(UNet3D.__init__).parameters
+        arguments = [name for name in parameters if name not in ("self", "kwargs")]
         return {
             **({"trainable_state": state} if state else {}),
             "name": self.name,
             "trainable": self.trainable,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
-            "out_channels": self.out_channels,
-            "image_channels": self.image_channels,
-            "mask_channels": self.mask_channels,
-            "num_channels": self.num_channels,
-            "num_blocks": self.num_blocks,
-            "kernel_size": self.kernel_size,
-            "patch_size": self.patch_size,
-            "scale_factor": self.scale_factor,
-            "num_heads": self.num_heads,
-            "skip": self.skip,
-            "dropout": self.dropout,
-            "remat": self.remat,
-            "norm": self.norm,
-            "mask_branch": self.mask_branch,
+            **{name: getattr(self, name) for name in arguments},
         }
 
     @classmethod
