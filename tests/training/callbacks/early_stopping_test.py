@@ -93,3 +93,10 @@ def test_lines_that_are_no_epochs_are_passed_over(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('3\n[]\n{"val_dice": 0.9}\n{"epoch": 1, "val_dice": 0.5}\n{"ep')
     assert gain_so_far(path) == Gain(0.5, 1, 1, 0)
+
+
+def test_a_validation_that_gives_no_score_does_not_count(tmp_path):
+    callback = EarlyStopping(1, tmp_path / "metrics.jsonl", report=pytest.fail)
+    callback.on_train_begin()
+    for epoch, score in enumerate([0.5, np.nan, np.float32(np.nan), 0.6]):
+        callback.on_epoch_end(epoch, {"val_dice": score})

@@ -92,8 +92,8 @@ class EarlyStopping(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Counts a validation, and ends the run if there were enough."""
-        score = (logs or {}).get(self.monitor)
-        if score is None:
+        score = (logs or {}).get(self.monitor, math.nan)
+        if math.isnan(score):  # The metrics log leaves it out as well.
             return
         self._gain = self._gain.after(epoch + 1, float(score))
         if self._gain.validations_since >= self.patience:
