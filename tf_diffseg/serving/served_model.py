@@ -29,7 +29,7 @@ class ServedModel:
         num_samples: number of samples to average.
         batch_size: number of samples to draw at a time.
         max_voxels: largest number of voxels that the volumes of a request may have
-            together, both as sent and on the network's grid.
+            together as they are sent, and each of them on the network's grid.
         request_batch: number of volumes in a request; None for any number.
 
     Raises:
