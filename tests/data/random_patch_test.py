@@ -60,7 +60,7 @@ def test_short_axes_are_padded_on_both_sides(shape, seed):
     )
     assert patch.shape == (*patch_shape, 2)
     inside = patch_label > 0
-    # Padded by half of what is missing, the odd voxel at the end.
+    # Half of the padding comes first; the odd voxel comes last.
     for axis, (size, wanted) in enumerate(zip(shape, patch_shape, strict=True)):
         before = max(wanted - size, 0) // 2
         others = tuple(other for other in range(3) if other != axis)

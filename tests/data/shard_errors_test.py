@@ -50,7 +50,7 @@ def test_index_finds_every_record(paths):
 def test_changed_data_is_found_wherever_it_lies(paths, place):
     index = index_shards(paths)
     first = int(index.offset[4])
-    # Data, data, the data's checksum.
+    # The places lie in the data, in the data and in its checksum.
     place = place + (first if place >= 0 else first + int(index.num_bytes[4]))
     _damage(paths[1], place, mask=0x01)
     expected = f"shard {paths[1]} is damaged in record 1; see `python -m data_tools."

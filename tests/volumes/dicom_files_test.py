@@ -96,7 +96,7 @@ def test_bits_that_are_not_stored_do_not_count(tmp_path, signed):
     bare = (values & 0x0FFF).astype("i2" if signed else "u2")
     write_stack(tmp_path / "a", bare, BitsStored=12)
     np.testing.assert_array_equal(_voxels(tmp_path / "a"), values)
-    # An overlay lies in the bit above, as in old files.
+    # Old files have an overlay in the bit above.
     write_stack(tmp_path / "b", bare | bare.dtype.type(0x2000), BitsStored=12)
     np.testing.assert_array_equal(_voxels(tmp_path / "b"), values)
     write_stack(tmp_path / "c", bare, BitsStored=12, HighBit=15)
@@ -111,7 +111,7 @@ def test_compressed_pixels_are_read_or_refused(tmp_path, kind, dtype, capfd):
     import pydicom
 
     low = -1000 if dtype == "i2" else 0
-    # SimpleITK's writer crashes on very small ones.
+    # SimpleITK's writer crashes on very small pictures.
     stored = np.random.default_rng(0).integers(low, 200, (64, 48, 2)).astype(dtype)
     folder = write_stack(tmp_path / "a", stored, RescaleSlope=2, RescaleIntercept=-5)
     for index, path in enumerate(sorted(folder.iterdir())):
@@ -231,7 +231,7 @@ def test_a_file_without_preamble_is_read(tmp_path, cut, implicit):
             dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
             dataset.save_as(path, implicit_vr=True, little_endian=True)
         content = path.read_bytes()
-        # The group's length is told first, behind preamble and magic.
+        # The length of the group follows preamble and magic.
         length = 12 + int.from_bytes(content[140:144], "little")
         path.write_bytes(content[132 + (length if cut == "meta" else 0) :])
         assert path.read_bytes()[:2] == (b"\x08\0" if cut == "meta" else b"\x02\0")

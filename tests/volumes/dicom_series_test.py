@@ -201,53 +201,45 @@ def test_positions_may_be_in_whole_millimetres(tmp_path, count, rounded, first):
             read_image(folder)
 
 
-@pytest.mark.parametrize("positions", [[0, 2, 4, 5, 7, 9], [0, 2, 4, 6, 7], [0, 1, 3]])
-def test_slices_missing_in_most_gaps_are_found(tmp_path, positions):
-    write_stack(tmp_path, _many(len(positions)), positions)
-    with pytest.raises(InputError, match="missing"):
-        read_image(tmp_path)
+_SHIFTED = [[0, 2 * (index == 4), index] for index in range(9)]
+_TWO_TIMES = r"holds 2 slices at each of 4 place\(s\), as a time series or several acqu"
+_DIFFER_IN = _TWO_TIMES + r".*they differ in {} \(.*, .*\); expected the slices of one"
 
 
-def test_a_slice_off_the_grid_is_named(tmp_path):
-    write_stack(tmp_path / "a", _many(9), [0, 1, 2, 3, 4.3, 5, 6, 7, 8])
-    with pytest.raises(InputError, match="IM0004 lies 0.267 mm off the grid of 1 mm"):
-        read_image(tmp_path / "a")
-    shifted = [[0, 2 * (index == 4), index] for index in range(9)]
-    write_stack(tmp_path / "b", _many(9), ImagePositionPatient=shifted.__getitem__)
-    with pytest.raises(InputError, match="IM0004 is shifted by 2 mm in its plane"):
-        read_image(tmp_path / "b")
+def _time_series(name, first, second):
+    return [0, 1, 2, 3] * 2, {name: [first] * 4 + [second] * 4}, _DIFFER_IN.format(name)
 
 
 @pytest.mark.parametrize(
-    "name, values",
+    "positions, tags, message",
     [
-        ("TemporalPositionIdentifier", (1, 2)),
-        ("AcquisitionNumber", (1, 2)),
-        ("EchoTime", (2.3, 4.6)),
-        ("ImageType", ("ORIGINAL\\PRIMARY\\M", "ORIGINAL\\PRIMARY\\P")),
+        ([0, 2, 4, 5, 7, 9], {}, "missing"),
+        ([0, 2, 4, 6, 7], {}, "missing"),
+        ([0, 1, 3], {}, "missing"),
+        (
+            [0, 1, 2, 3, 4.3, 5, 6, 7, 8],
+            {},
+            "IM0004 lies 0.267 mm off the grid of 1 mm",
+        ),
+        (
+            range(9),
+            {"ImagePositionPatient": _SHIFTED},
+            "IM0004 is shifted by 2 mm in its plane",
+        ),
+        ([5, 5, 5], {}, r"holds 3 slices at each of 1 place\(s\)"),
+        (
+            [0, 1, 2, 2, 3],
+            {"InstanceNumber": [1, 2, 3, 4, 5]},
+            r"IM0002 and .*IM0003 lie in one place, they differ in InstanceNumber \(3",
+        ),
+        _time_series("TemporalPositionIdentifier", 1, 2),
+        _time_series("AcquisitionNumber", 1, 2),
+        _time_series("EchoTime", 2.3, 4.6),
+        _time_series("ImageType", "ORIGINAL\\PRIMARY\\M", "ORIGINAL\\PRIMARY\\P"),
     ],
 )
-def test_a_time_series_is_no_volume(tmp_path, name, values):
-    positions = [0, 1, 2, 3] * 2
-    tags = {name: lambda index: values[index // 4]}
-    write_stack(tmp_path, _many(8), positions, **tags)
-    message = (
-        r"holds 2 slices at each of 4 place\(s\), as a time series or several "
-        rf"acquisitions: .*they differ in {name} \(.*, .*\); expected the slices of one"
-    )
+def test_places_that_are_no_stack_are_refused(tmp_path, positions, tags, message):
+    tags = {name: values.__getitem__ for name, values in tags.items()}
+    write_stack(tmp_path, _many(len(positions)), positions, **tags)
     with pytest.raises(InputError, match=message):
-        read_image(tmp_path)
-
-
-def test_a_place_that_comes_twice_is_named(tmp_path):
-    tags = {"InstanceNumber": lambda index: index + 1}
-    write_stack(tmp_path, _many(5), [0, 1, 2, 2, 3], **tags)
-    message = r"IM0002 and .*IM0003 lie in one place, they differ in InstanceNumber \(3"
-    with pytest.raises(InputError, match=message):
-        read_image(tmp_path)
-
-
-def test_pictures_all_in_one_place(tmp_path):
-    write_stack(tmp_path, _many(3), [5, 5, 5])
-    with pytest.raises(InputError, match=r"holds 3 slices at each of 1 place\(s\)"):
         read_image(tmp_path)

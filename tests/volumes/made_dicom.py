@@ -1,11 +1,11 @@
-"""DICOM files for tests, written tag by tag with pydicom."""
+"""Writes DICOM files for tests, tag by tag, with pydicom."""
 
 import numpy as np
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 SPACING = (0.8, 1.5, 2.5)  # column, row, slice
 
-# None leaves a tag out.
+# A value of None leaves a tag out.
 _TAGS = {
     "Modality": "CT",
     "StudyInstanceUID": "1.2.3",
@@ -18,8 +18,8 @@ _TAGS = {
 
 
 def write_dicom(path, sop_class=CT, **tags):
-    """Writes a file of a class with the tags that are given, and no others."""
-    # An extra, which tests that need no DICOM do without.
+    """Writes a file of a class with the given tags only."""
+    # An extra installs pydicom; tests without DICOM do not need it.
     from pydicom.dataset import FileDataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -42,10 +42,10 @@ def write_slice(path, stored, z=0.0, **tags):
     """Writes a slice.
 
     Args:
-        path: of the file.
-        stored: (column, row) of the integers that are stored.
-        z: of its position.
-        **tags: instead of, or beside, those that a slice has.
+        path: path of the file.
+        stored: integers (column, row) to store.
+        z: third coordinate of its position.
+        **tags: tags to add or to replace.
     """
     bits = stored.dtype.itemsize * 8
     described = {
@@ -63,7 +63,7 @@ def write_slice(path, stored, z=0.0, **tags):
 
 
 def write_stack(folder, stored, positions=None, **tags):
-    """Writes (column, row, slice) as a file each; callables in tags get the index."""
+    """Writes each slice of (column, row, slice); functions in tags get its index."""
     for index in range(stored.shape[2]):
         z = SPACING[2] * index if positions is None else positions[index]
         of_slice = {
@@ -75,7 +75,7 @@ def write_stack(folder, stored, positions=None, **tags):
 
 
 def rescaled(folder):
-    """Voxels (column, row, slice) as pydicom gives them, by file name."""
+    """Reads voxels (column, row, slice) with pydicom, in the order of file names."""
     import pydicom
 
     slices = []

@@ -56,7 +56,7 @@ def _read(path):
 def test_each_format_holds_the_grid_and_the_values(ending, affine, tmp_path):
     pytest.importorskip("SimpleITK")
     path = tmp_path / f"a.b{ending}"
-    # float32 is all that two of the formats have for an affine.
+    # Two of the formats store the affine as float32.
     tolerance = {"rtol": 1e-6, "atol": 1e-4}
     for dtype in (np.uint8, np.uint16, np.float32):
         array = (1.5 * np.arange(60).reshape(_SHAPE)).astype(dtype)
@@ -77,7 +77,7 @@ def test_endings_are_known_in_any_letters(ending, tmp_path):
         _write(path, array, _AFFINES["flipped"])
         names = {path.name} | ({"a.B.zraw"} if ending == ".mhd" else set())
         assert {file.name for file in path.parent.iterdir()} == names
-        # Of .mhd another program reads the file, under whatever name it has.
+        # This library does not read .mhd; ITK does if the ending is in small letters.
         if ending == ".mhd":
             assert b"ElementDataFile = a.B.zraw" in path.read_bytes()
             path = path.rename(path.with_suffix(".mhd"))

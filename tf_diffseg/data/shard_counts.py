@@ -8,11 +8,8 @@ from tf_diffseg.errors import InputError
 def check_counts(manifest, shard_paths):
     """Raises InputError unless each shard holds as many cases as the manifest says.
 
-    A shard that is cut between two records looks whole by itself.
-
-    Args:
-        manifest: `Manifest` of the data.
-        shard_paths: from its `shard_paths`.
+    A shard that is cut between two records looks whole by itself. `shard_paths` come
+    from the method of that name of `manifest`.
     """
     # TensorFlow loads only after the flags have been checked.
     from tf_diffseg.data.shard_errors import named_shard_errors

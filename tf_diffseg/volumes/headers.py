@@ -63,10 +63,7 @@ def check_shape(path, shape):
 def check_spacing(path, spacing_mm, unit=MILLIMETRE):
     """Raises InputError unless a header's voxel sizes are those of a scan.
 
-    Args:
-        path: path of the file.
-        spacing_mm: (3,), in millimetres, whatever the unit of the header.
-        unit: `LengthUnit` of the header.
+    `spacing_mm` (3,) is in millimetres, whatever `LengthUnit` the header has.
     """
     values = [float(value) for value in spacing_mm]
     largest = unit.largest_spacing_mm
@@ -79,12 +76,9 @@ def check_spacing(path, spacing_mm, unit=MILLIMETRE):
 
 
 def check_affine(path, affine, unit=MILLIMETRE):
-    """Raises InputError unless an affine is finite and can be inverted.
+    """Raises InputError unless an affine (4, 4) is finite and can be inverted.
 
-    Args:
-        path: path of the file.
-        affine: (4, 4), voxel to world in millimetres, whatever the unit of the file.
-        unit: `LengthUnit` of the file.
+    `affine` is in millimetres, whatever `LengthUnit` the file has.
     """
     if not np.isfinite(affine).all():
         raise InputError(f"{path} has an affine with values that are NaN or infinite")

@@ -125,11 +125,6 @@ def _with_stream_size(path, header, stream_size):
 
     If the header of a .mha lacks the size of the compressed voxels, or has a wrong one,
     ITK prints "Uncompress failed" and returns memory of unknown content.
-
-    Args:
-        path: path of the file.
-        header: its header.
-        stream_size: bytes of its compressed voxels, or None.
     """
     found = re.search(_COMPRESSED_SIZE, header)
     is_right = found is not None and found[1] == str(stream_size).encode()

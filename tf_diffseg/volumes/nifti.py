@@ -1,7 +1,6 @@
 """Reads NIfTI volumes."""
 
 import gzip
-import os
 import zlib
 
 import nibabel as nib
@@ -22,10 +21,6 @@ _CIFTI_INTENTS = range(3000, 3100)
 
 def _load(path):
     """Returns the nibabel image and the header as it is stored, both checked."""
-    if not os.path.isfile(path):
-        raise InputError(f"{path} does not exist")
-    if not str(path).lower().endswith(ENDINGS):
-        raise InputError(f"{path} is not NIfTI, expected a .nii or .nii.gz file")
     header = _stored_header(path)
     if header is not None:
         if int(header["intent_code"]) in _CIFTI_INTENTS:

@@ -13,15 +13,10 @@ _FORM_CODES = range(6)
 
 
 def notes_of(path, volume, header):
-    """Lists what is odd about a header without being wrong.
+    """Lists what is odd about a header without being wrong, in lines of text.
 
-    Args:
-        path: path of the file.
-        volume: its nibabel image.
-        header: the header as it is stored, not repaired by nibabel; or None.
-
-    Returns:
-        Tuple of lines of text.
+    `volume` is the nibabel image of the file. `header` is the header as it is stored,
+    not repaired by nibabel, or None.
     """
     if header is None:
         return ()

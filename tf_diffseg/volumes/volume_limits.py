@@ -38,12 +38,10 @@ def check_size(path, shape, itemsize, largest):
 
 
 def check_resampled_size(volume, shape, spacing_mm):
-    """Raises InputError if the memory cannot hold a volume once it is resampled.
+    """Raises InputError if the memory cannot hold an image once it is resampled.
 
-    Args:
-        volume: image, a `Volume`.
-        shape: (3,), shape of the part that is resampled, in any order of axes.
-        spacing_mm: (3,), spacing after resampling, or None.
+    `shape` (3,) is that of the part of the `Volume` that is resampled, in any order of
+    axes; `spacing_mm` (3,) is the new spacing, or None.
     """
     if spacing_mm is None:
         return
@@ -62,12 +60,7 @@ def check_resampled_size(volume, shape, spacing_mm):
 
 
 def check_extent(volume, spacing_mm):
-    """Raises InputError if a volume is less than one voxel once it is resampled.
-
-    Args:
-        volume: image, a `Volume`.
-        spacing_mm: (3,), spacing after resampling, or None.
-    """
+    """Raises InputError if a `Volume` is less than one voxel of `spacing_mm`."""
     if spacing_mm is None:
         return
     extent_mm = volume.spacing_mm * volume.grid_shape

@@ -29,13 +29,9 @@ def affine_matrix(seed, rotation_degrees=0.0, zoom=0.0, shear=0.0):
 
 
 def rotation_matrix(angles):
-    """Makes the matrix of a rotation about x, then y, then z.
+    """Makes the matrix, float (3, 3), of a rotation about x, then y, then z.
 
-    Args:
-        angles: float (3,), in radians, counterclockwise.
-
-    Returns:
-        float (3, 3).
+    `angles`, float (3,), are in radians and counterclockwise.
     """
     (sin_x, sin_y, sin_z), (cos_x, cos_y, cos_z) = (
         tf.unstack(tf.sin(angles)),

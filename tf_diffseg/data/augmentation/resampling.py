@@ -79,18 +79,11 @@ def resample(
 def _part_that_is_read(image, label, half, backward, centre, displacement=None):
     """Cuts out the part of the volume from which a patch is read.
 
-    Copies are then as large as the patch, not as the volume.
-
-    Args:
-        image: float (x, y, z, channels).
-        label: class ids (x, y, z).
-        half: float (3,), from the centre of the patch to its last voxel.
-        backward: as for `_read`, also the next ones.
-        centre: float (3,).
-        displacement: float or None.
+    Copies are then as large as the patch, not as the volume. `half`, float (3,), leads
+    from the centre of the patch to its last voxel; for the others see `_read`.
 
     Returns:
-        (image, label, int (3,) first voxel of the part), of at least one voxel.
+        (image, label, first voxel int (3,)) of the part, which is never empty.
     """
     reach = tf.linalg.matvec(tf.abs(backward), half)
     low, high = centre - reach, centre + reach
@@ -190,15 +183,7 @@ def _source_along(axis, shape, volume_shape, backward, centre, displacement):
 
 
 def _flat_index(shape, voxels):
-    """Returns the flat index of voxels, and whether they lie in the volume.
-
-    Args:
-        shape: int (3,), shape of the volume.
-        voxels: three int tensors of the same shape.
-
-    Returns:
-        (index, is_inside) of that shape; the index is 0 outside of the volume.
-    """
+    """Returns (flat index, is_inside) of voxels (x, y, z); outside the index is 0."""
     x, y, z = voxels
     is_inside = (x >= 0) & (x < shape[0]) & (y >= 0) & (y < shape[1])
     is_inside &= (z >= 0) & (z < shape[2])
