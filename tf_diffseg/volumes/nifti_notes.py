@@ -16,10 +16,8 @@ def notes_of(path, volume, header):
     """Lists what is odd about a header without being wrong, in lines of text.
 
     `volume` is the nibabel image of the file. `header` is the header as it is stored,
-    not repaired by nibabel, or None.
+    not repaired by nibabel.
     """
-    if header is None:
-        return ()
     notes = []
     unit = nibabel_volume.length_unit(header)
     pixdim = np.asarray(header["pixdim"][1:4], np.float64) * unit.mm
