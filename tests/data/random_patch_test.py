@@ -36,21 +36,6 @@ def _start(label, shape):
 
 
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize(
-    "shape, patch_shape",
-    [((7, 6, 5), (3, 4, 2)), ((7, 6, 5), (7, 6, 5)), ((4, 4, 4), (1, 1, 1))],
-)
-def test_image_and_label_are_cut_alike(shape, patch_shape, seed):
-    image, label = _case(shape)
-    patch, patch_label = _random_patch(image, label, patch_shape, _seed(seed))
-    x, y, z = _start(patch_label, shape)
-    cut = np.s_[x : x + patch_shape[0], y : y + patch_shape[1], z : z + patch_shape[2]]
-    assert patch_label.shape == patch_shape
-    np.testing.assert_array_equal(patch_label, label[cut])
-    np.testing.assert_array_equal(patch, image[cut])
-
-
-@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("shape", [(3, 6, 7), (3, 2, 1), (5, 4, 4)])
 def test_short_axes_are_padded_on_both_sides(shape, seed):
     patch_shape = (6, 5, 4)
