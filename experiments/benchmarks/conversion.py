@@ -24,16 +24,10 @@ _SMALL_SHAPE = (16, 16, 16)
 def run(repeats):
     """Times conversion without resampling and measures a worker's memory.
 
-    The clock starts when workers have started and converted a small case.
-
-    Args:
-        repeats: number of timed conversions for each number of workers.
-
-    Returns:
-        Dict of figures. `ratio` is the time of a conversion, to the finished folder,
-        over the time to read and decompress the same files in the same workers;
-        `peak_memory_ratio` is the rise of one worker's peak memory after the small
-        case, over a volume's size in float32.
+    The clock starts when workers have started and converted a small case. `ratio` is
+    the time of a conversion, to the finished folder, over the time to read and
+    decompress the same files in the same workers; `peak_memory_ratio` is the rise of
+    one worker's peak memory after the small case, over a volume's size in float32.
     """
     figures = {"volume": "x".join(map(str, VOLUME_SHAPE)), "cases": NUM_CASES}
     with tempfile.TemporaryDirectory() as temporary:

@@ -25,12 +25,7 @@ _MIB = 2**20
 def run(repeats):
     """Times a five-step sample, a volume of many windows, and a case's metrics.
 
-    Args:
-        repeats: number of timed runs of each; at most three of the whole volume, which
-            takes long.
-
-    Returns:
-        Dict of figures.
+    The whole volume takes long: it has at most three timed runs.
     """
     return {
         "device": tf.config.list_logical_devices()[-1].name,

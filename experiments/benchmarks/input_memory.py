@@ -15,15 +15,7 @@ from experiments.benchmarks.example_shards import example_shards
 
 
 def run(repeats, data_dir=None):
-    """Measures the peak memory of one epoch.
-
-    Args:
-        repeats: epochs that each process streams.
-        data_dir: folder of shards, or None.
-
-    Returns:
-        Dict of figures.
-    """
+    """Measures the peak memory of processes that stream `repeats` epochs."""
     with example_shards(data_dir, (192, 192, 128), 12) as shards:
         one = _stream(shards.paths[:1], repeats)
         every = _stream(shards.paths, repeats)

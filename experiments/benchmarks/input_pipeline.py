@@ -41,13 +41,8 @@ COMPARED = {
 def run(repeats, data_dir=None):
     """Times the pipeline alone, each step of augmentation, and training with it.
 
-    Args:
-        repeats: number of timed runs of each.
-        data_dir: folder of shards, whose training cases are read whole, or None.
-
-    Returns:
-        Dict of figures. Times per example are processor time: several examples run at
-        once, so they do not add up to elapsed time.
+    It reads the training cases of `data_dir` whole. Times per example are processor
+    time: several examples run at once, so they do not add up to elapsed time.
     """
     with example_shards(data_dir) as shards:
         figures = {

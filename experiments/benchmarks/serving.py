@@ -47,13 +47,9 @@ print(json.dumps({
 def run(repeats):
     """Times the signatures of an export, and a process that starts with it.
 
-    Args:
-        repeats: number of timed runs of each.
-
-    Returns:
-        Dict of figures. `default_over_sampler` is the latency of `serving_default` over
-        that of the sampler in Python, `nifti_over_segmenter` that of `segment_nifti`
-        over that of the segmenter in Python.
+    `default_over_sampler` is the latency of `serving_default` over that of the sampler
+    in Python, `nifti_over_segmenter` that of `segment_nifti` over that of the
+    segmenter.
     """
     model = DiffusionUNet3D(NUM_CLASSES, num_channels=NUM_CHANNELS)
     sample = SlidingWindow(model.sample, VOLUME_SHAPE, (NUM_CLASSES,))

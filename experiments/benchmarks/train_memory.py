@@ -22,13 +22,7 @@ _MIB = 2**20
 
 
 def run(memory_gib):
-    """Finds the largest cube without and with `--remat`.
-
-    Args:
-        memory_gib: limit of the process, in GiB.
-
-    Returns:
-        Dict of figures.
+    """Finds the largest cube without and with `--remat` for a process of `memory_gib`.
 
     Raises:
         InputError: the machine does not have that much free memory.

@@ -26,13 +26,8 @@ def run(repeats):
     """Times step and forward pass of one volume, beside a matrix product.
 
     Runs the step of the default network in float32 and of its `VARIANTS`, and measures
-    its peak memory with and without `--remat`.
-
-    Args:
-        repeats: number of timed runs of each.
-
-    Returns:
-        Dict of figures; rates count only convolutions and matrix products.
+    its peak memory with and without `--remat`. Rates count only convolutions and matrix
+    products.
     """
     model, batch, step = train_step(VOLUME_SHAPE)
     steps = {"step": step}

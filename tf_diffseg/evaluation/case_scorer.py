@@ -107,11 +107,12 @@ class CaseScorer:
 
     def _score_example(self, example):
         source = SourceGrid.of_example(example)
+        affine = example["source_affine"].numpy()
         counted = {}
         if self._ignored_id is not None:
             counted["is_counted"] = example["source_label"] != self._ignored_id
         prediction = self._predict(example["image"], source, self._seed, **counted)
-        label = self._cleaned(prediction.class_ids.numpy(), example)
+        label = self._cleaned(prediction.class_ids.numpy(), affine)
         if self._post_processing.is_active:
             drawn = self._preprocessor.label(label, source)
         else:
@@ -124,28 +125,24 @@ class CaseScorer:
             predicted=drawn.numpy(),
             entropy=prediction.preprocessed_entropy.numpy(),
         )
-        return self._scores(example, prediction, label), volumes
+        return self._scores(example, prediction, label, affine), volumes
 
-    def _cleaned(self, class_ids, example):
+    def _cleaned(self, class_ids, affine):
         if not self._post_processing.is_active:
             return class_ids
-        return self._post_processing(
-            class_ids, voxel_ml(example["source_affine"].numpy())
-        )
+        return self._post_processing(class_ids, voxel_ml(affine))
 
-    def _scores(self, example, prediction, label):
-        truth, affine = (
-            example[key].numpy() for key in ("source_label", "source_affine")
-        )
+    def _scores(self, example, prediction, label, affine):
+        truth, ignored_id = example["source_label"].numpy(), self._ignored_id
         probabilities = self._with_background(prediction.probabilities.numpy())
         class_ids = self._targets.class_ids
-        dice_per_step = [
-            dice_of_targets(
-                truth, self._cleaned(step, example), class_ids, self._ignored_id
-            )
-            for step in prediction.step_class_ids.numpy()
+        steps = [
+            self._cleaned(step, affine) for step in prediction.step_class_ids.numpy()
         ]
-        _, known_label, is_known = only_known(truth, label, self._ignored_id)
+        dice_per_step = [
+            dice_of_targets(truth, step, class_ids, ignored_id) for step in steps
+        ]
+        _, known_label, is_known = only_known(truth, label, ignored_id)
         is_known = np.ones(truth.shape, bool) if is_known is None else is_known
         return CaseScores(
             uid=example["uid"].numpy().decode(),
@@ -157,7 +154,7 @@ class CaseScorer:
                 TOLERANCES_MM,
                 probabilities,
                 class_ids,
-                self._ignored_id,
+                ignored_id,
             ),
             dice_per_step=np.stack(dice_per_step),
             sample_volumes_ml=self._sample_voxels(prediction) * voxel_ml(affine),

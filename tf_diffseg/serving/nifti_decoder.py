@@ -8,6 +8,7 @@ does, which also reads the training data.
 import gzip
 from typing import NamedTuple
 
+import nibabel as nib
 import tensorflow as tf
 
 from tf_diffseg.preprocessing.limits import (
@@ -38,49 +39,18 @@ _SCALAR_TYPES = {
 # `decode_raw` knows only the signed types.
 _SIGNED = {tf.uint32: tf.int32, tf.uint64: tf.int64}
 
-# Offset, type and count of the fields that are read.
-_NIFTI_1 = {
-    "dim": (40, tf.int16, 8),
-    "datatype": (70, tf.int16, 1),
-    "pixdim": (76, tf.float32, 8),
-    "units": (123, tf.uint8, 1),
-    "vox_offset": (108, tf.float32, 1),
-    "slope": (112, tf.float32, 1),
-    "intercept": (116, tf.float32, 1),
-    "qform_code": (252, tf.int16, 1),
-    "sform_code": (254, tf.int16, 1),
-    "quaternion": (256, tf.float32, 3),
-    "qoffset": (268, tf.float32, 3),
-    "srow": (280, tf.float32, 12),
-}
-_NIFTI_2 = {
-    "dim": (16, tf.int64, 8),
-    "datatype": (12, tf.int16, 1),
-    "pixdim": (104, tf.float64, 8),
-    "vox_offset": (168, tf.int64, 1),
-    "slope": (176, tf.float64, 1),
-    "intercept": (184, tf.float64, 1),
-    "qform_code": (344, tf.int32, 1),
-    "sform_code": (348, tf.int32, 1),
-    "quaternion": (352, tf.float64, 3),
-    "qoffset": (376, tf.float64, 3),
-    "srow": (400, tf.float64, 12),
-    "units": (500, tf.int32, 1),
-}
-
-
-class _Version(NamedTuple):
-    header_bytes: int
-    fields: dict
-    magic_offset: int
-    magic: bytes
-
-
+# The fields that are read of a header.
+_FIELDS = (
+    "dim", "datatype", "pixdim", "vox_offset", "scl_slope", "scl_inter", "xyzt_units",
+    "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x",
+    "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z",
+)  # fmt: skip
+# The layout of the header, and the magic of a single file, by version.
 _VERSIONS = (
-    _Version(348, _NIFTI_1, 344, b"n+1\0"),
-    _Version(540, _NIFTI_2, 4, b"n+2\0"),
+    (nib.nifti1.header_dtype, b"n+1\0"),
+    (nib.nifti2.header_dtype, b"n+2\0"),
 )
-_LONGEST_HEADER = 540
+_LONGEST_HEADER = nib.nifti2.header_dtype.itemsize
 # Millimetres by the lower three bits of `xyzt_units`: no unit, metre, millimetre,
 # micrometre, and four values that NIfTI does not define. The other bits are for time.
 _MM_PER_UNIT = (1.0, 1e3, 1.0, 1e-3, 1.0, 1.0, 1.0, 1.0)
@@ -168,9 +138,9 @@ def read_header(contents, num_channels, max_voxels):
     )
     shape = require(
         shape,
-        tf.math.is_finite(fields["intercept"]) | ~_is_scaled(fields["slope"]),
+        tf.math.is_finite(fields["scl_inter"]) | ~_is_scaled(fields["scl_slope"]),
         "expected a finite scl_inter in the header of the NIfTI file, got ",
-        fields["intercept"],
+        fields["scl_inter"],
     )
     item_size = tf.reduce_sum(tf.where(is_type, item_sizes, 0))
     return NiftiHeader(
@@ -180,8 +150,8 @@ def read_header(contents, num_channels, max_voxels):
         is_little_endian=is_little_endian,
         offset=tf.cast(offset, tf.int64),
         num_bytes=tf.reduce_prod(shape) * num_channels * item_size,
-        slope=fields["slope"],
-        intercept=fields["intercept"],
+        slope=fields["scl_slope"],
+        intercept=fields["scl_inter"],
     )
 
 
@@ -286,33 +256,38 @@ def _fields(head):
     fields = tf.switch_case(
         index,
         [
-            lambda version=version, little=little: _read_fields(
-                head, version.fields, little
-            )
-            for version, little in kinds
+            lambda layout=layout, little=little: _read_fields(head, layout, little)
+            for (layout, _), little in kinds
         ],
     )
     # The header is followed by four bytes that announce extensions.
-    first_voxels = [float(version.header_bytes + 4) for version, _ in kinds]
+    first_voxels = [float(layout.itemsize + 4) for (layout, _), _ in kinds]
     first_voxel = tf.gather(tf.constant(first_voxels, tf.float64), index)
     return fields, first_voxel, tf.equal(index % 2, 0)
 
 
 def _is_kind(head, version, little_endian):
+    layout, magic = version
     size = tf.io.decode_raw(tf.strings.substr(head, 0, 4), tf.int32, little_endian)[0]
-    magic = tf.strings.substr(head, version.magic_offset, 4)
-    return tf.equal(size, version.header_bytes) & tf.equal(magic, version.magic)
+    found = tf.strings.substr(head, layout.fields["magic"][1], len(magic))
+    return tf.equal(size, layout.itemsize) & tf.equal(found, magic)
 
 
 def _read_fields(head, layout, little_endian):
     fields = {}
-    for name, (offset, dtype, count) in layout.items():
-        part = tf.strings.substr(head, offset, dtype.size * count)
+    for name in _FIELDS:
+        item, offset = layout.fields[name]
+        dtype = tf.as_dtype(item.base)
+        part = tf.strings.substr(head, offset, item.itemsize)
         values = tf.io.decode_raw(part, dtype, little_endian)
         is_whole_number = dtype.is_integer and name != "vox_offset"
         values = tf.cast(values, tf.int64 if is_whole_number else tf.float64)
-        fields[name] = tf.reshape(values, [count] if count > 1 else [])
+        fields[name] = tf.reshape(values, item.shape)
     return fields
+
+
+def _three(fields, *names):
+    return tf.stack([fields[name] for name in names])
 
 
 def _checked_shape(dim, num_channels, max_voxels):
@@ -343,7 +318,7 @@ def _checked_shape(dim, num_channels, max_voxels):
 
 def _affine(fields, shape):
     """Affine float64 [4, 4] in mm, from the sform, else the qform, else the spacing."""
-    unit_mm = tf.gather(tf.constant(_MM_PER_UNIT, tf.float64), fields["units"] % 8)
+    unit_mm = tf.gather(tf.constant(_MM_PER_UNIT, tf.float64), fields["xyzt_units"] % 8)
     # As in `tf_diffseg.volumes.headers.LengthUnit`: "metres" may mean millimetres.
     largest_mm = tf.where(unit_mm > 1, LARGEST_SPACING_OF_METRES_MM, LARGEST_SPACING_MM)
     name = "pixdim in the header of the NIfTI file, in its unit of length"
@@ -354,7 +329,7 @@ def _affine(fields, shape):
         [
             (
                 _is_form(fields["sform_code"]),
-                lambda: tf.reshape(fields["srow"], [3, 4]),
+                lambda: _three(fields, "srow_x", "srow_y", "srow_z"),
             ),
             (_is_form(fields["qform_code"]), lambda: _qform(fields, spacing)),
         ],
@@ -370,14 +345,15 @@ def _is_form(code):
 
 def _qform(fields, spacing):
     """First three rows of the affine that the unit quaternion stands for."""
-    x, y, z = tf.unstack(fields["quaternion"])
+    quaternion = _three(fields, "quatern_b", "quatern_c", "quatern_d")
+    x, y, z = tf.unstack(quaternion)
     squared = 1.0 - (x * x + y * y + z * z)
     squared = require(
         squared,
         squared > -_SMALLEST_W_SQUARED,
         "expected a unit quaternion in the header of the NIfTI file, got quatern_b, "
         "c, d ",
-        fields["quaternion"],
+        quaternion,
     )
     is_lost = tf.abs(squared) < _SMALLEST_W_SQUARED
     w = tf.sqrt(tf.where(is_lost, tf.zeros_like(squared), squared))
@@ -396,7 +372,8 @@ def _qform(fields, spacing):
     third_sign = tf.where(tf.equal(fields["pixdim"][0], -1.0), -1.0, 1.0)
     signs = tf.stack([1.0, 1.0, third_sign])
     columns = rotation * spacing * tf.cast(signs, tf.float64)
-    return tf.concat([columns, fields["qoffset"][:, tf.newaxis]], axis=1)
+    offset = _three(fields, "qoffset_x", "qoffset_y", "qoffset_z")
+    return tf.concat([columns, offset[:, tf.newaxis]], axis=1)
 
 
 def _base_affine(spacing, shape):
