@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.commands import run_module
+from tests.training.toys import TWO_STEPS
 
 
 def _check(device_counts, cases_and_batches, arguments, accumulation_steps=1):
@@ -21,9 +22,8 @@ _ALL = [(cases, batch) for cases in range(1, 10) for batch in range(1, 9)]
 
 def test_two_devices_train_score_and_predict_as_one():
     # Shares of 1 and 1, and of 1 and 0; the table below has the rest.
-    quick = {"num_timesteps": 2, "num_timesteps_beta": 2}
     drawn = {"timestep_sampling": "loss", "dropout": 0.3}
-    _check([2], [(3, 2)], quick | drawn, accumulation_steps=2)
+    _check([2], [(3, 2)], TWO_STEPS | drawn, accumulation_steps=2)
 
 
 @pytest.mark.slow

@@ -12,13 +12,14 @@ import tensorflow as tf
 
 from tests.training.toys import (
     SMALL,
+    TWO_STEPS,
     arrays,
     batches_from,
     validation_batches,
 )
 from tf_diffseg.training import KernelDecayAdamW, mirrored_strategy
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.fit import fit
+from tf_diffseg.training.flat_network import flat_network
 
 
 def main():
@@ -27,9 +28,10 @@ def main():
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(1)
     with mirrored_strategy().scope():
-        model = DiffusionUNet3D(
+        model = flat_network(
             2,
             **SMALL,
+            **TWO_STEPS,
             dropout=0.1,
             timestep_sampling="loss",
             strategy="self_conditioning",

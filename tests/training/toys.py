@@ -7,6 +7,8 @@ import tensorflow as tf
 from tf_diffseg.training.flat_network import flat_network
 
 SMALL = {"num_channels": (4,), "num_blocks": (1,), "num_heads": 0}
+# Tracing an evaluation takes time for each step.
+TWO_STEPS = {"num_timesteps": 2, "num_timesteps_beta": 2}
 
 
 def toy_model(optimizer="adam", num_classes=2, compiled=None, **arguments):

@@ -13,11 +13,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tests.training.toys import SMALL, arrays
+from tests.training.toys import SMALL, TWO_STEPS, arrays
 from tf_diffseg.training import KernelDecayAdamW
-from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.distribution.devices import training_strategy
 from tf_diffseg.training.fit import fit
+from tf_diffseg.training.flat_network import flat_network
 from tf_diffseg.training.interruptions import WorkerLost
 
 _STEPS = 5
@@ -65,7 +65,7 @@ def train(folder, dies_at=-1):
     strategy = training_strategy(report=print)
     keras.utils.set_random_seed(1)
     with strategy.scope():
-        model = DiffusionUNet3D(3, **SMALL, timestep_sampling="loss")
+        model = flat_network(3, **SMALL, **TWO_STEPS, timestep_sampling="loss")
         model.compile(
             # With a small epsilon Adam would enlarge the rounding of gradients.
             KernelDecayAdamW(
