@@ -71,6 +71,12 @@ def test_text_is_no_label():
         IDS.checked(tf.constant(["1"]))
 
 
+def test_a_batch_has_no_weights():
+    image, label = toy_volumes()
+    with pytest.raises(ValueError, match="sample weights are not supported"):
+        image_and_label((image, label, label), 1, 3)
+
+
 def test_a_batch_has_whole_numbers():
     soft = tf.constant([0.0, 0.99999, 1.99998, 2.0], shape=[1, 2, 2, 1])
     image = tf.zeros([1, 2, 2, 1, 1])
@@ -105,12 +111,19 @@ class _Batches(keras.utils.PyDataset):
     def __init__(self, *batch):
         super().__init__()
         self.batch = batch
+        self.told = []
 
     def __len__(self):
         return 1
 
     def __getitem__(self, index):
         return self.batch
+
+    def on_epoch_begin(self):
+        self.told.append("begin")
+
+    def on_epoch_end(self):
+        self.told.append("end")
 
 
 SOURCES = {
@@ -158,6 +171,17 @@ def test_batches_of_a_source_are_checked_as_they_come(source):
     for data in SOURCES[source](image, label + 1):
         with pytest.raises(ValueError, match="got 3$"):
             list(checked_data(data, IDS, asserts=False))
+
+
+def test_batches_without_a_label_and_epochs_are_passed_on():
+    image, label = toy_volumes()
+    (found,) = checked_data((each for each in [image]), IDS, asserts=False)
+    np.testing.assert_array_equal(found, image)
+    batches = _Batches(image, label)
+    checked = checked_data(batches, IDS, asserts=False)
+    checked.on_epoch_begin()
+    checked.on_epoch_end()
+    assert batches.told == ["begin", "end"]
 
 
 def test_wrong_labels_to_validate_on_are_refused_before_the_first_step():
