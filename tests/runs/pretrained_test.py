@@ -2,6 +2,7 @@
 
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -150,6 +151,7 @@ def _sources(folder, run):
     (folder / "damaged.keras").write_bytes(whole.read_bytes()[:-1000])
     (folder / "damaged.weights.h5").write_bytes(b"HDF5")
     (folder / "text.keras").write_text("weights")
+    h5py.File(folder / "empty.h5", "w").close()
     dense = keras.Sequential([keras.Input([3]), keras.layers.Dense(2)])
     dense.save(folder / "dense.keras")
     dense.save_weights(folder / "dense.weights.h5")
@@ -167,6 +169,7 @@ def _sources(folder, run):
         "text.keras": "is damaged",
         "data.keras": "is damaged",
         "damaged.weights.h5": "cannot be read, or is damaged",
+        "empty.h5": "is an HDF5 file without the layers",
         "dense.keras": "holds a Sequential, expected a network of tf_diffseg",
         "dense.weights.h5": "shares no weight with the network",
         "foreign": r"has no assets/keras_model\.json",

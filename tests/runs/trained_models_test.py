@@ -36,7 +36,8 @@ def _sample(trained, image, seed=3):
 
 
 def test_a_volume_of_one_window_is_sampled_as_by_the_model_itself(runs):
-    trained = TrainedModels([runs["diffusion"]], InferenceOptions())
+    options = InferenceOptions(num_timesteps=2)
+    trained = TrainedModels([runs["diffusion"]], options)
     (model,) = trained.models
     image = tf.constant(_image()[np.newaxis])
     expected = tf.function(model.sample)(image, tf.constant([3]))[0]

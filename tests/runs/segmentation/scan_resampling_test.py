@@ -110,9 +110,17 @@ def test_notes_tell_what_is_done():
     assert never.note(volume).startswith("warning: ")
     assert never.preprocessing_of(volume.affine) == _OWN_VOXELS
     assert never.unknown_note is None
+    uids = [f"case{index}" for index in range(7)]
+    (note,) = never.notes_of_cases(uids)
+    assert note.startswith("warning: 7 case(s) have voxels unlike those that the model")
+    assert note.endswith(
+        "never left them as they are: " + ", ".join(uids[:5]) + " and 2 more"
+    )
     silent = ScanResampling(_OWN_VOXELS, {})
     assert silent.note(volume) is None
     assert "does not tell which voxel sizes" in silent.unknown_note
+    assert silent.notes_of_cases([]) == [silent.unknown_note]
+    assert fitting.notes_of_cases([]) == []
 
 
 def test_what_cannot_be_resampled_is_refused(runs):
@@ -133,6 +141,7 @@ def _export(folder, resample):
         folder,
         preprocessor=preprocessor.preprocessor,
         model_options={"strategy": "supervised"},
+        max_voxels=1000,
     )
     path = toy.path / "assets" / "model_card.json"
     card = json.loads(path.read_text())
@@ -167,6 +176,9 @@ def test_an_export_resamples_in_its_graph_or_around_it(resample, tmp_path):
         contents = _image(_OUTSIDE).to_bytes()
         served = toy.run("segment_nifti", contents=[contents], seed=np.zeros(1, "i4"))
         np.testing.assert_array_equal(served["label"][0], outside)
+    large = nib.Nifti1Image(np.zeros((11, 10, 10), np.float32), _WITHIN)
+    with pytest.raises(InputError, match="refuses it: expected at most 1000 voxels"):
+        _segmenter(toy.path)(large)
 
 
 def _bright(image, seed):

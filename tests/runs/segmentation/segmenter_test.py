@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from tests.runs.toy_run import MANIFEST, WINDOW, toy_run
-from tests.serving.exported_toy import ExportedToy
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.inference_options import InferenceOptions
 from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
@@ -127,12 +126,3 @@ def test_components_are_cleaned_by_class_names_and_sheared_voxels(options, voxel
 def test_a_class_that_the_model_does_not_have_is_refused():
     with pytest.raises(InputError, match="no class .* lever:1, expected one of liver"):
         VolumeSegmenter(_Found(), InferenceOptions(keep_components=["lever:1"]))
-
-
-def test_a_refusal_of_an_export_becomes_one_line(tmp_path):
-    exported = ExportedToy(
-        tmp_path, model_options={"strategy": "supervised"}, max_voxels=1000
-    )
-    image = nib.Nifti1Image(_voxels((11, 10, 10)), np.eye(4))
-    with pytest.raises(InputError, match="refuses it: expected at most 1000 voxels"):
-        load_segmenter(exported.path)(image)
