@@ -38,13 +38,13 @@ def _class_ids(shape=(18, 16, 13)):
 
 
 def _image(class_ids):
-    """An image of one channel a foreground class, bright where that class is."""
+    """An image with one channel per foreground class, bright at its voxels."""
     is_class = class_ids[..., np.newaxis] == np.array([1, 2])
     return 100.0 + 50.0 * is_class.astype(np.float32)
 
 
 def _sample(image, seed):
-    """Foreground where a channel is brighter than half-way between its extremes."""
+    """Foreground: voxels brighter than the middle of the range of a channel."""
     del seed
     low = tf.reduce_min(image, axis=[1, 2, 3], keepdims=True)
     high = tf.reduce_max(image, axis=[1, 2, 3], keepdims=True)

@@ -70,7 +70,7 @@ def test_all_are_checked_before_any_is_evaluated(data, run, tmp_path, monkeypatc
     not_trained = toy_run(tmp_path / "new", read_manifest(data), epochs=())
     for path, message in {
         tmp_path / "none": "none does not exist, expected a folder with the metr",
-        empty: "empty is none, expected .*, a training run or a checkpoint of one",
+        empty: "empty holds no metrics.csv, expected .*, a training run or a check",
         missing: "epoch-00009.keras does not exist, expected a checkpoint",
         not_trained: "has no checkpoint yet",
         toy_run(tmp_path / "other", other): "was trained on data with class_names",
@@ -79,7 +79,9 @@ def test_all_are_checked_before_any_is_evaluated(data, run, tmp_path, monkeypatc
             find_compared([run, path], "dice", data)
     with pytest.raises(InputError, match="no split 'nope'"):
         find_compared([run, run], "dice", data, "nope")
-    with pytest.raises(InputError, match="run is none, .*; data_dir evaluates runs"):
+    with pytest.raises(
+        InputError, match="run holds no metrics.csv.*; data_dir evaluates"
+    ):
         find_compared([run, run], "dice")
 
 

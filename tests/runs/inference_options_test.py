@@ -87,8 +87,8 @@ def test_the_name_of_a_class_takes_precedence_over_an_id():
 @pytest.mark.parametrize(
     "given, message",
     [
-        (["kidney"], "must be class:number, as kidney:2, got 'kidney'"),
-        (["kidney:two"], "must be class:number, as kidney:2, got 'kidney:two'"),
+        (["kidney"], "must be class:number, like kidney:2, got 'kidney'"),
+        (["kidney:two"], "must be class:number, like kidney:2, got 'kidney:two'"),
         (["kidney:0"], "a whole number of at least 1 for kidney, got 0"),
         ({"kidney": 1.5}, "a whole number of at least 1 for kidney, got 1.5"),
         (["kidney:1", "kidney:2"], "keep_components names kidney twice"),

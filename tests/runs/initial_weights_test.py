@@ -93,7 +93,7 @@ def test_a_run_starts_from_another_ones_weights(
     assert not (tmp_path / "plain" / "initial_weights.json").exists()
 
 
-def test_a_run_that_goes_on_keeps_its_weights_and_what_is_frozen(
+def test_a_run_that_goes_on_keeps_its_weights_and_its_frozen_layers(
     shards, tmp_path, capsys
 ):
     # Of the strategies the one that compiles fastest.
@@ -132,7 +132,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_starts_again(
         np.testing.assert_array_equal(value, first[name], err_msg=name)
 
 
-def test_a_run_that_does_not_know_what_was_frozen_does_not_go_on(
+def test_a_run_without_its_list_of_frozen_layers_does_not_go_on(
     shards, source, tmp_path, begun
 ):
     run = tmp_path / "run"

@@ -93,7 +93,7 @@ def test_a_file_of_weights_is_taken(tmp_path):
     model = _network(1)
     init_from(model, tmp_path / "a.weights.h5")
     _assert_same(_values(model), _values(there))
-    with pytest.raises(InitError, match="holds weights alone"):
+    with pytest.raises(InitError, match="holds only weights, not their net"):
         load_pretrained(tmp_path / "a.weights.h5")
 
 

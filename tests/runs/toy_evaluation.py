@@ -1,4 +1,4 @@
-"""Cases of an evaluation that never was."""
+"""Made-up cases of an evaluation."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ TARGETS = Targets(MANIFEST.class_names, [(1,)])
 
 
 def scores(uid, dice, expected_dice=0.8, hd95_mm=1.0):
-    """Scores of one class; absent where its Dice is NaN."""
+    """Scores of one class; it is absent if its Dice is NaN."""
     values = np.array([np.nan, dice])
     is_there = values * 0.0
     volume_ml = np.where(np.isnan(values), 0.0, 2.0)

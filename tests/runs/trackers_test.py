@@ -1,4 +1,4 @@
-"""What trackers are given, read back from what they write offline."""
+"""Trackers write the scores of each epoch, read back from their offline files."""
 
 import json
 

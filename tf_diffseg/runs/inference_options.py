@@ -158,7 +158,9 @@ def _component_counts(kept):
 def _class_and_count(text):
     name, colon, count = str(text).rpartition(":")
     if not (colon and name and count.strip().isdecimal()):
-        raise _components_error(f"must be class:number, as kidney:2, got {str(text)!r}")
+        raise _components_error(
+            f"must be class:number, like kidney:2, got {str(text)!r}"
+        )
     return name.strip(), int(count)
 
 

@@ -50,8 +50,8 @@ def load_pretrained(source):
     path = _model_path(source)
     if path.suffix in _HDF5:
         raise InitError(
-            f"{source}: holds weights alone, without the network that they are of; "
-            "build that, and use init_from"
+            f"{source}: holds only weights, not their network; build the network, and "
+            "use init_from"
         )
     return _load(source, path)
 

@@ -94,7 +94,7 @@ def test_a_scan_within_a_quarter_is_not_touched(runs, recwarn):
     assert not [w for w in recwarn if "trained on" in str(w.message)]
 
 
-def test_notes_tell_what_is_done():
+def test_notes_say_how_a_scan_is_resampled():
     fitting = ScanResampling(_OWN_VOXELS, _FINGERPRINT)
     volume = image_of(_image(_OUTSIDE))
     assert fitting.note(volume) == (

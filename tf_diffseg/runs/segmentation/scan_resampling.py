@@ -31,7 +31,7 @@ class ScanResampling:
         self._fixed_mm = preprocessing.get("spacing_mm")
         if self._fixed_mm is not None and resample == "never":
             raise InputError(
-                "resample=never does not apply: the model brings every scan to "
+                "resample=never does not apply: the model resamples every scan to "
                 f"{_size(self._fixed_mm)} mm, as it was trained",
                 argument="resample",
             )
