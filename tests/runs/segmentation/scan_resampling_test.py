@@ -141,7 +141,7 @@ def _export(folder, resample):
         folder,
         preprocessor=preprocessor.preprocessor,
         model_options={"strategy": "supervised"},
-        max_voxels=1000,
+        max_voxels=2000,
     )
     path = toy.path / "assets" / "model_card.json"
     card = json.loads(path.read_text())
@@ -176,8 +176,8 @@ def test_an_export_resamples_in_its_graph_or_around_it(resample, tmp_path):
         contents = _image(_OUTSIDE).to_bytes()
         served = toy.run("segment_nifti", contents=[contents], seed=np.zeros(1, "i4"))
         np.testing.assert_array_equal(served["label"][0], outside)
-    large = nib.Nifti1Image(np.zeros((11, 10, 10), np.float32), _WITHIN)
-    with pytest.raises(InputError, match="refuses it: expected at most 1000 voxels"):
+    large = nib.Nifti1Image(np.zeros((15, 15, 15), np.float32), _WITHIN)
+    with pytest.raises(InputError, match="refuses it: expected at most 2000 voxels"):
         _segmenter(toy.path)(large)
 
 
