@@ -153,10 +153,7 @@ class Segmenter:
                 `sample_voxels` counts; None for all.
 
         Returns:
-            `Prediction`.
-
-        Raises:
-            ValueError: `num_samples` is less than 1.
+            `Prediction`; raises ValueError like `predict`.
         """
         shown = self.preprocessor.from_stored(image, source)
         return self._predict(shown, source, seed, num_samples, batch_size, is_counted)

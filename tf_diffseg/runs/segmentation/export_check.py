@@ -23,10 +23,7 @@ def check_export(version_dir, run_segmenter, scans, is_exact):
             of the run; if it has rounded ones, Dice must be high.
 
     Returns:
-        Number of scans.
-
-    Raises:
-        InputError: label maps differ, or differ too much.
+        Number of scans; raises InputError if label maps differ too much.
     """
     import tensorflow as tf
 

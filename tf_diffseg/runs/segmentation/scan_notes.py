@@ -8,14 +8,11 @@ PERCENTILES = (0.5, 99.5)
 
 
 def crop_note(image, preprocessing):
-    """Note on a scan that the model crops.
+    """Line of text on a `Volume` that the model crops, or None.
 
     Args:
         image: `tf_diffseg.volumes.volume.Volume`.
         preprocessing: config of a `VolumePreprocessor`.
-
-    Returns:
-        A line of text, or None if the model sees the whole scan.
     """
     volume_shape = preprocessing.get("volume_shape")
     if volume_shape is None:
@@ -39,14 +36,11 @@ def crop_note(image, preprocessing):
 
 
 def intensity_notes(image, preprocessing):
-    """Notes on channels of a scan with little contrast after scaling.
+    """Lines of text on channels of a `Volume` with little contrast after scaling.
 
     Args:
         image: `tf_diffseg.volumes.volume.Volume`.
         preprocessing: config of a `VolumePreprocessor`.
-
-    Returns:
-        List of lines of text.
     """
     channels = np.moveaxis(image.array, -1, 0)
     kinds, windows = preprocessing.get("intensity"), preprocessing.get("ct_window")
