@@ -14,15 +14,11 @@ def real_path(path):
 def output_folder(argument, value):
     """Checks the path of a folder to write into, which need not exist yet.
 
-    Args:
-        argument: name of the argument, for the message.
-        value: its value.
-
     Returns:
-        `pathlib.Path`.
+        `pathlib.Path` of `value`.
 
     Raises:
-        InputError: there is no folder and none can be made.
+        InputError: there is no folder and none can be made; it names `argument`.
     """
     if not value:
         raise InputError(f"{argument} is empty, expected a folder", argument)

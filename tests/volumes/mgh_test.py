@@ -6,8 +6,7 @@ import pytest
 
 from tests.volumes.file_bytes import replace_bytes
 from tf_diffseg.errors import InputError
-from tf_diffseg.volumes.result_files import write_label
-from tf_diffseg.volumes.volume_files import read_image, read_label
+from tf_diffseg.volumes.volume_files import read_image
 
 AFFINE = np.array(
     [[0, -2, 0.5, 9], [1, 0, 0, -4], [0, 0.5, 3, 5], [0, 0, 0, 1]], np.float32
@@ -26,17 +25,6 @@ def test_voxels_and_affine(tmp_path, name, shape):
     image = read_image(_save(tmp_path / name, array))
     np.testing.assert_array_equal(image.array, array.reshape(4, 3, 2, -1))
     np.testing.assert_allclose(image.affine, AFFINE, atol=1e-5)
-
-
-def test_label_goes_out_as_nifti_on_the_same_grid(tmp_path):
-    array = np.arange(24, dtype=np.uint8).reshape(4, 3, 2)
-    label = read_label(_save(tmp_path / "a.mgz", array))
-    np.testing.assert_array_equal(label.array, array)
-    write_label(tmp_path / "b.nii.gz", label.array, like=tmp_path / "a.mgz")
-    written = read_label(tmp_path / "b.nii.gz")
-    np.testing.assert_array_equal(written.array, array)
-    np.testing.assert_allclose(written.affine, AFFINE, atol=1e-5)
-    assert written.notes == ()
 
 
 _UNREADABLE = "cannot be read as a FreeSurfer volume"

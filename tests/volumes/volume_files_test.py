@@ -10,12 +10,10 @@ from tf_diffseg.volumes.volume_files import read_image, read_label
 
 @pytest.fixture
 def save(tmp_path):
-    """`save(name, array, affine)` writes a NIfTI file and returns its path."""
-
-    def save_volume(name, array, affine=None):
-        path = tmp_path / name
-        nib.save(nib.Nifti1Image(array, np.eye(4) if affine is None else affine), path)
-        return path
+    def save_volume(name, array, spacing_mm=(1.0, 1.0, 1.0)):
+        affine = np.diag([*spacing_mm, 1.0])
+        nib.save(nib.Nifti1Image(array, affine), tmp_path / name)
+        return tmp_path / name
 
     return save_volume
 
@@ -37,10 +35,8 @@ def test_channels_of_several_files_keep_their_order(save):
 
 
 def test_channels_must_share_a_grid(save):
-    paths = [
-        save("a_0.nii", np.zeros((4, 3, 2), np.float32)),
-        save("a_1.nii", np.zeros((4, 3, 2), np.float32), np.diag([2.0, 1, 1, 1])),
-    ]
+    array = np.zeros((4, 3, 2), np.float32)
+    paths = [save("a_0.nii", array), save("a_1.nii", array, (2.0, 1.0, 1.0))]
     message = r"a_1.nii and the first channel's file .*a_0.nii have different affines"
     with pytest.raises(InputError, match=message):
         read_image(paths)

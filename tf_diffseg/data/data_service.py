@@ -12,10 +12,8 @@ _PATIENCE_S = 20.0
 def check_data_service(address):
     """Raises InputError unless something listens at `address`.
 
-    TensorFlow would wait forever, without a message.
-
-    Args:
-        address: address of a dispatcher, such as "grpc://localhost:5050".
+    TensorFlow would wait forever, without a message. An address is such as
+    "grpc://localhost:5050".
     """
     match = _ADDRESS.fullmatch(address)
     if match is None:

@@ -82,7 +82,7 @@ class EpochOrder:
 
 
 def steps_per_epoch(num_examples, batch_size, patches_per_volume=1, remainder="drop"):
-    """Number of batches in an epoch of `training_dataset`; arguments of `EpochOrder`.
+    """Number of batches in an epoch of `training_dataset`; see `EpochOrder`.
 
     Raises:
         ValueError: a number is below 1, or no case would be left.

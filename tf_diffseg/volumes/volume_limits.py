@@ -17,11 +17,8 @@ _MEMORY_LIMITS = (
 def check_size(path, shape, itemsize, largest):
     """Raises InputError if the file or the memory cannot hold a volume.
 
-    Args:
-        path: path of the file.
-        shape: shape of the volume by the header.
-        itemsize: bytes of a voxel.
-        largest: largest number of bytes that the file can hold, decompressed.
+    `itemsize` is the bytes of a voxel, `largest` those that the file can hold at most
+    if it is decompressed.
     """
     size = "x".join(map(str, shape))
     if math.prod(shape) * itemsize > largest:
