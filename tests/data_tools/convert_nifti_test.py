@@ -17,7 +17,7 @@ from data_tools.conversion.staging import staging_for
 from data_tools.flags import preprocessing_flags
 from tests.commands import run_module
 from tests.data_tools.in_process import contents, convert_by_flags
-from tf_diffseg.data.example_schema import parse_example
+from tf_diffseg.data.example_schema import KEYS, parse_example
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.preprocessing import VolumePreprocessor
@@ -73,24 +73,6 @@ def test_manifest_describes_the_shards(converted):
         assert split.statistics["source_shape"]["max"] == [8, 9, 10]
 
 
-def test_tfds_metadata_describes_the_stored_features(converted):
-    output, _ = converted
-    manifest = read_manifest(output)
-    features = json.loads((output / "features.json").read_text())
-    (path, *_) = manifest.shard_paths(output, "train")
-    example = tf.train.Example.FromString(
-        next(iter(tf.data.TFRecordDataset(path))).numpy()
-    )
-    stored = {name.partition("/")[0] for name in example.features.feature}
-    assert set(features["featuresDict"]["features"]) == stored
-    info = json.loads((output / "dataset_info.json").read_text())
-    for split in info["splits"]:
-        shards = manifest.split(split["name"]).shards
-        lengths = [str(shard.num_examples) for shard in shards]
-        assert split["shardLengths"] == lengths
-        assert shards[0].file_name.startswith(f"{info['name']}-{split['name']}.")
-
-
 def test_tensorflow_datasets_opens_the_folder(converted):
     tfds = pytest.importorskip("tensorflow_datasets")
     output, _ = converted
@@ -101,6 +83,7 @@ def test_tensorflow_datasets_opens_the_folder(converted):
         ours = {e["uid"].numpy(): e for e in map(parse_example, ours)}
         assert len(ours) == len(theirs)
         for example in theirs:
+            assert set(example) == set(KEYS) - {"source_shape"}  # that of source_label
             for key, value in example.items():
                 expected = ours[example["uid"].numpy()][key]
                 np.testing.assert_array_equal(value, expected)

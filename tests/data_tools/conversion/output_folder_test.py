@@ -47,11 +47,14 @@ def _refused(output, message, overwrite=False):
             pass
 
 
-def test_appears_on_success_only(tmp_path):
+@pytest.mark.parametrize("is_there", [True, False])
+def test_appears_on_success_only(tmp_path, is_there):
     output = tmp_path / "deep" / "out"
+    if is_there:
+        output.mkdir(parents=True)
     with staged_folder(output) as folder:
         (folder / "a").touch()
-        assert not output.exists()
+        assert not list(output.glob("*"))
     assert _names(output) == ["a"]
     assert _names(output.parent) == ["out"]
 
@@ -73,14 +76,6 @@ def test_failure_keeps_the_old_data_set(tmp_path):
     assert _names(output) == before
 
 
-def test_empty_folder_is_filled(tmp_path):
-    output = tmp_path / "out"
-    output.mkdir()
-    with staged_folder(output) as folder:
-        (folder / "a").touch()
-    assert _names(output) == ["a"]
-
-
 def test_overwrite_replaces_a_data_set(tmp_path):
     output = tmp_path / "out"
     _write_data_set(output)
@@ -97,31 +92,29 @@ def test_overwrite_spares_other_folders(tmp_path):
     assert _names(tmp_path) == ["thesis.tex"]
 
 
-@pytest.mark.parametrize("entry", ["config.json", "checkpoints/", "toy-all.old"])
-def test_overwrite_spares_a_training_run(tmp_path, entry):
-    run = tmp_path / "run"
-    _write_data_set(run)
-    (run / entry).mkdir() if entry.endswith("/") else (run / entry).touch()
-    before = _names(run)
-    message = rf"run holds what no converted data set has \({entry.strip('/')}\)"
-    _refused(run, message, overwrite=True)
-    assert _names(run) == before
-
-
-def test_overwrite_spares_a_folder_with_the_name_of_a_shard(tmp_path):
-    _write_data_set(tmp_path)
-    shard = tmp_path / "toy-all.tfrecord-00000-of-00001"
+def _add_folder_in_place_of_the_shard(folder):
+    shard = folder / "toy-all.tfrecord-00000-of-00001"
     shard.unlink()
     shard.mkdir()
-    _refused(tmp_path, "holds what no converted data set has", overwrite=True)
-    assert shard.is_dir()
 
 
-def test_overwrite_spares_the_data_set_of_an_unknown_version(tmp_path):
-    _write_data_set(tmp_path, format_version=99)
-    before = _names(tmp_path)
-    _refused(tmp_path, "holds what no converted data set has", overwrite=True)
-    assert _names(tmp_path) == before
+@pytest.mark.parametrize(
+    "change, named",
+    [
+        (lambda run: (run / "config.json").touch(), "config.json"),
+        (lambda run: (run / "checkpoints").mkdir(), "checkpoints"),
+        (_add_folder_in_place_of_the_shard, "toy-all.tfrecord-00000-of-00001"),
+        (lambda run: _write_data_set(run, format_version=99), "toy-all.tfrecord"),
+    ],
+)
+def test_overwrite_spares_files_of_others(tmp_path, change, named):
+    run = tmp_path / "run"
+    _write_data_set(run)
+    change(run)
+    before = _names(run)
+    message = rf"run holds what no converted data set has \({named}"
+    _refused(run, message, overwrite=True)
+    assert _names(run) == before
 
 
 @pytest.mark.parametrize("is_there", [True, False])
