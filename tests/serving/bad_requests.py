@@ -89,7 +89,7 @@ def bad_requests():
 
 
 def wrong_ranks():
-    """List as of `bad_requests`' values, for a server: Python checks shapes itself."""
+    """Requests of wrong shapes, which Python refuses before the model sees them."""
     good = good_requests()
     image, raw = good["serving_default"]["image"], good["segment_volume"]["image"]
     expected = r"expected shape \[\?,\?,\?,\?,1\]"

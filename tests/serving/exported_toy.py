@@ -75,7 +75,7 @@ class ExportedToy:
 
 
 def preprocessed(batch_size=2, shape=(7, 6, 5)):
-    """Images as `serving_default` takes them."""
+    """Images for `serving_default`."""
     rng = np.random.default_rng(1)
     return rng.normal(size=(batch_size, *shape, 1)).astype(np.float32)
 

@@ -7,6 +7,7 @@ which lies there with its licence.
 
 import base64
 import gzip
+import html
 import io
 import json
 import pathlib
@@ -105,16 +106,13 @@ class ReportPage:
         niivue = gzip.decompress((_PARTS / _NIIVUE).read_bytes()).decode("utf-8")
         page = (_PARTS / "page.html").read_text(encoding="utf-8")
         for name, content in {
-            "title": _escaped(f"{manifest.dataset}, {self._split}"),
+            "title": html.escape(f"{manifest.dataset}, {self._split}", quote=False),
             "style": (_PARTS / "page.css").read_text(encoding="utf-8"),
             "niivue": niivue,
             "script": (_PARTS / "page.js").read_text(encoding="utf-8"),
             "data": text,
         }.items():
-            before, mark, after = page.partition(f"<!--{name}-->")
-            if not mark:
-                raise ValueError(f"page.html has no place for {name}")
-            page = before + content + after
+            page = page.replace(f"<!--{name}-->", content, 1)
         return page
 
     def _picture(self, volumes):
@@ -180,7 +178,3 @@ def _base64(content):
 def _number(value):
     value = number(value)
     return None if value is None else float(f"{value:.5g}")
-
-
-def _escaped(text):
-    return text.replace("&", "&amp;").replace("<", "&lt;")

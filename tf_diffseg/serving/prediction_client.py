@@ -9,6 +9,7 @@ Needs tensorflow-serving-api: `pip install 'tf_diffseg[serving]'`.
 
 import abc
 import base64
+import contextlib
 import json
 
 import numpy as np
@@ -36,7 +37,7 @@ class ServerError(RuntimeError):
         self.code = code
 
 
-class _Client(abc.ABC):
+class _Client(contextlib.AbstractContextManager):
     def __init__(self, server, model, version=None, timeout_s=600.0):
         self.server = server
         self.model = model
@@ -75,9 +76,6 @@ class _Client(abc.ABC):
     def _error(self, text, code):
         text = " ".join(text.split())
         return ServerError(f"{self.server}, model {self.model}: {text}", code)
-
-    def __enter__(self):
-        return self
 
     def __exit__(self, *error):
         self.close()
