@@ -22,6 +22,7 @@ from data_tools.inspection.verification import verify
 from experiments.benchmarks.peak_memory import peak_bytes, reset_peak
 from tf_diffseg.errors import InputError
 from tf_diffseg.preprocessing import VolumePreprocessor
+from tf_diffseg.volumes.volume_files import read_image, read_label
 
 _TIME_LIMIT_S = 20
 _MEMORY_LIMIT_BYTES = 2 << 30  # beyond what the process holds before
@@ -256,3 +257,51 @@ def test_table(two_cases):
         (folder / "cases.csv").write_bytes(_changed_stream(rng, text))
         succeeded += _succeeds(seed, _run, folder / "cases.csv", labels)
     assert succeeded < 40
+
+
+def _changed_text(rng, content, length):
+    """Replaces numbers and bytes among the first `length` bytes."""
+    content = bytearray(content)
+    for _ in range(rng.integers(1, 5)):
+        numbers = list(re.finditer(rb"\d+", content[:length]))
+        if numbers and rng.random() < 0.5:
+            number = numbers[rng.integers(len(numbers))]
+            text = (b"0", b"-1", b"99999", b"nan", b"1e30", b"4000000000", b"")
+            content[slice(*number.span())] = text[rng.integers(len(text))]
+        else:
+            place = rng.integers(length)
+            content[place : place + 4] = rng.bytes(int(rng.integers(1, 7)))
+    return bytes(content)
+
+
+def _read(path):
+    messages = []
+    for read in (read_image, read_label):
+        try:
+            read(path)
+        except InputError as error:
+            messages.append(str(error))
+    return messages
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["a.mgh", "a.nrrd", "a.mha", "compressed.mha"])
+def test_changed_files_of_other_formats(two_cases, tmp_path, name):
+    volume = read_label(tmp_path / two_cases[1]["training"][0]["label"])
+    path = tmp_path / name
+    if name.endswith(".mgh"):
+        nib.save(nib.MGHImage(volume.array, volume.affine.astype("f4")), path)
+    else:
+        sitk = pytest.importorskip("SimpleITK")
+        image = sitk.GetImageFromArray(volume.array.T)
+        sitk.WriteImage(image, str(path), "compressed" in name)
+    content = path.read_bytes()
+    succeeded = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        changed = _changed_text(rng, content, length=min(400, len(content)))
+        if rng.random() < 0.1:
+            changed = _changed_stream(rng, changed)
+        path.write_bytes(changed)
+        succeeded += _succeeds(seed, _read, path)
+    assert succeeded < 90

@@ -1,9 +1,12 @@
 """A conversion writes the same bytes, even if it was killed and started again."""
 
+import os
 import pathlib
 import random
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -155,3 +158,12 @@ def test_settings_follow_the_training_cases(toy_folder, tmp_path):
     assert chosen["intensity"] == "zscore"
     assert all(size % 8 == 0 for size in chosen["volume_shape"])
     assert manifest.split("train").statistics["cropped_cases"] == 0
+
+
+@pytest.mark.slow
+def test_real_processes_killed_at_ten_random_moments_end_the_same(
+    tmp_path_factory, tmp_path
+):
+    source = tmp_path_factory.mktemp("phantoms") / "source"
+    make = [sys.executable, "-m", "data_tools.make_phantom", f"--output_dir={source}"]
+    subprocess.run([*make, "--num_cases=16"], check=True, capture_output=True)
