@@ -167,3 +167,35 @@ def test_real_processes_killed_at_ten_random_moments_end_the_same(
     source = tmp_path_factory.mktemp("phantoms") / "source"
     make = [sys.executable, "-m", "data_tools.make_phantom", f"--output_dir={source}"]
     subprocess.run([*make, "--num_cases=16"], check=True, capture_output=True)
+
+    def command(output):
+        return [
+            *(sys.executable, "-m", "data_tools.convert_nifti", "--num_workers=2"),
+            *(f"--dataset_json={source}", f"--output_dir={output}"),
+            *("--spacing_mm=0.8,0.8,0.8", "--split=train=1", "--num_shards=3"),
+        ]
+
+    started = time.monotonic()
+    subprocess.run(command(tmp_path / "at_once"), check=True, capture_output=True)
+    seconds = time.monotonic() - started
+    rng = random.Random(1)
+    killed = 0
+    for _ in range(10):
+        process = subprocess.Popen(
+            command(tmp_path / "out"),
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            process.wait(rng.uniform(0.3, 1.0) * seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            killed += 1
+        process.wait()
+        if (tmp_path / "out").exists():
+            break
+    assert killed
+    if not (tmp_path / "out").exists():
+        subprocess.run(command(tmp_path / "out"), check=True, capture_output=True)
+    assert contents(tmp_path / "out") == contents(tmp_path / "at_once")
