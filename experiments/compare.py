@@ -33,7 +33,6 @@ _STRATEGIES = flags.DEFINE_list(
 _SPLIT = flags.DEFINE_string("split", "test", "Split to score on.")
 flags.mark_flags_as_required(["data_dir", "output_dir"])
 config_flags.define_config_flags()
-flags.adopt_module_key_flags(config_flags)  # So that --help lists them.
 
 
 def main(argv):

@@ -50,7 +50,6 @@ _DRY_RUN = flags.DEFINE_bool(
 )
 flags.mark_flags_as_required(["data_dir", "model_dir"])
 config_flags.define_config_flags()
-flags.adopt_module_key_flags(config_flags)  # So that --help lists them.
 
 
 def main(argv):

@@ -8,6 +8,7 @@ import textwrap
 
 import pytest
 
+from tests.commands import run_module
 from tf_diffseg import command_line
 from tf_diffseg.errors import InputError
 
@@ -84,6 +85,38 @@ def test_sigterm_runs_finally_and_is_one_line_and_code_143():
         process.send_signal(signal.SIGTERM)
         stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stdout, stderr) == (143, "cleaned up\n", "terminated\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-c", "{code}"], ["-m", "data_tools.convert_nifti", "--help"]]
+)
+def test_a_pipe_whose_reader_has_ended_is_no_error(arguments):
+    """Both while the command runs and while absl prints the help."""
+    code = "command_line.run(lambda _: print('much ' * 100_000))"
+    code = f"from tf_diffseg import command_line; {code}"
+    arguments = [argument.format(code=code) for argument in arguments]
+    process = subprocess.Popen(
+        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 141
+
+
+@pytest.mark.parametrize(
+    "module, listed",
+    [
+        ("data_tools.convert_nifti", "dataset_json output_dir spacing_mm num_workers"),
+        ("data_tools.verify_dataset", "dataset_json labels group_by"),
+        ("experiments.train", "data_dir model_dir learning_rate memory_gib"),
+        ("experiments.evaluate", "data_dir output_dir num_samples window_shape"),
+        ("experiments.segment", "model input output num_samples window_shape"),
+    ],
+)
+def test_help_lists_the_flags_of_other_modules_too(module, listed):
+    printed = run_module(module, "--help").stdout
+    for name in listed.split():
+        assert re.search(rf"--(\[no\])?{name}:", printed), name
 
 
 def test_stray_argument_is_refused():

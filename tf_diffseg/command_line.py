@@ -39,6 +39,9 @@ def parse_numbers(flag_name, text, count, number=float):
     return values
 
 
+_PACKAGES = ("data_tools.", "experiments.", "tf_diffseg.")
+
+
 class _Terminated(BaseException):
     """SIGTERM came. Like an interrupt it must pass every `except Exception`."""
 
@@ -74,10 +77,12 @@ def run(main, takes_arguments=False):
         takes_arguments: whether the command takes arguments that are not flags.
 
     An `InputError` becomes one line on stderr and exit code 1, an interrupt exit code
-    130, SIGTERM exit code 143; every `finally` runs before. Every other error keeps
-    its traceback.
+    130, SIGTERM exit code 143, a closed pipe exit code 141. Every `finally` runs first.
+    Every other error keeps its traceback. `--help` lists the flags of all our modules
+    that the command has imported.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    _list_all_flags()
 
     def main_without_traceback(argv):
         if len(argv) > 1 and not takes_arguments:
@@ -96,4 +101,19 @@ def run(main, takes_arguments=False):
             print("terminated", file=sys.stderr)
             return 143
 
-    app.run(main_without_traceback)
+    try:
+        try:
+            app.run(main_without_traceback)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # The reader of the output, such as `head`, has ended.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def _list_all_flags():
+    """Makes all flags of our packages flags of the main module, which --help lists."""
+    for module, defined in flags.FLAGS.flags_by_module_dict().items():
+        if module.startswith(_PACKAGES):
+            for flag in defined:
+                flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
