@@ -114,6 +114,18 @@ class Dataset:
         """Whether the data set says itself which split a case is in."""
         return any(case.split is not None for case in self.cases)
 
+    def with_name(self, name=None, license=None):  # noqa: A002  as its attribute
+        """Gives the data set another name and license; None keeps its own.
+
+        Raises:
+            InputError: if the name has no letters or digits, or too many.
+        """
+        return dataclasses.replace(
+            self,
+            name=self.name if name is None else file_name_part("`name`", name),
+            license=self.license if license is None else license,
+        )
+
     def with_ignore_label(self, value):
         """Adds an ignore label to the data set, or nothing if `value` is None.
 

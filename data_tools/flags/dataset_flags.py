@@ -5,6 +5,7 @@ import re
 
 from absl import flags
 
+from data_tools.datasets.folder_dataset import folder_dataset
 from data_tools.datasets.open_dataset import read_dataset, read_table
 from data_tools.datasets.split_plan import SplitRule, with_splits
 from tf_diffseg.errors import InputError
@@ -18,8 +19,29 @@ _DATASET_JSON = flags.DEFINE_string(
 _DATASET_CSV = flags.DEFINE_string(
     "dataset_csv", None, "Table of cases with columns image, label, uid and split."
 )
+_IMAGES = flags.DEFINE_string(
+    "images",
+    None,
+    "Folder of images. Those that have a label map of the same name in the folder "
+    "--labels are the cases.",
+)
 _LABELS = flags.DEFINE_string(
-    "labels", None, "0=background,1=organ: the classes of --dataset_csv."
+    "labels",
+    None,
+    "Folder of label maps with --images; 0=background,1=organ, the classes, with "
+    "--dataset_csv.",
+)
+_CLASS_NAMES = flags.DEFINE_string(
+    "class_names",
+    None,
+    "0=background,1=organ: the classes of --images; without it, the value 3 of the "
+    "label maps is class_3.",
+)
+_NAME = flags.DEFINE_string(
+    "name", None, "Name of the data set, in place of the one that it has."
+)
+_LICENSE = flags.DEFINE_string(
+    "license", None, "License of the data set, in place of the one that it tells."
 )
 _IGNORE_LABEL = flags.DEFINE_integer(
     "ignore_label",
@@ -48,21 +70,39 @@ _GROUP_BY = flags.DEFINE_string(
     "Regular expression with one group, searched in each case's name, or a column of "
     "the data set: cases with the same result go to the same split.",
 )
-flags.mark_flags_as_mutual_exclusive(["dataset_json", "dataset_csv"], required=True)
+flags.mark_flags_as_mutual_exclusive(
+    ["dataset_json", "dataset_csv", "images"], required=True
+)
 
 
 def dataset_of_flags():
     """Reads the `Dataset` that the flags name, without the files of its cases.
 
     Raises:
-        InputError: see `open_dataset.read_dataset` and `Dataset.with_ignore_label`.
+        InputError: see `open_dataset.read_dataset`, `folder_dataset`, and the methods
+            of `Dataset`; also if a flag belongs to other data.
     """
+    dataset = _declared_dataset().with_name(_NAME.value, _LICENSE.value)
+    return dataset.with_ignore_label(_IGNORE_LABEL.value)
+
+
+def _declared_dataset():
+    """The data set as its files declare it."""
+    if _IMAGES.value is not None:
+        if _LABELS.value is None:
+            raise InputError(
+                f"--images={_IMAGES.value} needs --labels, the folder of label maps"
+            )
+        names = _CLASS_NAMES.value and parse_labels(_CLASS_NAMES.value, "class_names")
+        return folder_dataset(_IMAGES.value, _LABELS.value, names)
+    if _CLASS_NAMES.value is not None:
+        raise InputError(
+            f"--class_names={_CLASS_NAMES.value} is for --images; a table has --labels"
+        )
     labels = None if _LABELS.value is None else parse_labels(_LABELS.value)
     if _DATASET_CSV.value is not None:
-        dataset = read_table(_DATASET_CSV.value, labels)
-    else:
-        dataset = read_dataset(_DATASET_JSON.value, labels)
-    return dataset.with_ignore_label(_IGNORE_LABEL.value)
+        return read_table(_DATASET_CSV.value, labels)
+    return read_dataset(_DATASET_JSON.value, labels)
 
 
 def split_by_flags(dataset):
@@ -92,7 +132,7 @@ def split_by_flags(dataset):
     return with_splits(dataset, rule)
 
 
-def parse_labels(text):
+def parse_labels(text, flag="labels"):
     """Dict from label value to name, for `--labels=0=background,1=organ`.
 
     Raises:
@@ -102,9 +142,9 @@ def parse_labels(text):
     for part in text.split(","):
         value, _, name = part.partition("=")
         if not re.fullmatch(r"\s*[0-9]{1,18}\s*", value) or not name.strip():
-            raise InputError(f"--labels={text}: expected value=name, got {part!r}")
+            raise InputError(f"--{flag}={text}: expected value=name, got {part!r}")
         if int(value) in names:
-            raise InputError(f"--labels={text}: {int(value)} is there twice")
+            raise InputError(f"--{flag}={text}: {int(value)} is there twice")
         names[int(value)] = name.strip()
     return names
 

@@ -50,7 +50,7 @@ def _circle_of_rooms(tree):
 @pytest.mark.parametrize(
     ("importer", "imported", "most"),
     [
-        ("data_tools", "data_tools", 68),
+        ("data_tools", "data_tools", 70),
         ("experiments", "experiments", 38),
         ("experiments", "data_tools", 9),
         ("data_tools", "experiments", 0),

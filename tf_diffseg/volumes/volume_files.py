@@ -207,6 +207,11 @@ def read_label(path):
     return dataclasses.replace(volume, array=array, remarks=remarks)
 
 
+def label_values(path):
+    """Returns the sorted values of a label map; raises InputError as `read_label`."""
+    return np.unique(read_label(path).array).tolist()
+
+
 def whole_numbers(path, array):
     """Converts label values of any number type to integers.
 
