@@ -52,7 +52,7 @@ def folder_dataset(images_dir, labels_dir, class_names=None):
             f"{_names(labels)}"
         )
     cases = [Case(uid, tuple(images[uid].values()), labels[uid]) for uid in uids]
-    notes = ()
+    notes: tuple[str, ...] = ()
     if class_names is None:
         class_names = _found_classes(labels_dir, cases)
         notes = (
