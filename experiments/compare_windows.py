@@ -8,12 +8,12 @@ volume, of two of the whole volume from different noise, and of both with the gr
 truth. Volumes must fit into memory whole.
 """
 
-import tqdm
 from absl import flags
 
 from experiments.flags.inference_flags import define_flags, options_from_flags
 from tf_diffseg import command_line
 from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.progress_bar import progress_bar
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.trained_models import TrainedModels
 
@@ -42,7 +42,11 @@ def main(argv):
 
     shard_paths = manifest.shard_paths(_DATA_DIR.value, _SPLIT.value)
     found = window_agreement(trained, shard_paths, set(uids))
-    cases = list(tqdm.tqdm(found, total=len(uids), desc="segment", unit="case"))
+    cases = []
+    with progress_bar(len(uids), "case", "segment") as progress:
+        for case in found:
+            cases.append(case)
+            progress.update()
     print(f"{len(cases)} cases, Dice:")
     print(window_table(cases, trained.targets.names))
 

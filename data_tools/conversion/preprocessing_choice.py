@@ -100,6 +100,19 @@ class Choice:
         except ValueError as error:
             raise InputError(f"preprocessing flags: {error}") from error
 
+    def shape_note(self, chosen):
+        """Says why `volume_shape=auto` chose no shape; None otherwise.
+
+        Args:
+            chosen: config of the `VolumePreprocessor` that was chosen.
+        """
+        if self.volume_shape != AUTO or chosen["volume_shape"] is not None:
+            return None
+        return (
+            "`volume_shape=auto`: volumes keep their own shapes, because one shape for "
+            f"all would have more than {MOST_VOXELS:,} voxels"
+        )
+
     def _spacing(self, fingerprint):
         if self.spacing_mm == AUTO:
             return auto_spacing(fingerprint)

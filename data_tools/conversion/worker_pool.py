@@ -12,9 +12,8 @@ import os
 import signal
 import threading
 
-from tqdm import tqdm
-
 from tf_diffseg.errors import InputError
+from tf_diffseg.progress_bar import progress_bar
 from tf_diffseg.quiet import load_tensorflow
 
 # Settings of glibc; elsewhere without effect. Volumes get large pages, which the system
@@ -104,9 +103,9 @@ class WorkerPool(contextlib.AbstractContextManager):
         if self._pool is None:
             pool = _pool(self._num_workers, self._start)
             self._pool = self._stack.enter_context(pool)
-        with _progress(tasks, unit, done) as progress:
+        with _progress(tasks, unit, done) as note_done:
             for result in self._in_order(function, tasks):
-                progress.update()
+                note_done()
                 yield result
 
     def _in_order(self, function, tasks):
@@ -144,20 +143,20 @@ class InProcess(contextlib.AbstractContextManager):
 
     def run(self, function, tasks, unit=None, done=0):
         """Runs `function` on every task; see `WorkerPool.run`."""
-        with _progress(tasks, unit, done) as progress:
+        with _progress(tasks, unit, done) as note_done:
             for task in tasks:
                 yield function(task)
-                progress.update()
+                note_done()
 
 
+@contextlib.contextmanager
 def _progress(tasks, unit, done):
-    return tqdm(
-        total=done + len(tasks),
-        initial=done,
-        unit=unit,
-        # None shows the bar only on a terminal.
-        disable=None if unit else True,
-    )
+    """Yields a function to call after each task."""
+    if unit is None:
+        yield lambda: None
+        return
+    with progress_bar(done + len(tasks), unit, "read", done) as progress:
+        yield progress.update
 
 
 @contextlib.contextmanager

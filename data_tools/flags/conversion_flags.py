@@ -6,6 +6,7 @@ from data_tools.conversion.staging import InUseError, check_start, kept_in
 from data_tools.datasets.dataset_check import usable_cases
 from data_tools.flags.dataset_flags import dataset_of_flags, split_by_flags
 from data_tools.flags.preprocessing_flags import choice_of_flags
+from tf_diffseg.errors import as_flags
 from tf_diffseg.quiet import load_tensorflow
 
 _OUTPUT_DIR = flags.DEFINE_string(
@@ -63,4 +64,6 @@ def convert_with(make_workers):
         if kept is not None:
             print(f"what is done is kept in {kept}; the same command goes on from it")
         raise
+    if choice.shape_note(manifest.preprocessing):
+        print(as_flags(choice.shape_note(manifest.preprocessing)))
     print_conversion(manifest, output_dir)

@@ -1,12 +1,12 @@
 """Writes phantoms in the layout of the Medical Segmentation Decathlon."""
 
 import nibabel as nib
-from tqdm import tqdm
 
 from data_tools.phantoms import phantom
 from data_tools.phantoms.threshold_baseline import best_threshold_dice
 from tf_diffseg.errors import InputError
 from tf_diffseg.output_path import output_folder, real_path
+from tf_diffseg.progress_bar import progress_bar
 from tf_diffseg.whole_files import write_json
 
 
@@ -31,18 +31,20 @@ def write_phantoms(output_dir, num_cases, seed):
     for name in ("imagesTr", "labelsTr"):
         (folder / name).mkdir(parents=True)
     images, labels, training = [], [], []
-    for index in tqdm(range(num_cases), unit="case", disable=None):
-        case = phantom.make_case(seed, index)
-        file_name = f"phantom_{index:03d}.nii.gz"
-        for name, array in (("imagesTr", case.image), ("labelsTr", case.label)):
-            volume = nib.Nifti1Image(array, case.affine)
-            volume.header.set_xyzt_units("mm")
-            nib.save(volume, folder / name / file_name)
-        images.append(case.image)
-        labels.append(case.label)
-        training.append(
-            {"image": f"./imagesTr/{file_name}", "label": f"./labelsTr/{file_name}"}
-        )
+    with progress_bar(num_cases, "case", "write") as progress:
+        for index in range(num_cases):
+            case = phantom.make_case(seed, index)
+            file_name = f"phantom_{index:03d}.nii.gz"
+            for name, array in (("imagesTr", case.image), ("labelsTr", case.label)):
+                volume = nib.Nifti1Image(array, case.affine)
+                volume.header.set_xyzt_units("mm")
+                nib.save(volume, folder / name / file_name)
+            images.append(case.image)
+            labels.append(case.label)
+            training.append(
+                {"image": f"./imagesTr/{file_name}", "label": f"./labelsTr/{file_name}"}
+            )
+            progress.update()
     # dataset.json comes last, so a folder that has it is whole.
     write_json(folder / "dataset.json", _description(training), indent=1)
     return best_threshold_dice(images, labels)

@@ -27,7 +27,7 @@ class Row:
 # package around it.
 TABLE = {
     # The package itself: its lazy exports, and the modules that all share.
-    "tf_diffseg": Row(third_party=("absl", "tensorflow")),
+    "tf_diffseg": Row(third_party=("absl", "tensorflow", "tqdm")),
     "tf_diffseg.diffusion": Row(third_party=_TENSORFLOW),
     "tf_diffseg.losses": Row(third_party=_TENSORFLOW),
     "tf_diffseg.metrics": Row(third_party=(*_TENSORFLOW, "keras", "scipy")),
@@ -95,7 +95,7 @@ TABLE = {
             "tf_diffseg.metrics",
             "tf_diffseg.preprocessing.source_grid",
         ),
-        third_party=(*_TENSORFLOW, "matplotlib", "scipy", "tqdm"),
+        third_party=(*_TENSORFLOW, "matplotlib", "scipy"),
     ),
     "tf_diffseg.reports": Row(
         first_party=(
@@ -124,7 +124,7 @@ TABLE = {
         third_party=ANY,
     ),
     "data_tools.datasets": Row(first_party=("tf_diffseg.volumes",)),
-    "data_tools.phantoms": Row(third_party=("numpy", "nibabel", "tqdm")),
+    "data_tools.phantoms": Row(third_party=("numpy", "nibabel")),
     "data_tools.conversion": Row(
         first_party=(
             "data_tools.datasets",
@@ -144,7 +144,6 @@ TABLE = {
             "google_crc32c",
             "isal",
             "nibabel",
-            "tqdm",
         ),
     ),
     "data_tools.inspection": Row(
@@ -158,7 +157,7 @@ TABLE = {
             "tf_diffseg.reports.overlay",
             "tf_diffseg.volumes",
         ),
-        third_party=(*_TENSORFLOW, "matplotlib", "scipy", "tqdm"),
+        third_party=(*_TENSORFLOW, "matplotlib", "scipy"),
     ),
     # Commands, and the flags that they share.
     "data_tools": Row(
@@ -170,7 +169,7 @@ TABLE = {
             "tf_diffseg.data.augmentation",
             "tf_diffseg.data.manifest",
         ),
-        third_party=(*_TENSORFLOW, "absl", "apache_beam", "nibabel", "tqdm"),
+        third_party=(*_TENSORFLOW, "absl", "apache_beam", "nibabel"),
     ),
     "experiments": Row(first_party=("tf_diffseg", "data_tools"), third_party=ANY),
     "tests": Row(
@@ -186,6 +185,7 @@ COMMON = (
     "tf_diffseg.fields",
     "tf_diffseg.option_flags",
     "tf_diffseg.output_path",
+    "tf_diffseg.progress_bar",
     "tf_diffseg.quiet",
     "tf_diffseg.text",
     "tf_diffseg.text_table",

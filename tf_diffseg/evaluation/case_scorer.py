@@ -1,11 +1,9 @@
 """Scores trained models on the cases of a split."""
 
 import functools
-import sys
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from tf_diffseg.data.input_pipeline import evaluation_dataset
 from tf_diffseg.data.shard_errors import named_shard_errors
@@ -17,6 +15,7 @@ from tf_diffseg.inference import PostProcessing
 from tf_diffseg.inference.memory_errors import named_memory_errors
 from tf_diffseg.metrics import case_metrics, only_known, voxel_ml
 from tf_diffseg.preprocessing.source_grid import SourceGrid
+from tf_diffseg.progress_bar import progress_bar
 
 
 class CaseScorer:
@@ -82,13 +81,7 @@ class CaseScorer:
         Yields:
             Pairs of `CaseScores` and `CaseVolumes`.
         """
-        progress = tqdm.tqdm(
-            total=len(uids),
-            desc=description,
-            unit="case",
-            # A terminal shows every case, a log file does not.
-            mininterval=0.1 if sys.stderr.isatty() else 15.0,
-        )
+        progress = progress_bar(len(uids), "case", description)
         with progress, named_shard_errors():
             for example in evaluation_dataset(self._shard_paths):
                 uid = example["uid"].numpy().decode()

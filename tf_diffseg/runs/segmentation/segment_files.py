@@ -1,6 +1,7 @@
 """Segments scans from files, and writes the results."""
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.progress_bar import progress_bar
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.segmentation.scan_outputs import find_outputs
 from tf_diffseg.runs.segmentation.scans import find_scans, passed_over_note, read_scan
@@ -73,14 +74,15 @@ def _print_passed_over(source, scans):
 def _segment_all(segmenter, scans, outputs):
     """Segments scans; returns (`Scan`, reason) for those that failed."""
     import tensorflow as tf
-    import tqdm
 
     failures = []
-    for scan in tqdm.tqdm(scans, "segment", unit="scan"):
-        try:
-            _segment(segmenter, scan, outputs)
-        except (InputError, OSError, tf.errors.OpError) as error:
-            failures.append((scan, " ".join(str(error).split())[:500]))
+    with progress_bar(len(scans), "scan", "segment") as progress:
+        for scan in scans:
+            try:
+                _segment(segmenter, scan, outputs)
+            except (InputError, OSError, tf.errors.OpError) as error:
+                failures.append((scan, " ".join(str(error).split())[:500]))
+            progress.update()
     return failures
 
 

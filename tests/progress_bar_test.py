@@ -1,0 +1,55 @@
+import io
+
+import pytest
+import tqdm
+
+from tf_diffseg.progress_bar import progress_bar
+
+
+class _Clock:
+    """Time that goes on by hand."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = _Clock()
+    monkeypatch.setattr(tqdm.tqdm, "monitor_interval", 0)
+    monkeypatch.setattr("tqdm.std.time", clock)
+    monkeypatch.setattr(tqdm.tqdm, "_time", staticmethod(clock), raising=False)
+    return clock
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def _loop(stream, clock, seconds, num_cases=8):
+    with progress_bar(num_cases, "case", "evaluate", stream=stream) as progress:
+        progress._time = clock
+        for _ in range(num_cases):
+            clock.now += seconds
+            progress.update()
+    return stream.getvalue()
+
+
+def test_a_log_has_lines_of_long_loops(clock):
+    text = _loop(io.StringIO(), clock, seconds=10.0)
+    lines = text.splitlines()
+    assert "\r" not in text and 3 <= len(lines) <= 6
+    assert lines[0].startswith("evaluate 2 of 8 cases, 00:20 gone, 01:00 left")
+    assert lines[-1].startswith("evaluate 8 of 8 cases, 01:20 gone")
+
+
+def test_a_log_has_nothing_of_short_loops(clock):
+    assert _loop(io.StringIO(), clock, seconds=1.0) == ""
+
+
+def test_a_terminal_has_one_line_that_changes(clock):
+    text = _loop(_Terminal(), clock, seconds=1.0)
+    assert text.count("\n") == 1 and text.count("\r") > 2
