@@ -1,18 +1,13 @@
 """The 3D U-Net."""
 
-import functools
-import inspect
+import dataclasses
 
 import keras
 
-from tf_diffseg.models.choices import SKIPS
-from tf_diffseg.models.fit_shape import CropLike, PadToMultiple
-from tf_diffseg.models.mask_branch import Branches, join_mask, project_levels
-from tf_diffseg.models.norms import build_norm
-from tf_diffseg.models.residual_block import ResidualBlock3D
-from tf_diffseg.models.self_attention import SelfAttention3D
-from tf_diffseg.models.time_embedding import TimeEmbedding
+from tf_diffseg.models.mask_branch import Branches
 from tf_diffseg.models.trainable_state import set_trainable_state, trainable_state
+from tf_diffseg.models.unet_arguments import UNetArguments, shape_multiple
+from tf_diffseg.models.unet_graph import UNetGraph
 
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")
@@ -85,133 +80,32 @@ class UNet3D(keras.Model):
         mask_branch=None,
         **kwargs,
     ):
-        kernel_size = _per_axis("kernel_size", kernel_size)
-        patch_size = _per_axis("patch_size", patch_size)
-        scale_factor = _per_axis("scale_factor", scale_factor)
-        num_channels = tuple(num_channels)
-        if num_blocks is None:
-            num_blocks = (1, *(2 for _ in num_channels[1:]))
-        num_blocks = tuple(num_blocks)
-        if skip not in SKIPS:
-            raise ValueError(f"skip must be one of {list(SKIPS)}, got {skip!r}")
-        _at_least("out_channels", out_channels, 1)
-        _at_least("image_channels", image_channels, 1)
-        _at_least("mask_channels", mask_channels, 0)
-        _at_least("num_heads", num_heads, 0)
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
-        if not num_channels or min(num_channels) < 1:
-            raise ValueError(f"num_channels must be positive, got {num_channels}")
-        if len(num_blocks) != len(num_channels) or min(num_blocks) < 1:
-            raise ValueError(
-                f"num_blocks must be {len(num_channels)} positive integers, one for "
-                f"each of num_channels, got {num_blocks}"
-            )
-        mask_branch = _checked_mask_branch(mask_branch, mask_channels, num_channels)
-
+        arguments = UNetArguments(
+            out_channels=out_channels,
+            image_channels=image_channels,
+            mask_channels=mask_channels,
+            num_channels=num_channels,
+            num_blocks=num_blocks,
+            kernel_size=kernel_size,
+            patch_size=patch_size,
+            scale_factor=scale_factor,
+            num_heads=num_heads,
+            skip=skip,
+            dropout=dropout,
+            remat=remat,
+            norm=norm,
+            mask_branch=mask_branch,
+        )
         dtype = kwargs.pop("dtype", None)
-        axes = _mixed_axes(kernel_size, patch_size, scale_factor)
-        inputs = _inputs(image_channels, mask_channels)
-        features = inputs["image"]
-        time_embedding = None
-        if mask_channels:
-            time_embedding = TimeEmbedding(
-                4 * num_channels[0], dtype=dtype, name="time_embedding"
-            )(inputs["t"])
-        if mask_channels and not mask_branch:
-            features = keras.layers.Concatenate(dtype=dtype, name="image_and_mask")(
-                [inputs["image"], inputs["x_t"]]
-            )
-
-        def block(features, channels, name, time_embedding=None):
-            layer = ResidualBlock3D(
-                channels,
-                kernel_size,
-                axes,
-                dropout,
-                remat,
-                norm,
-                dtype=dtype,
-                name=name,
-            )
-            return layer(features, time_embedding)
-
-        # No biases, because the norms shift.
-        unbiased = {"padding": "same", "use_bias": False, "dtype": dtype}
-        conv = functools.partial(keras.layers.Conv3D, **unbiased)
-        timed_block = functools.partial(block, time_embedding=time_embedding)
-        image_block = block if mask_branch else timed_block
-        up = functools.partial(
-            keras.layers.Conv3DTranspose,
-            kernel_size=scale_factor,
-            strides=scale_factor,
-            **unbiased,
-        )
-        merge_layer = keras.layers.Add if skip == "add" else keras.layers.Concatenate
-        merge = functools.partial(merge_layer, dtype=dtype)
-
-        multiple = _shape_multiple(patch_size, scale_factor, len(num_channels))
-        features = PadToMultiple(multiple, dtype=dtype, name="pad")(features)
-        stem_kernel = tuple(map(max, kernel_size, patch_size))
-        features = conv(num_channels[0], stem_kernel, patch_size, name="stem")(features)
-
-        down = functools.partial(conv, kernel_size=kernel_size, strides=scale_factor)
-        features, skips = _encode(features, num_channels, num_blocks, image_block, down)
-
-        for index in range(num_blocks[-1]):
-            features = image_block(features, num_channels[-1], f"bottom_{index}")
-            if num_heads and index == 0:
-                features = SelfAttention3D(
-                    num_heads, axes, remat, norm, dtype=dtype, name="bottom_attention"
-                )(features)
-
-        levels = _decode(
-            features, skips, num_channels, num_blocks, image_block, merge, up
-        )
-        features = levels[0]
-        if mask_branch:
-            image_features = project_levels(levels, mask_branch, conv)
-            mask = PadToMultiple(multiple, dtype=dtype, name="mask_pad")(inputs["x_t"])
-            features = join_mask(
-                mask,
-                image_features,
-                channels=(num_channels[0], *mask_branch),
-                block=timed_block,
-                conv=conv,
-                up=up,
-                kernel_size=kernel_size,
-                strides=(_shape_multiple(patch_size, scale_factor, 2), scale_factor),
-            )
-
-        head_norm = build_norm(norm, axes, dtype=dtype, name="head_norm")
-        features = keras.ops.leaky_relu(head_norm(features), negative_slope=0.01)
-        # Softmax and diffusion need logits in float32.
-        logits = keras.layers.Conv3DTranspose(
-            out_channels, patch_size, patch_size, dtype="float32", name="head"
-        )(features)
-        unpadded = inputs["x_t" if mask_branch else "image"]
-        logits = CropLike(dtype="float32", name="crop")(logits, unpadded)
+        inputs, image_features, logits = UNetGraph(arguments, dtype).build()
         super().__init__(inputs=inputs, outputs=logits, **kwargs)
         # A functional model takes no dtype. Without this, the global policy would be
         # saved and would scale the loss.
         if dtype is not None:
             self.dtype_policy = dtype
-
-        self.out_channels = out_channels
-        self.image_channels = image_channels
-        self.mask_channels = mask_channels
-        self.num_channels = num_channels
-        self.num_blocks = num_blocks
-        self.kernel_size = kernel_size
-        self.patch_size = patch_size
-        self.scale_factor = scale_factor
-        self.num_heads = num_heads
-        self.skip = skip
-        self.dropout = dropout
-        self.remat = remat
-        self.norm = norm
-        self.mask_branch = mask_branch
-        if mask_branch:
+        for field in dataclasses.fields(arguments):
+            setattr(self, field.name, getattr(arguments, field.name))
+        if self.mask_branch:
             self._branches = Branches(inputs, image_features, logits, dtype)
 
     def call(self, inputs, training=None, mask=None):
@@ -260,15 +154,14 @@ class UNet3D(keras.Model):
     @property
     def shape_multiple(self):
         """Sizes per axis that divide the shape of volumes which need no padding."""
-        return _shape_multiple(
+        return shape_multiple(
             self.patch_size, self.scale_factor, len(self.num_channels)
         )
 
     def get_config(self):
         """Constructor arguments, and which layers are frozen, if any is."""
         state = trainable_state(self)
-        parameters = inspect.signature(UNet3D.__init__).parameters
-        arguments = [name for name in parameters if name not in ("self", "kwargs")]
+        arguments = [field.name for field in dataclasses.fields(UNetArguments)]
         return {
             **({"trainable_state": state} if state else {}),
             "name": self.name,
@@ -289,56 +182,6 @@ class UNet3D(keras.Model):
         return network
 
 
-def _checked_mask_branch(mask_branch, mask_channels, num_channels):
-    """Returns the channels as a tuple, or None."""
-    if not mask_branch:
-        return None
-    mask_branch = tuple(mask_branch)
-    most = len(num_channels) - 1
-    if len(mask_branch) > most or min(mask_branch) < 1:
-        raise ValueError(
-            f"mask_branch must be up to {most} positive integers, one for each "
-            f"resolution but the finest of num_channels, got {mask_branch}"
-        )
-    if not mask_channels:
-        raise ValueError("mask_branch needs mask_channels: there is no noisy mask")
-    return mask_branch
-
-
-def _at_least(name, number, least):
-    if number < least:
-        raise ValueError(f"{name} must be at least {least}, got {number}")
-
-
-def _per_axis(name, sizes):
-    sizes = tuple(sizes)
-    if len(sizes) != 3 or min(sizes) < 1:
-        raise ValueError(f"{name} must be three positive integers, got {sizes}")
-    return sizes
-
-
-def _mixed_axes(kernel_size, patch_size, scale_factor):
-    """Axes of [batch, x, y, z, channels] along which the network mixes voxels."""
-    sizes = zip(kernel_size, patch_size, scale_factor, strict=True)
-    return tuple(axis for axis, size in enumerate(sizes, 1) if max(size) > 1)
-
-
-def _shape_multiple(patch_size, scale_factor, num_levels):
-    return tuple(
-        patch * scale ** (num_levels - 1)
-        for patch, scale in zip(patch_size, scale_factor, strict=True)
-    )
-
-
-def _inputs(image_channels, mask_channels):
-    volume = (None, None, None)
-    inputs = {"image": keras.Input((*volume, image_channels), name="image")}
-    if mask_channels:
-        inputs["x_t"] = keras.Input((*volume, mask_channels), name="x_t")
-        inputs["t"] = keras.Input((), name="t")
-    return inputs
-
-
 def _with_channels(volume, channels):
     """Sets the number of channels of a volume if its shape does not have it.
 
@@ -348,27 +191,3 @@ def _with_channels(volume, channels):
     if volume.shape[-1] is not None:
         return volume
     return keras.ops.reshape(volume, (*keras.ops.shape(volume)[:-1], channels))
-
-
-def _encode(features, num_channels, num_blocks, block, down):
-    """Way down; returns the coarsest features and a list of those of finer levels."""
-    skips = []
-    for level, channels in enumerate(num_channels[:-1]):
-        for index in range(num_blocks[level]):
-            features = block(features, channels, f"encoder_{level}_{index}")
-        skips.append(features)
-        features = down(num_channels[level + 1], name=f"down_{level}")(features)
-    return features, skips
-
-
-def _decode(features, skips, num_channels, num_blocks, block, merge, up):
-    """Way up, which merges `skips`; returns features of each level, finest first."""
-    levels = [features]
-    for level in reversed(range(len(skips))):
-        channels = num_channels[level]
-        features = up(channels, name=f"up_{level}")(features)
-        features = merge(name=f"skip_{level}")([features, skips[level]])
-        for index in range(num_blocks[level]):
-            features = block(features, channels, f"decoder_{level}_{index}")
-        levels.insert(0, features)
-    return levels

@@ -1,0 +1,192 @@
+"""The layers of a U-Net and how they are connected."""
+
+import functools
+
+import keras
+
+from tf_diffseg.models.fit_shape import CropLike, PadToMultiple
+from tf_diffseg.models.mask_branch import join_mask, project_levels
+from tf_diffseg.models.norms import build_norm
+from tf_diffseg.models.residual_block import ResidualBlock3D
+from tf_diffseg.models.self_attention import SelfAttention3D
+from tf_diffseg.models.time_embedding import TimeEmbedding
+from tf_diffseg.models.unet_arguments import shape_multiple
+
+
+class UNetGraph:
+    """Builds the graph of a U-Net.
+
+    The names of the layers and the order in which they are made are those of saved
+    weights.
+
+    Args:
+        arguments: `UNetArguments`.
+        dtype: policy of the layers, or None for the global one.
+    """
+
+    def __init__(self, arguments, dtype):
+        self._arguments = arguments
+        self._dtype = dtype
+        sizes = arguments.kernel_size, arguments.patch_size, arguments.scale_factor
+        # Axes of [batch, x, y, z, channels] along which the network mixes voxels.
+        self._axes = tuple(
+            axis
+            for axis, size in enumerate(zip(*sizes, strict=True), 1)
+            if max(size) > 1
+        )
+        # No biases, because the norms shift.
+        unbiased = {"padding": "same", "use_bias": False, "dtype": dtype}
+        self._conv = functools.partial(keras.layers.Conv3D, **unbiased)
+        self._up = functools.partial(
+            keras.layers.Conv3DTranspose,
+            kernel_size=arguments.scale_factor,
+            strides=arguments.scale_factor,
+            **unbiased,
+        )
+
+    def build(self):
+        """Makes and connects the layers.
+
+        Returns:
+            `(inputs, image_features, logits)`: a dict from name to input, the features
+            that a mask branch takes or None, and the output.
+        """
+        inputs = self._inputs()
+        time_embedding = None
+        if "t" in inputs:
+            time_embedding = TimeEmbedding(
+                4 * self._arguments.num_channels[0],
+                dtype=self._dtype,
+                name="time_embedding",
+            )(inputs["t"])
+        timed_block = functools.partial(self._block, time_embedding=time_embedding)
+        if not self._arguments.mask_branch:
+            levels = self._unet(self._image_and_mask(inputs), timed_block)
+            return inputs, None, self._head(levels[0], inputs["image"])
+        levels = self._unet(inputs["image"], self._block)
+        features = project_levels(levels, self._arguments.mask_branch, self._conv)
+        joined = self._join_mask(inputs["x_t"], features, timed_block)
+        return inputs, features, self._head(joined, inputs["x_t"])
+
+    def _inputs(self):
+        volume = (None, None, None)
+        image_channels = self._arguments.image_channels
+        mask_channels = self._arguments.mask_channels
+        inputs = {"image": keras.Input((*volume, image_channels), name="image")}
+        if mask_channels:
+            inputs["x_t"] = keras.Input((*volume, mask_channels), name="x_t")
+            inputs["t"] = keras.Input((), name="t")
+        return inputs
+
+    def _image_and_mask(self, inputs):
+        """The image, with the noisy mask as further channels if there is one."""
+        if "x_t" not in inputs:
+            return inputs["image"]
+        layer = keras.layers.Concatenate(dtype=self._dtype, name="image_and_mask")
+        return layer([inputs["image"], inputs["x_t"]])
+
+    def _block(self, features, channels, name, time_embedding=None):
+        layer = ResidualBlock3D(
+            channels,
+            self._arguments.kernel_size,
+            self._axes,
+            self._arguments.dropout,
+            self._arguments.remat,
+            self._arguments.norm,
+            dtype=self._dtype,
+            name=name,
+        )
+        return layer(features, time_embedding)
+
+    def _pad(self, volume, name):
+        multiple = self._multiple(len(self._arguments.num_channels))
+        return PadToMultiple(multiple, dtype=self._dtype, name=name)(volume)
+
+    def _multiple(self, num_levels):
+        arguments = self._arguments
+        return shape_multiple(arguments.patch_size, arguments.scale_factor, num_levels)
+
+    def _unet(self, volume, block):
+        """Features of each level of the way up, finest first."""
+        arguments = self._arguments
+        stem_kernel = tuple(map(max, arguments.kernel_size, arguments.patch_size))
+        stem = self._conv(
+            arguments.num_channels[0], stem_kernel, arguments.patch_size, name="stem"
+        )
+        features, skips = self._encode(stem(self._pad(volume, "pad")), block)
+        return self._decode(self._bottom(features, block), skips, block)
+
+    def _encode(self, features, block):
+        """Way down; returns the coarsest features and a list of the finer ones."""
+        arguments, skips = self._arguments, []
+        for level, channels in enumerate(arguments.num_channels[:-1]):
+            for index in range(arguments.num_blocks[level]):
+                features = block(features, channels, f"encoder_{level}_{index}")
+            skips.append(features)
+            features = self._conv(
+                arguments.num_channels[level + 1],
+                arguments.kernel_size,
+                arguments.scale_factor,
+                name=f"down_{level}",
+            )(features)
+        return features, skips
+
+    def _bottom(self, features, block):
+        arguments = self._arguments
+        for index in range(arguments.num_blocks[-1]):
+            features = block(features, arguments.num_channels[-1], f"bottom_{index}")
+            if arguments.num_heads and index == 0:
+                features = SelfAttention3D(
+                    arguments.num_heads,
+                    self._axes,
+                    arguments.remat,
+                    arguments.norm,
+                    dtype=self._dtype,
+                    name="bottom_attention",
+                )(features)
+        return features
+
+    def _decode(self, features, skips, block):
+        """Way up, which merges `skips`; returns the features of each level."""
+        arguments, levels = self._arguments, [features]
+        is_sum = arguments.skip == "add"
+        merge = keras.layers.Add if is_sum else keras.layers.Concatenate
+        for level in reversed(range(len(skips))):
+            channels = arguments.num_channels[level]
+            features = self._up(channels, name=f"up_{level}")(features)
+            skip = merge(dtype=self._dtype, name=f"skip_{level}")
+            features = skip([features, skips[level]])
+            for index in range(arguments.num_blocks[level]):
+                features = block(features, channels, f"decoder_{level}_{index}")
+            levels.insert(0, features)
+        return levels
+
+    def _join_mask(self, mask, image_features, block):
+        arguments = self._arguments
+        return join_mask(
+            self._pad(mask, "mask_pad"),
+            image_features,
+            channels=(arguments.num_channels[0], *arguments.mask_branch),
+            block=block,
+            conv=self._conv,
+            up=self._up,
+            kernel_size=arguments.kernel_size,
+            strides=(self._multiple(2), arguments.scale_factor),
+        )
+
+    def _head(self, features, like):
+        """Logits from the finest features, of the shape of the volume `like`."""
+        arguments = self._arguments
+        norm = build_norm(
+            arguments.norm, self._axes, dtype=self._dtype, name="head_norm"
+        )
+        features = keras.ops.leaky_relu(norm(features), negative_slope=0.01)
+        # Softmax and diffusion need logits in float32.
+        logits = keras.layers.Conv3DTranspose(
+            arguments.out_channels,
+            arguments.patch_size,
+            arguments.patch_size,
+            dtype="float32",
+            name="head",
+        )(features)
+        return CropLike(dtype="float32", name="crop")(logits, like)
