@@ -118,3 +118,13 @@ def test_graph_with_unknown_sizes_agrees_with_eager(loss_fn):
     mask, logits = degenerate_mask("one_voxel"), random_logits()
 
     np.testing.assert_allclose(graph(mask, logits), loss_fn(mask, logits), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_class_that_only_unlabelled_voxels_have_costs_nothing(name):
+    mask = degenerate_mask("one_voxel")
+    is_labelled = np.ones(_SHAPE[:-1], bool)
+    is_labelled[:, 2, 2, 2] = False
+    background = 40.0 * degenerate_mask("background")
+    loss = LOSSES[name](mask, background, True, tf.constant(is_labelled))
+    np.testing.assert_allclose(loss, 0.0, atol=1e-6)

@@ -83,7 +83,7 @@ def test_eta_is_that_of_the_options_or_of_the_run(runs, eta, expected):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"sampler": "ddpm", "eta": 0.5}, "^eta is no option of sampler=ddpm"),
+        ({"sampler": "ddpm", "eta": 0.5}, "^sampler=ddpm has no option eta"),
         ({"num_timesteps": 4}, "^num_timesteps=4 does not evenly divide"),
     ],
 )

@@ -323,7 +323,7 @@ def test_runs_without_xla_on_cpu_compiled_or_not():
         ({"num_timesteps": "5"}, "num_timesteps must be an int"),
         ({"num_timesteps_beta": 1001.0}, "num_timesteps_beta must be an int"),
         ({"eta": 1.5}, "eta must be in"),
-        ({"eta": 0.5, "sampler": "ddpm"}, "eta is no option of sampler=ddpm"),
+        ({"eta": 0.5, "sampler": "ddpm"}, "sampler=ddpm has no option eta"),
         ({"regions": [[1, 2]]}, "label ids of each of num_classes=2"),
         ({"regions": [[1, 2], []]}, "label ids of each of num_classes=2"),
         ({"class_frequencies": [0.5]}, "must be 2 shares"),
@@ -342,6 +342,36 @@ def test_runs_without_xla_on_cpu_compiled_or_not():
 def test_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         flat_network(**({"num_classes": 2} | SMALL | arguments))
+
+
+_OF_NOISE = DDIMSampler(GaussianDiffusion(model_output="noise"))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"diffusion": 5}, "diffusion must be a GaussianDiffusion or None, got 5"),
+        ({"loss": "dice"}, "loss must be a TrainingLoss or None, got 'dice'"),
+        ({"sampler": None}, "sampler must be a name or a Sampler, got None"),
+        ({"sampler": _OF_NOISE}, "for a network that predicts noise, this one predic"),
+    ],
+)
+def test_refuses_what_is_no_part(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        DiffusionUNet3D(2, **SMALL, **arguments)
+
+
+def test_refuses_a_strategy_without_diffusion_and_names_the_network_for_it():
+    with pytest.raises(ValueError, match="got 'supervised'; SegmentationUNet3D is"):
+        DiffusionUNet3D(2, 1, None, "supervised", **SMALL)
+
+
+def test_refuses_an_argument_that_does_not_exist():
+    for model in (SegmentationUNet3D, DiffusionUNet3D):
+        with pytest.raises(TypeError, match="has no argument 'num_chanels'"):
+            model(2, num_chanels=(4,))
+    with pytest.raises(TypeError, match="has no argument 'strategy'"):
+        SegmentationUNet3D(2, strategy="recycling")
 
 
 def test_an_uncompiled_model_is_saved(tmp_path):

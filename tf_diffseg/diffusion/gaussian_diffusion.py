@@ -123,9 +123,16 @@ class GaussianDiffusion:
         Args:
             identifier: a `GaussianDiffusion`, the result of its `get_config`, or None
                 for the defaults.
+
+        Raises:
+            ValueError: it is anything else.
         """
         if identifier is None or isinstance(identifier, dict):
             return cls(**(identifier or {}))
+        if not isinstance(identifier, cls):
+            raise ValueError(
+                f"diffusion must be a GaussianDiffusion or None, got {identifier!r}"
+            )
         return identifier
 
     def get_config(self):

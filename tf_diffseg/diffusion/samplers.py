@@ -30,6 +30,8 @@ def get_sampler(identifier, diffusion, **options):
         ValueError: if there is no such sampler or option, or its value is out of range.
     """
     if not isinstance(identifier, str):
+        if not hasattr(identifier, "sample"):
+            raise ValueError(f"sampler must be a name or a Sampler, got {identifier!r}")
         return identifier
     name, given = named_options(identifier)
     if name not in SAMPLERS:
@@ -41,7 +43,10 @@ def get_sampler(identifier, diffusion, **options):
         diffusion = diffusion.respaced(options.pop("num_timesteps"))
     for option in options:
         if option not in known:
-            raise ValueError(f"{option} is no option of sampler={name}")
+            raise ValueError(
+                f"sampler={name} has no option {option}, it has "
+                f"{', '.join([*known, 'num_timesteps'])}"
+            )
     try:
         return sampler(diffusion, **options)
     except TypeError as error:  # For example, text instead of a number.

@@ -97,6 +97,8 @@ class UNet3D(keras.Model):
             mask_branch=mask_branch,
         )
         dtype = kwargs.pop("dtype", None)
+        for name in set(kwargs) - {"name", "trainable"}:  # Keras would ignore them.
+            raise TypeError(f"{type(self).__name__} has no argument {name!r}")
         inputs, image_features, logits = UNetGraph(arguments, dtype).build()
         super().__init__(inputs=inputs, outputs=logits, **kwargs)
         # A functional model takes no dtype. Without this, the global policy would be

@@ -110,6 +110,12 @@ class DiffusionUNet3D(SegmentationUNet3D):
         # The base class needs these when it builds losses and metrics.
         self.diffusion = GaussianDiffusion.get(kwargs.pop("diffusion"))
         self.strategy = TrainingStrategy(strategy)
+        if self.strategy not in FUNCTIONS:
+            known = [strategy.value for strategy in FUNCTIONS]
+            raise ValueError(
+                f"strategy must be one of {', '.join(known)}, got {strategy!r}; "
+                "SegmentationUNet3D is the supervised network"
+            )
         _check_output(self.diffusion.model_output, self.strategy)
         self.timestep_sampler = TimestepSampler(
             self.diffusion.num_timesteps, TimestepSampling(timestep_sampling)
@@ -131,6 +137,12 @@ class DiffusionUNet3D(SegmentationUNet3D):
 
     def _set_sampler(self, sampler):
         self.sampler = get_sampler(sampler, self.diffusion)
+        output = self.sampler.diffusion.model_output
+        if output is not self.model_output:
+            raise ValueError(
+                f"the sampler is for a network that predicts {output.value}, this one "
+                f"predicts {self.model_output.value}"
+            )
         self._saved_sampler = identifier_of(self.sampler)
 
     def _add_state(self, name, initial):

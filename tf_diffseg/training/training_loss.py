@@ -82,7 +82,9 @@ class TrainingLoss:
         if identifier is None:
             return cls()
         if isinstance(identifier, dict):
-            return keras.saving.deserialize_keras_object(identifier)
+            identifier = keras.saving.deserialize_keras_object(identifier)
+        if not isinstance(identifier, cls):
+            raise ValueError(f"loss must be a TrainingLoss or None, got {identifier!r}")
         return identifier
 
     def of_segmentation(self, encoding, has_ignored=False):
