@@ -12,9 +12,6 @@ from tf_diffseg.runs.trained_models import TrainedModels, paths_with
 def evaluate_run(model_dir, data_dir, split="test", ensemble_with=(), **options):
     """Scores a run on a split.
 
-        cases = tf_diffseg.evaluate_run("RUN", "SHARDS", split="test")
-        print(cases[0].uid, cases[0].dice, cases[0].hd95_mm)
-
     Args:
         model_dir: folder of a training run, or a checkpoint in it.
         data_dir: folder that `data_tools.convert_nifti` wrote.

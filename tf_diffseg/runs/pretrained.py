@@ -29,15 +29,13 @@ class InitError(ValueError):
 def load_pretrained(source):
     """Loads a trained network, to predict with or to train on.
 
-        model = tf_diffseg.load_pretrained("hippocampus")
-
     Args:
         source: a run folder, whose newest checkpoint is taken; a `.keras` file; the
             folder of an exported version, such as "EXPORT/1"; or the name of a model
             that comes with the package. If there are averaged weights, they are taken.
 
     Returns:
-        `DiffusionUNet3D`, not compiled.
+        `DiffusionUNet3D` or `SegmentationUNet3D`, not compiled.
 
     Raises:
         InitError: the source is none of these, or damaged.
@@ -58,9 +56,6 @@ def load_pretrained(source):
 
 def init_from(model, source, freeze=None):
     """Gives a network those weights of a trained one that fit.
-
-        model = tf_diffseg.DiffusionUNet3D(num_classes=4, image_channels=2)
-        print(tf_diffseg.init_from(model, "hippocampus"))
 
     Layers are matched by name. Weights that do not fit, because the numbers of classes,
     channels or layers differ, keep their initial values; `training.initial_weights` has

@@ -148,9 +148,6 @@ class VolumeSegmenter:
 def load_segmenter(model, ensemble_with=(), **options):
     """Loads a model to segment with.
 
-        segmenter = tf_diffseg.load_segmenter("RUN", num_samples=8)
-        label = segmenter(nibabel.load("image.nii.gz"))
-
     Args:
         model: a run folder, a checkpoint in one, the folder of an exported version,
             or the name of a model that comes with the package, such as "hippocampus".
