@@ -57,8 +57,8 @@ def moved_names(module, package, names):
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         warnings.warn(
-            f"{module}.{name} is now {package}.{name}, and goes from here with the "
-            "next release",
+            f"{module}.{name} is now {package}.{name}; the next release removes the "
+            "old name",
             DeprecationWarning,
             stacklevel=2,
         )

@@ -33,9 +33,9 @@ def test_new_checkpoints_stay_if_all_later_ones_are_damaged(tmp_path):
     model = _model()
     for epoch in (5, 6):
         save_checkpoint(model, tmp_path, epoch).write_bytes(b"")
-    told = []
-    assert restore(model, tmp_path, told.append) == (0, 0)
-    assert len(told) == 2 and all("damaged; starting anew" in line for line in told)
+    lines = []
+    assert restore(model, tmp_path, lines.append) == (0, 0)
+    assert len(lines) == 2 and all("damaged; starting anew" in line for line in lines)
     for epoch in (1, 2):
         assert save_checkpoint(model, tmp_path, epoch).is_file()
     assert _epochs(tmp_path) == [1, 2]
@@ -58,9 +58,9 @@ def test_a_file_that_is_no_model_gives_way_to_the_checkpoint_before(tmp_path, fa
         with zipfile.ZipFile(path, "w") as archive:
             if fault == "foreign":
                 archive.writestr("word/document.xml", "a letter")
-    told = []
-    assert restore(model, tmp_path, told.append) == (1, 0)
-    assert told == [
+    lines = []
+    assert restore(model, tmp_path, lines.append) == (1, 0)
+    assert lines == [
         f"the checkpoint {path} is damaged; going on from epoch-00001.keras"
     ]
 

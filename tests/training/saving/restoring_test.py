@@ -34,9 +34,9 @@ def _saved(optimizer, folder):
     return model
 
 
-def _restored(optimizer, folder, told=None):
+def _restored(optimizer, folder, lines=None):
     model = _model(optimizer)
-    assert restore(model, folder, (told if told is not None else []).append) == (1, 0)
+    assert restore(model, folder, (lines if lines is not None else []).append) == (1, 0)
     return model
 
 
@@ -74,13 +74,13 @@ def test_compile_decides_the_rate_and_the_checkpoint_the_rest(
     make, before, asked, expected, line, tmp_path
 ):
     saved = _saved(make(before), tmp_path)
-    told = []
-    model = _restored(make(asked), tmp_path, told)
+    lines = []
+    model = _restored(make(asked), tmp_path, lines)
     assert _rate(model) == pytest.approx(expected, rel=1e-6)
-    assert len(told) == len(line)
+    assert len(lines) == len(line)
     if line:
         assert pytest.approx(asked) == model.asked_rate
-        assert re.fullmatch(line[0], told[0])
+        assert re.fullmatch(line[0], lines[0])
     _assert_same_state(saved, model)
 
 
@@ -89,15 +89,15 @@ def test_a_rate_that_a_callback_lowered_goes_on_lowered(tmp_path):
     model.optimizer.learning_rate = 1e-3
     save_checkpoint(model, tmp_path, 2)
     again = _model(optimizers.Adam(1e-2))
-    told = []
-    assert restore(again, tmp_path, told.append) == (2, 0)
+    lines = []
+    assert restore(again, tmp_path, lines.append) == (2, 0)
     assert _rate(again) == pytest.approx(1e-3)
-    assert told == []
+    assert lines == []
     # A checkpoint of the resumed run does the same; another asked rate is taken.
     save_checkpoint(again, tmp_path, 3)
     for asked, expected in {1e-2: 1e-3, 2e-2: 2e-2}.items():
         third = _model(optimizers.Adam(asked))
-        assert restore(third, tmp_path, told.append) == (3, 0)
+        assert restore(third, tmp_path, lines.append) == (3, 0)
         assert _rate(third) == pytest.approx(expected)
 
 
