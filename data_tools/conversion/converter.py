@@ -241,9 +241,11 @@ class _Conversion:
         }
         empty = [name for name, uids in uids_of.items() if not uids]
         if empty:
+            left_out = [uid for uid in self._uids_of[empty[0]] if uid in self._skipped]
             raise InputError(
                 f"{self._dataset.path}: no case of the split "
-                f"{', '.join(map(repr, empty))} can be converted"
+                f"{', '.join(map(repr, empty))} can be converted; "
+                f"{self._skipped[left_out[0]]}"
             )
         shards = {
             name: shards_of(self._dataset.name, name, uids, self._options.num_shards)

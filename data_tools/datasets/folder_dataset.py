@@ -26,7 +26,7 @@ CONVENTION = "two folders of files with the same names"
 _MOST_VALUES = 256
 
 
-def folder_dataset(images_dir, labels_dir, class_names=None):
+def folder_dataset(images_dir, labels_dir, class_names=None, ignore_label=None):
     """Makes a `Dataset` of two folders.
 
     Reads the label maps if `class_names` is not given, and the first image.
@@ -36,6 +36,8 @@ def folder_dataset(images_dir, labels_dir, class_names=None):
         labels_dir: folder of the label maps.
         class_names: dict from value in the label maps to name. By default, 0 is the
             background, and each value 3 that is found is "class_3".
+        ignore_label: value in the label maps that is no class; None if there is none,
+            or if `class_names` names it "ignore".
 
     Raises:
         InputError: if a folder cannot be listed, no image has the name of a label map,
@@ -54,13 +56,13 @@ def folder_dataset(images_dir, labels_dir, class_names=None):
     cases = [Case(uid, tuple(images[uid].values()), labels[uid]) for uid in uids]
     notes: tuple[str, ...] = ()
     if class_names is None:
-        class_names = _found_classes(labels_dir, cases)
+        class_names = _found_classes(labels_dir, cases, ignore_label)
         notes = (
             f"{labels_dir}: the label maps hold the values {shown(list(class_names))}, "
             f"so the classes are {', '.join(class_names.values())}; `class_names` "
             "gives them other names",
         )
-    class_names, ignore_label = take_ignored("`class_names`", class_names)
+    class_names, ignore_label = take_ignored("`class_names`", class_names, ignore_label)
     values, names = class_table(str(labels_dir), class_names)
     return Dataset(
         path=str(images_dir),
@@ -118,8 +120,8 @@ def _channel_names(folder, images, uids):
     return ["image"] if number == 1 else [f"channel_{i}" for i in range(number)]
 
 
-def _found_classes(labels_dir, cases):
-    """Dict from value to name, of all values in the label maps."""
+def _found_classes(labels_dir, cases, ignore_label):
+    """Dict from value to name, of the values in the label maps that are classes."""
     values = {0}
     for case in cases:
         try:
@@ -131,6 +133,9 @@ def _found_classes(labels_dir, cases):
                 f"{case.label_path}: the label maps in {labels_dir} hold more than "
                 f"{_MOST_VALUES} values up to here, expected one for each class"
             )
+    values.discard(ignore_label)
+    if values == {0}:
+        raise InputError(f"the label maps in {labels_dir} hold no class, only 0")
     return {
         value: f"class_{value}" if value else "background" for value in sorted(values)
     }

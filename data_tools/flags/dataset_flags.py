@@ -93,8 +93,11 @@ def _declared_dataset():
             raise InputError(
                 f"--images={_IMAGES.value} needs --labels, the folder of label maps"
             )
-        names = _CLASS_NAMES.value and parse_labels(_CLASS_NAMES.value, "class_names")
-        return folder_dataset(_IMAGES.value, _LABELS.value, names)
+        names = None
+        if _CLASS_NAMES.value is not None:
+            names = parse_labels(_CLASS_NAMES.value, "class_names")
+        folders = _IMAGES.value, _LABELS.value
+        return folder_dataset(*folders, names, _IGNORE_LABEL.value)
     if _CLASS_NAMES.value is not None:
         raise InputError(
             f"--class_names={_CLASS_NAMES.value} is for --images; a table has --labels"

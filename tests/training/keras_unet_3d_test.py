@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.training.toys import assert_equal, toy_model
+from tests.training.toys import assert_equal, toy_model, toy_volumes
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.training_checks import check_compile
 
@@ -491,3 +491,19 @@ def test_several_steps_at_once_need_one_device():
 def test_fit_names_what_it_takes_by_place():
     with pytest.raises(ValueError, match="fit takes batch_size, epochs and verbose"):
         _model().fit(IMAGE, LABEL, 2, 1, 0, [])
+
+
+def test_batch_methods_are_refused_on_several_devices(monkeypatch):
+    """Keras gives each device the whole batch there."""
+    image, label = toy_volumes()
+    model = toy_model(num_classes=3)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    monkeypatch.setattr(type(strategy), "num_replicas_in_sync", 2)
+    monkeypatch.setattr(type(model), "distribute_strategy", strategy)
+    for name, arguments in {
+        "train_on_batch": (image, label),
+        "test_on_batch": (image, label),
+        "predict_on_batch": (image,),
+    }.items():
+        with pytest.raises(ValueError, match=f"^{name} gives each of the 2 devices"):
+            getattr(model, name)(*arguments)

@@ -90,7 +90,8 @@ class KerasUNet3D(UNet3D):
     def train_on_batch(
         self, x, y=None, sample_weight=None, class_weight=None, **kwargs
     ):
-        """Takes one step, as `keras.Model.train_on_batch`; see `fit`."""
+        """Takes one step on one device, as `keras.Model.train_on_batch`; see `fit`."""
+        self._refuse_several_devices("train_on_batch", "fit")
         _refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
         self._assert_compile_called("train_on_batch")
         check_trained(self)
@@ -100,6 +101,7 @@ class KerasUNet3D(UNet3D):
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Scores one batch, as `keras.Model.test_on_batch`; see `evaluate`."""
+        self._refuse_several_devices("test_on_batch", "evaluate")
         _refuse_weights(sample_weight=sample_weight)
         x, y = self._checked(_as_pair(x, y))
         with self._call_to_keras():
@@ -108,9 +110,19 @@ class KerasUNet3D(UNet3D):
 
     def predict_on_batch(self, x):
         """Predicts one batch, as `keras.Model.predict_on_batch`; see `predict`."""
+        self._refuse_several_devices("predict_on_batch", "predict")
         check_batches(x, self.image_channels, with_label=False)
         with self._call_to_keras():
             return super().predict_on_batch(x)
+
+    def _refuse_several_devices(self, name, instead):
+        """Raises ValueError if Keras would give each device the whole batch."""
+        num_devices = self.distribute_strategy.num_replicas_in_sync
+        if num_devices > 1:
+            raise ValueError(
+                f"{name} gives each of the {num_devices} devices the whole batch: use "
+                f"{instead}, which divides it"
+            )
 
     def _checked(self, data, prefix=""):
         """Image and label; their shapes and ids are checked as far as known."""

@@ -47,6 +47,14 @@ def test_files_of_one_name_are_a_case_and_values_are_classes(write, folders):
     assert any("only_image.nii" in message for message in messages)
 
 
+def test_the_ignore_label_is_no_class_that_was_found(write, folders):
+    write("images/a.nii")
+    write("labels/a.nii", [0, 1, 255])
+    dataset = folder_dataset(*folders, ignore_label=255)
+    assert dataset.with_ignore_label(255) == dataset
+    assert (dataset.label_values, dataset.ignore_label) == ([0, 1], 255)
+
+
 def test_names_of_classes_may_be_given(write, folders):
     write("images/a.nii")
     write("labels/a.nii", [0, 1, 9])
@@ -86,7 +94,7 @@ def test_channels_are_files_or_lie_in_one(write, folders, names, shape, expected
             {"images/a_0000.nii": None, "images/a_0002.nii": None},
             r"'a' has the files a_0000.nii, a_0002.nii, expected 2 channel",
         ),
-        ({"images/a.nii": None, "labels/a.nii": [0]}, "must hold 0, .* got \\[0\\]"),
+        ({"images/a.nii": None, "labels/a.nii": [0]}, "labels hold no class, only 0"),
         ({"images/a.nii": None, "labels/a.nii": range(300)}, "more than 256 values"),
     ],
 )
@@ -130,6 +138,7 @@ def test_the_flags_convert_them(write, folders, tmp_path):
     [
         ({"images": "x"}, "--images=x needs --labels, the folder of label maps"),
         ({"dataset_json": "x", "class_names": "0=a"}, "--class_names=0=a is for"),
+        ({"images": "x", "labels": "y", "class_names": ""}, "--class_names=: expected"),
         ({"images": "x", "labels": "y", "class_names": "z"}, "--class_names=z: expec"),
         ({"images": "x", "labels": "y"}, "y cannot be listed: No such file"),
     ],
