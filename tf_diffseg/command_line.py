@@ -1,6 +1,7 @@
 """How every command runs and how it fails."""
 
 import os
+import select
 import signal
 import sys
 
@@ -106,9 +107,18 @@ def run(main, takes_arguments=False):
             app.run(main_without_traceback)
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:  # The reader of the output, such as `head`, has ended.
+    except BrokenPipeError:
+        if not _is_output_lost():  # Another pipe, of which the user must know.
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+
+
+def _is_output_lost():
+    """Whether the reader of the output, such as `head`, has ended."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # Errors are always told.
+    return bool(poll.poll(0))
 
 
 def _list_all_flags():

@@ -32,10 +32,10 @@ from data_tools.conversion.shared_images import (
 )
 from data_tools.conversion.staging import staging_for
 from data_tools.conversion.tfds_metadata import write_tfds_metadata
-from data_tools.datasets.dataset_check import dataset_warnings
+from data_tools.datasets.dataset_check import check_splits, dataset_warnings
 from tf_diffseg.data.example_schema import IMAGE_DTYPES, smallest_image_dtype
 from tf_diffseg.data.manifest import Manifest, Shard, Split
-from tf_diffseg.errors import CaseError, InputError, as_flags
+from tf_diffseg.errors import CaseError, as_flags
 from tf_diffseg.whole_files import writing
 
 
@@ -122,6 +122,7 @@ class _Conversion:
         }
         measures = {uid: summary.measures for uid, summary in summaries.items()}
         warnings = self._drop_shared_images(tasks, measures)
+        self._check_splits(tasks)
         summaries = {uid: summaries[uid] for uid in tasks}
         fingerprint = self._fingerprint(measures)
         warnings += self._check(tasks, summaries, measures, recipe.preprocessing)
@@ -197,6 +198,10 @@ class _Conversion:
                 self._leave_out(uid, problem)
                 del tasks[uid]
 
+    def _check_splits(self, tasks):
+        """Raises InputError if all cases of a split are left out."""
+        check_splits(self._dataset, [t.case for t in tasks.values()], self._skipped)
+
     def _choose(self, preprocessing):
         """`(preprocessor, image_dtype)`; measures the cases if they decide."""
         if preprocessing.is_fixed:
@@ -206,6 +211,7 @@ class _Conversion:
         tasks = self._tasks(Recipe.of(self._dataset, {}, image_dtype=""))
         measures_path = self._staging.measures_path
         self._run(stage_measures, tasks, lambda key: measures_path(key).is_file())
+        self._check_splits(tasks)
         measures = {
             uid: staged_measures(self._staging, task.key) for uid, task in tasks.items()
         }
@@ -218,11 +224,7 @@ class _Conversion:
         """Fingerprint of the training cases, or of all cases without such a split."""
         split = "train" if "train" in self._uids_of else None
         uids = self._uids_of[split] if split else [case.uid for case in self._cases]
-        of_split = [measures[uid] for uid in uids if uid in measures]
-        if not of_split:
-            which = f"no case of the split {split}" if split else "no case"
-            raise InputError(f"{self._dataset.path}: {which} can be converted")
-        return fingerprint_of(of_split, split)
+        return fingerprint_of([measures[uid] for uid in uids if uid in measures], split)
 
     def _drop_shared_images(self, tasks, measures):
         """Removes the cases whose image is in two splits; returns other warnings."""
@@ -239,14 +241,6 @@ class _Conversion:
             name: [uid for uid in uids if uid in tasks]
             for name, uids in self._uids_of.items()
         }
-        empty = [name for name, uids in uids_of.items() if not uids]
-        if empty:
-            left_out = [uid for uid in self._uids_of[empty[0]] if uid in self._skipped]
-            raise InputError(
-                f"{self._dataset.path}: no case of the split "
-                f"{', '.join(map(repr, empty))} can be converted; "
-                f"{self._skipped[left_out[0]]}"
-            )
         shards = {
             name: shards_of(self._dataset.name, name, uids, self._options.num_shards)
             for name, uids in uids_of.items()

@@ -155,7 +155,7 @@ def _progress(tasks, unit, done):
     if unit is None:
         yield lambda: None
         return
-    with progress_bar(done + len(tasks), unit, "read", done) as progress:
+    with progress_bar(done + len(tasks), unit, "done", done) as progress:
         yield progress.update
 
 

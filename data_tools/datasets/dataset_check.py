@@ -43,7 +43,8 @@ def usable_cases(dataset, skip_bad_cases=False):
         the reason why a case is left out.
 
     Raises:
-        InputError: if a case cannot be used, or with `skip_bad_cases` if none can.
+        InputError: if a case cannot be used, or with `skip_bad_cases` if no case of
+            some split can.
     """
     if not skip_bad_cases:
         check_cases(dataset)
@@ -54,8 +55,7 @@ def usable_cases(dataset, skip_bad_cases=False):
         raise InputError(f"{dataset.path}: {'; '.join(of_all)}")
     skipped = {problem.uid: problem.message for problem in reversed(problems)}
     cases = [case for case in dataset.cases if case.uid not in skipped]
-    if not cases:
-        raise InputError(f"{dataset.path}: no case can be used: {problems[0].message}")
+    check_splits(dataset, cases, skipped)
     # These files lie beside the others, and have their messages already.
     files = [
         path
@@ -65,6 +65,24 @@ def usable_cases(dataset, skip_bad_cases=False):
     ]
     other_files = (*dataset.other_files, *files)
     return dataclasses.replace(dataset, cases=cases, other_files=other_files), skipped
+
+
+def check_splits(dataset, cases, skipped):
+    """Raises InputError if a split of a `Dataset` has none of the cases.
+
+    Args:
+        dataset: `dataset.Dataset`.
+        cases: those of its cases that are left.
+        skipped: dict from uid to reason, of its other cases.
+    """
+    left = {case.split for case in cases}
+    for case in dataset.cases:
+        if case.split not in left:
+            of_split = "" if case.split is None else f" of the split {case.split!r}"
+            raise InputError(
+                f"{dataset.path}: no case{of_split} can be converted; "
+                f"{skipped[case.uid]}"
+            )
 
 
 def dataset_warnings(dataset):

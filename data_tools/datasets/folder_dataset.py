@@ -6,6 +6,7 @@ nnU-Net. Nothing declares classes: they are the values in the label maps.
 """
 
 import collections
+import contextlib
 import os
 import re
 
@@ -17,6 +18,7 @@ from data_tools.datasets.dataset import (
     take_ignored,
 )
 from tf_diffseg.errors import InputError
+from tf_diffseg.progress_bar import progress_bar
 from tf_diffseg.text import shown
 from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS, uid_of_file
 from tf_diffseg.volumes.volume_files import label_values, read_image
@@ -123,16 +125,17 @@ def _channel_names(folder, images, uids):
 def _found_classes(labels_dir, cases, ignore_label):
     """Dict from value to name, of the values in the label maps that are classes."""
     values = {0}
-    for case in cases:
-        try:
-            values.update(label_values(case.label_path))
-        except InputError:
-            continue  # The checks of the data set name the file and what is wrong.
-        if len(values) > _MOST_VALUES:
-            raise InputError(
-                f"{case.label_path}: the label maps in {labels_dir} hold more than "
-                f"{_MOST_VALUES} values up to here, expected one for each class"
-            )
+    with progress_bar(len(cases), "label map", "read") as progress:
+        for case in cases:
+            # The checks of the data set name a damaged file and what is wrong.
+            with contextlib.suppress(InputError):
+                values.update(label_values(case.label_path))
+            if len(values) > _MOST_VALUES:
+                raise InputError(
+                    f"{case.label_path}: the label maps in {labels_dir} hold more than "
+                    f"{_MOST_VALUES} values up to here, expected one for each class"
+                )
+            progress.update()
     values.discard(ignore_label)
     if values == {0}:
         raise InputError(f"the label maps in {labels_dir} hold no class, only 0")

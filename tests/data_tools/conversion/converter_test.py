@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from tests.data_tools.conftest import MsdFolder
-from tests.data_tools.in_process import contents, convert_here
+from tests.data_tools.in_process import contents, convert_by_flags, convert_here
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.data.input_pipeline import evaluation_dataset
 from tf_diffseg.data.record_reader import damaged_record
@@ -94,8 +94,26 @@ def test_other_shards_are_made_of_finished_records(few_cases, tmp_path, monkeypa
 
 def test_a_split_of_bad_cases_is_refused(msd_folder, tmp_path):
     msd_folder.add_case("bad", image=np.full((8, 9, 10), np.nan, np.float32))
-    with pytest.raises(InputError, match="no case of the split train can be conv"):
+    with pytest.raises(InputError, match="split 'train' can be .*; case 'bad': .* NaN"):
         convert_here(msd_folder.folder, tmp_path / "out", _ALL, skip_bad_cases=True)
+
+
+@pytest.mark.parametrize("fault", ["missing", "damaged"])
+def test_a_split_whose_only_case_is_left_out_is_refused(msd_folder, tmp_path, fault):
+    rows = ["image,label,split"]
+    for uid, split in (("a", "train"), ("b", "test")):
+        msd_folder.add_case(uid, seed=len(rows))
+        rows.append(f"imagesTr/{uid}.nii.gz,labelsTr/{uid}.nii.gz,{split}")
+    table = msd_folder.folder / "cases.csv"
+    table.write_text("\n".join(rows))
+    label = msd_folder.folder / "labelsTr" / "b.nii.gz"
+    label.unlink() if fault == "missing" else label.write_bytes(b"no volume")
+    flags = {"dataset_csv": table, "labels": "0=none,2=low,7=high"}
+    with pytest.raises(
+        InputError, match="split 'test' can be .*; case 'b': .*b.nii.gz"
+    ):
+        convert_by_flags(**flags, output_dir=tmp_path / "out", skip_bad_cases=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_gzip_holds_the_same_examples(few_cases, tmp_path):
