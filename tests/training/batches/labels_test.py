@@ -203,6 +203,19 @@ def test_wrong_labels_of_regions(wrong):
             method(image, label, verbose=0)
 
 
+@pytest.mark.parametrize("use_ema", [False, True])
+def test_a_traced_step_that_fails_on_its_labels_is_not_counted(use_ema):
+    image, label = toy_volumes()
+    optimizer = keras.optimizers.AdamW(1e-2, use_ema=use_ema)
+    model = toy_model(optimizer, 3, strategy="supervised")
+    before = model.get_weights()
+    data = tf.data.Dataset.from_tensors((image, label + 1))
+    with pytest.raises(ValueError, match=r"got 3$"):
+        model.fit(data, verbose=0)
+    assert int(optimizer.iterations) == 0
+    assert_equal(model.get_weights(), before)
+
+
 def test_wrong_labels_under_a_strategy():
     image, label = toy_volumes()
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
