@@ -457,29 +457,6 @@ def test_after_a_call_that_failed_training_is_that_of_a_new_model(fail):
     assert_equal(trained(fail), trained())
 
 
-def test_after_a_validation_that_failed_the_next_one_is_on_its_own_data():
-    """Keras would go on with the batches of the validation that failed."""
-
-    def scores(fail):
-        model = _model(optimizers.Adam(1e-2), num_classes=3)
-        if fail:
-            wrong = _batches(IMAGE, LABEL + 9)
-            with pytest.raises(ValueError, match="label must hold"):
-                model.fit(IMAGE, LABEL, validation_data=wrong, verbose=0)
-            model = _with_initial_weights(model)
-        given = {"validation_data": (IMAGE[:1], LABEL[:1]), "shuffle": False}
-        return model.fit(IMAGE, LABEL, **given, verbose=0).history["val_dice"]
-
-    assert scores(fail=True) == scores(fail=False)
-
-
-def _with_initial_weights(model):
-    """The model with the weights and optimizer that it was made with."""
-    model.set_weights(_model(num_classes=3).get_weights())
-    model.compile(optimizers.Adam(1e-2), run_eagerly=True)
-    return model
-
-
 def test_an_image_in_a_dict_beside_its_label_is_taken():
     one, other = _model(optimizers.SGD(0.1)), _model(optimizers.SGD(0.1))
     other.set_weights(one.get_weights())

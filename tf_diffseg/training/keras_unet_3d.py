@@ -1,6 +1,5 @@
 """Methods of a Keras model that check their arguments when they are called."""
 
-import contextlib
 import pathlib
 import re
 
@@ -58,7 +57,7 @@ class KerasUNet3D(UNet3D):
             validation_data = self._checked(validation_data, "validation_data: ")
         _prefer_high_dice(callbacks)
         kwargs |= {"callbacks": callbacks, "validation_data": validation_data}
-        with self._call_to_keras():
+        with plain_errors():
             return super().fit(x, y, *args, **kwargs)
 
     def evaluate(
@@ -75,7 +74,7 @@ class KerasUNet3D(UNet3D):
             x, y = self._checked(_image_and_label(x, y))
         self._is_evaluating = True
         try:
-            with self._call_to_keras():
+            with plain_errors():
                 logs = super().evaluate(x, y, *args, return_dict=True, **kwargs)
         finally:
             self._is_evaluating = False
@@ -84,7 +83,7 @@ class KerasUNet3D(UNet3D):
     def predict(self, x, *args, **kwargs):
         """Predicts, as `keras.Model.predict`; raises ValueError for other images."""
         check_batches(x, self.image_channels, with_label=False)
-        with self._call_to_keras():
+        with plain_errors():
             return super().predict(x, *args, **kwargs)
 
     def train_on_batch(
@@ -96,7 +95,7 @@ class KerasUNet3D(UNet3D):
         self._assert_compile_called("train_on_batch")
         check_trained(self)
         x, y = self._checked(_as_pair(x, y))
-        with self._call_to_keras():
+        with plain_errors():
             return super().train_on_batch(x, y, **kwargs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
@@ -104,7 +103,7 @@ class KerasUNet3D(UNet3D):
         self._refuse_several_devices("test_on_batch", "evaluate")
         _refuse_weights(sample_weight=sample_weight)
         x, y = self._checked(_as_pair(x, y))
-        with self._call_to_keras():
+        with plain_errors():
             logs = super().test_on_batch(x, y, return_dict=True)
         return logs if return_dict else self._in_order(logs)
 
@@ -112,7 +111,7 @@ class KerasUNet3D(UNet3D):
         """Predicts one batch, as `keras.Model.predict_on_batch`; see `predict`."""
         self._refuse_several_devices("predict_on_batch", "predict")
         check_batches(x, self.image_channels, with_label=False)
-        with self._call_to_keras():
+        with plain_errors():
             return super().predict_on_batch(x)
 
     def _refuse_several_devices(self, name, instead):
@@ -128,20 +127,6 @@ class KerasUNet3D(UNet3D):
         """Image and label; their shapes and ids are checked as far as known."""
         check_batches(data, self.image_channels, prefix)
         return checked_data(data, self._label_ids, asserts=not self.jit_compile)
-
-    @contextlib.contextmanager
-    def _call_to_keras(self):
-        """Shortens errors about batches; after any error the next call starts afresh.
-
-        Keras would keep the traced function of a failed step, which may be incomplete.
-        """
-        try:
-            with plain_errors():
-                yield
-        except BaseException:
-            self.train_function = self.test_function = self.predict_function = None
-            self._eval_epoch_iterator = None
-            raise
 
     def _in_order(self, logs):
         """Values in the order of `metrics_names`, then all others."""
