@@ -46,7 +46,10 @@ def _serve(exported, image=None, seed=SEEDS):
     return exported.run("serving_default", image=image, seed=seed)
 
 
-def _segment(exported, chosen=slice(None)):
+_ALL = slice(None)
+
+
+def _segment(exported, chosen=_ALL):
     """Outputs of `segment_volume` for the chosen ones of `volumes`."""
     image, affine = volumes()
     inputs = {"image": image[chosen], "affine": affine[chosen], "seed": SEEDS[chosen]}
