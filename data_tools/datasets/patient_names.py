@@ -16,11 +16,14 @@ class _NamePattern:
         scan: regular expression of the part behind it, which names the scan.
         is_counter: whether the scan is only a number. Then names of cases that are
             numbered consecutively match too.
+        is_word: whether the scan is named by a word that says so. Then a patient may
+            have any number of them, such as the frames of a film.
     """
 
     patient: str
     scan: str
     is_counter: bool = False
+    is_word: bool = False
 
     def group_by(self, names):
         """A regular expression whose one group matches the patient in all names."""
@@ -30,7 +33,9 @@ class _NamePattern:
         return f"^({self.patient}(?={self.scan})|.+)"
 
 
+_SCAN_WORD = r"[_.-](?i:frame|phase|time|timepoint|ses|session|visit)[_.-]?\d"
 _PATTERNS = (
+    _NamePattern(".+?", _SCAN_WORD, is_word=True),
     _NamePattern("sub-[^_]+", "_"),
     _NamePattern(r"[^_.-]*\d", "[_.-]"),
     _NamePattern(r".*\d", "[_.-][^_.-]+$"),
@@ -48,11 +53,28 @@ _SMALLEST_SHARE = 0.5
 _SMALLEST_COUNTED_SHARE = 0.8
 
 
-def grouping_hint(cases):
-    """A note if scans of one patient seem to lie in two splits.
+def suggested_group_by(names):
+    """Finds what names of cases have in common if they are scans of one patient.
 
     At least two patients must have several scans. A few names of another kind do not
     matter; each is then a patient of its own.
+
+    Args:
+        names: list of names of cases.
+
+    Returns:
+        A regular expression whose one group matches the patient in every name, or None.
+    """
+    for pattern in _PATTERNS:
+        group_by = pattern.group_by(names)
+        several = [scans for scans in _groups(names, group_by) if len(scans) > 1]
+        if len(several) > 1 and _are_patients(pattern, names):
+            return group_by
+    return None
+
+
+def grouping_hint(cases):
+    """A note if scans of one patient seem to lie in two splits.
 
     Args:
         cases: list of `dataset.Case`, each with a split.
@@ -60,31 +82,45 @@ def grouping_hint(cases):
     Returns:
         List of one line of text or none.
     """
-    for pattern in _PATTERNS:
-        group_by = pattern.group_by([case.uid for case in cases])
-        groups = collections.defaultdict(list)
-        for case in cases:
-            match = re.search(group_by, case.uid)
-            groups[match.group(1) if match else case.uid].append(case)
-        several = [scans for scans in groups.values() if len(scans) > 1]
-        if len(several) < 2 or not _are_patients(pattern, cases):
-            continue
-        divided = [scans for scans in several if len({c.split for c in scans}) > 1]
-        if not divided:
-            return []
-        first, second = (shown(case.uid) for case in divided[0][:2])
-        return [
-            f"names such as {first} and {second} look like scans of one patient, "
-            f"and {len(divided)} of {len(several)} such groups are in two splits: "
-            f"`group_by='{group_by}'` keeps a group in one, `group_by` takes any "
-            "regular expression with one group, or a column"
-        ]
-    return []
+    split_of = {case.uid: case.split for case in cases}
+    group_by = suggested_group_by(list(split_of))
+    if group_by is None:
+        return []
+    several = [scans for scans in _groups(split_of, group_by) if len(scans) > 1]
+    divided = [scans for scans in several if len({split_of[uid] for uid in scans}) > 1]
+    if not divided:
+        return []
+    first, second = map(shown, divided[0][:2])
+    return [
+        f"names such as {first} and {second} look like scans of one patient, "
+        f"and {len(divided)} of {len(several)} such groups are in two splits: "
+        f"`group_by='{group_by}'` keeps a group in one, `group_by` takes any "
+        "regular expression with one group, or a column"
+    ]
 
 
-def _are_patients(pattern, cases):
+def grouping_note(names, group_by):
+    """A line that tells how `suggested_group_by` groups names."""
+    groups = _groups(names, group_by)
+    first, second = map(shown, next(scans for scans in groups if len(scans) > 1)[:2])
+    return (
+        f"names such as {first} and {second} look like scans of one patient, so the "
+        f"{len(names)} cases are split as {len(groups)} groups, by "
+        f"`group_by='{group_by}'`; `group_by='(.+)'` makes each case a group"
+    )
+
+
+def _groups(names, group_by):
+    """Lists of the names in which the regular expression finds the same group."""
+    groups = collections.defaultdict(list)
+    for name in names:
+        match = re.search(group_by, name)
+        groups[match.group(1) if match else name].append(name)
+    return list(groups.values())
+
+
+def _are_patients(pattern, names):
     """Whether the names that `pattern` finds may be those of patients."""
-    names = [case.uid for case in cases]
     matches = [re.search(f"^({pattern.patient}){pattern.scan}", name) for name in names]
     scans = collections.defaultdict(list)
     for name, match in zip(names, matches, strict=True):
@@ -93,7 +129,7 @@ def _are_patients(pattern, cases):
     num_matched = sum(map(len, scans.values()))
     if num_matched < _SMALLEST_SHARE * len(names):
         return False
-    if num_matched > _MOST_SCANS * len(scans):
+    if num_matched > _MOST_SCANS * len(scans) and not pattern.is_word:
         return False
     return not pattern.is_counter or _are_counted(names, list(scans.values()))
 

@@ -4,12 +4,19 @@ import dataclasses
 import os
 import re
 
-from data_tools.datasets.patient_names import grouping_hint
+from data_tools.datasets.patient_names import (
+    grouping_hint,
+    grouping_note,
+    suggested_group_by,
+)
 from data_tools.datasets.problems import first_names
 from data_tools.datasets.split_file import apply_split_file
 from data_tools.datasets.splits import divide
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import shown
+
+# As `group_by`: by the names, if they look like those of several scans of patients.
+AUTO = "auto"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +28,7 @@ class SplitRule:
         split_file: path of a file, see `split_file`, that replaces fractions; or None.
         fold: fold of that file to validate on, or None.
         group_by: column of the data set, or regular expression with one group; cases
-            for which it gives the same text are in one split. Or None.
+            for which it gives the same text are in one split. Or `AUTO`, or None.
     """
 
     fractions: dict[str, float] | None
@@ -46,6 +53,10 @@ def with_splits(dataset, rule):
     notes = _notes_on_unused(dataset, rule)
     if rule.split_file is not None:
         dataset = apply_split_file(dataset, rule.split_file, rule.fold)
+    if rule.group_by == AUTO:
+        group_by, more = _group_by_names(dataset)
+        rule = dataclasses.replace(rule, group_by=group_by)
+        notes += more
     groups = _groups(dataset, rule.group_by)
     if not dataset.has_splits:
         group_of = groups or {case.uid: case.uid for case in dataset.cases}
@@ -68,6 +79,13 @@ def with_splits(dataset, rule):
         unused_columns=tuple(name for name in dataset.unused_columns if name != column),
         split_notes=(*dataset.split_notes, *notes),
     )
+
+
+def _group_by_names(dataset):
+    """`(group_by, notes)` for `AUTO`; None if nothing is to be split or grouped."""
+    names = list({case.uid: None for case in dataset.cases})
+    group_by = None if dataset.has_splits else suggested_group_by(names)
+    return group_by, [grouping_note(names, group_by)] if group_by else []
 
 
 def _notes_on_unused(dataset, rule):

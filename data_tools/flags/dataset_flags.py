@@ -68,7 +68,8 @@ _GROUP_BY = flags.DEFINE_string(
     "group_by",
     None,
     "Regular expression with one group, searched in each case's name, or a column of "
-    "the data set: cases with the same result go to the same split.",
+    "the data set: cases with the same result go to the same split. auto finds such an "
+    "expression if the names look like several scans of patients.",
 )
 flags.mark_flags_as_mutual_exclusive(
     ["dataset_json", "dataset_csv", "images"], required=True

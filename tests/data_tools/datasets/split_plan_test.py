@@ -82,6 +82,26 @@ def test_pattern_is_searched_in_the_path_of_the_image(tmp_path):
     assert sides["a"] == sides["b"] != sides["c"] == sides["d"]
 
 
+def test_auto_groups_by_names_of_patients_alone(tmp_path):
+    uids = [f"patient{p:03d}_frame{f:02d}" for p in range(1, 9) for f in (1, 12)]
+    split = _split(_dataset(tmp_path, uids), group_by="auto")
+    sides = list(_sides(split).values())
+    assert sides[::2] == sides[1::2]
+    (note,) = (note for note in split.split_notes if "one patient" in note)
+    assert "so the 16 cases are split as 8 groups" in note
+    (pattern,) = re.findall(r"by `group_by='([^']+)'`", note)
+    assert _sides(_split(_dataset(tmp_path, uids), group_by=pattern)) == _sides(split)
+    numbered = _dataset(tmp_path, UIDS)
+    assert _split(numbered, group_by="auto") == _split(numbered)
+
+
+def test_auto_leaves_the_splits_of_a_file(tmp_path):
+    uids = ["p01_t0", "p01_t1", "p02_t0", "p02_t1"]
+    path = _write(tmp_path, {"train": uids[:3], "val": uids[3:]})
+    split = _split(_dataset(tmp_path, uids), split_file=path, group_by="auto")
+    assert list(_sides(split).values()) == ["train"] * 3 + ["validation"]
+
+
 def test_group_by_column_is_in_one_split(tmp_path):
     uids = [f"scan{index}" for index in range(8)]
     columns = [{"patient": f"p{index // 2}", "age": "7"} for index in range(8)]
