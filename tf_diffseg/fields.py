@@ -24,6 +24,7 @@ def option(
     at_most=None,
     less_than=None,
     length=None,
+    nested=False,
     choices=(),
     takes_options=False,
     letters="",
@@ -38,6 +39,7 @@ def option(
         at_most: largest allowed value.
         less_than: smallest value that is too large.
         length: how many numbers a tuple has; None for any.
+        nested: whether a tuple may also hold tuples, each of `length` numbers.
         choices: the only values of a text: an Enum class, or values and members.
         takes_options: whether a choice may have options, such as "ddim:eta=0.5".
             The chosen thing checks them itself.
@@ -53,6 +55,7 @@ def option(
         "at_most": at_most,
         "less_than": less_than,
         "length": length,
+        "nested": nested,
         "choices": tuple(getattr(choice, "value", choice) for choice in choices),
         "takes_options": takes_options,
         "letters": letters,
@@ -96,7 +99,8 @@ def check(instance):
             raise InputError(
                 f"{field.name} must be {expected}, got {value!r}", argument=field.name
             )
-        object.__setattr__(instance, field.name, kind(value))
+        value = _as_tuple(value) if kind is tuple else kind(value)
+        object.__setattr__(instance, field.name, value)
 
 
 def _kind(hint):
@@ -112,6 +116,14 @@ def _as_python(value):
     return value.tolist() if hasattr(value, "tolist") else value
 
 
+def _as_tuple(values):
+    return tuple(_as_tuple(row) if _is_sequence(row) else row for row in values)
+
+
+def _is_sequence(value):
+    return isinstance(value, (tuple, list))
+
+
 def _unmet_expectation(metadata, kind, value):
     """Returns what is expected of a value that is wrong, or None if it is right."""
     choices, letters = metadata["choices"], metadata["letters"]
@@ -121,16 +133,28 @@ def _unmet_expectation(metadata, kind, value):
             name = value.partition(":")[0]
         return None if name in choices else f"one of {', '.join(choices)}"
     if kind is tuple:
-        length = metadata["length"]
-        if not _is_tuple_of_whole_numbers(value, length):
-            return f"{length or 'some'} whole numbers"
-        return _unmet_range(metadata, value)
+        return _unmet_by_tuple(metadata, value)
     expected, fits = _EXPECTED[kind]
     if not fits(value):
         return expected
     if letters and len(set(value) & set(letters)) != len(value):
         return f"of {letters}"
     return _unmet_range(metadata, (value,))
+
+
+def _unmet_by_tuple(metadata, values):
+    length = metadata["length"]
+    expected, rows = f"{length or 'some'} whole numbers", [values]
+    if metadata["nested"]:
+        expected += f", or tuples of {length} each"
+        if _is_sequence(values) and all(map(_is_sequence, values)):
+            rows = values
+    for row in rows:
+        if not _is_tuple_of_whole_numbers(row, length):
+            return expected
+        if unmet := _unmet_range(metadata, row):
+            return unmet
+    return None
 
 
 def _unmet_range(metadata, values):
@@ -149,7 +173,7 @@ def _is_whole(value):
 
 
 def _is_tuple_of_whole_numbers(values, length):
-    if not (isinstance(values, (tuple, list)) and all(map(_is_whole, values))):
+    if not (_is_sequence(values) and all(map(_is_whole, values))):
         return False
     return len(values) == (length or max(len(values), 1))
 

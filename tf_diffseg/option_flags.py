@@ -67,8 +67,13 @@ def from_flags(cls, base=None):
 
 
 def _numbers(texts):
-    """Converts texts to whole numbers; joins them again if one is anything else."""
+    """Converts texts to whole numbers; joins them again if one is anything else.
+
+    A slash divides rows of numbers: 2,2,1/2,2,2 becomes ((2, 2, 1), (2, 2, 2)).
+    """
+    text = ",".join(texts)
     try:
-        return tuple(map(int, texts))
+        rows = tuple(tuple(map(int, row.split(","))) for row in text.split("/"))
     except ValueError:
-        return ",".join(texts)
+        return () if not texts else text
+    return rows if len(rows) > 1 else rows[0]

@@ -111,6 +111,17 @@ def test_another_learning_rate_is_taken_from_there_on(shards, tmp_path, capsys):
     assert int(second.optimizer.iterations) == 2 * int(first.optimizer.iterations)
 
 
+def test_a_wrong_number_of_scale_factors_is_named(shards, tmp_path):
+    config = dataclasses.replace(CONFIG, scale_factor=((2, 2, 1),))
+    with pytest.raises(InputError) as caught:
+        train(config, shards, tmp_path / "run")
+    assert caught.value.of_command() == (
+        "--scale_factor must be three positive integers, or 0 such triple(s), one for "
+        "each step between resolutions, got ((2, 2, 1),)"
+    )
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
 def test_jit_is_as_asked_and_the_compiled_step_trains(shards, tmp_path):
     manifest = read_manifest(shards)

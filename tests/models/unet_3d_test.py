@@ -112,6 +112,111 @@ def test_anisotropic_network(changes, multiple):
         assert np.all(np.isfinite(logits))
 
 
+@pytest.mark.parametrize("mask_branch", [None, (4,)])
+def test_rows_of_equal_sizes_are_the_network_of_three_sizes(mask_branch):
+    sizes = {"num_channels": (4, 4, 8), "mask_branch": mask_branch}
+    kernel, scale = (3, 1, 3), (2, 1, 2)
+    same = random_unet(**sizes, kernel_size=kernel, scale_factor=scale)
+    rows = toy_unet(**sizes, kernel_size=[kernel] * 3, scale_factor=[scale] * 2)
+    assert rows.kernel_size == (kernel,) * 3
+    assert [w.path for w in rows.weights] == [w.path for w in same.weights]
+    rows.set_weights(same.get_weights())
+    inputs = toy_inputs((5, 3, 6))
+    np.testing.assert_array_equal(rows(inputs), same(inputs))
+
+
+_BY_LEVEL = [
+    {"num_channels": (4,), "kernel_size": ((1, 3, 2),), "scale_factor": ()},
+    {
+        "num_channels": (4, 4),
+        "kernel_size": ((1, 1, 3), (3, 3, 3)),
+        "scale_factor": ((1, 3, 2),),
+    },
+    {
+        "num_channels": (4, 4, 4),
+        "kernel_size": ((3, 3, 1), (3, 3, 1), (3, 3, 3)),
+        "scale_factor": ((2, 2, 1), (2, 2, 2)),
+        "patch_size": (1, 2, 1),
+    },
+    {"num_channels": (4,) * 4, "scale_factor": ((2, 3, 1), (1, 2, 2), (3, 1, 1))},
+    {
+        "num_channels": (4,) * 5,
+        "num_blocks": (1,) * 5,
+        "kernel_size": ((3, 3, 1), (3, 3, 1), (3, 3, 3), (3, 3, 3), (1, 3, 3)),
+        "scale_factor": ((2, 2, 1), (1, 2, 1), (2, 1, 2), (1, 1, 3)),
+    },
+]
+
+
+@pytest.mark.parametrize(
+    "sizes, branch, multiple",
+    [
+        (_BY_LEVEL[0], None, (1, 1, 1)),
+        (_BY_LEVEL[1], (4,), (1, 3, 2)),
+        (_BY_LEVEL[2], None, (4, 8, 2)),
+        (_BY_LEVEL[2], (4,), (4, 8, 2)),
+        (_BY_LEVEL[3], (6, 4, 4), (6, 6, 2)),
+        (_BY_LEVEL[4], (4, 4, 4), (4, 4, 6)),
+    ],
+)
+def test_each_resolution_may_have_its_kernel_and_scale(sizes, branch, multiple):
+    network = random_unet(mask_branch=branch, **sizes)
+    assert network.shape_multiple == multiple
+    rebuilt = UNet3D.from_config(json.loads(json.dumps(network.get_config())))
+    assert rebuilt.get_config() == network.get_config()
+    rebuilt.set_weights(network.get_weights())
+    shape = (7, 5, 3)
+    inputs = toy_inputs(shape)
+    logits = outputs_of(network, inputs)
+    assert logits.shape == (1, *shape, 2)
+    np.testing.assert_array_equal(rebuilt(inputs), logits)
+    padding = [(0, 0), *((0, -n % m) for n, m in zip(shape, multiple)), (0, 0)]  # noqa: B905
+    padded = {name: np.pad(inputs[name], padding) for name in ("image", "x_t")}
+    x, y, z = shape
+    whole = outputs_of(network, {**inputs, **padded})
+    np.testing.assert_array_equal(logits, whole[:, :x, :y, :z])
+
+
+def test_kernels_and_strides_are_those_of_their_resolution():
+    network = toy_unet(**_BY_LEVEL[2], remat=True, mask_branch=(4, 4))
+    kernels = [
+        (name, weight.shape[:3])
+        for layer in network.layers
+        for weight in layer.weights[:1]
+        for name in [layer.name]
+        if len(weight.shape) == 5
+    ]
+    assert dict(kernels) == {
+        "stem": (3, 3, 1),
+        "encoder_0_0": (3, 3, 1),
+        "down_0": (3, 3, 1),
+        "encoder_1_0": (3, 3, 1),
+        "encoder_1_1": (3, 3, 1),
+        # The first convolution along z sees every slice.
+        "down_1": (3, 3, 3),
+        "bottom_0": (3, 3, 3),
+        "bottom_1": (3, 3, 3),
+        "up_1": (2, 2, 2),
+        "decoder_1_0": (3, 3, 1),
+        "decoder_1_1": (3, 3, 1),
+        "up_0": (2, 2, 1),
+        "decoder_0_0": (3, 3, 1),
+        "to_mask_1": (1, 1, 1),
+        "to_mask_2": (1, 1, 1),
+        "mask_stem": (2, 4, 1),
+        "mask_encoder_1": (3, 3, 1),
+        "mask_down_2": (2, 2, 2),
+        "mask_encoder_2": (3, 3, 3),
+        "mask_up_1": (2, 2, 2),
+        "mask_up_0": (2, 2, 1),
+        "mask_head": (3, 3, 1),
+        "head": (1, 2, 1),
+    }
+    # Norms and attention go by what the network mixes anywhere.
+    for name in ("encoder_0_0", "bottom_attention", "mask_encoder_1"):
+        assert network.get_layer(name).axes == (1, 2, 3)
+
+
 def _changed_slices(network, axis):
     """Indices of the output slices along an axis that change with input slice 2."""
     shape = (5, 5, 5)
@@ -151,6 +256,7 @@ def test_kernel_and_scale_of_one_keep_slices_apart(axis, sizes):
         {},
         {"kernel_size": (3, 3, 1)},
         {"kernel_size": (3, 3, 1), "scale_factor": (2, 2, 1), "patch_size": (1, 1, 2)},
+        {"kernel_size": ((3, 3, 1), (3, 3, 3)), "scale_factor": ((2, 2, 1),)},
     ],
 )
 def test_a_network_that_mixes_slices_mixes_all(sizes):
@@ -285,6 +391,12 @@ def test_blocks_and_attention_at_each_resolution():
         ({"num_blocks": (1,)}, "num_blocks must be 2 positive integers"),
         ({"num_blocks": (1, 0)}, "num_blocks must be 2 positive integers"),
         ({"kernel_size": (3, 3)}, "kernel_size must be three positive integers"),
+        ({"kernel_size": ((3, 3, 1),)}, "kernel_size must be .* or 2 such triple"),
+        ({"kernel_size": ((3, 3), (3, 3))}, "kernel_size must be three positive"),
+        ({"kernel_size": ((3, 3, 1), 3, 3)}, "kernel_size must be three positive"),
+        ({"scale_factor": ((2, 2, 0),)}, "scale_factor must be .* or 1 such triple"),
+        ({"scale_factor": ()}, "scale_factor must be .*, one for each step between"),
+        ({"patch_size": ((1, 1, 1),) * 2}, "patch_size must be three positive"),
         ({"patch_size": (0, 1, 1)}, "patch_size must be three positive integers"),
         ({"scale_factor": (2,)}, "scale_factor must be three positive integers"),
         ({"num_heads": -1}, "num_heads must be at least 0, got -1"),

@@ -1,6 +1,5 @@
 """Values of a training run, and what they refuse."""
 
-import dataclasses
 import inspect
 
 import pytest
@@ -20,7 +19,13 @@ def test_every_config_builds_its_model(path):
 
 
 def test_json_round_trip(tmp_path):
-    config = dataclasses.replace(TrainConfig(), num_blocks=(1, 2), learning_rate=0.5)
+    config = TrainConfig(
+        num_channels=(4, 8, 8),
+        num_blocks=(1, 2, 2),
+        kernel_size=((3, 3, 1), (3, 3, 1), (3, 3, 3)),
+        scale_factor=((2, 2, 1), (2, 2, 2)),
+        learning_rate=0.5,
+    )
     path = tmp_path / "config.json"
     path.write_text(config.to_json())
     assert TrainConfig.from_json(path) == config
@@ -56,6 +61,10 @@ WRONG_VALUES = [
     ("learning_rate", "0.1", "a finite number of 32 bits"),
     ("patch_shape", (8, 8), "3 whole numbers"),
     ("patch_shape", 8, "3 whole numbers"),
+    ("patch_shape", ((8, 8, 8),), "3 whole numbers"),
+    ("kernel_size", ((3, 3, 1), (3, 3)), "3 whole numbers, or tuples of 3 each"),
+    ("kernel_size", ((3, 3, 1), 3, 3), "3 whole numbers, or tuples of 3 each"),
+    ("scale_factor", ((2, 2, 1), (2, 2, 0)), "at least 1"),
     ("num_channels", (), "some whole numbers"),
     ("num_channels", (8, "16"), "some whole numbers"),
     ("num_channels", None, "some whole numbers"),

@@ -59,32 +59,33 @@ def join_mask(mask, image_features, channels, block, conv, up, kernel_size, stri
         mask: padded noisy mask.
         image_features: result of `project_levels`.
         channels: at each resolution, including the finest.
-        block: function (features, channels, name) that applies a residual block with
-            the time.
+        block: function (features, channels, level, name) that applies a residual block
+            with the time.
         conv: function (channels, kernel_size, strides, name) that makes a convolution.
-        up: function (channels, name) that makes an upsampling convolution.
+        up: function (features, channels, level, name) that brings features from the
+            next coarser resolution to that of `level`.
         kernel_size: of the convolution at the finest resolution.
-        strides: from the mask to the second finest resolution, and from there from one
+        strides: from the mask to the second finest resolution, and from there from each
             resolution to the next.
 
     Returns:
         Features at the finest resolution.
     """
     # The finest resolution costs most, so the way down leaves it out.
-    first, further = strides
-    features = conv(channels[1], first, first, name="mask_stem")(mask)
+    features = conv(channels[1], strides[0], strides[0], name="mask_stem")(mask)
     skips = []
     for level in range(1, len(channels)):
         if level > 1:
-            down = conv(channels[level], further, further, name=f"mask_down_{level}")
+            stride = strides[level - 1]
+            down = conv(channels[level], stride, stride, name=f"mask_down_{level}")
             features = down(features)
         features = _add(f"mask_and_image_{level}", features, image_features[level])
-        features = block(features, channels[level], f"mask_encoder_{level}")
+        features = block(features, channels[level], level, f"mask_encoder_{level}")
         skips.append(features)
     for level in range(len(channels) - 2, 0, -1):
-        features = up(channels[level], name=f"mask_up_{level}")(features)
+        features = up(features, channels[level], level, f"mask_up_{level}")
         features = _add(f"mask_skip_{level}", features, skips[level - 1])
-    features = up(channels[0], name="mask_up_0")(features)
+    features = up(features, channels[0], 0, "mask_up_0")
     features = _add("mask_and_image_0", features, image_features[0])
     features = keras.ops.leaky_relu(features, negative_slope=0.01)
     return conv(channels[0], kernel_size, name="mask_head")(features)

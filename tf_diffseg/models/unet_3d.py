@@ -25,7 +25,10 @@ class UNet3D(keras.Model):
     the branch for each mask. The plain call runs both.
 
     With `kernel_size=(3, 3, 1)` and `scale_factor=(2, 2, 1)`, slices along z do not see
-    one another: the network is a 2D network on every slice of a volume.
+    one another: the network is a 2D network on every slice of a volume. For voxels that
+    are long along z, finer resolutions may keep slices apart until their voxels are
+    about as long as wide, such as `kernel_size=((3, 3, 1), (3, 3, 1), (3, 3, 3))` with
+    `scale_factor=((2, 2, 1), (2, 2, 2))` for three resolutions.
 
     Args:
         out_channels: channels of the logits.
@@ -36,9 +39,13 @@ class UNet3D(keras.Model):
         num_blocks: residual blocks at each resolution, finest first, on the way down
             and again on the way up, but only once at the coarsest. The default is one
             at the finest, where a block costs most, and two at the others.
-        kernel_size: of the convolutions, per axis.
+        kernel_size: of the convolutions, per axis: three integers, or three for each
+            resolution, finest first. The convolution from one resolution to the next
+            has the kernel of the coarser one; along an axis where its kernel is smaller
+            than the scale factor, it skips voxels.
         patch_size: voxels per axis for each feature at the finest resolution.
-        scale_factor: between one resolution and the next, per axis.
+        scale_factor: from one resolution to the next, per axis: three integers, or
+            three for each such step, from the finest resolution on.
         num_heads: heads of the attention after the first block at the coarsest
             resolution; 0 for no attention.
         skip: "add" or "concat", how the way up takes in the features of the way down.
@@ -54,7 +61,7 @@ class UNet3D(keras.Model):
         **kwargs: name and dtype, as for every Keras model.
 
     Raises:
-        ValueError: if an argument is out of its range; the message names it.
+        InputError: an argument is out of its range; the message names it.
 
     Example:
         >>> network = UNet3D(out_channels=2, num_channels=(4, 8), num_heads=1)

@@ -1,7 +1,10 @@
 """The checked arguments of a U-Net."""
 
 import dataclasses
+import math
+import numbers
 
+from tf_diffseg.errors import InputError
 from tf_diffseg.models.choices import SKIPS
 
 
@@ -10,7 +13,7 @@ class UNetArguments:
     """The arguments that `UNet3D` describes, as tuples and with their defaults.
 
     Raises:
-        ValueError: an argument is out of its range; the message names it.
+        InputError: an argument is out of its range; the message names it.
     """
 
     out_channels: int
@@ -18,9 +21,9 @@ class UNetArguments:
     mask_channels: int
     num_channels: tuple[int, ...]
     num_blocks: tuple[int, ...] | None
-    kernel_size: tuple[int, ...]
+    kernel_size: tuple[int, ...] | tuple[tuple[int, ...], ...]
     patch_size: tuple[int, ...]
-    scale_factor: tuple[int, ...]
+    scale_factor: tuple[int, ...] | tuple[tuple[int, ...], ...]
     num_heads: int
     skip: str
     dropout: float
@@ -29,27 +32,39 @@ class UNetArguments:
     mask_branch: tuple[int, ...] | None
 
     def __post_init__(self):
-        for name in ("kernel_size", "patch_size", "scale_factor"):
-            setattr(self, name, _per_axis(name, getattr(self, name)))
         self.num_channels = tuple(self.num_channels)
         if self.num_blocks is None:
             self.num_blocks = (1, *(2 for _ in self.num_channels[1:]))
         self.num_blocks = tuple(self.num_blocks)
-        if self.skip not in SKIPS:
-            raise ValueError(f"skip must be one of {list(SKIPS)}, got {self.skip!r}")
-        self._at_least(1, "out_channels", "image_channels")
-        self._at_least(0, "mask_channels", "num_heads")
-        if not 0.0 <= self.dropout < 1.0:
-            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
-        if not self.num_channels or min(self.num_channels) < 1:
-            raise ValueError(f"num_channels must be positive, got {self.num_channels}")
+        self._check(self.skip in SKIPS, "skip", f"one of {list(SKIPS)}")
+        for name in ("out_channels", "image_channels"):
+            self._check(getattr(self, name) >= 1, name, "at least 1")
+        for name in ("mask_channels", "num_heads"):
+            self._check(getattr(self, name) >= 0, name, "at least 0")
+        self._check(0.0 <= self.dropout < 1.0, "dropout", "in [0, 1)")
+        self._check(min(self.num_channels, default=0) >= 1, "num_channels", "positive")
         num_levels = len(self.num_channels)
-        if len(self.num_blocks) != num_levels or min(self.num_blocks) < 1:
-            raise ValueError(
-                f"num_blocks must be {num_levels} positive integers, one for each of "
-                f"num_channels, got {self.num_blocks}"
-            )
+        self._check(
+            len(self.num_blocks) == num_levels and min(self.num_blocks) >= 1,
+            "num_blocks",
+            f"{num_levels} positive integers, one for each of num_channels",
+        )
+        self._check_sizes("patch_size")
+        self._check_sizes("kernel_size", num_levels, "resolution")
+        self._check_sizes("scale_factor", num_levels - 1, "step between resolutions")
         self._check_mask_branch()
+
+    def _check_sizes(self, name, number=None, of_what=None):
+        """Makes a tuple of sizes per axis, or of `number` tuples of such sizes."""
+        sizes, expected = tuple(getattr(self, name)), "three positive integers"
+        if of_what:
+            expected += f", or {number} such triple(s), one for each {of_what}"
+        rows = (sizes,)
+        if _are_rows(sizes):
+            rows = sizes = tuple(map(tuple, sizes))
+            self._check(len(rows) == number, name, expected)
+        self._check(all(map(_is_per_axis, rows)), name, expected)
+        setattr(self, name, sizes)
 
     def _check_mask_branch(self):
         if not self.mask_branch:
@@ -57,32 +72,51 @@ class UNetArguments:
             return
         self.mask_branch = tuple(self.mask_branch)
         most = len(self.num_channels) - 1
-        if len(self.mask_branch) > most or min(self.mask_branch) < 1:
-            raise ValueError(
-                f"mask_branch must be up to {most} positive integers, one for each "
-                f"resolution but the finest of num_channels, got {self.mask_branch}"
-            )
+        self._check(
+            len(self.mask_branch) <= most and min(self.mask_branch) >= 1,
+            "mask_branch",
+            f"up to {most} positive integers, one for each resolution but the finest "
+            "of num_channels",
+        )
         if not self.mask_channels:
-            raise ValueError("mask_branch needs mask_channels: there is no noisy mask")
+            raise InputError(
+                "mask_branch needs mask_channels: there is no noisy mask",
+                argument="mask_branch",
+            )
 
-    def _at_least(self, least, *names):
-        for name in names:
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"{name} must be at least {least}, got {getattr(self, name)}"
-                )
+    def _check(self, is_right, name, expected):
+        if not is_right:
+            raise InputError(
+                f"{name} must be {expected}, got {getattr(self, name)!r}", argument=name
+            )
 
 
-def _per_axis(name, sizes):
-    sizes = tuple(sizes)
-    if len(sizes) != 3 or min(sizes) < 1:
-        raise ValueError(f"{name} must be three positive integers, got {sizes}")
-    return sizes
+def _is_per_axis(sizes):
+    are_positive = (
+        isinstance(size, numbers.Integral) and int(size) >= 1 for size in sizes
+    )
+    return len(sizes) == 3 and all(are_positive)
+
+
+def rows_of(sizes, number):
+    """Sizes per axis of each resolution or step.
+
+    Args:
+        sizes: three sizes, the same for all, or a row of such three.
+        number: of resolutions or steps.
+
+    Returns:
+        Tuple of `number` tuples of three sizes.
+    """
+    return sizes if _are_rows(sizes) else (sizes,) * number
+
+
+def _are_rows(sizes):
+    return all(hasattr(row, "__len__") for row in sizes)
 
 
 def shape_multiple(patch_size, scale_factor, num_levels):
     """Voxels per axis that one feature of the last of `num_levels` stands for."""
-    return tuple(
-        patch * scale ** (num_levels - 1)
-        for patch, scale in zip(patch_size, scale_factor, strict=True)
-    )
+    num_steps = num_levels - 1
+    steps = rows_of(scale_factor, num_steps)[:num_steps]
+    return tuple(math.prod(sizes) for sizes in zip(patch_size, *steps, strict=True))

@@ -10,7 +10,7 @@ from tf_diffseg.models.norms import build_norm
 from tf_diffseg.models.residual_block import ResidualBlock3D
 from tf_diffseg.models.self_attention import SelfAttention3D
 from tf_diffseg.models.time_embedding import TimeEmbedding
-from tf_diffseg.models.unet_arguments import shape_multiple
+from tf_diffseg.models.unet_arguments import rows_of, shape_multiple
 
 
 class UNetGraph:
@@ -27,22 +27,14 @@ class UNetGraph:
     def __init__(self, arguments, dtype):
         self._arguments = arguments
         self._dtype = dtype
-        sizes = arguments.kernel_size, arguments.patch_size, arguments.scale_factor
-        # Axes of [batch, x, y, z, channels] along which the network mixes voxels.
-        self._axes = tuple(
-            axis
-            for axis, size in enumerate(zip(*sizes, strict=True), 1)
-            if max(size) > 1
-        )
+        num_levels = len(arguments.num_channels)
+        self._kernels = rows_of(arguments.kernel_size, num_levels)
+        self._scales = rows_of(arguments.scale_factor, num_levels - 1)
+        self._axes = _mixed_axes(arguments)
         # No biases, because the norms shift.
         unbiased = {"padding": "same", "use_bias": False, "dtype": dtype}
         self._conv = functools.partial(keras.layers.Conv3D, **unbiased)
-        self._up = functools.partial(
-            keras.layers.Conv3DTranspose,
-            kernel_size=arguments.scale_factor,
-            strides=arguments.scale_factor,
-            **unbiased,
-        )
+        self._transposed = functools.partial(keras.layers.Conv3DTranspose, **unbiased)
 
     def build(self):
         """Makes and connects the layers.
@@ -85,10 +77,10 @@ class UNetGraph:
         layer = keras.layers.Concatenate(dtype=self._dtype, name="image_and_mask")
         return layer([inputs["image"], inputs["x_t"]])
 
-    def _block(self, features, channels, name, time_embedding=None):
+    def _block(self, features, channels, level, name, time_embedding=None):
         layer = ResidualBlock3D(
             channels,
-            self._arguments.kernel_size,
+            self._kernels[level],
             self._axes,
             self._arguments.dropout,
             self._arguments.remat,
@@ -97,6 +89,11 @@ class UNetGraph:
             name=name,
         )
         return layer(features, time_embedding)
+
+    def _up(self, features, channels, level, name):
+        """Features at `level`, from those of the next coarser one."""
+        scale = self._scales[level]
+        return self._transposed(channels, scale, scale, name=name)(features)
 
     def _pad(self, volume, name):
         multiple = self._multiple(len(self._arguments.num_channels))
@@ -109,7 +106,7 @@ class UNetGraph:
     def _unet(self, volume, block):
         """Features of each level of the way up, finest first."""
         arguments = self._arguments
-        stem_kernel = tuple(map(max, arguments.kernel_size, arguments.patch_size))
+        stem_kernel = tuple(map(max, self._kernels[0], arguments.patch_size))
         stem = self._conv(
             arguments.num_channels[0], stem_kernel, arguments.patch_size, name="stem"
         )
@@ -121,20 +118,25 @@ class UNetGraph:
         arguments, skips = self._arguments, []
         for level, channels in enumerate(arguments.num_channels[:-1]):
             for index in range(arguments.num_blocks[level]):
-                features = block(features, channels, f"encoder_{level}_{index}")
+                features = block(features, channels, level, f"encoder_{level}_{index}")
             skips.append(features)
+            # The kernel is that of the coarser resolution, as in nnU-Net: where an axis
+            # is scaled for the first time, the kernel of the finer one may still be 1
+            # along it, and would skip every other voxel.
             features = self._conv(
                 arguments.num_channels[level + 1],
-                arguments.kernel_size,
-                arguments.scale_factor,
+                self._kernels[level + 1],
+                self._scales[level],
                 name=f"down_{level}",
             )(features)
         return features, skips
 
     def _bottom(self, features, block):
         arguments = self._arguments
-        for index in range(arguments.num_blocks[-1]):
-            features = block(features, arguments.num_channels[-1], f"bottom_{index}")
+        level = len(arguments.num_channels) - 1
+        for index in range(arguments.num_blocks[level]):
+            channels = arguments.num_channels[level]
+            features = block(features, channels, level, f"bottom_{index}")
             if arguments.num_heads and index == 0:
                 features = SelfAttention3D(
                     arguments.num_heads,
@@ -153,11 +155,11 @@ class UNetGraph:
         merge = keras.layers.Add if is_sum else keras.layers.Concatenate
         for level in reversed(range(len(skips))):
             channels = arguments.num_channels[level]
-            features = self._up(channels, name=f"up_{level}")(features)
+            features = self._up(features, channels, level, f"up_{level}")
             skip = merge(dtype=self._dtype, name=f"skip_{level}")
             features = skip([features, skips[level]])
             for index in range(arguments.num_blocks[level]):
-                features = block(features, channels, f"decoder_{level}_{index}")
+                features = block(features, channels, level, f"decoder_{level}_{index}")
             levels.insert(0, features)
         return levels
 
@@ -170,8 +172,8 @@ class UNetGraph:
             block=block,
             conv=self._conv,
             up=self._up,
-            kernel_size=arguments.kernel_size,
-            strides=(self._multiple(2), arguments.scale_factor),
+            kernel_size=self._kernels[0],
+            strides=(self._multiple(2), *self._scales[1:]),
         )
 
     def _head(self, features, like):
@@ -190,3 +192,19 @@ class UNetGraph:
             name="head",
         )(features)
         return CropLike(dtype="float32", name="crop")(logits, like)
+
+
+def _mixed_axes(arguments):
+    """Axes of [batch, x, y, z, channels] along which the network mixes voxels.
+
+    An axis that is mixed at any resolution counts at all of them, for norms too: a
+    network whose voxels see one another at the coarsest resolution does not keep slices
+    apart, and statistics of a whole volume keep what the brightness of a slice says.
+    """
+    sizes = (
+        arguments.patch_size,
+        *rows_of(arguments.kernel_size, 1),
+        *rows_of(arguments.scale_factor, 1),
+    )
+    of_axes = enumerate(zip(*sizes, strict=True), 1)
+    return tuple(axis for axis, of_axis in of_axes if max(of_axis) > 1)

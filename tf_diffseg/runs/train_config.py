@@ -216,8 +216,13 @@ class TrainConfig(AugmentationConfig):
     num_blocks: tuple[int, ...] | None = _network(
         None, "Residual blocks at each resolution; by default 1,2,2,...", at_least=1
     )
-    kernel_size: tuple[int, ...] = _network(
-        (3, 3, 3), "Convolution kernel: x,y,z.", at_least=1, length=3
+    kernel_size: tuple[int, ...] | tuple[tuple[int, ...], ...] = _network(
+        (3, 3, 3),
+        "Convolution kernel: x,y,z; or one for each resolution, finest first, such as "
+        "3,3,1/3,3,3 for two.",
+        at_least=1,
+        length=3,
+        nested=True,
     )
     patch_size: tuple[int, ...] = _network(
         (1, 1, 1),
@@ -225,8 +230,13 @@ class TrainConfig(AugmentationConfig):
         at_least=1,
         length=3,
     )
-    scale_factor: tuple[int, ...] = _network(
-        (2, 2, 2), "Factor between two resolutions: x,y,z.", at_least=1, length=3
+    scale_factor: tuple[int, ...] | tuple[tuple[int, ...], ...] = _network(
+        (2, 2, 2),
+        "Factor from one resolution to the next: x,y,z; or one for each such step, "
+        "such as 2,2,1/2,2,2 for three resolutions.",
+        at_least=1,
+        length=3,
+        nested=True,
     )
     num_heads: int = _network(
         4, "Attention heads at the coarsest resolution, or 0.", at_least=0

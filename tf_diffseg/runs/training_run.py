@@ -146,6 +146,8 @@ def build_network(config, manifest):
             **config.model_arguments(),
         )
     except ValueError as error:
+        if getattr(error, "argument", None):
+            raise
         raise InputError(f"config: {error}") from error
 
 
