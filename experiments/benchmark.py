@@ -2,6 +2,7 @@ r"""Measures speed on this machine.
 
     python -m experiments.benchmark --suite=train_step [--json=FILE]
     python -m experiments.benchmark --suite=train_memory [--memory_gib=16]
+    python -m experiments.benchmark --suite=plan_memory [--memory_gib=8]
     python -m experiments.benchmark --suite=inference
     python -m experiments.benchmark --suite=serving
     python -m experiments.benchmark --suite=conversion --repeats=3
@@ -25,12 +26,14 @@ from tf_diffseg.whole_files import write_json
 _SUITES = (
     "train_step",
     "train_memory",
+    "plan_memory",
     "inference",
     "serving",
     "conversion",
     "input_pipeline",
     "input_memory",
 )
+_OF_MEMORY = ("train_memory", "plan_memory")
 _OF_DATA = ("input_pipeline", "input_memory")
 _SUITE = flags.DEFINE_enum("suite", "train_step", _SUITES, "What to measure.")
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to as JSON.")
@@ -41,7 +44,10 @@ _DATA_DIR = flags.DEFINE_string(
     "volumes by default.",
 )
 _MEMORY_GIB = flags.DEFINE_float(
-    "memory_gib", 16.0, "What a process may take in the suite train_memory.", 1.0
+    "memory_gib",
+    16.0,
+    "What a process may take in the suites train_memory and plan_memory.",
+    1.0,
 )
 _REPEATS = flags.DEFINE_integer("repeats", 7, "Timed runs of each part.", lower_bound=1)
 
@@ -60,6 +66,7 @@ def main(argv):
         inference,
         input_memory,
         input_pipeline,
+        plan_memory,
         serving,
         train_memory,
         train_step,
@@ -68,8 +75,9 @@ def main(argv):
     if _SUITE.value in _OF_DATA:
         suite = {"input_pipeline": input_pipeline, "input_memory": input_memory}
         figures = suite[_SUITE.value].run(_REPEATS.value, _DATA_DIR.value)
-    elif _SUITE.value == "train_memory":
-        figures = train_memory.run(_MEMORY_GIB.value)
+    elif _SUITE.value in _OF_MEMORY:
+        suite = {"train_memory": train_memory, "plan_memory": plan_memory}
+        figures = suite[_SUITE.value].run(_MEMORY_GIB.value)
     else:
         suite = {
             "train_step": train_step,

@@ -22,6 +22,7 @@ from experiments.flags import config_flags
 from experiments.flags.training_exit import exit_code
 from tf_diffseg import command_line
 from tf_diffseg.runs import training
+from tf_diffseg.runs.planning.config_source import config_source
 from tf_diffseg.runs.trackers import TRACKERS
 
 _DATA_DIR = flags.DEFINE_string(
@@ -48,6 +49,19 @@ _DRY_RUN = flags.DEFINE_bool(
     "Says what the run would cost, takes two steps, checks an export, and ends; leaves "
     "nothing in --model_dir.",
 )
+_MEMORY_GIB = flags.DEFINE_float(
+    "memory_gib",
+    None,
+    "Memory that training may take on each device, in GiB. Without the flag "
+    "--config=auto plans for 16, or for most of what is free if that is less, and a "
+    "step that takes more than is free is refused.",
+    lower_bound=0.0,
+)
+_PRINT_CONFIG = flags.DEFINE_bool(
+    "print_config",
+    False,
+    "Prints the config as a Python file for --config, and ends: > my_config.py.",
+)
 flags.mark_flags_as_required(["data_dir", "model_dir"])
 config_flags.define_config_flags()
 
@@ -55,13 +69,19 @@ config_flags.define_config_flags()
 def main(argv):
     """Trains, or tries what training would be; returns the exit code."""
     del argv
-    config = config_flags.chosen_config(_DATA_DIR.value)
     folders = (_DATA_DIR.value, _MODEL_DIR.value)
-    resources = (_DATA_SERVICE.value, _NUM_DEVICES.value)
-    if _DRY_RUN.value:
-        training.dry_run(config, *folders, *resources)
+    memory_gib, num_devices = _MEMORY_GIB.value, _NUM_DEVICES.value
+    config, chosen = config_flags.chosen_config(*folders, memory_gib, num_devices)
+    if _PRINT_CONFIG.value:
+        print(config_source(config, chosen), end="")
         return 0
-    return exit_code(training.train, config, *folders, *resources, _TRACKER.value)
+    if chosen:
+        print(f"chosen for {chosen.dataset}:\n{chosen.table()}", flush=True)
+    arguments = (config, *folders, _DATA_SERVICE.value, num_devices)
+    if _DRY_RUN.value:
+        training.dry_run(*arguments, memory_gib=memory_gib)
+        return 0
+    return exit_code(training.train, *arguments, _TRACKER.value, memory_gib)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "export_saved_model": "serving.export",
         "init_from": "runs.pretrained",
         "load_pretrained": "runs.pretrained",
+        "recommend_config": "runs.planning.recommendation",
         "load_segmenter": "runs.segmentation.segmenter",
         "read_image": "volumes.volume_files",
         "read_volume": "volumes.volume_files",

@@ -58,12 +58,18 @@ def from_flags(cls, base=None):
     Raises:
         InputError: a value does not fit its option.
     """
+    values = given_values(cls)
+    return cls(**values) if base is None else dataclasses.replace(base, **values)
+
+
+def given_values(cls):
+    """Dict from name to value of the options of `cls` whose flags are not None."""
     values = {}
     for name, kind in kinds(cls).items():
         value = flags.FLAGS[name].value if name in flags.FLAGS else None
         if value is not None:
             values[name] = _numbers(value) if kind is tuple else value
-    return cls(**values) if base is None else dataclasses.replace(base, **values)
+    return values
 
 
 def _numbers(texts):

@@ -1,28 +1,26 @@
 """A flag for every value of a `TrainConfig`."""
 
-import dataclasses
-
 from absl import flags
 
 from experiments.flags.config_file import load_config
-from tf_diffseg.data.manifest import read_manifest
-from tf_diffseg.errors import InputError
-from tf_diffseg.option_flags import define_flags, from_flags
-from tf_diffseg.runs.auto_config import recommended_config
+from tf_diffseg.option_flags import define_flags, from_flags, given_values
+from tf_diffseg.runs.planning.recommendation import DEFAULT_HOURS, recommend_config
+from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.train_config import TrainConfig
 
 AUTO = "auto"
 _CONFIG = flags.DEFINE_string(
     "config",
     AUTO,
-    "Name in experiments/configs, or path of a Python file; auto fits patch, scale "
-    "factors and batch to the data and to --memory_gib.",
+    "Name in experiments/configs, or path of a Python file; auto chooses by the data, "
+    "--memory_gib and --time_budget_hours, and goes on with the config of a run that "
+    "--model_dir holds.",
 )
-_MEMORY_GIB = flags.DEFINE_float(
-    "memory_gib",
-    16.0,
-    "Memory that a training step may take with --config=auto, in GiB.",
-    lower_bound=0.0,
+_TIME_BUDGET_HOURS = flags.DEFINE_float(
+    "time_budget_hours",
+    DEFAULT_HOURS,
+    "Hours of training, with its validations, that --config=auto plans.",
+    lower_bound=1e-3,
 )
 
 
@@ -31,32 +29,31 @@ def define_config_flags():
     define_flags(TrainConfig, has_defaults=False)
 
 
-def chosen_config(data_dir):
+def chosen_config(data_dir, model_dir, memory_gib, num_devices):
     """The config that `--config` names, with the values of the other flags.
 
     Args:
         data_dir: folder of the data, which "auto" goes by.
+        model_dir: folder of the run, whose config "auto" goes on with.
+        memory_gib: as for `recommend_config`.
+        num_devices: as for `recommend_config`.
 
     Returns:
-        `TrainConfig`.
+        (`TrainConfig`, the `Recommendation` that "auto" made or None).
 
     Raises:
         InputError: there is no such config, or a value is a wrong one.
     """
     if _CONFIG.value != AUTO:
-        return from_flags(TrainConfig, load_config(_CONFIG.value))
-    # Its number of features may be a flag's.
-    config = from_flags(TrainConfig)
-    manifest = read_manifest(data_dir)
-    if not manifest.fingerprint:
-        raise InputError(
-            f"--config={AUTO}: the manifest in {data_dir} has no fingerprint to go by; "
-            "convert the data again, or name a config"
-        )
-    fitting = recommended_config(
-        manifest.fingerprint,
-        manifest.preprocessing,
-        config.num_channels,
-        _MEMORY_GIB.value,
+        return from_flags(TrainConfig, load_config(_CONFIG.value)), None
+    run_folder = RunFolder(model_dir)
+    if run_folder.config_path.is_file():
+        return from_flags(TrainConfig, run_folder.config()), None
+    recommendation = recommend_config(
+        data_dir,
+        memory_gib,
+        _TIME_BUDGET_HOURS.value,
+        num_devices,
+        **given_values(TrainConfig),
     )
-    return from_flags(TrainConfig, dataclasses.replace(config, **fitting))
+    return recommendation.config, recommendation

@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "load_pretrained": "pretrained",
         "load_segmenter": "segmentation.segmenter",
         "model_names": "shipped_models",
+        "recommend_config": "planning.recommendation",
         "train": "training",
     },
 )

@@ -4,14 +4,12 @@ import dataclasses
 import datetime
 import pathlib
 import tempfile
-import time
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tf_diffseg.errors import InputError
-from tf_diffseg.runs.fitting import fit_to_folder, steps_per_epoch
+from tf_diffseg.runs.fitting import steps_per_epoch
 from tf_diffseg.runs.inference_options import InferenceOptions
 from tf_diffseg.runs.initial_weights import set_initial_weights
 from tf_diffseg.runs.run_devices import strategy_of
@@ -19,6 +17,7 @@ from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.run_plan import RunPlan
 from tf_diffseg.runs.trained_models import TrainedModels
 from tf_diffseg.runs.training_run import build_model
+from tf_diffseg.runs.trial import take_steps
 from tf_diffseg.serving import export_saved_model
 from tf_diffseg.training.distribution.multi_worker import is_multi_worker
 from tf_diffseg.training.flops import graph_flops
@@ -57,38 +56,16 @@ def try_plan(plan, data_service=None, num_devices=None):
     with tempfile.TemporaryDirectory() as folder:
         run_folder = RunFolder(pathlib.Path(folder) / "run")
         run_folder.begin(config, manifest)
-        short = RunPlan(
-            dataclasses.replace(config, epochs=1),
-            manifest,
-            {"train": plan.shard_paths["train"]},
-            run_folder,
-        )
-        clock = _StepSeconds()
-        fit_to_folder(short, model, _STEPS, data_service, [clock])
-        seconds = datetime.timedelta(seconds=round(clock.seconds[-1] * total_steps))
+        short = RunPlan(config, manifest, plan.shard_paths, run_folder)
+        step_seconds = take_steps(short, model, _STEPS, data_service)
+        seconds = datetime.timedelta(seconds=round(step_seconds * total_steps))
         print(
-            f"estimated time      {seconds} of training, by {clock.seconds[-1]:.2f} s "
+            f"estimated time      {seconds} of training, by {step_seconds:.2f} s "
             "of the second step; validation comes on top"
         )
         shape = _exported_shape(config, run_folder)
     print(f"export              segments a volume of {shape}")
     print("dry run: all parts work, nothing was kept")
-
-
-class _StepSeconds(keras.callbacks.Callback):
-    """Records the seconds of each step."""
-
-    def __init__(self):
-        super().__init__()
-        self.seconds = []
-        self._began = None
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self._began = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        float(logs["loss"])  # Waits for the GPU.
-        self.seconds.append(time.perf_counter() - self._began)
 
 
 def _cost_of_step(config, manifest, strategy):

@@ -1,6 +1,7 @@
 """Random affine maps: their parts and ranges."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tf_diffseg.data.augmentation import affine_matrix, rotation_matrix
@@ -22,6 +23,14 @@ def test_rotation_keeps_lengths_and_stays_in_range():
     about_y = np.degrees(np.arcsin(-matrices[:, 2, 0]))
     assert 15.0 < np.abs(about_y).max() <= 20.0
     assert about_y.min() < 0.0 < about_y.max()
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_rotation_about_one_axis_leaves_that_axis_alone(axis):
+    matrices = _matrices(rotation_degrees=20.0, rotation_axes="xyz"[axis])
+    unit = np.eye(3)[axis]
+    np.testing.assert_allclose(matrices @ unit, np.tile(unit, (40, 1)), atol=1e-6)
+    assert np.abs(matrices - np.eye(3)).max() > 0.2
 
 
 def test_zoom_is_between_the_range_and_its_inverse():

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tf_diffseg.data.augmentation.random_numbers import log_symmetric, split, symmetric
 
 
-def affine_matrix(seed, rotation_degrees=0.0, zoom=0.0, shear=0.0):
+def affine_matrix(seed, rotation_degrees=0.0, zoom=0.0, shear=0.0, rotation_axes="xyz"):
     """Draws an affine map that shears, then zooms, then rotates.
 
     Args:
@@ -15,13 +15,15 @@ def affine_matrix(seed, rotation_degrees=0.0, zoom=0.0, shear=0.0):
         rotation_degrees: largest rotation about each axis, in both directions.
         zoom: largest change of size, as a share; 0.1 gives factors of 1/1.1 to 1.1.
         shear: largest shear, mm along one axis per mm along another.
+        rotation_axes: axes about which it rotates, of xyz.
 
     Returns:
         float (3, 3), invertible.
     """
     seed_zoom, seed_movement = split(seed, 2)
     draws = symmetric(seed_movement, [6])
-    rotation = rotation_matrix(math.radians(rotation_degrees) * draws[:3])
+    is_turned = [float(axis in rotation_axes) for axis in "xyz"]
+    rotation = rotation_matrix(math.radians(rotation_degrees) * is_turned * draws[:3])
     xy, xz, yz = tf.unstack(shear * draws[3:])
     # The determinant is 1, so that no shear changes volumes.
     shearing = tf.stack([[1.0, xy, xz], [0.0, 1.0, yz], [0.0, 0.0, 1.0]])

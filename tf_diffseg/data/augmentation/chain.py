@@ -79,7 +79,11 @@ def _moved(example, seed, start, shape, values):
 
     def random_matrix_and_shift():
         matrix = affine_matrix(
-            seeds[2], values["rotation_degrees"], values["zoom"], values["shear"]
+            seeds[2],
+            values["rotation_degrees"],
+            values["zoom"],
+            values["shear"],
+            values["rotation_axes"],
         )
         return matrix, values["shift_mm"] * symmetric(seeds[3], [3])
 

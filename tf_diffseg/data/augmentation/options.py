@@ -35,6 +35,11 @@ class AugmentationConfig:
     rotation_degrees: float = _amount(
         15.0, "largest rotation about each axis.", at_most=180.0
     )
+    rotation_axes: str = _option(
+        "xyz",
+        "axes to rotate about, of xyz; z alone keeps slices across z whole.",
+        letters=AXES,
+    )
     zoom: float = _amount(0.15, "largest change of size, as a share.")
     shear: float = _amount(
         0.05, "largest shear, mm along one axis per mm along another."

@@ -1,0 +1,181 @@
+"""The chosen network fits the data, the network's own rules and the memory."""
+
+import dataclasses
+import itertools
+import math
+
+import pytest
+
+from tests.runs.planning.fingerprints import drawn_values, manifest_of
+from tf_diffseg.errors import InputError
+from tf_diffseg.models.unet_arguments import rows_of, shape_multiple
+from tf_diffseg.runs.planning.recommender import Recommender
+from tf_diffseg.runs.planning.step_memory import step_gib
+
+DRAWN = list(drawn_values(200))
+
+
+def _recommend(memory_gib=16.0, given=None, **values):
+    recommender = Recommender(manifest_of(**values), memory_gib, given)
+    recommender.choose_network()
+    return recommender.config
+
+
+def _levels(config):
+    """(kernel, factor to it) of each resolution, axis by axis."""
+    number = len(config.num_channels)
+    kernels = rows_of(config.kernel_size, number)
+    factors = rows_of(config.scale_factor, number - 1)
+    return list(zip(kernels, ((1, 1, 1), *factors), strict=True))
+
+
+@pytest.mark.parametrize("values, memory_gib", DRAWN)
+def test_a_plan_is_valid_and_within_its_budget(values, memory_gib):
+    config = _recommend(memory_gib, **values)
+    args = values["num_classes"], values["num_channels"]
+    assert step_gib(config, *args) <= memory_gib
+    assert config.batch_size == 2 and config.accumulation_steps in (1, 2)
+    multiple = shape_multiple(
+        config.patch_size, config.scale_factor, len(config.num_channels)
+    )
+    for size, step, whole in zip(
+        config.patch_shape, multiple, values["shape"], strict=True
+    ):
+        assert size % step == 0 and size >= min(16, whole)
+        # Not much more than the volume, and not much less at the coarsest resolution.
+        assert size < whole + max(step, 16)
+        assert size // step >= min(4, whole)
+    for (finer, _), (coarser, factor) in itertools.pairwise(_levels(config)):
+        for before, after, by in zip(finer, coarser, factor, strict=True):
+            assert after >= before
+            # Voxels that no convolution has mixed are not merged.
+            assert by == 1 or after == 3
+
+
+@pytest.mark.parametrize("values", [values for values, _ in DRAWN[::5]])
+def test_more_memory_gives_no_smaller_patch(values):
+    plans = [_recommend(gib, **values) for gib in (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)]
+    for less, more in itertools.pairwise(plans):
+        pairs = zip(less.patch_shape, more.patch_shape, strict=True)
+        assert all(small <= large for small, large in pairs)
+
+
+@pytest.mark.parametrize("values, memory_gib", DRAWN[::5])
+def test_a_turned_volume_gets_the_turned_plan(values, memory_gib):
+    config = _recommend(memory_gib, **values)
+    for order in itertools.permutations(range(3)):
+
+        def turned(sizes, order=order):
+            return tuple(sizes[axis] for axis in order)
+
+        shape, spacing_mm = turned(values["shape"]), turned(values["spacing_mm"])
+        other = _recommend(
+            memory_gib, **(values | {"shape": shape, "spacing_mm": spacing_mm})
+        )
+        assert other.patch_shape == turned(config.patch_shape)
+        expected = [tuple(map(turned, level)) for level in _levels(config)]
+        assert _levels(other) == expected
+
+
+def test_a_small_volume_is_one_patch_of_four_resolutions():
+    config = _recommend(shape=(36, 51, 35), spacing_mm=(1.0, 1.0, 1.0))
+    assert config.patch_shape == (40, 56, 40)
+    assert config.num_channels == (16, 32, 64, 128)
+    assert config.scale_factor == (2, 2, 2) and config.kernel_size == (3, 3, 3)
+    assert config.mask_branch == (32, 64)
+
+
+def test_long_voxels_are_first_halved_within_the_slices():
+    config = _recommend(shape=(160, 160, 64), spacing_mm=(1.0, 1.0, 3.3))
+    assert config.scale_factor[:2] == ((2, 2, 1), (2, 2, 2))
+    assert config.kernel_size[:2] == ((3, 3, 1), (3, 3, 3))
+
+
+def test_few_slices_are_not_padded_to_many():
+    # Once with a placeholder for the spacing, once with the true one.
+    for spacing_mm in ((1.0, 1.0, 1.0), (1.5, 1.5, 10.0)):
+        config = _recommend(shape=(216, 256, 9), spacing_mm=spacing_mm)
+        assert config.patch_shape[2] == 10
+        assert config.scale_factor[0] == (2, 2, 1)
+        assert config.kernel_size[0] == (3, 3, 1)
+
+
+def test_a_flat_volume_of_equal_voxels_is_told():
+    manifest = manifest_of((216, 256, 9), (1.0, 1.0, 1.0))
+    recommender = Recommender(manifest, 16.0)
+    recommender.choose_network()
+    (why,) = [c.why for c in recommender.choices if c.name == "scale_factor"]
+    assert "the headers' z 1 mm would be a very flat volume" in why
+
+
+def test_given_values_stay_and_are_planned_with():
+    values = {"shape": (200, 200, 200), "spacing_mm": (1.0, 1.0, 1.0)}
+    given = {"num_channels": (8, 16, 32), "batch_size": 4, "mask_branch": (8,)}
+    config = _recommend(16.0, given, **values)
+    assert dataclasses.replace(config, **given) == config
+    assert step_gib(config, 2, 1) <= 16.0
+    assert _recommend(16.0, {"patch_shape": (40, 48, 56)}, **values).patch_shape == (
+        40,
+        48,
+        56,
+    )
+    supervised = _recommend(16.0, {"strategy": "supervised"}, **values)
+    assert supervised.mask_branch is None
+
+
+def test_less_memory_first_divides_the_batch():
+    values = {"shape": (96, 96, 96), "spacing_mm": (1.0, 1.0, 1.0)}
+    wide = _recommend(64.0, **values)
+    gib = step_gib(wide, 2, 1)
+    narrow = _recommend(0.95 * gib, **values)
+    assert narrow.accumulation_steps == 2
+    assert narrow.patch_shape == wide.patch_shape
+
+
+def test_too_little_memory_is_one_error():
+    with pytest.raises(InputError, match="memory_gib=1: the smallest patch, 16x16x16"):
+        _recommend(1.0, shape=(200, 200, 200), spacing_mm=(1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    "class_names, axes",
+    [
+        (["liver"], "x"),
+        (["kidney_left", "kidney_right"], ""),
+        (["LeftLung"], ""),
+        (["hippocampus_l"], ""),
+        (["anterior", "posterior"], "x"),
+        (["cleft"], "x"),
+    ],
+)
+def test_volumes_are_mirrored_unless_a_class_is_of_one_side(class_names, axes):
+    manifest = manifest_of((32, 32, 32), (1.0, 1.0, 1.0), class_names=class_names)
+    recommender = Recommender(manifest, 16.0, {"epochs": 10})
+    recommender.choose_augmentation()
+    assert recommender.config.flip_axes == axes
+
+
+def test_thick_slices_are_turned_within_their_plane():
+    manifest = manifest_of((160, 160, 32), (1.0, 1.0, 5.0))
+    recommender = Recommender(manifest, 16.0)
+    recommender.choose_augmentation()
+    assert recommender.config.rotation_axes == "z"
+
+
+@pytest.mark.parametrize("num_cases, hours", [(1, 0.1), (20, 2.0), (500, 24.0)])
+def test_a_run_fills_its_time(num_cases, hours):
+    manifest = manifest_of((64, 64, 64), (1.0, 1.0, 1.0), num_cases=num_cases)
+    recommender = Recommender(manifest, 16.0)
+    recommender.choose_network()
+    recommender.choose_epoch()
+    recommender.choose_length(2.0, hours)
+    recommender.choose_schedule()
+    config = recommender.config
+    assert config.batch_size == min(2, num_cases)
+    per_epoch = num_cases * config.patches_per_volume // config.batch_size
+    steps = config.epochs * per_epoch
+    wanted = min(max(100, 0.85 * hours * 1800), 50_000)
+    assert abs(steps - wanted) <= max(per_epoch, 1)
+    assert config.warmup_steps == pytest.approx(0.05 * steps, abs=1)
+    assert 5 <= config.epochs / config.validation_frequency < 20 or config.epochs < 20
+    assert math.isclose(1 - config.ema, 8 / steps, abs_tol=1e-4) or steps > 8000

@@ -1,0 +1,1 @@
+"""Chooses the values of a training run by data, memory and time."""

@@ -1,0 +1,43 @@
+"""What this machine has: free memory, and fast bfloat16."""
+
+import contextlib
+import pathlib
+
+_CGROUP = pathlib.Path("/sys/fs/cgroup")
+
+
+def free_gib():
+    """Memory that a process may still take, in GiB; None if that is not known.
+
+    The limit of a container counts beside the memory of the machine.
+    """
+    free = _meminfo_bytes("MemAvailable")
+    limit = _cgroup_free_bytes()
+    known = [value for value in (free, limit) if value is not None]
+    return min(known) / 2**30 if known else None
+
+
+def has_fast_bfloat16():
+    """Whether the CPU multiplies matrices of bfloat16 numbers (Intel's AMX)."""
+    with contextlib.suppress(OSError):
+        return "amx_bf16" in pathlib.Path("/proc/cpuinfo").read_text()
+    return False
+
+
+def _meminfo_bytes(name):
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return 1024 * int(line.split()[1])
+    return None
+
+
+def _cgroup_free_bytes():
+    with contextlib.suppress(OSError, ValueError):
+        limit = int((_CGROUP / "memory.max").read_text())
+        used = int((_CGROUP / "memory.current").read_text())
+        # Cached files can be given up.
+        statistics = (_CGROUP / "memory.stat").read_text().split()
+        cached = int(statistics[statistics.index("inactive_file") + 1])
+        return limit - used + cached
+    return None

@@ -1,0 +1,94 @@
+"""A config for the data at hand, without a number from the user."""
+
+import contextlib
+import dataclasses
+import sys
+
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.runs.planning.recommender import Choice, Recommender
+from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.text_table import text_table
+
+DEFAULT_HOURS = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Recommendation:
+    """What `recommend_config` chose.
+
+    Attributes:
+        dataset: name of the data set.
+        config: the `TrainConfig`.
+        choices: list of `Choice`s: name, value, and why.
+    """
+
+    dataset: str
+    config: TrainConfig
+    choices: list[Choice]
+
+    def table(self):
+        """The choices as a table for a terminal."""
+        rows = [[name, value_text(value), why] for name, value, why in self.choices]
+        return text_table([["value", "chosen", "why"], *rows])
+
+
+def recommend_config(
+    data_dir,
+    memory_gib=None,
+    time_budget_hours=DEFAULT_HOURS,
+    num_devices=None,
+    **given,
+):
+    """Chooses a `TrainConfig` by the data, the memory and the time.
+
+    Unless `epochs` is given, it takes some steps to measure their time.
+
+    Args:
+        data_dir: folder of the shards and their manifest.
+        memory_gib: memory of the training process on each device, in GiB; None for
+            16, or most of what is free if that is less.
+        time_budget_hours: time for training, with its validations.
+        num_devices: how many GPUs of this machine train; None for all.
+        **given: values of `TrainConfig` that are to stay as they are.
+
+    Returns:
+        `Recommendation`.
+
+    Raises:
+        InputError: the manifest has no fingerprint, not even the smallest patch fits
+            into memory, or a given value is wrong.
+
+    Example:
+        >>> recommendation = recommend_config(data_dir, epochs=3)
+        >>> recommendation.config.patch_shape
+        (16, 16, 16)
+    """
+    manifest = read_manifest(data_dir)
+    recommender = Recommender(manifest, memory_gib, given)
+    recommender.choose_network()
+    recommender.choose_epoch()
+    if "epochs" not in given:
+        seconds = _step_seconds(recommender.config, manifest, data_dir, num_devices)
+        recommender.choose_length(seconds, time_budget_hours)
+    recommender.choose_schedule()
+    recommender.choose_augmentation()
+    return Recommendation(manifest.dataset, recommender.config, recommender.choices)
+
+
+def value_text(value):
+    """Writes a value as its flag takes it."""
+    if isinstance(value, tuple):
+        is_nested = value and isinstance(value[0], tuple)
+        return ("/" if is_nested else ",").join(map(value_text, value))
+    return str(value)
+
+
+def _step_seconds(config, manifest, data_dir, num_devices):
+    load_tensorflow()
+    from tf_diffseg.runs.trial import measure_step
+
+    # The output may be a file that a config is written to.
+    with contextlib.redirect_stdout(sys.stderr):
+        print("measuring the time of a step", flush=True)
+        return measure_step(config, manifest, data_dir, num_devices)

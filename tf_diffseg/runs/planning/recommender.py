@@ -1,0 +1,307 @@
+"""Chooses the values of a training run by the data."""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+from tf_diffseg.errors import InputError
+from tf_diffseg.runs.planning.machine import free_gib, has_fast_bfloat16
+from tf_diffseg.runs.planning.patches import patch_candidates
+from tf_diffseg.runs.planning.resolutions import ANISOTROPY, assumed_spacing
+from tf_diffseg.runs.planning.run_length import (
+    VALIDATIONS,
+    WARMUP_SHARE,
+    ema_momentum,
+    epochs_in_time,
+    patches_per_volume,
+)
+from tf_diffseg.runs.planning.sides import named_sides
+from tf_diffseg.runs.planning.step_memory import step_gib
+from tf_diffseg.runs.train_config import TrainConfig
+
+_DEFAULT_GIB = 16.0
+# Other programs need some of what is free.
+_SHARE_OF_FREE = 0.8
+_FINEST_CHANNELS, _MOST_CHANNELS = 16, 128
+_BATCH = 2
+_LEARNING_RATE = 3e-3
+# From so many passes over each case on, a network remembers cases.
+_MANY_PASSES = 100
+
+
+class Choice(NamedTuple):
+    """A value that was chosen.
+
+    Attributes:
+        name: of the value in `TrainConfig`.
+        value: what was chosen.
+        why: the reason, with the figure of the data that it goes by.
+    """
+
+    name: str
+    value: object
+    why: str
+
+
+class Recommender:
+    """Chooses the values that are not given.
+
+    Args:
+        manifest: `Manifest` of the converted data.
+        memory_gib: memory of the training process on each device; None for 16, or less
+            if less is free.
+        given: dict of values of `TrainConfig` that stay as they are.
+
+    Attributes:
+        config: the `TrainConfig`, complete after each method that chooses.
+        choices: list of `Choice`s so far.
+
+    Raises:
+        InputError: the manifest has no fingerprint.
+    """
+
+    def __init__(self, manifest, memory_gib=None, given=None):
+        if not manifest.fingerprint:
+            raise InputError(
+                f"the data set {manifest.dataset} has no fingerprint to choose values "
+                "by; convert the data again, or name a config",
+                argument="config",
+            )
+        self._manifest = manifest
+        self._given = dict(given or {})
+        self._memory_gib = memory_gib or default_memory_gib()
+        self.config = TrainConfig(**self._given)
+        self.choices = []
+
+    def _choose(self, name, value, why):
+        if name in self._given:
+            return
+        self.config = dataclasses.replace(self.config, **{name: value})
+        self.choices.append(Choice(name, value, why))
+
+    def choose_network(self):
+        """Chooses precision, patch, batch and the network's resolutions.
+
+        Raises:
+            InputError: not even the smallest patch fits into memory.
+        """
+        if has_fast_bfloat16():
+            why = "the CPU multiplies bfloat16 faster (AMX)"
+            self._choose("precision", "mixed_bfloat16", why)
+        self._choose_batch()
+        self._choose_patch()
+
+    def _choose_batch(self):
+        num_cases = len(self._manifest.split("train").uids)
+        batch = min(_BATCH, num_cases)
+        self._choose("batch_size", batch, f"{num_cases} training cases")
+        rate = round(_LEARNING_RATE * math.sqrt(self.config.batch_size / _BATCH), 5)
+        self._choose(
+            "learning_rate", rate, "by the square root of the batch, 0.003 for 2"
+        )
+
+    def _choose_patch(self):
+        spacing_mm, wanted, origin = self._wanted_patch()
+        given_levels = self._given.get("num_channels") or self._given.get("num_blocks")
+        candidates = patch_candidates(
+            wanted, spacing_mm, len(given_levels) if given_levels else None
+        )
+        if "patch_shape" in self._given:
+            candidates = [next(candidates)]
+        first = None
+        for patch, resolutions in candidates:
+            first = first or patch
+            for config in self._fitted(patch, resolutions):
+                gib = self._gib(config)
+                if gib <= self._memory_gib or "patch_shape" in self._given:
+                    self._take_patch(config, spacing_mm, first, origin, gib)
+                    return
+        raise InputError(
+            f"memory_gib={self._memory_gib:.3g}: the smallest patch, "
+            f"{_times(patch)}, needs about {gib:.3g} GiB; give more memory, or fewer "
+            f"num_channels than {config.num_channels}",
+            argument="memory_gib",
+        )
+
+    def _wanted_patch(self):
+        """(spacing to plan by, wanted patch, where the patch is from)."""
+        fingerprint = self._manifest.fingerprint
+        preprocessing = self._manifest.preprocessing
+        spacing_mm = preprocessing["spacing_mm"] or fingerprint["spacing_mm"]["median"]
+        if "patch_shape" in self._given:
+            shape, origin = self._given["patch_shape"], "given"
+        elif preprocessing["volume_shape"]:
+            shape, origin = preprocessing["volume_shape"], "the whole volume"
+        else:
+            extent_mm = fingerprint["extent_mm"]["median"]
+            shape = [
+                max(1, round(mm / step))
+                for mm, step in zip(extent_mm, spacing_mm, strict=True)
+            ]
+            origin = f"the median case, {_times(shape)}"
+        return assumed_spacing(shape, spacing_mm), tuple(shape), origin
+
+    def _fitted(self, patch, resolutions):
+        """Configs for a patch, the one that needs least memory last."""
+        values = _network_values(self._given, resolutions) | self._given
+        values.setdefault("patch_shape", patch)
+        config = dataclasses.replace(self.config, **values)
+        yield config
+        if "accumulation_steps" not in self._given and config.batch_size > 1:
+            yield dataclasses.replace(config, accumulation_steps=config.batch_size)
+
+    def _gib(self, config):
+        return step_gib(config, self._manifest.num_labels, self._manifest.num_channels)
+
+    def _take_patch(self, config, spacing_mm, largest, origin, gib):
+        spacing = f"voxels of {_times(f'{mm:.3g}' for mm in spacing_mm)} mm"
+        if config.patch_shape != largest:
+            origin += f", cut to fit {self._memory_gib:.3g} GiB"
+        reasons = {
+            "patch_shape": f"{origin}; a step takes about {gib:.2g} GiB",
+            "num_channels": "doubled at each resolution, "
+            f"from {_FINEST_CHANNELS} to {_MOST_CHANNELS}",
+            "scale_factor": f"{spacing}{self._doubt(spacing_mm)}",
+            "kernel_size": "an axis is mixed where its voxels are at most "
+            f"{ANISOTROPY:g} times as long as others",
+            "mask_branch": "the image is encoded once for all steps",
+            "accumulation_steps": "the batch fits in parts",
+        }
+        for name, why in reasons.items():
+            value = getattr(config, name)
+            if value != getattr(TrainConfig(), name) or name == "patch_shape":
+                self._choose(name, value, why)
+
+    def _doubt(self, spacing_mm):
+        """What is said of a spacing that cannot be true, or nothing."""
+        claimed = (
+            self._manifest.preprocessing["spacing_mm"]
+            or self._manifest.fingerprint["spacing_mm"]["median"]
+        )
+        axes = [
+            f"{axis} {mm:.3g} mm"
+            for axis, mm, assumed in zip("xyz", claimed, spacing_mm, strict=True)
+            if mm != assumed
+        ]
+        if not axes:
+            return ""
+        return f", assumed: the headers' {', '.join(axes)} would be a very flat volume"
+
+    def choose_epoch(self):
+        """Chooses the patches of each case in an epoch."""
+        num_cases = len(self._manifest.split("train").uids)
+        patches = patches_per_volume(num_cases, self.config.batch_size)
+        if patches > 1:
+            why = f"{num_cases} training cases would make short epochs"
+            self._choose("patches_per_volume", patches, why)
+
+    def choose_length(self, step_seconds, hours):
+        """Chooses the epochs.
+
+        Args:
+            step_seconds: measured seconds of a training step.
+            hours: time for training.
+        """
+        epochs = epochs_in_time(step_seconds, hours, self._steps_per_epoch())
+        why = f"{hours:g} h at {step_seconds:.2g} s a step"
+        self._choose("epochs", epochs, why)
+
+    def choose_schedule(self):
+        """Chooses what goes by the number of steps."""
+        epochs = self.config.epochs
+        steps = epochs * self._steps_per_epoch()
+        warmup = round(WARMUP_SHARE * steps)
+        self._choose("warmup_steps", warmup, f"a twentieth of {steps} steps")
+        self._choose(
+            "validation_frequency",
+            max(1, epochs // VALIDATIONS),
+            f"some {VALIDATIONS} validations",
+        )
+        self._choose("ema", ema_momentum(steps), "the last eighth of the run")
+
+    def _steps_per_epoch(self):
+        config = self.config
+        num_cases = len(self._manifest.split("train").uids)
+        return max(1, num_cases * config.patches_per_volume // config.batch_size)
+
+    def choose_augmentation(self):
+        """Chooses flips, axes of rotation, and how much is augmented."""
+        spacing_mm, shape, _ = self._wanted_patch()
+        sides = named_sides(self._manifest.class_names[1:])
+        if "x" in sides:
+            why = f"class {sides['x']} is of one side"
+            self._choose("flip_axes", "", why)
+        else:
+            self._choose("flip_axes", "x", "no class is left or right")
+        axes = rotation_axes(shape, spacing_mm)
+        if axes != "xyz":
+            spacing = _times(f"{mm:.3g}" for mm in spacing_mm)
+            why = f"voxels of {spacing} mm: in the plane of the slices"
+            self._choose("rotation_axes", axes, why)
+        passes = self.config.epochs * self.config.patches_per_volume
+        if passes < _MANY_PASSES:
+            why = f"each case is seen {passes} times: little of it"
+            for name, value in _LIGHT_AUGMENTATION.items():
+                self._choose(name, value, why)
+
+
+# What helps from the first passes on.
+_LIGHT_AUGMENTATION = {
+    "affine_probability": 0.3,
+    "elastic_probability": 0.0,
+    "noise_probability": 0.0,
+    "blur_probability": 0.0,
+    "brightness_probability": 0.1,
+    "contrast_probability": 0.1,
+    "low_resolution_probability": 0.0,
+    "gamma_probability": 0.15,
+}
+
+
+def default_memory_gib():
+    """16 GiB, or most of what is free if that is less."""
+    free = free_gib()
+    return _DEFAULT_GIB if free is None else min(_DEFAULT_GIB, _SHARE_OF_FREE * free)
+
+
+def rotation_axes(shape, spacing_mm):
+    """Axes about which a rotation keeps voxels in the plane of the slices.
+
+    Args:
+        shape: (x, y, z) voxels.
+        spacing_mm: (x, y, z).
+
+    Returns:
+        "xyz", or the one axis along which voxels are more than three times as long.
+    """
+    long = [
+        axis
+        for axis, mm, size in zip("xyz", spacing_mm, shape, strict=True)
+        if mm > 3 * min(spacing_mm) or size == 1
+    ]
+    return long[0] if len(long) == 1 else "xyz"
+
+
+def _network_values(given, resolutions):
+    num_levels = len(resolutions.kernel_sizes)
+    channels = given.get("num_channels") or tuple(
+        min(_FINEST_CHANNELS * 2**level, _MOST_CHANNELS) for level in range(num_levels)
+    )
+    # At half of the resolution and below, as wide as the image's branch.
+    branch = tuple(channels[1 : min(3, num_levels)]) or None
+    supervised = given.get("strategy") == "supervised"
+    return {
+        "num_channels": channels,
+        "scale_factor": _shortest_form(resolutions.scale_factors, (2, 2, 2)),
+        "kernel_size": _shortest_form(resolutions.kernel_sizes, (3, 3, 3)),
+        "mask_branch": None if supervised else branch,
+    }
+
+
+def _shortest_form(triples, usual):
+    """One triple if all are the usual one, which is easier to read."""
+    return usual if set(triples) <= {usual} else triples
+
+
+def _times(sizes):
+    return "x".join(map(str, sizes))

@@ -1,0 +1,89 @@
+"""A few steps of a run, in a folder that is thrown away."""
+
+import dataclasses
+import pathlib
+import statistics
+import tempfile
+import time
+
+import keras
+
+from tf_diffseg.errors import InputError
+from tf_diffseg.runs.fitting import fit_to_folder
+from tf_diffseg.runs.run_devices import strategy_of
+from tf_diffseg.runs.run_folder import RunFolder
+from tf_diffseg.runs.run_plan import RunPlan, training_shards
+from tf_diffseg.runs.training_run import build_model
+from tf_diffseg.training.distribution.multi_worker import is_multi_worker
+
+_STEPS = 5
+
+
+def measure_step(config, manifest, data_dir, num_devices=None):
+    """Measures the seconds of a training step on the data itself.
+
+    Args:
+        config: `TrainConfig`.
+        manifest: `Manifest` of the data.
+        data_dir: folder of the shards.
+        num_devices: as in `training.train`.
+
+    Raises:
+        InputError: as in `training.train`, or there are several workers, which would
+            measure different times.
+    """
+    strategy = strategy_of(config, num_devices)
+    if is_multi_worker(strategy):
+        raise InputError(
+            "epochs: several workers need a number of epochs, as each would measure "
+            "another time of a step",
+            argument="epochs",
+        )
+    model = build_model(config, manifest, _STEPS, strategy)
+    shards = training_shards(config, manifest, data_dir)
+    with tempfile.TemporaryDirectory() as folder:
+        run_folder = RunFolder(pathlib.Path(folder) / "run")
+        run_folder.begin(config, manifest)
+        plan = RunPlan(config, manifest, shards, run_folder)
+        return take_steps(plan, model, _STEPS)
+
+
+def take_steps(plan, model, num_steps, data_service=None):
+    """Trains for one epoch of few steps, without validation.
+
+    Args:
+        plan: `RunPlan`; its folder is written to.
+        model: model from `build_model`.
+        num_steps: number of steps, at least 2.
+        data_service: as in `training.train`.
+
+    Returns:
+        Seconds of a step, the median of all but the first.
+    """
+    clock = _StepSeconds()
+    short = RunPlan(
+        dataclasses.replace(plan.config, epochs=1),
+        plan.manifest,
+        {"train": plan.shard_paths["train"]},
+        plan.run_folder,
+    )
+    fit_to_folder(short, model, num_steps, data_service, [clock])
+    return statistics.median(clock.seconds[1:])
+
+
+class _StepSeconds(keras.callbacks.Callback):
+    """Records the seconds of each step, with the time that it waits for its batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+        self._began = None
+
+    def on_train_begin(self, logs=None):
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        float(logs["loss"])  # Waits for the GPU.
+        now = time.perf_counter()
+        self.seconds.append(now - self._began)
+        self._began = now
