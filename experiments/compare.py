@@ -39,7 +39,13 @@ def main(argv):
     """Checks the flags, then trains, scores and draws; returns the exit code."""
     del argv
     strategies = _checked_strategies()
-    config = config_flags.chosen_config(_DATA_DIR.value)
+    # A supervised run has no mask branch, the others do.
+    diffusion = [name for name in strategies if name != "supervised"] or strategies
+    config, chosen = config_flags.chosen_config(
+        _DATA_DIR.value, os.path.join(_OUTPUT_DIR.value, diffusion[0])
+    )
+    if chosen:
+        print(f"chosen for {chosen.dataset}:\n{chosen.table()}", flush=True)
     if flags.FLAGS["strategy"].present:
         raise InputError("--strategy: name what to compare with --strategies")
     return exit_code(_compare, config, strategies)

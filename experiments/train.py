@@ -49,14 +49,6 @@ _DRY_RUN = flags.DEFINE_bool(
     "Says what the run would cost, takes two steps, checks an export, and ends; leaves "
     "nothing in --model_dir.",
 )
-_MEMORY_GIB = flags.DEFINE_float(
-    "memory_gib",
-    None,
-    "Memory that training may take on each device, in GiB. Without the flag "
-    "--config=auto plans for 16, or for most of what is free if that is less, and a "
-    "step that takes more than is free is refused.",
-    lower_bound=0.0,
-)
 _PRINT_CONFIG = flags.DEFINE_bool(
     "print_config",
     False,
@@ -70,8 +62,8 @@ def main(argv):
     """Trains, or tries what training would be; returns the exit code."""
     del argv
     folders = (_DATA_DIR.value, _MODEL_DIR.value)
-    memory_gib, num_devices = _MEMORY_GIB.value, _NUM_DEVICES.value
-    config, chosen = config_flags.chosen_config(*folders, memory_gib, num_devices)
+    memory_gib, num_devices = config_flags.MEMORY_GIB.value, _NUM_DEVICES.value
+    config, chosen = config_flags.chosen_config(*folders, num_devices)
     if _PRINT_CONFIG.value:
         print(config_source(config, chosen), end="")
         return 0

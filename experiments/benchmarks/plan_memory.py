@@ -29,8 +29,20 @@ def run(memory_gib, number=_NUMBER):
         number: how many data sets.
     """
     rng = np.random.default_rng(0)
-    rows = [["volume", "mm", "channels, classes", "budget", "patch", "batch",
-             "resolutions", "estimate", "peak", "peak / budget"]]
+    rows = [
+        [
+            "volume",
+            "mm",
+            "channels, classes",
+            "budget",
+            "patch",
+            "batch",
+            "resolutions",
+            "estimate",
+            "peak",
+            "peak / budget",
+        ]
+    ]
     shares = []
     for budget in np.geomspace(_LEAST_GIB, memory_gib, number):
         manifest = _drawn_manifest(rng)
@@ -46,19 +58,27 @@ def run(memory_gib, number=_NUMBER):
         batch = f"{config.batch_size}"
         if config.accumulation_steps > 1:
             batch += f" in {config.accumulation_steps} parts"
-        rows.append([
-            _times(voxels), _times(spacing_mm), f"{counts[1]}, {counts[0]}",
-            f"{budget:.2f}", _times(config.patch_shape), batch,
-            f"{len(config.num_channels)}", f"{estimate:.2f}", f"{peak:.2f}",
-            f"{peak / budget:.2f}",
-        ])
+        rows.append(
+            [
+                _times(voxels),
+                _times(spacing_mm),
+                f"{counts[1]}, {counts[0]}",
+                f"{budget:.2f}",
+                _times(config.patch_shape),
+                batch,
+                f"{len(config.num_channels)}",
+                f"{estimate:.2f}",
+                f"{peak:.2f}",
+                f"{peak / budget:.2f}",
+            ]
+        )
         print(" ".join(rows[-1]), file=sys.stderr, flush=True)
     print(markdown_table(rows))
     return {"plans": number, "largest_peak_over_budget": max(shares)}
 
 
 def _drawn_manifest(rng):
-    """A data set of 20 to 400 voxels an axis, 0.3 to 10 mm, 1-4 channels, 2-21 classes."""
+    """20 to 400 voxels an axis, 0.3 to 10 mm, 1 to 4 channels, 2 to 21 classes."""
     shape = np.exp(rng.uniform(*np.log([20, 400]), 3)).astype(int)
     spacing_mm = np.exp(rng.uniform(*np.log([0.3, 10.0]), 3)).round(2)
     num_classes = int(rng.integers(2, 22))

@@ -16,6 +16,14 @@ _CONFIG = flags.DEFINE_string(
     "--memory_gib and --time_budget_hours, and goes on with the config of a run that "
     "--model_dir holds.",
 )
+MEMORY_GIB = flags.DEFINE_float(
+    "memory_gib",
+    None,
+    "Memory that training may take on each device, in GiB. Without the flag "
+    "--config=auto plans for 16, or for most of what is free if that is less, and a "
+    "step that takes more than is free is refused.",
+    lower_bound=0.0,
+)
 _TIME_BUDGET_HOURS = flags.DEFINE_float(
     "time_budget_hours",
     DEFAULT_HOURS,
@@ -29,13 +37,12 @@ def define_config_flags():
     define_flags(TrainConfig, has_defaults=False)
 
 
-def chosen_config(data_dir, model_dir, memory_gib, num_devices):
+def chosen_config(data_dir, model_dir, num_devices=None):
     """The config that `--config` names, with the values of the other flags.
 
     Args:
         data_dir: folder of the data, which "auto" goes by.
         model_dir: folder of the run, whose config "auto" goes on with.
-        memory_gib: as for `recommend_config`.
         num_devices: as for `recommend_config`.
 
     Returns:
@@ -51,7 +58,7 @@ def chosen_config(data_dir, model_dir, memory_gib, num_devices):
         return from_flags(TrainConfig, run_folder.config()), None
     recommendation = recommend_config(
         data_dir,
-        memory_gib,
+        MEMORY_GIB.value,
         _TIME_BUDGET_HOURS.value,
         num_devices,
         **given_values(TrainConfig),

@@ -110,7 +110,8 @@ def _read_module(root, path):
     imports = list(_imports(tree, package))
     # Tests name modules in commands and code for another process. The tests of this
     # package only mention modules.
-    if parts[0] == "tests" and parts[:2] != ("tests", "architecture"):
+    is_of_tests = parts[0] == "tests" and parts[:2] != ("tests", "architecture")
+    if is_of_tests or _loads_by_name(tree):
         imports += _imports_in_strings(tree)
     return Module(
         name=name,
@@ -119,6 +120,16 @@ def _read_module(root, path):
         exports=_lazy_exports(tree, relative) if is_package else {},
         defined=frozenset(_defined_names(tree)),
         has_main=any(_is_main_guard(node) for node in tree.body),
+    )
+
+
+def _loads_by_name(tree):
+    """Whether a module loads modules whose names it holds as text, in a registry."""
+    return any(
+        isinstance(node, ast.Call)
+        and _is_import_call(node.func)
+        and not list(_module_name(node.args[0]))
+        for node in ast.walk(tree)
     )
 
 

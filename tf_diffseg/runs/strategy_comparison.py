@@ -40,9 +40,7 @@ def compare_strategies(config, strategies, data_dir, output_dir, split="test"):
         )
     plans = {
         strategy: plan_run(
-            dataclasses.replace(config, strategy=strategy),
-            data_dir,
-            output_dir / strategy,
+            _config_of(config, strategy), data_dir, output_dir / strategy
         )
         for strategy in strategies
     }
@@ -56,6 +54,14 @@ def compare_strategies(config, strategies, data_dir, output_dir, split="test"):
     ]
     strategy_report.write(scores, output_dir)
     return scores
+
+
+def _config_of(config, strategy):
+    """The config with a strategy; a supervised network is the image's branch alone."""
+    changes = {"strategy": strategy}
+    if strategy == "supervised":
+        changes["mask_branch"] = None
+    return dataclasses.replace(config, **changes)
 
 
 def _check(plans):

@@ -22,8 +22,10 @@ def affine_matrix(seed, rotation_degrees=0.0, zoom=0.0, shear=0.0, rotation_axes
     """
     seed_zoom, seed_movement = split(seed, 2)
     draws = symmetric(seed_movement, [6])
-    is_turned = [float(axis in rotation_axes) for axis in "xyz"]
-    rotation = rotation_matrix(math.radians(rotation_degrees) * is_turned * draws[:3])
+    largest = [
+        math.radians(rotation_degrees) * (axis in rotation_axes) for axis in "xyz"
+    ]
+    rotation = rotation_matrix(tf.constant(largest) * draws[:3])
     xy, xz, yz = tf.unstack(shear * draws[3:])
     # The determinant is 1, so that no shear changes volumes.
     shearing = tf.stack([[1.0, xy, xz], [0.0, 1.0, yz], [0.0, 0.0, 1.0]])

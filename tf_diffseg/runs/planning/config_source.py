@@ -27,18 +27,19 @@ def config_source(config, recommendation=None):
     Returns:
         Its text.
     """
-    reasons = {}
-    if recommendation:
-        reasons = {name: why for name, _, why in recommendation.choices}
-    lines = []
-    for field in dataclasses.fields(TrainConfig):
-        value, why = getattr(config, field.name), reasons.get(field.name)
-        if value == field.default and why is None:
-            continue
-        if why:
+    choices = recommendation.choices if recommendation else []
+    lines, said = [], None
+    for name, value, why in choices:
+        if why != said:
             lines += textwrap.wrap(
                 f"# {why}", 88, initial_indent=_INDENT, subsequent_indent=f"{_INDENT}# "
             )
-        lines.append(f"{_INDENT}{field.name}={value!r},")
+        lines.append(f"{_INDENT}{name}={value!r},")
+        said = why
+    chosen = {name for name, _, _ in choices}
+    for field in dataclasses.fields(TrainConfig):
+        value = getattr(config, field.name)
+        if value != field.default and field.name not in chosen:
+            lines.append(f"{_INDENT}{field.name}={value!r},")
     of = f" for {recommendation.dataset}" if recommendation else ""
     return "\n".join([_HEAD.format(of=of) + "\n".join(lines), "    )", ""])

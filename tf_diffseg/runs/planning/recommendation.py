@@ -62,7 +62,7 @@ def recommend_config(
     Example:
         >>> recommendation = recommend_config(data_dir, epochs=3)
         >>> recommendation.config.patch_shape
-        (16, 16, 16)
+        (12, 12, 8)
     """
     manifest = read_manifest(data_dir)
     recommender = Recommender(manifest, memory_gib, given)

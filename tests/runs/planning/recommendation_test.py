@@ -1,0 +1,82 @@
+"""A recommended config trains, is told, and can be written to a file."""
+
+import subprocess
+import sys
+
+import pytest
+
+from experiments.flags.config_file import load_config
+from tests.data_tools.cube_shards import cube_shards
+from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.errors import InputError
+from tf_diffseg.runs.planning import machine, memory_check
+from tf_diffseg.runs.planning.config_source import config_source
+from tf_diffseg.runs.planning.memory_check import check_memory
+from tf_diffseg.runs.planning.recommendation import recommend_config
+from tf_diffseg.runs.train_config import TrainConfig
+
+GIVEN = {"num_channels": (4, 8), "num_heads": 0, "jit": "off", "mask_branch": (4,)}
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Eight small cubes."""
+    folder = tmp_path_factory.mktemp("data")
+    return cube_shards(folder, folder / "shards", {"train": 1.0}, num_cases=8)
+
+
+def test_the_length_goes_by_the_time_of_a_step(shards):
+    short, long = (
+        recommend_config(shards, time_budget_hours=hours, **GIVEN).config.epochs
+        for hours in (0.001, 5.0)
+    )
+    # At least some hundred steps; at most some ten thousand.
+    assert 1 <= short < long
+
+
+def test_a_config_that_is_written_is_read_as_it_was(shards, tmp_path):
+    recommendation = recommend_config(shards, epochs=3, **GIVEN)
+    assert recommendation.config.epochs == 3
+    path = tmp_path / "mine.py"
+    path.write_text(config_source(recommendation.config, recommendation))
+    assert load_config(str(path)) == recommendation.config
+    assert "# 8 training cases\n        batch_size=2,\n" in path.read_text()
+    other = TrainConfig(kernel_size=((3, 3, 1),) * 4, ema=0.9)
+    path.write_text(config_source(other))
+    assert load_config(str(path)) == other
+
+
+def test_the_table_tells_each_choice_and_why(shards):
+    table = recommend_config(shards, epochs=3, **GIVEN).table()
+    assert table.splitlines()[0].split() == ["value", "chosen", "why"]
+    assert "8 training cases" in table and "num_channels" not in table
+
+
+def test_a_step_that_does_not_fit_is_refused(shards, monkeypatch):
+    manifest = read_manifest(shards)
+    config = TrainConfig(patch_shape=(256, 256, 256))
+    monkeypatch.setattr(memory_check, "free_gib", lambda: 8.0)
+    with pytest.raises(InputError, match=r"takes about \d+\.\d GiB, and 8.0 GiB are f"):
+        check_memory(config, manifest)
+    check_memory(config, manifest, memory_gib=500.0)
+    monkeypatch.setattr(memory_check, "free_gib", lambda: None)
+    check_memory(config, manifest)
+
+
+def test_free_memory_is_that_of_the_container(monkeypatch, tmp_path):
+    known = machine.free_gib()
+    assert known is None or known > 0
+    (tmp_path / "memory.max").write_text(str(3 * 2**30))
+    (tmp_path / "memory.current").write_text(str(2 * 2**30))
+    (tmp_path / "memory.stat").write_text(f"anon 7\ninactive_file {2**29}\n")
+    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    assert machine.free_gib() == pytest.approx(1.5)
+
+
+def test_print_config_writes_nothing_but_the_file(shards, tmp_path):
+    command = [sys.executable, "-m", "experiments.train", "--print_config"]
+    flags = [f"--data_dir={shards}", f"--model_dir={tmp_path / 'run'}", "--epochs=2"]
+    process = subprocess.run([*command, *flags], capture_output=True, encoding="utf-8")
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.startswith('"""Config for ')
+    assert not (tmp_path / "run").exists()
