@@ -179,3 +179,10 @@ def test_a_label_map_is_cleaned_by_class_not_by_value(runs):
         np.count_nonzero(plain.label == 6) * 0.002
     )
     assert volumes["liver"]["samples_ml"] == [volumes["liver"]["volume_ml"]]
+
+
+def test_a_network_of_two_branches_shares_encodings(runs, tmp_path):
+    two = toy_run(tmp_path / "two", mask_branch=(4,))
+    for path, shares in ((two, True), (runs["diffusion"], False)):
+        trained = TrainedModels([path], InferenceOptions())
+        assert trained.segmenter().shares_encoding == shares

@@ -54,7 +54,12 @@ class ExportedToy:
         if preprocessing is None:
             preprocessing = {"spacing_mm": (1.0, 1.0, 1.5), "volume_shape": (8, 8, 6)}
         preprocessor = preprocessor or VolumePreprocessor(**preprocessing)
-        self.segmenter = Segmenter(sample, preprocessor, LABEL_VALUES)
+        self.segmenter = Segmenter(
+            sample,
+            preprocessor,
+            LABEL_VALUES,
+            shares_encoding=bool(self.model.mask_branch),
+        )
         card = {
             "preprocessing": preprocessor.get_config(),
             "label_values": LABEL_VALUES,

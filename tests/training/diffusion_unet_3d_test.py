@@ -434,6 +434,10 @@ def test_a_network_of_two_branches_sees_the_image_once(strategy, monkeypatch, tm
     trajectory = model.sample_trajectory(tf.constant(image), tf.constant([0, 0]))
     assert calls.count("image_model") == 1 and "mask_model" in calls
     assert trajectory.shape[0] == 5
+    samples = model.sample(image, tf.constant([[0, 5], [0, 6]]))
+    assert calls.count("image_model") == 2
+    np.testing.assert_array_equal(samples[..., 0, :], trajectory[-1])
+    np.testing.assert_array_equal(samples[..., 1, :], model.sample(image, [5, 6]))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     # A graph rounds sums differently.

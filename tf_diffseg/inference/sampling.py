@@ -1,7 +1,9 @@
 """Several samples of one segmentation, and sample functions made of others.
 
 A sample function (`sample`) is like `DiffusionUNet3D.sample`: (image [batch, x, y, z,
-channels], seed [batch]) -> probabilities [batch, x, y, z, ..., classes].
+channels], seed [batch]) -> probabilities [batch, x, y, z, ..., classes]. If it encodes
+an image once for several samples, it also takes seeds [batch, samples], and gives
+[batch, x, y, z, samples, ..., classes].
 """
 
 import itertools
@@ -40,7 +42,7 @@ def sum_over_samples(draw, seeds, batch_size=1):
         draw: function (seeds [n, ...]) -> (sums, each): a nest of tensors to add up,
             and a tensor [n, ...] with a row for each of the n samples.
         seeds: [num_samples, ...]; num_samples must be known statically.
-        batch_size: how many samples are drawn at a time.
+        batch_size: how many samples are drawn at a time, int or int scalar.
 
     Returns:
         `(sums, each)` of all samples.
@@ -48,7 +50,7 @@ def sum_over_samples(draw, seeds, batch_size=1):
     num_samples = seeds.shape[0]
     # The first batch gives the shapes of the others.
     sums, each = draw(seeds[:batch_size])
-    if num_samples <= batch_size:
+    if num_samples == 1 or (isinstance(batch_size, int) and num_samples <= batch_size):
         return sums, each
 
     def add_batch(start, sums, each):
@@ -61,7 +63,7 @@ def sum_over_samples(draw, seeds, batch_size=1):
     _, sums, each = tf.while_loop(
         lambda start, *_: start < num_samples,
         add_batch,
-        (tf.constant(batch_size), sums, each),
+        (tf.convert_to_tensor(batch_size), sums, each),
         shape_invariants=(
             tf.TensorShape([]),
             tf.nest.map_structure(lambda total: total.shape, sums),
@@ -80,11 +82,13 @@ def steps_last(sample_trajectory):
             seed) -> [steps, batch, x, y, z, classes].
 
     Returns:
-        Function (image, seed) -> [batch, x, y, z, steps, classes].
+        Sample function that gives [batch, x, y, z, steps, classes].
     """
 
     def sample(image, seed):
-        return tf.transpose(sample_trajectory(image, seed), [1, 2, 3, 4, 0, 5])
+        trajectory = sample_trajectory(image, seed)
+        last = trajectory.shape.rank - 1
+        return tf.transpose(trajectory, [*range(1, last), 0, last])
 
     return sample
 
@@ -149,8 +153,9 @@ def ensemble_mean(samples):
 
     def sample_all(image, seed):
         results = [sample(image, seed) for sample in samples]
-        if results[0].shape.rank == 6:
-            steps = max(result.shape[4] for result in results)
+        has_steps = results[0].shape.rank == 5 + tf.convert_to_tensor(seed).shape.rank
+        if has_steps:
+            steps = max(result.shape[-2] for result in results)
             results = [_with_steps(result, steps) for result in results]
         return tf.add_n(results) / len(results)
 
@@ -158,5 +163,5 @@ def ensemble_mean(samples):
 
 
 def _with_steps(result, steps):
-    index = tf.minimum(tf.range(steps), result.shape[4] - 1)
-    return tf.gather(result, index, axis=4)
+    index = tf.minimum(tf.range(steps), result.shape[-2] - 1)
+    return tf.gather(result, index, axis=-2)

@@ -8,6 +8,10 @@ from tf_diffseg.diffusion.mask_encoding import probabilities_to_label
 from tf_diffseg.inference.sampling import sample_seeds, sum_over_samples
 from tf_diffseg.preprocessing.old_calls import takes_parts
 
+# Samples that share an encoding are held together, up to this many voxels: a volume of
+# 256x256x256, or 8 samples of one of 128x128x128.
+_MAX_VOXELS_AT_A_TIME = 2**24
+
 
 class Prediction(NamedTuple):
     """Result of the samples of one volume; [i, j, k] is the grid of its file.
@@ -50,12 +54,14 @@ class Segmenter:
     Args:
         sample: function (image [batch, x, y, z, channels], seed [batch]) ->
             probabilities [batch, x, y, z, num_classes], as
-            `DiffusionUNet3D.sample`, or a `SlidingWindow` over it.
+            `DiffusionUNet3D.sample`, or a `SlidingWindow` over it; see `sampling`.
         preprocessor: the `VolumePreprocessor` of the training data, or a
             `FittedPreprocessor` with the same arguments.
         label_values: value of each class id in the label files of the data set.
         region_labels: class id that each overlapping class is written as, see
             `probabilities_to_label`; None if classes are exclusive.
+        shares_encoding: whether `sample` encodes an image once for several samples, and
+            so takes their seeds [batch, samples].
 
     Example:
         >>> model = SegmentationUNet3D(num_classes=2, num_channels=(4,), num_heads=0)
@@ -64,11 +70,51 @@ class Segmenter:
         TensorShape([8, 8, 8])
     """
 
-    def __init__(self, sample, preprocessor, label_values, region_labels=None):
+    def __init__(
+        self,
+        sample,
+        preprocessor,
+        label_values,
+        region_labels=None,
+        shares_encoding=False,
+    ):
         self.sample = sample
+        self.shares_encoding = shares_encoding
         self.preprocessor = preprocessor
         self.label_values = tuple(label_values)
         self.region_labels = region_labels and tuple(region_labels)
+
+    def samples(self, image, seeds):
+        """Several samples of each image.
+
+        Args:
+            image: float [batch, x, y, z, channels], on the grid of the network.
+            seeds: int [batch, samples].
+
+        Returns:
+            Probabilities, [samples, batch, x, y, z, ..., num_classes].
+        """
+        if self.shares_encoding:
+            probabilities = self.sample(image, seeds)
+            rank = probabilities.shape.rank
+            return tf.transpose(probabilities, [4, 0, 1, 2, 3, *range(5, rank)])
+        batch, num_samples = tf.unstack(tf.shape(seeds))
+        images = tf.tile(image, [num_samples, 1, 1, 1, 1])
+        probabilities = self.sample(images, tf.reshape(tf.transpose(seeds), [-1]))
+        shape = tf.concat([[num_samples, batch], tf.shape(probabilities)[1:]], axis=0)
+        return tf.reshape(probabilities, shape)
+
+    def samples_at_a_time(self, image, batch_size):
+        """Number of samples to draw at a time, int or int scalar.
+
+        Args:
+            image: float [batch, x, y, z, channels].
+            batch_size: the number if each sample encodes the image by itself.
+        """
+        if not self.shares_encoding:
+            return batch_size
+        voxels = tf.reduce_prod(tf.shape(image, tf.int64)[:4])
+        return tf.cast(tf.maximum(_MAX_VOXELS_AT_A_TIME // voxels, 1), tf.int32)
 
     def label(self, probabilities):
         """Class ids, int32 [...], of probabilities [..., num_classes]."""
@@ -163,7 +209,7 @@ class Segmenter:
         (total, squares), voxels = sum_over_samples(
             lambda seeds: self._sums(image, seeds, source, is_counted),
             sample_seeds(seed, num_samples),
-            batch_size,
+            self.samples_at_a_time(image[tf.newaxis], batch_size),
         )
         mean = total / num_samples  # [x, y, z, steps, classes]
         steps = tf.transpose(mean, [3, 0, 1, 2, 4])
@@ -198,8 +244,7 @@ class Segmenter:
             over samples and classes, on the grid of the file; and voxels per class id
             of each sample.
         """
-        images = tf.repeat(image[tf.newaxis], tf.shape(seeds)[0], axis=0)
-        probabilities = self.sample(images, seeds)
+        probabilities = self.samples(image[tf.newaxis], seeds[tf.newaxis])[:, 0]
         if probabilities.shape.rank == 5:
             probabilities = probabilities[..., tf.newaxis, :]
         num_class_ids = len(self.label_values)

@@ -33,16 +33,19 @@ class SlidingWindow:
     The noise of a window depends only on its position and the seed, not on its batch or
     the other windows. The window at the origin has the unchanged seed.
 
+    If `sample` takes seeds of several samples, so do windows: each window is encoded
+    once for all of them.
+
     All operations are TensorFlow's and take unknown sizes; the graph holds `sample`
     once. Windows move along x, and finished voxels leave the accumulator, which is as
     long as one window.
 
     Args:
-        sample: function (image [batch, x, y, z, channels], seed [batch]) ->
-            probabilities [batch, x, y, z, *output_shape].
+        sample: sample function, see `sampling`: it gives probabilities [batch, x, y, z,
+            *output_shape], or [batch, x, y, z, samples, *output_shape].
         window_shape: (x, y, z) voxels.
-        output_shape: shape that `sample` gives for a voxel: (num_classes,) or
-            (steps, num_classes).
+        output_shape: shape that `sample` gives for a voxel of one sample:
+            (num_classes,) or (steps, num_classes).
         overlap: smallest share of a window that its neighbour covers too.
         batch_size: how many windows are sampled at a time.
 
@@ -70,10 +73,11 @@ class SlidingWindow:
 
         Args:
             image: float [batch, x, y, z, channels].
-            seed: int [batch].
+            seed: int [batch], or [batch, samples] if `sample` takes it.
 
         Returns:
-            Probabilities, float32 [batch, x, y, z, *output_shape].
+            Probabilities, float32 [batch, x, y, z, *output_shape], or for several
+            samples [batch, x, y, z, samples, *output_shape].
         """
         with tf.device(_HOST):
             image, seed = tf.convert_to_tensor(image), tf.convert_to_tensor(seed)
@@ -90,13 +94,14 @@ class SlidingWindow:
                 blended,
                 parallel_iterations=1,
             )
-            static_shape = [*image.shape[:4], *self.output_shape]
+            static_shape = [*image.shape[:4], *seed.shape[1:], *self.output_shape]
             return tf.ensure_shape(cropped, static_shape)
 
     def _blend(self, image, seed, axes):
         """Samples all windows, slab by slab along x."""
         along_x, along_y, along_z = axes
         batch = tf.shape(image)[0]
+        voxel_shape = tf.concat([tf.shape(seed)[1:], self.output_shape], axis=0)
         is_single = tf.equal(along_x.count * along_y.count * along_z.count, 1)
         # [batch, y, z, window x, values]: a window adds to contiguous memory.
         accumulator_shape = [
@@ -104,7 +109,7 @@ class SlidingWindow:
             along_y.size,
             along_z.size,
             self.window_shape[0],
-            int(np.prod(self.output_shape)),
+            tf.reduce_prod(voxel_shape),
         ]
 
         def next_slab(index, accumulator, done):
@@ -134,8 +139,8 @@ class SlidingWindow:
         blended = done.concat()  # [x, batch, y, z, values]
         order = [1, 0, 2, 3, 4]
         blended = tf.transpose(tf.ensure_shape(blended, [None] * 5), order)
-        sizes = [axis.size for axis in axes]
-        return tf.reshape(blended, [batch, *sizes, *self.output_shape])
+        shape = tf.concat([tf.shape(blended)[:4], voxel_shape], axis=0)
+        return tf.reshape(blended, shape)
 
     def _finished(self, rows, is_single):
         """Blended logits [batch, y, z, x, values] to probabilities, x first."""
@@ -196,7 +201,7 @@ class SlidingWindow:
             probabilities = self.sample(windows, seeds)
         values = tf.reshape(
             tf.cast(probabilities, tf.float32),
-            [tf.shape(windows)[0], *self.window_shape, int(np.prod(self.output_shape))],
+            [tf.shape(windows)[0], *self.window_shape, -1],
         )
         return tf.cond(
             is_single,
@@ -271,12 +276,16 @@ def _softmax(logits):
 
 
 def _window_seeds(seeds, starts):
-    """Seeds [n] of windows from the seeds of their volumes and starts [n, 3]."""
+    """Seeds [n, ...] of windows from those of their volumes and starts [n, 3]."""
     x, y, z = tf.unstack(starts, axis=1)
     # One negative number per position; `sample_seeds` derives from positive ones.
     position = -((x * 2048 + y) * 1024 + z)
-    derived = derived_seeds(seeds, position)
-    return tf.where(tf.reduce_all(tf.equal(starts, 0), axis=1), seeds, derived)
+    is_origin = tf.reduce_all(tf.equal(starts, 0), axis=1)
+    if seeds.shape.rank == 2:
+        position, is_origin = position[:, tf.newaxis], is_origin[:, tf.newaxis]
+    position = tf.broadcast_to(position, tf.shape(seeds))
+    derived = derived_seeds(tf.reshape(seeds, [-1]), tf.reshape(position, [-1]))
+    return tf.where(is_origin, seeds, tf.reshape(derived, tf.shape(seeds)))
 
 
 def _outer(weights):

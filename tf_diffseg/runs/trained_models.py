@@ -121,6 +121,7 @@ class TrainedModels:
             self.resampling.preprocessor,
             self.manifest.label_values,
             self.targets.region_labels,
+            shares_encoding=any(model.mask_branch for model in self.models),
         )
 
     @property

@@ -181,10 +181,13 @@ class ServedModel:
             seed,
             fn_output_signature=tf.TensorSpec([self._num_samples], tf.int32),
         )
-        total, _ = sum_over_samples(
-            lambda seeds: (self._segmenter.sample(image, seeds[0]), seeds),
-            tf.transpose(seeds),
-        )
+
+        def draw(seeds):
+            samples = self._segmenter.samples(image, tf.transpose(seeds))
+            return tf.reduce_sum(samples, axis=0), seeds
+
+        at_a_time = self._segmenter.samples_at_a_time(image, 1)
+        total, _ = sum_over_samples(draw, tf.transpose(seeds), at_a_time)
         return total / self._num_samples
 
     def _segment_file(self, contents, header, seed):

@@ -32,6 +32,7 @@ from tf_diffseg.training.segmentation_unet_3d import (
     run_network,
     same_seeds,
 )
+from tf_diffseg.training.several_samples import each_sample
 from tf_diffseg.training.step_draws import example_seeds
 
 _OF_IMAGE = 0x5BD1E995
@@ -314,12 +315,15 @@ class DiffusionUNet3D(SegmentationUNet3D):
         Args:
             image: float [batch, x, y, z, image_channels].
             seed: int [batch]. An example's segmentation depends only on its image
-                and its seed.
+                and its seed. With [batch, samples], an image is encoded once for
+                several samples.
 
         Returns:
-            Probabilities, float32 [batch, x, y, z, num_classes].
+            Probabilities, float32 [batch, x, y, z, num_classes], or for several
+            samples [batch, x, y, z, samples, num_classes].
         """
-        return self._sample(image, seed, self.denoise_fn(image))
+        denoise_fn = self.denoise_fn(image)
+        return each_sample(lambda one: self._sample(image, one, denoise_fn), seed)
 
     def _sample(self, image, seed, denoise_fn):
         x_0 = self.sampler.sample(
@@ -334,16 +338,22 @@ class DiffusionUNet3D(SegmentationUNet3D):
         """Samples as `sample`, and returns the prediction of each reverse step.
 
         Returns:
-            Probabilities, float32 [num_steps, batch, x, y, z, num_classes]; the last
+            Probabilities, float32 [num_steps, batch, x, y, z, num_classes], or for
+            several samples [num_steps, batch, x, y, z, samples, num_classes]; the last
             are those of `sample`.
         """
-        predictions = self.sampler.trajectory(
-            self.denoise_fn(image),
-            self.initial_noise(image, seed),
-            seed,
-            self.strategy.is_self_conditioned,
-        )
-        return x_start_to_probabilities(predictions)
+        denoise_fn = self.denoise_fn(image)
+
+        def trajectory(seed):
+            predictions = self.sampler.trajectory(
+                denoise_fn,
+                self.initial_noise(image, seed),
+                seed,
+                self.strategy.is_self_conditioned,
+            )
+            return x_start_to_probabilities(predictions)
+
+        return each_sample(trajectory, seed)
 
     def initial_noise(self, image, seed):
         """The noise x_T, float32 [batch, x, y, z, num_classes], of `sample`."""

@@ -48,6 +48,7 @@ from tf_diffseg.training.saving.optimizer_state import (
     numeric_rate,
     trained_places,
 )
+from tf_diffseg.training.several_samples import each_sample
 from tf_diffseg.training.step_draws import example_seeds, step_seeds
 from tf_diffseg.training.training_checks import (
     check_compile,
@@ -369,21 +370,23 @@ class SegmentationUNet3D(KerasUNet3D):
 
         Args:
             image: float [batch, x, y, z, image_channels].
-            seed: int [batch]; not used, since nothing is random.
+            seed: int [batch], or [batch, samples] for several samples, which are all
+                the same, since nothing is random.
 
         Returns:
-            Probabilities, float32 [batch, x, y, z, num_classes].
+            Probabilities, float32 [batch, x, y, z, num_classes], or for several
+            samples [batch, x, y, z, samples, num_classes].
         """
-        del seed
         logits = run_network(self, {"image": image})
-        return logits_to_probabilities(logits, self.encoding)
+        probabilities = logits_to_probabilities(logits, self.encoding)
+        return each_sample(lambda _: probabilities, seed)
 
     def sample_trajectory(self, image, seed):
         """Segments as `sample`, and returns the prediction of each step.
 
         Returns:
-            Probabilities, float32 [num_steps, batch, x, y, z, num_classes]; the last
-            are those of `sample`.
+            Probabilities of `sample` with a leading axis of the steps, float32
+            [num_steps, batch, ...]; the last are those of `sample`.
         """
         return self.sample(image, seed)[tf.newaxis]
 
