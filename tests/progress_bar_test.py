@@ -4,6 +4,7 @@ import pytest
 import tqdm
 
 from tf_diffseg.progress_bar import progress_bar
+from tf_diffseg.window_progress import WindowProgress
 
 
 class _Clock:
@@ -20,6 +21,7 @@ def clock(monkeypatch):
     clock = _Clock()
     monkeypatch.setattr(tqdm.tqdm, "monitor_interval", 0)
     monkeypatch.setattr("tqdm.std.time", clock)
+    monkeypatch.setattr("tf_diffseg.window_progress.time.time", clock)
     monkeypatch.setattr(tqdm.tqdm, "_time", staticmethod(clock), raising=False)
     return clock
 
@@ -53,3 +55,31 @@ def test_a_log_has_nothing_of_short_loops(clock):
 def test_a_terminal_has_one_line_that_changes(clock):
     text = _loop(_Terminal(), clock, seconds=1.0)
     assert text.count("\n") == 1 and text.count("\r") > 2
+
+
+def _case_of(windows, stream, clock, seconds, num_samples=1):
+    progress = WindowProgress(num_samples, stream)
+    with progress.of_case("case_1"):
+        for _ in range(windows):
+            clock.now += seconds
+            progress(num_samples, windows)
+    progress(1, windows)  # No case is shown.
+    return stream.getvalue()
+
+
+def test_a_log_says_after_the_first_window_how_long_a_case_takes(clock):
+    lines = _case_of(10, io.StringIO(), clock, 5.0, num_samples=2).splitlines()
+    assert lines[0] == "case_1 2 of 20 windows, 00:05 gone, 00:45 left"
+    assert lines[1] == "case_1 6 of 20 windows, 00:15 gone, 00:35 left"
+    assert 4 <= len(lines) <= 5
+
+
+def test_quick_cases_and_those_of_one_window_show_nothing(clock):
+    assert _case_of(10, io.StringIO(), clock, 1.0) == ""
+    assert _case_of(1, io.StringIO(), clock, 60.0) == ""
+    assert _case_of(10, _Terminal(), clock, 0.1) == ""
+
+
+def test_a_terminal_shows_the_windows_until_the_case_is_done(clock):
+    text = _case_of(10, _Terminal(), clock, 1.0)
+    assert "3/10" in text and text.endswith("\r")

@@ -2,11 +2,12 @@
 
 import sys
 
-_SECONDS_BETWEEN_LINES = 15.0
+SECONDS_BETWEEN_LINES = 15.0
+_SECONDS_BEFORE_INNER_BAR = 2.0
 _LINE = "{desc} {n_fmt} of {total_fmt} {unit}s, {elapsed} gone, {remaining} left"
 
 
-def progress_bar(total, unit, description, done=0, stream=None):
+def progress_bar(total, unit, description, done=0, stream=None, started=None):
     """Makes a `tqdm` bar.
 
     If the stream is not a terminal, the bar writes a line after each 15 seconds, so a
@@ -18,6 +19,8 @@ def progress_bar(total, unit, description, done=0, stream=None):
         description: what the loop does, in a word.
         done: number of things that were done before.
         stream: where to write; by default `sys.stderr`.
+        started: for a loop within another: `time.time()` when it began. Its bar goes
+            when it ends, and does not come at all if it ends soon.
 
     Returns:
         A context manager with the method `update()`.
@@ -25,21 +28,21 @@ def progress_bar(total, unit, description, done=0, stream=None):
     import tqdm
 
     stream = stream or sys.stderr
-    of_log = {}
+    options = {"file": stream}
+    if started is not None:
+        options |= {"leave": False, "delay": _SECONDS_BEFORE_INNER_BAR}
     if not stream.isatty():
-        of_log = {
+        options |= {
             "file": _Lines(stream),
             "bar_format": _LINE,
-            "mininterval": _SECONDS_BETWEEN_LINES,
-            "delay": _SECONDS_BETWEEN_LINES,
+            "mininterval": SECONDS_BETWEEN_LINES,
+            "delay": SECONDS_BETWEEN_LINES,
+            "position": 0,  # Others would move the cursor.
         }
-    return tqdm.tqdm(
-        total=total,
-        unit=unit,
-        desc=description,
-        initial=done,
-        **({"file": stream} | of_log),
-    )
+    bar = tqdm.tqdm(total=total, unit=unit, desc=description, initial=done, **options)
+    if started is not None:
+        bar.start_t = bar.last_print_t = started
+    return bar
 
 
 class _Lines:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from experiments.benchmarks.peak_memory import peak_bytes
 from experiments.benchmarks.timing import interleaved_medians
+from experiments.benchmarks.two_branches import sample_figures
 from tf_diffseg.inference import SlidingWindow
 from tf_diffseg.metrics import case_metrics
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
@@ -23,7 +24,7 @@ _MIB = 2**20
 
 
 def run(repeats):
-    """Times a five-step sample, a volume of many windows, and a case's metrics.
+    """Times samples, a volume of many windows, and a case's metrics.
 
     The whole volume takes long: it has at most three timed runs.
     """
@@ -32,6 +33,7 @@ def run(repeats):
         **_sampling(repeats),
         **_windows(min(repeats, 3)),
         **_metrics(repeats),
+        **sample_figures(repeats),
     }
 
 

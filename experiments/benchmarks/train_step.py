@@ -7,6 +7,7 @@ import tensorflow as tf
 from experiments.benchmarks.step_process import NUM_CLASSES, train_step
 from experiments.benchmarks.timing import interleaved_medians, matrix_product
 from experiments.benchmarks.train_memory import step_peak_mib
+from experiments.benchmarks.two_branches import step_figures
 from tf_diffseg.training.flops import graph_flops
 
 VOLUME_SHAPE = (48, 64, 48)
@@ -26,8 +27,8 @@ def run(repeats):
     """Times step and forward pass of one volume, beside a matrix product.
 
     Runs the step of the default network in float32 and of its `VARIANTS`, and measures
-    its peak memory with and without `--remat`. Rates count only convolutions and matrix
-    products.
+    its peak memory with and without `--remat`; then compares the steps of networks with
+    one and two branches. Rates count only convolutions and matrix products.
     """
     model, batch, step = train_step(VOLUME_SHAPE)
     steps = {"step": step}
@@ -75,4 +76,5 @@ def run(repeats):
         # Of one process each, with the memory of Python and TensorFlow.
         "peak_memory_mib": step_peak_mib(VOLUME_SHAPE, remat=False),
         "remat_peak_memory_mib": step_peak_mib(VOLUME_SHAPE, remat=True),
+        **step_figures(repeats),
     }

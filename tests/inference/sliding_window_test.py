@@ -125,6 +125,17 @@ def test_noise_depends_only_on_position_and_seed():
     assert len(set(beside.values())) == len(beside)
 
 
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_progress_counts_the_windows(in_graph):
+    calls = []
+    sliding = _sliding(batch_size=4, progress=lambda *call: calls.append(call))
+    run = tf.function(sliding) if in_graph else sliding
+    image = tf.constant(_image((9, 8, 3)))
+    np.testing.assert_array_equal(run(image, [7]), _sliding(batch_size=4)(image, [7]))
+    num_done, num_windows = np.transpose(calls)
+    assert len(calls) > 1 and set(num_windows) == {num_done.sum()}
+
+
 def test_a_small_volume_is_padded_with_its_darkest_values():
     recorder = _Recorder()
     image = _image((2, 5, 1), channels=2)

@@ -16,6 +16,7 @@ from tf_diffseg.inference.memory_errors import named_memory_errors
 from tf_diffseg.metrics import case_metrics, only_known, voxel_ml
 from tf_diffseg.preprocessing.source_grid import SourceGrid
 from tf_diffseg.progress_bar import progress_bar
+from tf_diffseg.window_progress import WindowProgress
 
 
 class CaseScorer:
@@ -32,6 +33,7 @@ class CaseScorer:
         resampling: `ScanResampling` of the network, which says whether a spacing is
             unlike that of training; None to skip this check.
         ignored_id: class id of voxels whose true class is not known, or None.
+        window_progress: `WindowProgress` that the segmenter's windows call, or None.
 
     Attributes:
         outside_uids: uids of the cases scored so far whose spacing is unlike that of
@@ -49,6 +51,7 @@ class CaseScorer:
         post_processing=None,
         resampling=None,
         ignored_id=None,
+        window_progress=None,
     ):
         self._preprocessor = segmenter.preprocessor
         self._targets = targets
@@ -57,6 +60,7 @@ class CaseScorer:
         self._post_processing = post_processing or PostProcessing()
         self._resampling = resampling
         self._ignored_id = ignored_id
+        self._progress = window_progress or WindowProgress(num_samples)
         self.outside_uids = []
         self._predict = tf.function(
             functools.partial(
@@ -87,7 +91,10 @@ class CaseScorer:
                 uid = example["uid"].numpy().decode()
                 if uid in uids:
                     self._note_spacing(uid, example["source_affine"])
-                    with named_memory_errors(f"case {uid}"):
+                    with (
+                        named_memory_errors(f"case {uid}"),
+                        self._progress.of_case(uid),
+                    ):
                         scored = self._score_example(example)
                     yield scored
                     progress.update()

@@ -48,13 +48,25 @@ class SlidingWindow:
             (num_classes,) or (steps, num_classes).
         overlap: smallest share of a window that its neighbour covers too.
         batch_size: how many windows are sampled at a time.
+        progress: Python function (number of windows that are done since the last call,
+            number of windows of a volume), which the graph calls; a window counts once
+            per sample. A graph that calls it cannot be saved.
 
     Raises:
         ValueError: an argument is out of its range.
     """
 
-    def __init__(self, sample, window_shape, output_shape, overlap=0.5, batch_size=1):
+    def __init__(
+        self,
+        sample,
+        window_shape,
+        output_shape,
+        overlap=0.5,
+        batch_size=1,
+        progress=None,
+    ):
         self.sample = sample
+        self.progress = progress
         self.window_shape = tuple(window_shape)
         self.output_shape = tuple(output_shape)
         self.overlap = overlap
@@ -171,6 +183,11 @@ class SlidingWindow:
             values = tf.transpose(values, [0, 2, 3, 1, 4])
             where = self._voxels(volume, starts)
             added = tf.tensor_scatter_nd_add(accumulator, where, values)
+            if self.progress is not None:
+                num_done = tf.size(tf.gather(seed, volume))
+                with tf.control_dependencies([added]):
+                    num_windows = along_x.count * per_volume
+                    tf.numpy_function(self.progress, [num_done, num_windows], [])
             return first + self.batch_size, added
 
         _, accumulator = tf.while_loop(

@@ -96,9 +96,9 @@ def scorer_of(trained, manifest, shard_paths):
     from tf_diffseg.evaluation.case_scorer import CaseScorer
 
     check_counts(manifest, shard_paths)
-    options = trained.options
+    options, progress = trained.options, trained.window_progress()
     return CaseScorer(
-        trained.segmenter(with_steps=True),
+        trained.segmenter(with_steps=True, progress=progress),
         trained.targets,
         shard_paths,
         options.num_samples,
@@ -107,4 +107,5 @@ def scorer_of(trained, manifest, shard_paths):
         options.post_processing(trained.manifest.class_names),
         trained.resampling,
         manifest.ignored_id,
+        progress,
     )

@@ -9,6 +9,7 @@ from tf_diffseg.evaluation.targets import targets_of
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
 from tf_diffseg.text import named_options
+from tf_diffseg.window_progress import WindowProgress
 
 # Options that have no effect unless a model samples.
 _SAMPLING_OPTIONS = ("sampler", "eta", "num_timesteps", "early_exit", "num_samples")
@@ -99,7 +100,7 @@ class TrainedModels:
         files = zip(self.run_folders, self.checkpoints, strict=True)
         return [self._with_options(folder.load_model(file)) for folder, file in files]
 
-    def segmenter(self, with_steps=False):
+    def segmenter(self, with_steps=False, progress=None):
         """`tf_diffseg.inference.Segmenter` of the models.
 
         Windows have the shape of the training patches, unless options give another.
@@ -107,12 +108,16 @@ class TrainedModels:
         Args:
             with_steps: whether its sample function gives the prediction of each reverse
                 step, for `Segmenter.predict`.
+            progress: as for `SlidingWindow`.
         """
         from tf_diffseg.inference import Segmenter, ensemble_mean
 
         windows = [
             self._window(
-                model, self.options.window_shape or config.patch_shape, with_steps
+                model,
+                self.options.window_shape or config.patch_shape,
+                with_steps,
+                progress,
             )
             for model, config in zip(self.models, self._configs, strict=True)
         ]
@@ -132,7 +137,11 @@ class TrainedModels:
         saved = [model.sampler.saved_steps for model in self.models if model.sampler]
         return sum(saved) / len(saved)
 
-    def _window(self, model, window_shape, with_steps):
+    def window_progress(self):
+        """A `WindowProgress` for as many samples as the options say."""
+        return WindowProgress(len(self.run_folders) * self.options.num_samples)
+
+    def _window(self, model, window_shape, with_steps, progress):
         from tf_diffseg.inference import SlidingWindow, flipped_mean, steps_last
 
         output_shape: tuple[int, ...] = (model.num_classes,)
@@ -146,6 +155,7 @@ class TrainedModels:
             output_shape,
             self.options.overlap,
             self.options.batch_size,
+            progress,
         )
 
     def _with_options(self, model):

@@ -28,6 +28,7 @@ class ExportModel:
     """Model of a `VolumeSegmenter` from a SavedModel, without the training code."""
 
     saved_steps = None
+    progress_of = contextlib.nullcontext  # The graph tells none.
 
     def __init__(self, path, options):
         for name in options.given():

@@ -16,7 +16,9 @@ class RunModel:
         self.resampling = trained.resampling
         self._trained = trained
         self._options = trained.options
-        segmenter = trained.segmenter()
+        progress = trained.window_progress()
+        self.progress_of = progress.of_case
+        segmenter = trained.segmenter(progress=progress)
         # Traced once for all shapes.
         self._label = tf.function(
             segmenter, input_signature=_signature(manifest), autograph=False

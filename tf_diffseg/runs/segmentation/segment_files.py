@@ -95,7 +95,8 @@ def _segment(segmenter, scan, outputs):
         segmenter.check_channels(image)
         for text in (*image.notes, *segmenter.notes(image)):
             print(f"{scan.name}: {text}", flush=True)
-        result = segmenter.segment(image, outputs.has_maps)
+        with segmenter.progress_of(scan.name):
+            result = segmenter.segment(image, outputs.has_maps)
         try:
             outputs.write(scan, image, result, segmenter)
         except FormatError as error:

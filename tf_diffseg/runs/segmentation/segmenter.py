@@ -112,6 +112,10 @@ class VolumeSegmenter:
         """Mean number of reverse steps saved per window, or None without early exit."""
         return self._model.saved_steps
 
+    def progress_of(self, name):
+        """Context that shows the windows of a scan, if it takes long, as `name`."""
+        return self._model.progress_of(name)
+
     def notes(self, image):
         """Lines of text to print before a `Volume` is segmented."""
         preprocessing = self.resampling.preprocessing_of(image.affine)

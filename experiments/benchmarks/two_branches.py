@@ -1,0 +1,98 @@
+"""What diffusion costs, beside the supervised network of the same image branch.
+
+Each row is the cost of a network in forward passes, or in train steps, of the
+supervised network with the same channels and precision, on the same volume.
+"""
+
+import keras
+import tensorflow as tf
+
+from experiments.benchmarks.timing import interleaved_medians
+from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.optimizer import KernelDecayAdamW
+from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
+
+VOLUME_SHAPE = (40, 56, 40)
+NUM_CLASSES = 3
+NUM_SAMPLES = 8
+_NUM_CHANNELS = {"16": (16, 32, 64, 128), "32": (32, 64, 128, 256)}
+_PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+_MASK_BRANCHES = {"one_branch": None, "two_branches": (32, 64)}
+
+
+def sample_figures(repeats):
+    """The cost of a five-step sample and of eight, in supervised forward passes."""
+    return _figures(repeats, _samples)
+
+
+def step_figures(repeats):
+    """The cost of a recycling train step, in supervised train steps."""
+    return _figures(repeats, _steps)
+
+
+def _figures(repeats, functions_of):
+    """Dict of figures for each number of channels and precision.
+
+    Args:
+        repeats: number of timed runs of each function, which take turns.
+        functions_of: function of the networks and a name that gives functions to time,
+            by name; that of the supervised network first.
+    """
+    figures = {"two_branches_volume": "x".join(map(str, VOLUME_SHAPE))}
+    for first, num_channels in _NUM_CHANNELS.items():
+        for precision, dtype in _PRECISIONS.items():
+            options = {"num_channels": num_channels, "dtype": dtype}
+            networks = {"supervised": SegmentationUNet3D(NUM_CLASSES, **options)} | {
+                name: DiffusionUNet3D(NUM_CLASSES, mask_branch=branch, **options)
+                for name, branch in _MASK_BRANCHES.items()
+            }
+            seconds = interleaved_medians(functions_of(networks), repeats)
+            (unit, unit_seconds), *others = seconds.items()
+            figures[f"{unit}_{first}_{precision}_s"] = unit_seconds
+            for name, value in others:
+                figures[f"{name}_{first}_{precision}"] = value / unit_seconds
+            keras.backend.clear_session()
+    return figures
+
+
+def _samples(networks):
+    image, _ = _batch()
+    one, several = tf.zeros([1], tf.int32), tf.range(NUM_SAMPLES)[tf.newaxis]
+    functions = {
+        "supervised_forward": _timed(networks["supervised"].sample, image, one)
+    }
+    for name in _MASK_BRANCHES:
+        sample = networks[name].sample
+        functions[f"{name}_sample"] = _timed(sample, image, one)
+        functions[f"{name}_{NUM_SAMPLES}_samples"] = _timed(sample, image, several)
+    return functions
+
+
+def _steps(networks):
+    image, label = _batch()
+    functions = {}
+    for name, network in networks.items():
+        network.compile(KernelDecayAdamW(1e-3))
+        functions[f"{name}_step"] = _timed(
+            lambda image, label, network=network: network.train_step((image, label))[
+                "loss"
+            ],
+            image,
+            label,
+        )
+    return functions
+
+
+def _batch():
+    """A random image and label."""
+    shape = [1, *VOLUME_SHAPE]
+    return (
+        tf.random.stateless_normal([*shape, 1], [0, 1]),
+        tf.random.stateless_uniform(shape, [0, 2], 0, NUM_CLASSES, tf.int32),
+    )
+
+
+def _timed(function, *inputs):
+    """A function without arguments that runs a graph to its end."""
+    graph = tf.function(function, autograph=False)
+    return lambda: graph(*inputs).numpy()
