@@ -8,14 +8,12 @@ first validation, is there after one.
 """
 
 import json
-import shlex
 import shutil
-import subprocess
-import sys
 import time
 
 from absl import flags
 
+from experiments import chain
 from tf_diffseg import command_line
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
@@ -78,9 +76,7 @@ def _make_folder(folder):
 
 
 def _call(module, **flag_values):
-    arguments = [f"--{name}={value}" for name, value in flag_values.items()]
-    print("\n$ python -m " + shlex.join([module, *arguments]), flush=True)
-    code = subprocess.run([sys.executable, "-m", module, *arguments]).returncode
+    code = chain.run(chain.command(module, **flag_values))
     if code:
         raise InputError(f"{module} ended with exit code {code}")
 

@@ -1,6 +1,7 @@
-"""Writes files that appear whole or not at all, whatever ends the writing."""
+"""Writes files that appear whole or not at all; locks the folders they lie in."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -91,6 +92,29 @@ def write_text(path, text, whole=whole_file):
 def write_json(path, value, indent=None, whole=whole_file):
     """Writes a JSON file as `write_text` does."""
     write_text(path, json.dumps(value, indent=indent) + "\n", whole)
+
+
+@contextlib.contextmanager
+def alone_in(argument, folder):
+    """Makes a folder if it is missing, and locks it, at most until this process ends.
+
+    Raises:
+        InputError: another process holds it; the message names `argument`.
+    """
+    with writing(folder):
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+        opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(opened)
+        raise InputError(
+            f"{argument}={folder} is being written by another process", argument
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(opened)
 
 
 @contextlib.contextmanager

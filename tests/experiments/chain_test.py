@@ -3,12 +3,15 @@
 import csv
 import importlib.util
 import json
+import shlex
 import shutil
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+from experiments import chain as chain_of_commands
+from experiments import own_data
 from tests.commands import run_module
 
 HAS_SERVING = importlib.util.find_spec("tensorflow_serving") is not None
@@ -121,6 +124,36 @@ def segmented(chain):
     by_run = {"input": scans / "*[0-9].nii*", "output": chain / "by_run"}
     command("experiments.segment", model=chain / "run", **by_run)
     return chain
+
+
+def own_stages(folder):
+    """The `own_data.Stage`s of a folder, by module."""
+    data = [f"--dataset_json={folder / 'phantom' / 'dataset.json'}", "--group_by=auto"]
+    given = data, ["--spacing_mm=auto"], ["--config=auto", "--memory_gib=8"]
+    return {stage.command[0]: stage for stage in own_data.stages(folder, *given)}
+
+
+def test_stages_are_done_if_they_belong_to_the_run(chain, tmp_path):
+    stages = own_stages(chain)
+    assert [module.rpartition(".")[2] for module in stages] == [
+        "verify_dataset",
+        "convert_nifti",
+        "train",
+        "evaluate",
+        "export",
+    ]
+    assert all(stage.is_done for stage in stages.values())
+    copy = shutil.copytree(chain, tmp_path / "copy")
+    (copy / "run" / "checkpoints" / "epoch-00002.keras").touch()
+    done = [module for module, stage in own_stages(copy).items() if stage.is_done]
+    assert done == ["data_tools.verify_dataset", "data_tools.convert_nifti"]
+
+
+def test_printed_stages_are_commands(chain):
+    for stage in own_stages(chain).values():
+        module, *words = shlex.split(chain_of_commands.line(stage.command))[2:]
+        process = run_module(module, *words, "--only_check_args")
+        assert process.returncode == 0, process.stderr
 
 
 def test_train_resumes_and_ends(chain):

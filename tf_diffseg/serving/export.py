@@ -1,8 +1,5 @@
 """Export to a folder that TF Serving loads."""
 
-import contextlib
-import fcntl
-import os
 import pathlib
 import shutil
 
@@ -12,7 +9,7 @@ from tf_diffseg.serving.exported_network import write_network
 from tf_diffseg.serving.served_model import MAX_VOXELS, ServedModel
 from tf_diffseg.serving.stored_weights import StoredWeights
 from tf_diffseg.serving.version_folders import next_version
-from tf_diffseg.whole_files import write_json
+from tf_diffseg.whole_files import alone_in, write_json
 
 CARD_FILE = "assets/model_card.json"
 
@@ -53,8 +50,8 @@ def export_saved_model(
         Path of the version's folder, `export_dir/1` at first.
 
     Raises:
-        ValueError: an argument is out of range, or another process exports to the
-            folder.
+        ValueError: an argument is out of range.
+        InputError: another process exports to the folder.
 
     Example:
         >>> model = SegmentationUNet3D(num_classes=2, num_channels=(4,), num_heads=0)
@@ -62,7 +59,7 @@ def export_saved_model(
         >>> version = export_saved_model(segmenter, model, "EXPORT", {"name": "toy"})
     """
     options = (num_samples, batch_size, max_voxels, request_batch)
-    with _alone_in(export_dir):
+    with alone_in("export_dir", export_dir):
         version_dir = pathlib.Path(export_dir) / str(next_version(export_dir))
         # TF Serving takes numbers for versions and ignores this name.
         partial_dir = version_dir.with_name(f".partial-{version_dir.name}")
@@ -76,22 +73,6 @@ def export_saved_model(
         finally:
             shutil.rmtree(partial_dir, ignore_errors=True)
     return version_dir
-
-
-@contextlib.contextmanager
-def _alone_in(export_dir):
-    """Locks a folder against other exports, at most until this process ends."""
-    pathlib.Path(export_dir).mkdir(parents=True, exist_ok=True)
-    folder = os.open(export_dir, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise ValueError(
-            f"export_dir={export_dir} is being written by another process"
-        ) from None
-    finally:
-        os.close(folder)
 
 
 def _write_saved_model(segmenter, model, path, weights, options):
