@@ -81,20 +81,28 @@ def _drawn_manifest(rng):
     """20 to 400 voxels an axis, 0.3 to 10 mm, 1 to 4 channels, 2 to 21 classes."""
     shape = np.exp(rng.uniform(*np.log([20, 400]), 3)).astype(int)
     spacing_mm = np.exp(rng.uniform(*np.log([0.3, 10.0]), 3)).round(2)
-    num_classes = int(rng.integers(2, 22))
+    num_classes, num_channels = int(rng.integers(2, 22)), int(rng.integers(1, 5))
+    fingerprint = {
+        "spacing_mm": {"median": spacing_mm.tolist()},
+        "extent_mm": {"median": (shape * spacing_mm).tolist()},
+    }
+    return planned_manifest(fingerprint, num_classes, num_channels)
+
+
+def planned_manifest(
+    fingerprint, num_classes, num_channels, num_cases=40, preprocessing=None
+):
+    """A `Manifest` of as much as plans go by."""
     return Manifest(
         dataset="drawn",
         modality="MRI",
         license="",
         class_names=[f"class_{index}" for index in range(num_classes)],
         label_values=list(range(num_classes)),
-        channel_names=[f"channel_{index}" for index in range(rng.integers(1, 5))],
-        preprocessing={"spacing_mm": None, "volume_shape": None},
-        splits={"train": Split([f"case_{index}" for index in range(40)], [], {})},
-        fingerprint={
-            "spacing_mm": {"median": spacing_mm.tolist()},
-            "extent_mm": {"median": (shape * spacing_mm).tolist()},
-        },
+        channel_names=[f"channel_{index}" for index in range(num_channels)],
+        preprocessing=preprocessing or {"spacing_mm": None, "volume_shape": None},
+        splits={"train": Split([f"case_{i}" for i in range(num_cases)], [], {})},
+        fingerprint=fingerprint,
     )
 
 
