@@ -49,7 +49,7 @@ def _circle_of_rooms(tree):
     ("importer", "imported", "most"),
     [
         ("data_tools", "data_tools", 75),
-        ("experiments", "experiments", 38),
+        ("experiments", "experiments", 45),
         ("experiments", "data_tools", 9),
         ("data_tools", "experiments", 0),
     ],
