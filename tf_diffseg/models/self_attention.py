@@ -5,12 +5,16 @@ import math
 import keras
 from keras import ops
 
+from tf_diffseg.models.chunked_attention import ChunkedAttention
 from tf_diffseg.models.norms import build_norm
 
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")
 class SelfAttention3D(keras.layers.Layer):
     """Residual multi-head self-attention (Vaswani et al. 2017, arXiv 1706.03762).
+
+    Its memory grows with the number of voxels, not with the square of it, even if
+    training keeps all else; see `chunked_attention`.
 
     Args:
         num_heads: number of attention heads; must divide the number of channels.
@@ -44,7 +48,7 @@ class SelfAttention3D(keras.layers.Layer):
                 f"num_heads={self.num_heads} does not divide the {channels} channels"
             )
         self.norm_layer.build(input_shape)
-        self.attention = keras.layers.MultiHeadAttention(
+        self.attention = ChunkedAttention(
             self.num_heads,
             key_dim=channels // self.num_heads,
             dtype=self.dtype_policy,
