@@ -72,3 +72,21 @@ def test_tensors_are_held_until_they_are_last_taken():
     # of five outputs is there before the input goes.
     assert peak_bytes(chain.get_concrete_function(spec).graph) == 2 * size
     assert peak_bytes(all_kept.get_concrete_function(spec).graph) == 6 * size
+
+
+def test_a_loop_counts_each_round_and_holds_one():
+    @tf.function(autograph=False)
+    def loop(x):
+        def body(index, x):
+            product = tf.linalg.matmul(x, x, transpose_b=True)
+            return index + 1, tf.nn.relu(x) * product[0, 0] + x
+
+        return tf.while_loop(
+            lambda index, _: index < 7, body, (0, x), maximum_iterations=7
+        )[1]
+
+    graph = loop.get_concrete_function(tf.TensorSpec([10, 100])).graph
+    size = 4 * 1000
+    assert graph_flops(graph) == 7 * 2 * 10 * 100 * 10
+    # What goes into the loop, what comes out of it, and two of that size inside.
+    assert 4 * size <= peak_bytes(graph) <= 4 * size + 500

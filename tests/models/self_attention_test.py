@@ -1,19 +1,22 @@
 """Self-attention over voxels."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.models.layer_contract import assert_layer_contract
 from tests.models.toy_network import outputs_of, randomize_weights
-from tf_diffseg.models import SelfAttention3D
+from tf_diffseg.models import SelfAttention3D, chunked_attention
+from tf_diffseg.training.graph_memory import peak_bytes
 
 
 def _features(shape=(2, 4, 3, 2, 6)):
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
-def _attention(num_heads=2, axes=(1, 2, 3)):
-    layer = SelfAttention3D(num_heads, axes)
+def _attention(num_heads=2, axes=(1, 2, 3), **arguments):
+    layer = SelfAttention3D(num_heads, axes, **arguments)
     layer.build((None, None, None, None, 6))
     randomize_weights(layer)
     return layer
@@ -63,3 +66,109 @@ def test_refuses_channels_that_the_heads_do_not_divide():
     layer = SelfAttention3D(num_heads=4)
     with pytest.raises(ValueError, match="num_heads=4 does not divide the 6 channels"):
         layer.build((None, 2, 2, 2, 6))
+
+
+def _output_and_gradients(layer, spec=None, jit_compile=False):
+    """Output, and gradients of input and weights, from a graph or eagerly."""
+    inputs = tf.constant(_features())
+    weights = [
+        weight
+        for weight in layer.trainable_variables
+        # A softmax over keys does not change if all keys shift alike.
+        if not weight.path.endswith("key/bias")
+    ]
+
+    def run(features):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            outputs = tf.cast(layer(features, training=True), tf.float32)
+            loss = tf.reduce_sum(outputs * tf.math.cos(outputs))
+        return [outputs, *tape.gradient(loss, [features, *weights])]
+
+    if spec is not None:
+        graph = tf.function(run, jit_compile=jit_compile)
+        run = graph.get_concrete_function(tf.TensorSpec(spec))
+    return [np.array(tf.cast(value, tf.float32)) for value in run(inputs)]
+
+
+def _assert_close(actual, expected, tolerance):
+    for one, other in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=tolerance * np.abs(other).max())
+
+
+_KNOWN = (2, 4, 3, 2, 6)
+_UNKNOWN = (None, None, None, None, 6)
+
+
+@pytest.mark.parametrize("num_pairs", [1, 250])  # Chunks of 1 and of 5 queries.
+@pytest.mark.parametrize("spec", [None, _KNOWN, _UNKNOWN], ids=str)
+def test_chunks_give_what_all_pairs_give(num_pairs, spec, monkeypatch):
+    layer = _attention()
+    expected = _output_and_gradients(layer)
+    monkeypatch.setattr(chunked_attention, "CHUNK_PAIRS", num_pairs)
+    _assert_close(_output_and_gradients(layer, spec), expected, 1e-5)
+
+
+@pytest.mark.parametrize("axes, remat", [((1, 2, 3), True), ((1, 3), False)])
+def test_chunks_with_remat_and_with_slices_that_are_kept_apart(
+    axes, remat, monkeypatch
+):
+    layer = _attention(axes=axes, remat=remat)
+    expected = _output_and_gradients(layer)
+    monkeypatch.setattr(chunked_attention, "CHUNK_PAIRS", 20)
+    _assert_close(_output_and_gradients(layer, _KNOWN), expected, 1e-5)
+
+
+@pytest.mark.parametrize(
+    "dtype, tolerance", [("mixed_float16", 0.02), ("mixed_bfloat16", 0.1)]
+)
+def test_chunks_in_half_precision(dtype, tolerance, monkeypatch):
+    layer = _attention(dtype=dtype)
+    expected = _output_and_gradients(layer)
+    monkeypatch.setattr(chunked_attention, "CHUNK_PAIRS", 250)
+    _assert_close(_output_and_gradients(layer, _KNOWN), expected, tolerance)
+
+
+def test_chunks_that_xla_compiles(monkeypatch):
+    layer = _attention()
+    expected = _output_and_gradients(layer)
+    monkeypatch.setattr(chunked_attention, "CHUNK_PAIRS", 250)
+    compiled = _output_and_gradients(layer, _UNKNOWN, jit_compile=True)
+    _assert_close(compiled, expected, 1e-4)
+
+
+@pytest.mark.parametrize("spec", [None, (2, 24, 6), (None, None, 6)], ids=str)
+def test_few_tokens_have_the_bits_and_weights_of_keras(spec):
+    arguments = {"num_heads": 2, "key_dim": 3, "name": "attention"}
+    ours = chunked_attention.ChunkedAttention(**arguments)
+    theirs = keras.layers.MultiHeadAttention(**arguments)
+    for layer in (ours, theirs):
+        layer.build((None, None, 6), (None, None, 6))
+    randomize_weights(ours)
+    theirs.set_weights(ours.get_weights())
+    tokens = tf.constant(_features().reshape(2, 24, 6))
+    outputs = []
+    for layer in (ours, theirs):
+        run = tf.function(lambda x, layer=layer: layer(x, x))
+        if spec is not None:
+            run = run.get_concrete_function(tf.TensorSpec(spec))
+        outputs.append(run(tokens))
+    assert [w.path for w in ours.weights] == [w.path for w in theirs.weights]
+    np.testing.assert_array_equal(*outputs)
+
+
+def test_memory_grows_with_the_tokens_and_not_with_their_square():
+    layer = _attention(remat=True)
+
+    @tf.function(autograph=False)
+    def step(features):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer(features, training=True))
+        return tape.gradient(loss, layer.trainable_variables)
+
+    tokens = 20 * 32 * 32
+    graph = step.get_concrete_function(tf.TensorSpec([1, 20, 32, 32, 6])).graph
+    chunk_bytes = 4 * chunked_attention.CHUNK_PAIRS
+    kept_bytes = 4 * 6 * tokens * 20
+    assert chunk_bytes < peak_bytes(graph) < 6 * chunk_bytes + kept_bytes
+    assert 2 * tokens**2 > 100 * chunked_attention.CHUNK_PAIRS

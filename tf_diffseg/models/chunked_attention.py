@@ -131,13 +131,13 @@ def _replace_chunks(function, tokens, *sums):
         return index + 1, ops.scatter_update(chunks, [[index]], chunk[None]), *sums
 
     _, chunks, *sums = ops.while_loop(
-        lambda index, *_: index < number, body, (0, chunks, *sums)
+        lambda index, *_: index < number, body, (0, chunks, *sums), number
     )
     return _join(chunks, ops.shape(tokens)[2]), sums
 
 
 def _split(tokens):
-    """Splits [batch, heads, tokens, channels] to [chunks, batch, heads, size, channels].
+    """Splits `tokens` into [chunks, batch, heads, size, channels].
 
     The last chunk is filled up with zeros: queries whose upstream gradient is zero.
     """

@@ -2,6 +2,8 @@
 
 import math
 
+from tf_diffseg.training.graph_loops import loop_body, num_rounds
+
 
 def graph_flops(graph):
     """Number of operations of the convolutions and matrix products of a graph.
@@ -36,7 +38,8 @@ def _operation_flops(operation):
         return 2 * math.prod(operation.outputs[0].shape) * shared
     if operation.type == "Einsum":
         return _einsum_flops(operation)
-    return 0
+    body = loop_body(operation)
+    return num_rounds(operation) * graph_flops(body) if body else 0
 
 
 def _einsum_flops(operation):
