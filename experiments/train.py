@@ -61,19 +61,23 @@ config_flags.define_config_flags()
 def main(argv):
     """Trains, or tries what training would be; returns the exit code."""
     del argv
+    return exit_code(_run)
+
+
+def _run():
     folders = (_DATA_DIR.value, _MODEL_DIR.value)
     memory_gib, num_devices = config_flags.MEMORY_GIB.value, _NUM_DEVICES.value
     config, chosen = config_flags.chosen_config(*folders, num_devices)
     if _PRINT_CONFIG.value:
         print(config_source(config, chosen), end="")
-        return 0
+        return
     if chosen:
         print(f"chosen for {chosen.dataset}:\n{chosen.table()}", flush=True)
     arguments = (config, *folders, _DATA_SERVICE.value, num_devices)
     if _DRY_RUN.value:
         training.dry_run(*arguments, memory_gib=memory_gib)
-        return 0
-    return exit_code(training.train, *arguments, _TRACKER.value, memory_gib)
+    else:
+        training.train(*arguments, _TRACKER.value, memory_gib)
 
 
 if __name__ == "__main__":

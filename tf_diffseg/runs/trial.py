@@ -15,6 +15,7 @@ from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.run_plan import RunPlan, training_shards
 from tf_diffseg.runs.training_run import build_model
 from tf_diffseg.training.distribution.multi_worker import is_multi_worker
+from tf_diffseg.training.interruptions import TrainingStopped
 
 _STEPS = 5
 
@@ -59,6 +60,9 @@ def take_steps(plan, model, num_steps, data_service=None):
 
     Returns:
         Seconds of a step, the median of all but the first.
+
+    Raises:
+        TrainingStopped: SIGTERM came.
     """
     clock = _StepSeconds()
     short = RunPlan(
@@ -67,7 +71,11 @@ def take_steps(plan, model, num_steps, data_service=None):
         {"train": plan.shard_paths["train"]},
         plan.run_folder,
     )
-    fit_to_folder(short, model, num_steps, data_service, [clock])
+    try:
+        fit_to_folder(short, model, num_steps, data_service, [clock])
+    except TrainingStopped as stopped:
+        stopped.args = ("terminated during a trial, of which nothing is kept",)
+        raise
     return statistics.median(clock.seconds[1:])
 
 

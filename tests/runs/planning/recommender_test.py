@@ -179,3 +179,14 @@ def test_a_run_fills_its_time(num_cases, hours):
     assert config.warmup_steps == pytest.approx(0.05 * steps, abs=1)
     assert 5 <= config.epochs / config.validation_frequency < 20 or config.epochs < 20
     assert math.isclose(1 - config.ema, 8 / steps, abs_tol=1e-4) or steps > 8000
+
+
+def test_patches_are_cut_until_enough_steps_fit_into_the_time():
+    manifest = manifest_of((150, 150, 64), (1.0, 1.0, 3.0))
+    whole, cut = (Recommender(manifest, 16.0, {}, most) for most in (None, 3e5))
+    for recommender in (whole, cut):
+        recommender.choose_network()
+    assert math.prod(whole.config.patch_shape) > 3e5
+    assert 1e5 < math.prod(cut.config.patch_shape) <= 3e5
+    (why,) = [c.why for c in cut.choices if c.name == "patch_shape"]
+    assert "cut for 16 GiB and 1000 steps in the time" in why

@@ -2,11 +2,13 @@
 
 import contextlib
 import dataclasses
+import math
 import sys
 
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.planning.recommender import Choice, Recommender
+from tf_diffseg.runs.planning.run_length import ENOUGH_STEPS, steps_in_time
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.text_table import text_table
 
@@ -65,15 +67,27 @@ def recommend_config(
         (12, 12, 8)
     """
     manifest = read_manifest(data_dir)
-    recommender = Recommender(manifest, memory_gib, given)
-    recommender.choose_network()
-    recommender.choose_epoch()
+    recommender = _with_network(manifest, memory_gib, given)
     if "epochs" not in given:
-        seconds = _step_seconds(recommender.config, manifest, data_dir, num_devices)
+        measured = (manifest, data_dir, num_devices)
+        seconds = _step_seconds(recommender.config, *measured)
+        share = steps_in_time(seconds, time_budget_hours) / ENOUGH_STEPS
+        if share < 1.0 and "patch_shape" not in given:
+            voxels = share * math.prod(recommender.config.patch_shape)
+            recommender = _with_network(manifest, memory_gib, given, voxels)
+            seconds = _step_seconds(recommender.config, *measured)
         recommender.choose_length(seconds, time_budget_hours)
     recommender.choose_schedule()
     recommender.choose_augmentation()
     return Recommendation(manifest.dataset, recommender.config, recommender.choices)
+
+
+def _with_network(manifest, memory_gib, given, most_voxels=None):
+    """A `Recommender` that has chosen the network and the patches of an epoch."""
+    recommender = Recommender(manifest, memory_gib, given, most_voxels)
+    recommender.choose_network()
+    recommender.choose_epoch()
+    return recommender
 
 
 def value_text(value):

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.planning.machine import free_gib, has_fast_bfloat16
-from tf_diffseg.runs.planning.patches import patch_candidates
+from tf_diffseg.runs.planning.patches import SMALLEST, patch_candidates
 from tf_diffseg.runs.planning.resolutions import ANISOTROPY, assumed_spacing
 from tf_diffseg.runs.planning.run_length import (
+    ENOUGH_STEPS,
     VALIDATIONS,
     WARMUP_SHARE,
     ema_momentum,
@@ -51,6 +52,7 @@ class Recommender:
         memory_gib: memory of the training process on each device; None for 16, or less
             if less is free.
         given: dict of values of `TrainConfig` that stay as they are.
+        most_voxels: largest patch, such that time allows enough steps; None for any.
 
     Attributes:
         config: the `TrainConfig`, complete after each method that chooses.
@@ -60,7 +62,7 @@ class Recommender:
         InputError: the manifest has no fingerprint.
     """
 
-    def __init__(self, manifest, memory_gib=None, given=None):
+    def __init__(self, manifest, memory_gib=None, given=None, most_voxels=None):
         if not manifest.fingerprint:
             raise InputError(
                 f"the data set {manifest.dataset} has no fingerprint to choose values "
@@ -72,6 +74,7 @@ class Recommender:
         self._memory_gib = memory_gib or default_memory_gib()
         self.config = TrainConfig(**self._given)
         self.choices = []
+        self._most_voxels = most_voxels or math.inf
 
     def _choose(self, name, value, why):
         if name in self._given:
@@ -111,6 +114,8 @@ class Recommender:
         first = None
         for patch, resolutions in candidates:
             first = first or patch
+            if math.prod(patch) > max(self._most_voxels, SMALLEST**3):
+                continue
             for config in self._fitted(patch, resolutions):
                 gib = self._gib(config)
                 if gib <= self._memory_gib or "patch_shape" in self._given:
@@ -156,7 +161,10 @@ class Recommender:
     def _take_patch(self, config, spacing_mm, largest, origin, gib):
         spacing = f"voxels of {_times(f'{mm:.3g}' for mm in spacing_mm)} mm"
         if config.patch_shape != largest:
-            origin += f", cut to fit {self._memory_gib:.3g} GiB"
+            limits = f"{self._memory_gib:.3g} GiB"
+            if self._most_voxels < math.inf:
+                limits += f" and {ENOUGH_STEPS} steps in the time"
+            origin += f", cut for {limits}"
         reasons = {
             "patch_shape": f"{origin}; a step takes about {gib:.2g} GiB",
             "num_channels": "doubled at each resolution, "

@@ -3,6 +3,8 @@
 # A longer run is rarely better: nnU-Net's has 250,000 steps for far larger networks.
 MOST_STEPS = 50_000
 LEAST_STEPS = 100
+# With fewer, a network sees too little of the data: patches are cut first.
+ENOUGH_STEPS = 1_000
 # The rest of the time is for validations and checkpoints.
 TRAINING_SHARE = 0.85
 # Fewer steps an epoch would make checkpoints a part of the cost.
@@ -18,6 +20,11 @@ def patches_per_volume(num_cases, batch_size):
     return min(MOST_PATCHES_PER_VOLUME, wanted)
 
 
+def steps_in_time(step_seconds, hours):
+    """Training steps that fit into the time, of `step_seconds` each."""
+    return TRAINING_SHARE * hours * 3600 / step_seconds
+
+
 def epochs_in_time(step_seconds, hours, steps_per_epoch):
     """Epochs of a run that ends in time, but at least some hundred steps.
 
@@ -26,8 +33,7 @@ def epochs_in_time(step_seconds, hours, steps_per_epoch):
         hours: time for training, with its validations.
         steps_per_epoch: steps of an epoch.
     """
-    steps = TRAINING_SHARE * hours * 3600 / step_seconds
-    steps = min(max(steps, LEAST_STEPS), MOST_STEPS)
+    steps = min(max(steps_in_time(step_seconds, hours), LEAST_STEPS), MOST_STEPS)
     return max(1, round(steps / steps_per_epoch))
 
 
