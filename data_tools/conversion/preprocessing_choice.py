@@ -19,7 +19,8 @@ NATIVE = "native"
 ANISOTROPY = 3.0
 # Up to this size, all volumes get one shape and go through the network whole.
 MOST_VOXELS = 2**21
-SHAPE_MULTIPLE = 8
+# Few slices are not padded to many.
+SHAPE_MULTIPLE, SHORT_AXIS_MULTIPLE, SHORT_AXIS = 8, 2, 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,17 +153,21 @@ def auto_volume_shape(fingerprint, spacing_mm):
         spacing_mm: spacing that volumes are resampled to, or None for their own.
 
     Returns:
-        (x, y, z), multiples of `SHAPE_MULTIPLE`, or None if that is more than
-        `MOST_VOXELS`: volumes then keep their shapes.
+        (x, y, z), multiples of `SHAPE_MULTIPLE`, or of `SHORT_AXIS_MULTIPLE` below
+        `SHORT_AXIS` voxels; None if that is more than `MOST_VOXELS`: volumes then keep
+        their shapes.
     """
     largest = fingerprint["shape"]["max"]
     if spacing_mm is not None:
         extent_mm = fingerprint["extent_mm"]["max"]
         largest = [round(mm / spacing_mm[axis]) for axis, mm in enumerate(extent_mm)]
-    shape = tuple(
-        max(math.ceil(size / SHAPE_MULTIPLE), 1) * SHAPE_MULTIPLE for size in largest
-    )
+    shape = tuple(map(_rounded_up, largest))
     return shape if math.prod(shape) <= MOST_VOXELS else None
+
+
+def _rounded_up(size):
+    multiple = SHAPE_MULTIPLE if size >= SHORT_AXIS else SHORT_AXIS_MULTIPLE
+    return max(math.ceil(size / multiple), 1) * multiple
 
 
 def auto_intensity(channel_names, fingerprint):

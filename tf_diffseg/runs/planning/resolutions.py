@@ -94,10 +94,14 @@ def assumed_spacing(shape, spacing_mm):
 def _factor(sizes, spacing_mm):
     """Factors to the next resolution."""
     finest = _finest(sizes, spacing_mm)
-    return tuple(
-        2 if _is_long(size) and _is_near(mm, finest) else 1
+    is_halved = [
+        _is_long(size) and _is_near(mm, finest)
         for size, mm in zip(sizes, spacing_mm, strict=True)
-    )
+    ]
+    # A resolution for one axis alone has to be worth its features.
+    if sum(is_halved) == 1 and sizes[is_halved.index(True)] < 3 * SHORTEST:
+        return (1, 1, 1)
+    return tuple(2 if halved else 1 for halved in is_halved)
 
 
 def _kernel(sizes, spacing_mm, finer):
