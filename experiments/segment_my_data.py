@@ -22,9 +22,11 @@ from tf_diffseg.whole_files import alone_in
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for the results of all stages.", required=True
 )
-_DEFAULTS = ("group_by", "spacing_mm", "volume_shape", "intensity")
-for _name in _DEFAULTS:
+_CHOSEN = ("group_by", "spacing_mm", "volume_shape", "intensity")
+for _name in _CHOSEN:
     flags.FLAGS.set_default(_name, "auto")
+# Printed in any case, so that what is chosen shows.
+_SHOWN = (*_CHOSEN, "config", "time_budget_hours")
 
 
 def main(argv):
@@ -48,9 +50,9 @@ def main(argv):
 
 
 def _flags_to_hand_on(module):
-    """Flags of a module that the user gave, or that have a default of ours, as text."""
+    """Flags of a module that are given, or are to be shown, as text."""
     defined = flags.FLAGS.flags_by_module_dict()[module.__name__]
-    chosen = [flag for flag in defined if flag.present or flag.name in _DEFAULTS]
+    chosen = [flag for flag in defined if flag.present or flag.name in _SHOWN]
     return [text for flag in chosen for text in flag.serialize().split("\n")]
 
 

@@ -1,5 +1,6 @@
 """One command from volumes and label maps to an exported model."""
 
+import dataclasses
 import json
 import time
 
@@ -7,7 +8,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from experiments import own_data
 from tests.commands import run_module, started_module
+from tests.runs.toy_run import MANIFEST
+from tf_diffseg.data.manifest import Split
+from tf_diffseg.errors import InputError
 
 _CONFIG = """
 from tf_diffseg.runs.train_config import TrainConfig
@@ -59,6 +64,19 @@ def test_wrong_data_end_the_first_stage(tmp_path):
     assert code == 1
     assert "b.nii" in output and "convert_nifti" not in output
     assert "data_tools.verify_dataset ended with exit code 1" in output
+
+
+def test_a_model_is_scored_on_cases_that_it_is_not_trained_on(tmp_path):
+    def scored(*names):
+        splits = {name: Split([name], [], {}) for name in names}
+        dataclasses.replace(MANIFEST, splits=splits).write(tmp_path)
+        return own_data.scored_split(tmp_path)
+
+    assert scored("train", "validation", "test") == "test"
+    assert scored("train", "validation") == "validation"
+    for names in (["train"], ["validation", "test"]):
+        with pytest.raises(InputError, match="expected a split train, and test or"):
+            scored(*names)
 
 
 @pytest.mark.slow
