@@ -11,7 +11,7 @@ import pytest
 from experiments import own_data
 from tests.commands import run_module, started_module
 from tests.runs.toy_run import MANIFEST
-from tf_diffseg.data.manifest import Split
+from tf_diffseg.data.manifest import Shard, Split
 from tf_diffseg.errors import InputError
 
 _CONFIG = """
@@ -51,7 +51,7 @@ def test_a_folder_keeps_the_options_that_it_was_verified_with(tmp_path):
     (out / "verification.json").write_text('{"num_errors": 0}')
     code, output = _call(*flags, "--name=x")
     assert code == 1 and len(output.splitlines()) == 1
-    assert f"this call has --group_by=auto --images={tmp_path / 'images'} " in output
+    assert f"this call has --config=auto --group_by=auto {flags[0]} " in output
     (out / "options.json").unlink()
     code, output = _call(*flags)
     assert code == 1 and "was not made by this command; name another" in output
@@ -68,7 +68,7 @@ def test_wrong_data_end_the_first_stage(tmp_path):
 
 def test_a_model_is_scored_on_cases_that_it_is_not_trained_on(tmp_path):
     def scored(*names):
-        splits = {name: Split([name], [], {}) for name in names}
+        splits = {name: Split([name], [Shard(name, 1, "0")], {}) for name in names}
         dataclasses.replace(MANIFEST, splits=splits).write(tmp_path)
         return own_data.scored_split(tmp_path)
 
