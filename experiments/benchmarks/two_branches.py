@@ -17,7 +17,11 @@ NUM_CLASSES = 3
 NUM_SAMPLES = 8
 _NUM_CHANNELS = {"16": (16, 32, 64, 128), "32": (32, 64, 128, 256)}
 _PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-_MASK_BRANCHES = {"one_branch": None, "two_branches": (32, 64)}
+_BRANCHES = {
+    "one_branch": {},
+    "two_branches": {"mask_branch": (32, 64)},
+    "logits_branch": {"mask_branch": (16, 32), "mask_output": "logits"},
+}
 
 
 def sample_figures(repeats):
@@ -43,8 +47,8 @@ def _figures(repeats, functions_of):
         for precision, dtype in _PRECISIONS.items():
             options = {"num_channels": num_channels, "dtype": dtype}
             networks = {"supervised": SegmentationUNet3D(NUM_CLASSES, **options)} | {
-                name: DiffusionUNet3D(NUM_CLASSES, mask_branch=branch, **options)
-                for name, branch in _MASK_BRANCHES.items()
+                name: DiffusionUNet3D(NUM_CLASSES, **branches, **options)
+                for name, branches in _BRANCHES.items()
             }
             seconds = interleaved_medians(functions_of(networks), repeats)
             (unit, unit_seconds), *others = seconds.items()
@@ -61,7 +65,7 @@ def _samples(networks):
     functions = {
         "supervised_forward": _timed(networks["supervised"].sample, image, one)
     }
-    for name in _MASK_BRANCHES:
+    for name in _BRANCHES:
         sample = networks[name].sample
         functions[f"{name}_sample"] = _timed(sample, image, one)
         functions[f"{name}_{NUM_SAMPLES}_samples"] = _timed(sample, image, several)

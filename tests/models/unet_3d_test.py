@@ -31,6 +31,7 @@ _CHANGED = {
     "remat": True,
     "norm": "channel",
     "mask_branch": (6,),
+    "mask_output": "logits",
 }
 
 
@@ -331,7 +332,14 @@ def test_examples_of_a_batch_do_not_see_one_another():
         )
 
 
-@pytest.mark.parametrize("changes", [{"skip": "concat"}, {"mask_channels": 0}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"skip": "concat"},
+        {"mask_channels": 0},
+        {"mask_branch": (4,), "mask_output": "logits"},
+    ],
+)
 def test_gradient_reaches_every_weight(changes):
     # Zero modulation would stop the gradient on its way to the time embedding.
     network = random_unet(**changes)
@@ -408,6 +416,8 @@ def test_blocks_and_attention_at_each_resolution():
         ({"mask_branch": (4, 4)}, "mask_branch must be up to 1 positive integers"),
         ({"mask_branch": (0,)}, "mask_branch must be up to 1 positive integers"),
         ({"mask_branch": (4,), "mask_channels": 0}, "mask_branch needs mask_channels"),
+        ({"mask_output": "labels"}, "mask_output must be one of"),
+        ({"mask_output": "logits"}, "mask_output must be features without mask_branch"),
     ],
 )
 def test_refuses_a_wrong_argument_by_name(changes, message):
@@ -445,6 +455,10 @@ def test_unknown_channels_of_an_input_do_not_become_groups():
             {"mask_branch": (4,), "dtype": "mixed_bfloat16", "norm": "channel"},
             (8, 8, 8),
         ),
+        (
+            {"mask_branch": (4,), "mask_output": "logits", "patch_size": (2, 2, 1)},
+            (7, 5, 3),
+        ),
     ],
     ids=str,
 )
@@ -466,3 +480,11 @@ def test_the_weights_of_both_branches_are_counted_once():
     rebuilt = UNet3D.from_config(network.get_config())
     rebuilt.set_weights(network.get_weights())
     np.testing.assert_array_equal(rebuilt(inputs), network(inputs))
+
+
+def test_a_new_branch_of_logits_leaves_those_of_the_image():
+    network = toy_unet(mask_branch=(4,), mask_output="logits")
+    inputs = toy_inputs((7, 5, 3))
+    features = network.encode(inputs["image"])
+    np.testing.assert_array_equal(network(inputs), features[0])
+    assert features[0].shape == (1, 7, 5, 3, 2) and features[0].dtype == tf.float32

@@ -2,8 +2,8 @@
 
 The reverse process does not change the image, so its features are computed once and
 each step runs only this branch. The branch works at lower resolutions, where it adds
-the features of the image's way up, and ends with one convolution at the finest
-resolution.
+the features of the image's way up. It ends with one convolution at the finest
+resolution, or corrects the logits of the image without one, which costs least.
 """
 
 import keras
@@ -52,24 +52,23 @@ def project_levels(levels, channels, conv):
     return [levels[0], *projected]
 
 
-def join_mask(mask, image_features, channels, block, conv, up, kernel_size, strides):
-    """The mask branch: a small U-Net that adds the image's features at each level.
+def join_mask(mask, image_features, channels, block, conv, up, strides):
+    """A small U-Net of the mask that adds the image's features at each level.
 
     Args:
         mask: padded noisy mask.
-        image_features: result of `project_levels`.
+        image_features: result of `project_levels`; the finest are not used.
         channels: at each resolution, including the finest.
         block: function (features, channels, level, name) that applies a residual block
             with the time.
         conv: function (channels, kernel_size, strides, name) that makes a convolution.
         up: function (features, channels, level, name) that brings features from the
             next coarser resolution to that of `level`.
-        kernel_size: of the convolution at the finest resolution.
         strides: from the mask to the second finest resolution, and from there from each
             resolution to the next.
 
     Returns:
-        Features at the finest resolution.
+        Features at the second finest resolution.
     """
     # The finest resolution costs most, so the way down leaves it out.
     features = conv(channels[1], strides[0], strides[0], name="mask_stem")(mask)
@@ -79,17 +78,15 @@ def join_mask(mask, image_features, channels, block, conv, up, kernel_size, stri
             stride = strides[level - 1]
             down = conv(channels[level], stride, stride, name=f"mask_down_{level}")
             features = down(features)
-        features = _add(f"mask_and_image_{level}", features, image_features[level])
+        features = add(f"mask_and_image_{level}", features, image_features[level])
         features = block(features, channels[level], level, f"mask_encoder_{level}")
         skips.append(features)
     for level in range(len(channels) - 2, 0, -1):
         features = up(features, channels[level], level, f"mask_up_{level}")
-        features = _add(f"mask_skip_{level}", features, skips[level - 1])
-    features = up(features, channels[0], 0, "mask_up_0")
-    features = _add("mask_and_image_0", features, image_features[0])
-    features = keras.ops.leaky_relu(features, negative_slope=0.01)
-    return conv(channels[0], kernel_size, name="mask_head")(features)
+        features = add(f"mask_skip_{level}", features, skips[level - 1])
+    return features
 
 
-def _add(name, *features):
+def add(name, *features):
+    """Sum of features, in their type."""
     return keras.layers.Add(dtype=features[0].dtype, name=name)(list(features))

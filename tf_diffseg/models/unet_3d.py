@@ -58,6 +58,9 @@ class UNet3D(keras.Model):
         mask_branch: channels of the branch for noisy mask and time at each resolution
             from the second finest on, such as (16, 32); None for one network of image
             and mask.
+        mask_output: what a mask branch gives at the finest resolution: "features",
+            which a convolution joins with those of the image, or "logits", which are
+            added to logits of the image, so that a step does little there.
         **kwargs: name and dtype, as for every Keras model.
 
     Raises:
@@ -85,6 +88,7 @@ class UNet3D(keras.Model):
         remat=False,
         norm="instance",
         mask_branch=None,
+        mask_output="features",
         **kwargs,
     ):
         arguments = UNetArguments(
@@ -102,6 +106,7 @@ class UNet3D(keras.Model):
             remat=remat,
             norm=norm,
             mask_branch=mask_branch,
+            mask_output=mask_output,
         )
         dtype = kwargs.pop("dtype", None)
         for name in set(kwargs) - {"name", "trainable"}:  # Keras would ignore them.

@@ -5,7 +5,7 @@ import math
 import numbers
 
 from tf_diffseg.errors import InputError
-from tf_diffseg.models.choices import SKIPS
+from tf_diffseg.models.choices import MASK_OUTPUTS, SKIPS
 
 
 @dataclasses.dataclass
@@ -30,13 +30,16 @@ class UNetArguments:
     remat: bool
     norm: str
     mask_branch: tuple[int, ...] | None
+    mask_output: str
 
     def __post_init__(self):
         self.num_channels = tuple(self.num_channels)
         if self.num_blocks is None:
             self.num_blocks = (1, *(2 for _ in self.num_channels[1:]))
         self.num_blocks = tuple(self.num_blocks)
-        self._check(self.skip in SKIPS, "skip", f"one of {list(SKIPS)}")
+        for name, choices in (("skip", SKIPS), ("mask_output", MASK_OUTPUTS)):
+            is_right = getattr(self, name) in choices
+            self._check(is_right, name, f"one of {list(choices)}")
         for name in ("out_channels", "image_channels"):
             self._check(getattr(self, name) >= 1, name, "at least 1")
         for name in ("mask_channels", "num_heads"):
@@ -69,6 +72,11 @@ class UNetArguments:
     def _check_mask_branch(self):
         if not self.mask_branch:
             self.mask_branch = None
+            self._check(
+                self.mask_output == "features",
+                "mask_output",
+                "features without mask_branch",
+            )
             return
         self.mask_branch = tuple(self.mask_branch)
         most = len(self.num_channels) - 1

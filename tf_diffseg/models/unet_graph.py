@@ -5,7 +5,7 @@ import functools
 import keras
 
 from tf_diffseg.models.fit_shape import CropLike, PadToMultiple
-from tf_diffseg.models.mask_branch import join_mask, project_levels
+from tf_diffseg.models.mask_branch import add, join_mask, project_levels
 from tf_diffseg.models.norms import build_norm
 from tf_diffseg.models.residual_block import ResidualBlock3D
 from tf_diffseg.models.self_attention import SelfAttention3D
@@ -57,8 +57,12 @@ class UNetGraph:
             return inputs, None, self._head(levels[0], inputs["image"])
         levels = self._unet(inputs["image"], self._block)
         features = project_levels(levels, self._arguments.mask_branch, self._conv)
+        finish = self._join_features
+        if self._arguments.mask_output == "logits":
+            features = self._with_logits(levels[0], features, inputs["image"])
+            finish = self._add_logits
         joined = self._join_mask(inputs["x_t"], features, timed_block)
-        return inputs, features, self._head(joined, inputs["x_t"])
+        return inputs, features, finish(joined, features[0], inputs["x_t"])
 
     def _inputs(self):
         volume = (None, None, None)
@@ -172,26 +176,62 @@ class UNetGraph:
             block=block,
             conv=self._conv,
             up=self._up,
-            kernel_size=self._kernels[0],
             strides=(self._multiple(2), *self._scales[1:]),
         )
 
-    def _head(self, features, like):
-        """Logits from the finest features, of the shape of the volume `like`."""
+    def _join_features(self, features, image_features, like):
+        """Logits of a mask branch from its features and the finest of the image."""
+        channels = self._arguments.num_channels[0]
+        features = self._up(features, channels, 0, "mask_up_0")
+        features = add("mask_and_image_0", features, image_features)
+        features = keras.ops.leaky_relu(features, negative_slope=0.01)
+        features = self._conv(channels, self._kernels[0], name="mask_head")(features)
+        return self._head(features, like)
+
+    def _with_logits(self, finest, features, image):
+        """Replaces the finest of the image's features by logits, for `_add_logits`.
+
+        The mask branch sees the finest at the next resolution.
+        """
+        scale, channels = self._scales[0], self._arguments.mask_branch[0]
+        below = self._conv(channels, scale, scale, name="to_mask_0")(finest)
+        below = add("to_mask_0_and_1", features[1], below)
+        return [self._head(finest, image), below, *features[2:]]
+
+    def _add_logits(self, features, image_logits, like):
+        """Logits of a mask branch: those of the image, corrected by its features."""
+        # At first the mask changes nothing.
+        starts = {"use_bias": False, "kernel_initializer": "zeros"}
+        logits = self._head(features, like, self._multiple(2), "mask_", **starts)
+        return add("mask_and_image_0", image_logits, logits)
+
+    def _head(self, features, like, patch_size=None, prefix="", **options):
+        """Logits from features, of the shape of the volume `like`.
+
+        Args:
+            features: [batch, x, y, z, channels].
+            like: volume of the shape that logits get.
+            patch_size: voxels per axis for each feature; by default as at the finest
+                resolution.
+            prefix: of the layers' names.
+            **options: of the layer that makes logits.
+        """
         arguments = self._arguments
         norm = build_norm(
-            arguments.norm, self._axes, dtype=self._dtype, name="head_norm"
+            arguments.norm, self._axes, dtype=self._dtype, name=f"{prefix}head_norm"
         )
         features = keras.ops.leaky_relu(norm(features), negative_slope=0.01)
+        patch_size = patch_size or arguments.patch_size
         # Softmax and diffusion need logits in float32.
         logits = keras.layers.Conv3DTranspose(
             arguments.out_channels,
-            arguments.patch_size,
-            arguments.patch_size,
+            patch_size,
+            patch_size,
             dtype="float32",
-            name="head",
+            name=f"{prefix}head",
+            **options,
         )(features)
-        return CropLike(dtype="float32", name="crop")(logits, like)
+        return CropLike(dtype="float32", name=f"{prefix}crop")(logits, like)
 
 
 def _mixed_axes(arguments):

@@ -13,7 +13,7 @@ from tf_diffseg.diffusion.model_parameterization import ModelOutput, ModelVarian
 from tf_diffseg.diffusion.samplers import SAMPLERS
 from tf_diffseg.errors import InputError
 from tf_diffseg.fields import option, part_values
-from tf_diffseg.models.choices import NORMS, SKIPS
+from tf_diffseg.models.choices import MASK_OUTPUTS, NORMS, SKIPS
 from tf_diffseg.training.choices import Schedule, TrainingStrategy
 from tf_diffseg.training.saving.frozen_layers import PARTS
 
@@ -254,6 +254,12 @@ class TrainConfig(AugmentationConfig):
         "the second finest on, such as 16,32. The network then sees the image once for "
         "all steps. By default one network sees image and mask.",
         at_least=1,
+    )
+    mask_output: str = _network(
+        "features",
+        "What the light branch gives at the finest resolution: features, or logits to "
+        "add to those of the image, which makes a step cheaper.",
+        choices=MASK_OUTPUTS,
     )
     dropout: float = _network(
         0.0, "Share of features dropped inside a block.", at_least=0
