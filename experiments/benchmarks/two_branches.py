@@ -68,7 +68,8 @@ def _samples(networks):
     for name in _BRANCHES:
         sample = networks[name].sample
         functions[f"{name}_sample"] = _timed(sample, image, one)
-        functions[f"{name}_{NUM_SAMPLES}_samples"] = _timed(sample, image, several)
+        if networks[name].mask_branch:  # Otherwise, it is as many times a sample.
+            functions[f"{name}_{NUM_SAMPLES}_samples"] = _timed(sample, image, several)
     return functions
 
 
