@@ -13,6 +13,7 @@ from tf_diffseg.runs.inference_options import InferenceOptions
 from tf_diffseg.runs.segmentation.segmenter import load_segmenter
 from tf_diffseg.runs.trained_models import TrainedModels, paths_with
 from tf_diffseg.volumes.volume import Volume
+from tf_diffseg.window_progress import WindowProgress
 
 
 @pytest.fixture(scope="module")
@@ -186,3 +187,16 @@ def test_a_network_of_two_branches_shares_encodings(runs, tmp_path):
     for path, shares in ((two, True), (runs["diffusion"], False)):
         trained = TrainedModels([path], InferenceOptions())
         assert trained.segmenter().shares_encoding == shares
+
+
+def test_windows_of_a_scan_are_counted_for_its_progress(runs, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        WindowProgress,
+        "__call__",
+        lambda self, *counts: calls.append((self._name, *map(int, counts))),
+    )
+    segmenter = load_segmenter(runs["supervised"], overlap=0.0)
+    with segmenter.progress_of("scan_1"):
+        segmenter.segment(Volume("scan.nii", _image((16, 8, 6)), np.eye(4)))
+    assert calls == [("scan_1", 1, 2)] * 2

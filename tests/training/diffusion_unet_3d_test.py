@@ -14,6 +14,7 @@ from tf_diffseg.diffusion import DDIMSampler, GaussianDiffusion
 from tf_diffseg.metrics import StreamingDice
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.flat_network import flat_network
+from tf_diffseg.training.flops import graph_flops
 from tf_diffseg.training.optimizer import KernelDecayAdamW
 from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
 from tf_diffseg.training.step_draws import step_seeds
@@ -444,6 +445,22 @@ def test_a_network_of_two_branches_sees_the_image_once(strategy, monkeypatch, tm
     np.testing.assert_allclose(
         loaded.predict(image, verbose=0), trajectory.numpy()[-1], atol=1e-5
     )
+
+
+@pytest.mark.parametrize("mask_output", ["features", "logits"])
+def test_recycling_adds_one_light_pass_without_gradient(mask_output):
+    image, label = _two_halves(1)
+    options = {**TWO_LEVELS, "mask_branch": (4,), "mask_output": mask_output}
+    flops = {}
+    for strategy in ("recycling", "diffusion"):
+        model = _model(**options, strategy=strategy)
+        step = tf.function(lambda model=model: model.train_step((image, label)))
+        flops[strategy] = graph_flops(step.get_concrete_function().graph)
+    x_t = tf.zeros([*image.shape[:4], model.num_classes])
+    features = model.encode(image)
+    light = tf.function(lambda: model.denoise(features, x_t, tf.constant([0.4])))
+    light_flops = graph_flops(light.get_concrete_function().graph)
+    assert flops["recycling"] - flops["diffusion"] == light_flops > 0
 
 
 @pytest.mark.parametrize(
