@@ -21,6 +21,8 @@ MAPS_PER_LEVEL = 4.0
 # Volumes in float32: noise, masks, logits, losses and their gradients.
 VOLUMES_PER_CLASS = 9.0
 VOLUMES_PER_CHANNEL = 8.0
+# See `tf_diffseg.models.chunked_attention`.
+BYTES_PER_PAIR, MOST_ATTENTION_BYTES = 26, 110 * 2**20
 
 
 def step_gib(config, num_classes, image_channels, num_devices=1):
@@ -51,7 +53,7 @@ def step_gib(config, num_classes, image_channels, num_devices=1):
     of_example = (
         size * _num_features(network, voxels)
         + 4 * volumes * math.prod(config.patch_shape)
-        + _attention_bytes(network, voxels[-1], size)
+        + _attention_bytes(network, voxels[-1])
     )
     weights = BYTES_PER_WEIGHT * _num_weights(network)
     return PROCESS_GIB + (weights + examples * of_example) / 2**30
@@ -74,9 +76,9 @@ def _num_features(network, voxels):
     return features
 
 
-def _attention_bytes(network, tokens, bytes_of_feature):
-    """Scores of all pairs of tokens: before and after softmax, and their gradients."""
-    return 4 * network.num_heads * tokens**2 * bytes_of_feature
+def _attention_bytes(network, tokens):
+    """Weights of pairs of tokens and their gradients, in chunks if there are many."""
+    return min(BYTES_PER_PAIR * network.num_heads * tokens**2, MOST_ATTENTION_BYTES)
 
 
 def _level_voxels(network, shape):
