@@ -4,6 +4,8 @@ Each row is the cost of a network in forward passes, or in train steps, of the
 supervised network with the same channels and precision, on the same volume.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -17,7 +19,7 @@ NUM_CLASSES = 3
 NUM_SAMPLES = 8
 _NUM_CHANNELS = {"16": (16, 32, 64, 128), "32": (32, 64, 128, 256)}
 _PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-_BRANCHES = {
+_BRANCHES: dict[str, dict[str, Any]] = {
     "one_branch": {},
     "two_branches": {"mask_branch": (32, 64)},
     "logits_branch": {"mask_branch": (16, 32), "mask_output": "logits"},

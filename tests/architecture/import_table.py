@@ -190,8 +190,8 @@ COMMON = (
     "tf_diffseg.text",
     "tf_diffseg.text_table",
     "tf_diffseg.version",
-    "tf_diffseg.window_progress",
     "tf_diffseg.whole_files",
+    "tf_diffseg.window_progress",
 )
 
 
