@@ -12,7 +12,7 @@ import textwrap
 REPOSITORY = pathlib.Path(__file__).absolute().parents[2]
 TOP_LEVEL = ("tf_diffseg", "data_tools", "experiments", "tests")
 
-_DOTTED_NAME = re.compile(r"\b(?:tf_diffseg|data_tools|experiments)(?:\.\w+)+")
+_DOTTED_NAME = re.compile(r"\b(?:tf_diffseg|data_tools|experiments|tests)(?:\.\w+)+")
 
 
 @dataclasses.dataclass(frozen=True, order=True)
