@@ -60,7 +60,7 @@ def _config_of(config, strategy):
     """The config with a strategy; a supervised network is the image's branch alone."""
     changes = {"strategy": strategy}
     if strategy == "supervised":
-        changes["mask_branch"] = None
+        changes |= {"mask_branch": None, "mask_output": "features"}
     return dataclasses.replace(config, **changes)
 
 
