@@ -27,7 +27,7 @@ _FINEST_CHANNELS, _MOST_CHANNELS = 16, 128
 _BATCH = 2
 _LEARNING_RATE = 3e-3
 # From so many passes over each case on, a network remembers cases.
-_MANY_PASSES = 100
+_MANY_PASSES = 40
 
 
 class Choice(NamedTuple):
