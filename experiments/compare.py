@@ -39,19 +39,34 @@ def main(argv):
     """Checks the flags, then trains, scores and draws; returns the exit code."""
     del argv
     strategies = _checked_strategies()
-    # A supervised run has no mask branch, the others do.
-    diffusion = [name for name in strategies if name != "supervised"] or strategies
-    config, chosen = config_flags.chosen_config(
-        _DATA_DIR.value, os.path.join(_OUTPUT_DIR.value, diffusion[0])
-    )
-    if chosen:
-        print(f"chosen for {chosen.dataset}:\n{chosen.table()}", flush=True)
     if flags.FLAGS["strategy"].present:
         raise InputError("--strategy: name what to compare with --strategies")
-    return exit_code(_compare, config, strategies)
+    return exit_code(_compare, strategies)
 
 
-def _compare(config, strategies):
+def _chosen_config(strategies):
+    """The config of all strategies, chosen for one that has a mask branch if any."""
+    strategy = next((name for name in strategies if name != "supervised"), "supervised")
+    folder = os.path.join(_OUTPUT_DIR.value, strategy)
+    try:
+        config, chosen = config_flags.chosen_config(
+            _DATA_DIR.value, folder, strategy=strategy
+        )
+    except InputError as error:
+        reason = str(error)
+        if not reason.startswith("config: "):
+            raise
+        reason = reason.removeprefix("config: ")
+        raise InputError(
+            f"strategies={strategy}: {reason}", argument="strategies"
+        ) from error
+    if chosen:
+        print(f"chosen for {chosen.dataset}:\n{chosen.table()}", flush=True)
+    return config
+
+
+def _compare(strategies):
+    config = _chosen_config(strategies)
     scores = compare_strategies(
         config, strategies, _DATA_DIR.value, _OUTPUT_DIR.value, _SPLIT.value
     )

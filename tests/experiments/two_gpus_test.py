@@ -48,6 +48,7 @@ def _train(num_devices, shards, model_dir, *flags):
             *("--batch_size=2", "--patch_shape=8,8,8", "--num_channels=4"),
             *("--num_blocks=1", "--num_heads=0", "--validation_frequency=1"),
             *("--validation_pictures=0", "--warmup_steps=0", "--schedule=constant"),
+            "--precision=float32",
             *(f"--data_dir={shards}", f"--model_dir={model_dir}", *flags),
         ],
         env=os.environ | {"PYTHONPATH": str(_ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"},

@@ -52,7 +52,7 @@ def test_a_plan_is_valid_and_within_its_budget(values, memory_gib):
             assert by == 1 or after == 3
 
 
-@pytest.mark.parametrize("values", [values for values, _ in DRAWN[::5]])
+@pytest.mark.parametrize("values", [values for values, _ in DRAWN[::10]])
 def test_more_memory_gives_no_smaller_patch(values):
     plans = [_recommend(gib, **values) for gib in (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)]
     for less, more in itertools.pairwise(plans):
@@ -60,10 +60,10 @@ def test_more_memory_gives_no_smaller_patch(values):
         assert all(small <= large for small, large in pairs)
 
 
-@pytest.mark.parametrize("values, memory_gib", DRAWN[::5])
+@pytest.mark.parametrize("values, memory_gib", DRAWN[::10])
 def test_a_turned_volume_gets_the_turned_plan(values, memory_gib):
     config = _recommend(memory_gib, **values)
-    for order in itertools.permutations(range(3)):
+    for order in ((1, 0, 2), (2, 0, 1)):
 
         def turned(sizes, order=order):
             return tuple(sizes[axis] for axis in order)
