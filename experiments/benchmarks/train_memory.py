@@ -14,6 +14,7 @@ import sys
 import time
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.runs.planning.machine import free_gib
 
 # The default network pads other sizes to a multiple of this.
 SIDE_STEP = 8
@@ -27,10 +28,10 @@ def run(memory_gib):
     Raises:
         InputError: the machine does not have that much free memory.
     """
-    free_gib = _available_mib() / 1024
-    if free_gib < memory_gib:
+    free = free_gib()
+    if free is None or free < memory_gib:
         raise InputError(
-            f"--memory_gib={memory_gib:g}: this machine has {free_gib:.1f} GiB free"
+            f"--memory_gib={memory_gib:g}: this machine has {free or 0:.1f} GiB free"
         )
     figures = {"memory_gib": memory_gib}
     for name, remat in (("", False), ("remat_", True)):
@@ -112,10 +113,3 @@ def _stays_below(process, limit_mib):
             return False
         time.sleep(0.05)
     return True
-
-
-def _available_mib():
-    for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) / 1024
-    raise InputError("this machine does not say how much memory is free")

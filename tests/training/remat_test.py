@@ -50,3 +50,12 @@ def test_the_peak_memory_of_a_step_is_lower():
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("the memory of a GPU is not the process's")
     assert _peak_growth("remat") < 0.75 * _peak_growth()
+
+
+@pytest.mark.slow
+def test_a_batch_in_parts_takes_little_more_memory_than_one_of_them():
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("the memory of a GPU is not the process's")
+    one, whole = _peak_growth(), _peak_growth("4")
+    assert whole > 2.5 * one
+    assert _peak_growth("4", "parts") < 1.4 * one

@@ -1,4 +1,7 @@
-"""Prints by how many bytes a step raises the peak memory; `remat` asks for remat."""
+"""Prints by how many bytes a step raises the peak memory.
+
+`remat` asks for remat, a number for so many examples, in as many parts with `parts`.
+"""
 
 import sys
 
@@ -15,10 +18,12 @@ def main():
         num_channels=(16,),
         num_blocks=(3,),
         num_heads=0,
-        remat=sys.argv[1:] == ["remat"],
+        remat="remat" in sys.argv,
     )
-    model.compile("sgd")
-    batch = {"image": tf.zeros([1, 64, 64, 64, 1]), "label": tf.zeros([1, 64, 64, 64])}
+    size = next((int(text) for text in sys.argv if text.isdigit()), 1)
+    model.compile("sgd", accumulation_steps=size if "parts" in sys.argv else 1)
+    shape = [size, 64, 64, 64]
+    batch = {"image": tf.zeros([*shape, 1]), "label": tf.zeros(shape)}
     before = peak_bytes()
     tf.function(model.train_step)(batch)
     print(peak_bytes() - before)

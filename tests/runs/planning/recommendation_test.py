@@ -1,11 +1,9 @@
 """A recommended config trains, is told, and can be written to a file."""
 
-import subprocess
-import sys
-
 import pytest
 
 from experiments.flags.config_file import load_config
+from tests.commands import run_module
 from tests.data_tools.cube_shards import cube_shards
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
@@ -62,6 +60,22 @@ def test_a_step_that_does_not_fit_is_refused(shards, monkeypatch):
     check_memory(config, manifest)
 
 
+def test_a_given_patch_that_does_not_fit_is_refused_before_it_is_measured(
+    shards, monkeypatch
+):
+    monkeypatch.setattr(memory_check, "free_gib", lambda: 8.0)
+    with pytest.raises(InputError, match="patch_shape=256,256,256"):
+        recommend_config(shards, patch_shape=(256, 256, 256))
+
+
+def test_initial_weights_bring_their_network(shards):
+    config = recommend_config(shards, epochs=1, init_from="hippocampus").config
+    assert config.mask_branch is None and config.num_channels == (16, 32, 64, 128)
+    given = {"init_from": "hippocampus", "num_channels": (4, 8)}
+    config = recommend_config(shards, epochs=1, num_heads=0, **given).config
+    assert config.num_channels == (4, 8)
+
+
 def test_free_memory_is_that_of_the_container(monkeypatch, tmp_path):
     known = machine.free_gib()
     assert known is None or known > 0
@@ -69,13 +83,13 @@ def test_free_memory_is_that_of_the_container(monkeypatch, tmp_path):
     (tmp_path / "memory.current").write_text(str(2 * 2**30))
     (tmp_path / "memory.stat").write_text(f"anon 7\ninactive_file {2**29}\n")
     monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    monkeypatch.setattr(machine, "_held_bytes", lambda: 0)
     assert machine.free_gib() == pytest.approx(1.5)
 
 
 def test_print_config_writes_nothing_but_the_file(shards, tmp_path):
-    command = [sys.executable, "-m", "experiments.train", "--print_config"]
-    flags = [f"--data_dir={shards}", f"--model_dir={tmp_path / 'run'}", "--epochs=2"]
-    process = subprocess.run([*command, *flags], capture_output=True, encoding="utf-8")
+    folders = [f"--data_dir={shards}", f"--model_dir={tmp_path / 'run'}"]
+    process = run_module("experiments.train", "--print_config", "--epochs=2", *folders)
     assert process.returncode == 0, process.stderr
     assert process.stdout.startswith('"""Config for ')
     assert not (tmp_path / "run").exists()

@@ -2,19 +2,20 @@
 
 import contextlib
 import pathlib
+import resource
 
 _CGROUP = pathlib.Path("/sys/fs/cgroup")
 
 
 def free_gib():
-    """Memory that a process may still take, in GiB; None if that is not known.
+    """Memory for this process, with what it holds already, in GiB; None if not known.
 
     The limit of a container counts beside the memory of the machine.
     """
     free = _meminfo_bytes("MemAvailable")
     limit = _cgroup_free_bytes()
     known = [value for value in (free, limit) if value is not None]
-    return min(known) / 2**30 if known else None
+    return (min(known) + _held_bytes()) / 2**30 if known else None
 
 
 def has_fast_bfloat16():
@@ -22,6 +23,13 @@ def has_fast_bfloat16():
     with contextlib.suppress(OSError):
         return "amx_bf16" in pathlib.Path("/proc/cpuinfo").read_text()
     return False
+
+
+def _held_bytes():
+    with contextlib.suppress(OSError):
+        pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize()
+    return 0
 
 
 def _meminfo_bytes(name):

@@ -11,7 +11,8 @@ def check_memory(config, manifest, memory_gib=None):
     Args:
         config: `TrainConfig`.
         manifest: `Manifest` of the data.
-        memory_gib: memory that the step may take; None for what is free.
+        memory_gib: memory that the step may take; None for what is free or
+            held already.
 
     Raises:
         InputError: the step is estimated to take more.

@@ -7,8 +7,10 @@ import sys
 
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.runs.planning.memory_check import check_memory
 from tf_diffseg.runs.planning.recommender import Choice, Recommender
 from tf_diffseg.runs.planning.run_length import ENOUGH_STEPS, steps_in_time
+from tf_diffseg.runs.planning.source_network import network_of_source
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.text_table import text_table
 
@@ -67,9 +69,12 @@ def recommend_config(
         (12, 12, 8)
     """
     manifest = read_manifest(data_dir)
+    if given.get("init_from"):
+        source = network_of_source(given["init_from"], given.get("strategy"))
+        given = source | given
     recommender = _with_network(manifest, memory_gib, given)
     if "epochs" not in given:
-        measured = (manifest, data_dir, num_devices)
+        measured = (manifest, data_dir, memory_gib, num_devices)
         seconds = _step_seconds(recommender.config, *measured)
         share = steps_in_time(seconds, time_budget_hours) / ENOUGH_STEPS
         if share < 1.0 and "patch_shape" not in given:
@@ -98,8 +103,10 @@ def value_text(value):
     return str(value)
 
 
-def _step_seconds(config, manifest, data_dir, num_devices):
+def _step_seconds(config, manifest, data_dir, memory_gib, num_devices):
     load_tensorflow()
+    # A given patch may take more than there is.
+    check_memory(config, manifest, memory_gib)
     from tf_diffseg.runs.trial import measure_step
 
     # The output may be a file that a config is written to.

@@ -16,7 +16,7 @@ from tf_diffseg.runs.planning.run_length import (
     epochs_in_time,
     patches_per_volume,
 )
-from tf_diffseg.runs.planning.sides import named_sides
+from tf_diffseg.runs.planning.sides import class_of_one_side
 from tf_diffseg.runs.planning.step_memory import step_gib
 from tf_diffseg.runs.train_config import TrainConfig
 
@@ -76,6 +76,16 @@ class Recommender:
         self.choices = []
         self._most_voxels = most_voxels or math.inf
 
+    @property
+    def _num_cases(self):
+        return len(self._manifest.split("train").uids)
+
+    @property
+    def _claimed_spacing(self):
+        """(x, y, z) in mm of the volumes that are trained on, by their headers."""
+        of_training = self._manifest.preprocessing["spacing_mm"]
+        return of_training or self._manifest.fingerprint["spacing_mm"]["median"]
+
     def _choose(self, name, value, why):
         if name in self._given:
             return
@@ -95,7 +105,7 @@ class Recommender:
         self._choose_patch()
 
     def _choose_batch(self):
-        num_cases = len(self._manifest.split("train").uids)
+        num_cases = self._num_cases
         batch = min(_BATCH, num_cases)
         self._choose("batch_size", batch, f"{num_cases} training cases")
         rate = round(_LEARNING_RATE * math.sqrt(self.config.batch_size / _BATCH), 5)
@@ -132,7 +142,7 @@ class Recommender:
         """(spacing to plan by, wanted patch, where the patch is from)."""
         fingerprint = self._manifest.fingerprint
         preprocessing = self._manifest.preprocessing
-        spacing_mm = preprocessing["spacing_mm"] or fingerprint["spacing_mm"]["median"]
+        spacing_mm = self._claimed_spacing
         if "patch_shape" in self._given:
             shape, origin = self._given["patch_shape"], "given"
         elif preprocessing["volume_shape"]:
@@ -182,13 +192,11 @@ class Recommender:
 
     def _doubt(self, spacing_mm):
         """What is said of a spacing that cannot be true, or nothing."""
-        claimed = (
-            self._manifest.preprocessing["spacing_mm"]
-            or self._manifest.fingerprint["spacing_mm"]["median"]
-        )
         axes = [
             f"{axis} {mm:.3g} mm"
-            for axis, mm, assumed in zip("xyz", claimed, spacing_mm, strict=True)
+            for axis, mm, assumed in zip(
+                "xyz", self._claimed_spacing, spacing_mm, strict=True
+            )
             if mm != assumed
         ]
         if not axes:
@@ -197,7 +205,7 @@ class Recommender:
 
     def choose_epoch(self):
         """Chooses the patches of each case in an epoch."""
-        num_cases = len(self._manifest.split("train").uids)
+        num_cases = self._num_cases
         patches = patches_per_volume(num_cases, self.config.batch_size)
         if patches > 1:
             why = f"{num_cases} training cases would make short epochs"
@@ -229,16 +237,14 @@ class Recommender:
 
     def _steps_per_epoch(self):
         config = self.config
-        num_cases = len(self._manifest.split("train").uids)
-        return max(1, num_cases * config.patches_per_volume // config.batch_size)
+        return max(1, self._num_cases * config.patches_per_volume // config.batch_size)
 
     def choose_augmentation(self):
         """Chooses flips, axes of rotation, and how much is augmented."""
         spacing_mm, shape, _ = self._wanted_patch()
-        sides = named_sides(self._manifest.class_names[1:])
-        if "x" in sides:
-            why = f"class {sides['x']} is of one side"
-            self._choose("flip_axes", "", why)
+        side = class_of_one_side(self._manifest.class_names[1:])
+        if side:
+            self._choose("flip_axes", "", f"class {side} is of one side")
         else:
             self._choose("flip_axes", "x", "no class is left or right")
         axes = rotation_axes(shape, spacing_mm)

@@ -1,28 +1,22 @@
-"""Axes along which a mirror image is still a valid case."""
+"""Whether the two sides of the body are different classes."""
 
 import re
 
-# RAS+: x is left and right, y posterior and anterior, z inferior and superior.
-_SIDES = {
-    "x": ("left", "right", "l", "r", "lh", "rh"),
-    "y": ("anterior", "posterior", "ant", "post", "front", "back", "dorsal", "ventral"),
-    "z": ("superior", "inferior", "upper", "lower", "sup", "inf", "top", "bottom"),
-}
+_SIDES = {"left", "right", "l", "r", "lh", "rh"}
 
 
-def named_sides(class_names):
-    """Axes whose two sides are different classes.
+def class_of_one_side(class_names):
+    """The first class name that tells a side, such as "left kidney" or "kidney_R".
 
     Args:
-        class_names: names of the classes, such as "left kidney" or "kidney_R".
+        class_names: names of the classes.
 
     Returns:
-        Dict from an axis of "xyz" to a class name that tells a side along it.
+        The name, or None.
     """
-    found = {}
     for name in class_names:
         words = re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower()
-        for axis, sides in _SIDES.items():
-            if set(re.split(r"[^a-z]+", words)) & set(sides):
-                found.setdefault(axis, name)
-    return found
+        # A digit is part of a word: the vertebra L5 is on no side.
+        if _SIDES & set(re.split(r"[^a-z0-9]+", words)):
+            return name
+    return None

@@ -25,17 +25,16 @@ VOLUMES_PER_CHANNEL = 8.0
 BYTES_PER_PAIR, MOST_ATTENTION_BYTES = 26, 110 * 2**20
 
 
-def step_gib(config, num_classes, image_channels, num_devices=1):
+def step_gib(config, num_classes, image_channels):
     """Estimates the peak memory of a process that trains.
 
     Args:
         config: `TrainConfig`.
         num_classes: channels of the mask.
         image_channels: channels of the image.
-        num_devices: devices that share the batch, each with its own memory.
 
     Returns:
-        GiB on each device, including the process.
+        GiB, including the process, if one device takes the whole batch.
 
     Raises:
         InputError: values of the network do not fit one another.
@@ -46,7 +45,7 @@ def step_gib(config, num_classes, image_channels, num_devices=1):
         mask_channels=0 if config.strategy == "supervised" else num_classes,
         **part_values(config, "network"),
     )
-    examples = -(-config.batch_size // (num_devices * config.accumulation_steps))
+    examples = -(-config.batch_size // config.accumulation_steps)
     size = BYTES_PER_FEATURE[config.precision]
     voxels = _level_voxels(network, config.patch_shape)
     volumes = VOLUMES_PER_CLASS * num_classes + VOLUMES_PER_CHANNEL * image_channels
