@@ -15,6 +15,7 @@ from experiments.flags.inference_flags import define_flags, options_from_flags
 from tf_diffseg import command_line
 from tf_diffseg.runs.export import ExportOptions, export_run
 from tf_diffseg.runs.trained_models import TrainedModels
+from tf_diffseg.serving.choices import WEIGHT_TYPES
 
 # What is in the graph; the seed comes with a request.
 _OPTIONS = (
@@ -38,7 +39,7 @@ _EXPORT_DIR = flags.DEFINE_string(
 _WEIGHTS = flags.DEFINE_enum(
     "weights",
     "float32",
-    ["float32", "float16", "bfloat16"],
+    WEIGHT_TYPES,
     "Type that weights are stored as; the network computes in float32.",
 )
 _REQUEST_BATCH = flags.DEFINE_integer(

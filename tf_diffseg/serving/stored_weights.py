@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# Types that weights may be stored in; the network computes in its own type.
-WEIGHT_TYPES = ("float32", "float16", "bfloat16")
+from tf_diffseg.serving.choices import WEIGHT_TYPES
 
 
 class StoredWeights:
@@ -18,7 +17,7 @@ class StoredWeights:
 
     Args:
         model: a built Keras model.
-        dtype: one of `WEIGHT_TYPES`.
+        dtype: one of `choices.WEIGHT_TYPES`.
 
     Attributes:
         module: `tf.Module` to save, which holds the copies.

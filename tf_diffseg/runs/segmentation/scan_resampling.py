@@ -27,9 +27,9 @@ class ScanResampling:
     def __init__(self, preprocessing, fingerprint, resample="auto"):
         self._preprocessing = preprocessing
         self._spread = (fingerprint or {}).get("spacing_mm")
-        self._resample = resample
+        self._never = resample == "never"
         self._fixed_mm = preprocessing.get("spacing_mm")
-        if self._fixed_mm is not None and resample == "never":
+        if self._fixed_mm is not None and self._never:
             raise InputError(
                 "resample=never does not apply: the model resamples every scan to "
                 f"{_size(self._fixed_mm)} mm, as it was trained",
@@ -41,7 +41,7 @@ class ScanResampling:
         """The `VolumePreprocessor` that resamples these scans."""
         from tf_diffseg.preprocessing import VolumePreprocessor
 
-        if self._resample == "never" or self._fitting is None:
+        if self._never or self._fitting is None:
             return VolumePreprocessor(**self._preprocessing)
         return self._fitting
 
@@ -75,7 +75,7 @@ class ScanResampling:
 
     def preprocessing_of(self, affine):
         """`preprocessing` with the spacing that a scan is resampled to."""
-        if self._resample == "never" or not self.is_outside(affine):
+        if self._never or not self.is_outside(affine):
             return self._preprocessing
         return {**self._preprocessing, "spacing_mm": list(self._trained.median_mm)}
 
@@ -87,7 +87,7 @@ class ScanResampling:
             f"its voxels of {_size(image.spacing_mm)} mm (i, j, k) are unlike those "
             f"that the model was trained on, {self.trained_text}"
         )
-        if self._resample == "never":
+        if self._never:
             return (
                 f"warning: {difference}; with resample=never it is segmented as it is, "
                 "and may well be segmented wrongly"
@@ -109,7 +109,7 @@ class ScanResampling:
             f"{len(uids)} case(s) have voxels unlike those that the model was trained "
             f"on, {self.trained_text}"
         )
-        if self._resample == "never":
+        if self._never:
             return [
                 f"warning: {cases}; resample=never left them as they are: {shown}{more}"
             ]
