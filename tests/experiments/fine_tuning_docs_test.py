@@ -38,7 +38,7 @@ def _blocks(kind):
 
 
 def _commands():
-    lines = "".join(_blocks("")).replace("\\\n", " ").splitlines()
+    lines = "".join(_blocks("bash")).replace("\\\n", " ").splitlines()
     return [shlex.split(line)[1:] for line in lines if line.startswith("python ")]
 
 
