@@ -40,6 +40,7 @@ _DATA_FILES = {
         "page/page.html",
         "page/page.js",
     ],
+    "tests.addons.addons_test": ["values.json"],
     "tests.golden.written_before_test": ["expected.npz", "written.tar.xz"],
     "tests.serving.loader_test": ["loader.cc"],
 }
