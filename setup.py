@@ -93,7 +93,14 @@ setup(
         # Opens the report of an evaluation in Chromium, which the system brings.
         "browser": ["selenium>=4.20"],
         # What metrics are held against; MONAI needs PyTorch, whose CPU build will do.
-        "oracle": ["monai>=1.4", "surface-distance>=0.1", "torch>=2.4"],
+        # The last tensorflow-addons has no wheels for later versions of Python.
+        "oracle": [
+            "monai>=1.4",
+            "surface-distance>=0.1",
+            "tensorflow-addons==0.23.0; python_version < '3.12'",
+            "tf-keras>=2.16; python_version < '3.12'",
+            "torch>=2.4",
+        ],
         # `experiments.train --tracker`.
         "mlflow": ["mlflow>=3.0"],
         "wandb": ["wandb>=0.20"],
