@@ -154,8 +154,8 @@ def auto_volume_shape(fingerprint, spacing_mm):
 
     Returns:
         (x, y, z), multiples of `SHAPE_MULTIPLE`, or of `SHORT_AXIS_MULTIPLE` below
-        `SHORT_AXIS` voxels; None if that is more than `MOST_VOXELS`: volumes then keep
-        their shapes.
+        `SHORT_AXIS` voxels, or 1 for slices; None if that is more than `MOST_VOXELS`:
+        volumes then keep their shapes.
     """
     largest = fingerprint["shape"]["max"]
     if spacing_mm is not None:
@@ -166,6 +166,8 @@ def auto_volume_shape(fingerprint, spacing_mm):
 
 
 def _rounded_up(size):
+    if size == 1:
+        return 1
     multiple = SHAPE_MULTIPLE if size >= SHORT_AXIS else SHORT_AXIS_MULTIPLE
     return max(math.ceil(size / multiple), 1) * multiple
 

@@ -231,3 +231,14 @@ def test_wrong_spacing_is_refused(spacing_mm):
     mask = np.ones((4, 4, 4))
     with pytest.raises(ValueError, match="spacing_mm must be 3 positive numbers"):
         surface_distances(mask, mask, spacing_mm)
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_the_surface_of_a_slice_is_its_outline(axis):
+    one, other = box((12, 12), (2, 2), (8, 8)), box((12, 12), (3, 3), (6, 6))
+    flat = surface_distances(one, other, (1.0, 2.0))
+    volumes = (np.expand_dims(mask, axis) for mask in (one, other))
+    spacing_mm = np.insert([1.0, 2.0], axis, 5.0)
+    distances = surface_distances(*volumes, spacing_mm)
+    assert distances.hausdorff_mm() == flat.hausdorff_mm() == pytest.approx(5**0.5)
+    assert distances.average_mm() == flat.average_mm() > 1.0

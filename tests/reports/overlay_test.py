@@ -93,3 +93,12 @@ def test_uncertainty_has_a_row_of_its_own(case, tmp_path):
     # The brightest colours of the colour map are only in the second row.
     hot = (more[..., 0] > 0.5) & (more[..., 0] - more[..., 2] > 0.3)
     assert hot[more.shape[0] // 2 :].sum() > 100
+
+
+def test_of_a_slice_only_the_slice_is_drawn(tmp_path):
+    image = np.random.default_rng(0).normal(size=(12, 10, 1))
+    label = np.zeros(image.shape, int)
+    label[3:7, 3:7] = 1
+    path = tmp_path / "slice.png"
+    save_overlay(path, image, label, label, uncertainty=np.abs(image))
+    assert path.stat().st_size > 1000

@@ -207,12 +207,13 @@ def _class_metrics(truth, predicted, axes_mm, tolerances_mm):
         nothing = dict.fromkeys(_METRICS_OF_MASKS, np.nan)
         return nothing | {"surface_dice": [np.nan] * len(tolerances_mm)}
     (box,) = ndimage.find_objects((truth | predicted).astype(np.uint8))
-    diagonal_mm = longest_diagonal_mm(axes_mm, truth.shape)
+    shape = truth.shape
+    diagonal_mm = longest_diagonal_mm(axes_mm, shape)
     truth, predicted = truth[box], predicted[box]
     both, of_truth, of_predicted = (
         np.count_nonzero(mask) for mask in (truth & predicted, truth, predicted)
     )
-    distances = surface_distances(truth, predicted, axes_mm, diagonal_mm)
+    distances = surface_distances(truth, predicted, axes_mm, diagonal_mm, shape)
     centroid_mm = diagonal_mm
     if of_truth and of_predicted:
         centres = (np.argwhere(mask).mean(axis=0) for mask in (truth, predicted))

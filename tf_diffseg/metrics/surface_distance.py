@@ -1,7 +1,8 @@
 """Distances between the surfaces of two segmentations, in mm.
 
 The surface is the set of voxels of a mask that have a face on its outside or on the
-edge of the volume. Distances are between voxel centres.
+edge of the volume. A volume of one slice is a 2D image: there the surface is the
+outline in the slice. Distances are between voxel centres.
 """
 
 import dataclasses
@@ -58,8 +59,15 @@ class SurfaceDistances:
         )
 
 
-def _surface(mask):
-    return mask & ~ndimage.binary_erosion(mask)
+def _surface(mask, shape):
+    """The surface of a mask that was cut out of a volume of a shape."""
+    neighbours = ndimage.generate_binary_structure(mask.ndim, 1)
+    for axis, size in enumerate(shape):
+        if size == 1:
+            neighbours = neighbours & np.expand_dims(
+                np.arange(3) == 1, [a for a in range(mask.ndim) if a != axis]
+            )
+    return mask & ~ndimage.binary_erosion(mask, neighbours)
 
 
 def _distances_mm(from_surface, to_surface, axes_mm, diagonal_mm):
@@ -103,7 +111,9 @@ def _axes_mm(spacing_mm, rank):
     )
 
 
-def surface_distances(ground_truth_mask, predicted_mask, spacing_mm, diagonal_mm=None):
+def surface_distances(
+    ground_truth_mask, predicted_mask, spacing_mm, diagonal_mm=None, volume_shape=None
+):
     """Measures the distances between the surfaces of two masks.
 
     Args:
@@ -113,6 +123,8 @@ def surface_distances(ground_truth_mask, predicted_mask, spacing_mm, diagonal_mm
             axes, as in the upper left of an affine, which may be sheared.
         diagonal_mm: distance of a mask that is empty; by default the diagonal of these
             volumes. Give it if they were cut out of larger ones.
+        volume_shape: shape of the volumes that they were cut out of; by default their
+            own.
 
     Returns:
         `SurfaceDistances`.
@@ -132,8 +144,9 @@ def surface_distances(ground_truth_mask, predicted_mask, spacing_mm, diagonal_mm
         diagonal_mm = longest_diagonal_mm(axes_mm, either.shape)
     # All surface voxels lie in the box around both masks.
     (box,) = ndimage.find_objects(either.astype(np.uint8))
-    ground_truth_surface = _surface(ground_truth[box])
-    predicted_surface = _surface(predicted[box])
+    shape = either.shape if volume_shape is None else volume_shape
+    ground_truth_surface = _surface(ground_truth[box], shape)
+    predicted_surface = _surface(predicted[box], shape)
     return SurfaceDistances(
         _distances_mm(ground_truth_surface, predicted_surface, axes_mm, diagonal_mm),
         _distances_mm(predicted_surface, ground_truth_surface, axes_mm, diagonal_mm),

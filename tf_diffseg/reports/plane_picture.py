@@ -1,4 +1,7 @@
-"""Draws three planes through one point of a volume in each row of a figure."""
+"""Draws three planes through one point of a volume in each row of a figure.
+
+Of a volume of one slice it draws the slice alone.
+"""
 
 import pathlib
 import warnings
@@ -10,6 +13,7 @@ from tf_diffseg.reports.colours import IGNORED_COLOUR, class_colour
 TEXT = "#e8eaed"
 _BACKGROUND = "#0b0d10"
 _IGNORED_ALPHA = 0.45
+_WIDEST = 6.0  # inches of a plane
 # Name and axes (across, up) of the cuts at axis 0, 1 and 2 of a RAS+ volume.
 _PLANES = (("Sagittal", 1, 2), ("Coronal", 0, 2), ("Axial", 0, 1))
 
@@ -37,8 +41,10 @@ class PlanePicture:
         self._spacing_mm, self._centre = spacing_mm, centre
         self._window = np.percentile(image, (0.5, 99.7))
         size_mm = np.multiply(image.shape, spacing_mm)
-        widths = [size_mm[across] for _, across, _ in _PLANES]
-        height = max(size_mm[up] for _, _, up in _PLANES)
+        self._cuts = _cuts_of(image.shape)
+        width = min(width, _WIDEST * len(self._cuts))
+        widths = [size_mm[_PLANES[cut][1]] for cut in self._cuts]
+        height = max(size_mm[_PLANES[cut][2]] for cut in self._cuts)
         row_height = width * height / sum(widths) + row_gap
         self.figure = Figure(
             figsize=(width, num_rows * row_height + margin),
@@ -46,7 +52,7 @@ class PlanePicture:
             layout="constrained",
         )
         self._axes = self.figure.subplots(
-            num_rows, 3, width_ratios=widths, squeeze=False
+            num_rows, len(widths), width_ratios=widths, squeeze=False
         )
 
     def draw(self, row, image, outlines=(), is_ignored=None, title=None):
@@ -59,16 +65,17 @@ class PlanePicture:
             is_ignored: bool (x, y, z), the voxels to shade, or None.
             title: title of the row; None for the names of the planes.
         """
-        for cut, axis in enumerate(self._axes[row]):
+        middle = self._cuts[len(self._cuts) // 2]
+        for cut, axis in zip(self._cuts, self._axes[row], strict=True):
             self._draw_plane(axis, cut, image, outlines)
             if is_ignored is not None:
                 self._shade(axis, cut, is_ignored)
             if title is not None:
-                axis.set_title(title if cut == 1 else "", color=TEXT, fontsize=12)
+                axis.set_title(title if cut == middle else "", color=TEXT, fontsize=12)
 
     def draw_uncertainty(self, row, image, uncertainty, largest):
         """Draws a volume under its uncertainty; `largest` is the brightest colour."""
-        for cut, axis in enumerate(self._axes[row]):
+        for cut, axis in zip(self._cuts, self._axes[row], strict=True):
             self._draw_plane(axis, cut, image, ())
             section = self._section(uncertainty, cut)
             shown = self._lay_over(
@@ -183,3 +190,13 @@ class PlanePicture:
             # matplotlib's fonts lack some scripts: it draws boxes and warns per letter.
             warnings.filterwarnings("ignore", "Glyph .* missing from font")
             self.figure.savefig(path, dpi=dpi, facecolor=_BACKGROUND, **options)
+
+
+def _cuts_of(shape):
+    """Numbers of the planes to draw: contours need two voxels along both axes."""
+    cuts = [
+        cut
+        for cut, (_, across, up) in enumerate(_PLANES)
+        if min(shape[across], shape[up]) > 1
+    ]
+    return cuts or [2]

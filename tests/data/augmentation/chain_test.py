@@ -154,3 +154,47 @@ def test_movement_keeps_the_ignore_label_and_adds_background():
     example["label"] = tf.fill(label.shape, 9)
     moved = augment(example, tf.constant([0, 0], tf.int64), **options)
     assert set(np.unique(moved["label"])) == {0, 9}
+
+
+@pytest.mark.parametrize("flat", [0, 2])
+def test_a_slice_moves_within_its_plane(flat):
+    """Along the other axis only the smallest change of intensity could come from."""
+    shape = np.insert([12, 14], flat, 1)
+    box = tf.constant(shape)
+    case = {
+        "image": tf.random.stateless_uniform([*shape, 1], [1, 2]),
+        "label": tf.ones(shape, tf.int32),
+        "spacing_mm": tf.constant(np.insert([1.0, 1.0], flat, 0.1), tf.float32),
+    }
+    ranges = {"rotation_degrees": 90.0, "shear": 0.5, "shift_mm": 2.0, "zoom": 0.5}
+    kept = []
+    for seed in range(6):
+        moved = augment(
+            case,
+            [3, seed],
+            tf.zeros([3], tf.int32),
+            tuple(int(size) for size in box),
+            affine_probability=1.0,
+            elastic_probability=1.0,
+            **ranges,
+        )
+        assert not np.array_equal(moved["image"], case["image"])
+        kept.append(float(tf.reduce_mean(tf.cast(moved["label"], tf.float32))))
+    # With any movement along the thin axis nothing of the slice would be left.
+    assert min(kept) > 0.3
+
+
+def test_a_slice_of_a_volume_shows_that_slice():
+    """Each slice has one intensity, so that another slice would show."""
+    image = np.zeros((10, 10, 9, 1), np.float32) + np.arange(9.0)[:, np.newaxis]
+    case = {
+        "image": tf.constant(image, tf.float32),
+        "label": tf.zeros([10, 10, 9], tf.int32),
+        "spacing_mm": tf.constant([1.0, 1.0, 3.0]),
+    }
+    everything = {"affine_probability": 1.0, "elastic_probability": 1.0}
+    for seed in range(4):
+        start, shape = tf.constant([2, 2, 5]), (6, 6, 1)
+        moved = augment(case, [4, seed], start, shape, **everything)["image"]
+        assert set(np.unique(np.round(moved[1:5, 1:5], 4))) <= {0.0, 5.0}
+        assert np.mean(np.round(moved, 4) == 5.0) > 0.5

@@ -197,3 +197,13 @@ def test_the_least_time_still_gives_a_patch(values):
     recommender = Recommender(manifest_of(**values), 64.0, {}, most_voxels=1)
     recommender.choose_network()
     assert math.prod(recommender.config.patch_shape) <= 16**3
+
+
+def test_slices_get_a_2d_network():
+    """A slice is thin, but its voxels are not taken to be long."""
+    config = _recommend(
+        shape=(480, 512, 1), spacing_mm=(1.0, 1.0, 1.0), num_classes=2, num_channels=1
+    )
+    kernels, factors = zip(*_levels(config), strict=True)
+    assert set(kernels) == {(3, 3, 1)} and set(factors[1:]) == {(2, 2, 1)}
+    assert config.patch_shape == (480, 512, 1)

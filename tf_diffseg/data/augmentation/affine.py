@@ -7,7 +7,9 @@ import tensorflow as tf
 from tf_diffseg.data.augmentation.random_numbers import log_symmetric, split, symmetric
 
 
-def affine_matrix(seed, rotation_degrees=0.0, zoom=0.0, shear=0.0, rotation_axes="xyz"):
+def affine_matrix(
+    seed, rotation_degrees=0.0, zoom=0.0, shear=0.0, rotation_axes="xyz", extended=None
+):
     """Draws an affine map that shears, then zooms, then rotates.
 
     Args:
@@ -16,6 +18,8 @@ def affine_matrix(seed, rotation_degrees=0.0, zoom=0.0, shear=0.0, rotation_axes
         zoom: largest change of size, as a share; 0.1 gives factors of 1/1.1 to 1.1.
         shear: largest shear, mm along one axis per mm along another.
         rotation_axes: axes about which it rotates, of xyz.
+        extended: float (3,), 0 for an axis along which there is one voxel, or else 1.
+            The map keeps to the plane of such a slice. None if all are extended.
 
     Returns:
         float (3, 3), invertible.
@@ -25,11 +29,18 @@ def affine_matrix(seed, rotation_degrees=0.0, zoom=0.0, shear=0.0, rotation_axes
     largest = [
         math.radians(rotation_degrees) * (axis in rotation_axes) for axis in "xyz"
     ]
-    rotation = rotation_matrix(tf.constant(largest) * draws[:3])
+    angles = tf.constant(largest) * draws[:3]
+    if extended is not None:  # A rotation about an axis moves the other two.
+        angles *= tf.roll(extended, 1, axis=0) * tf.roll(extended, -1, axis=0)
+    rotation = rotation_matrix(angles)
     xy, xz, yz = tf.unstack(shear * draws[3:])
     # The determinant is 1, so that no shear changes volumes.
     shearing = tf.stack([[1.0, xy, xz], [0.0, 1.0, yz], [0.0, 0.0, 1.0]])
-    return log_symmetric(seed_zoom, zoom) * rotation @ shearing
+    matrix = log_symmetric(seed_zoom, zoom) * rotation @ shearing
+    if extended is None:
+        return matrix
+    stays = extended[:, tf.newaxis] * extended == 0.0
+    return tf.where(stays, tf.eye(3), matrix)
 
 
 def rotation_matrix(angles):

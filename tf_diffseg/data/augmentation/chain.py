@@ -73,6 +73,8 @@ def _moved(example, seed, start, shape, values):
     if start is None:
         start = tf.zeros([3], tf.int32)
     box = tf.shape(label) if shape is None else shape
+    # A slice moves within its plane: beside it lies nothing, or another slice.
+    extended = tf.cast(tf.convert_to_tensor(box) > 1, tf.float32)
     seeds = split(seed, 5)
     is_affine = happens(seeds[0], values["affine_probability"])
     is_elastic = happens(seeds[1], values["elastic_probability"])
@@ -84,12 +86,14 @@ def _moved(example, seed, start, shape, values):
             values["zoom"],
             values["shear"],
             values["rotation_axes"],
+            extended,
         )
-        return matrix, values["shift_mm"] * symmetric(seeds[3], [3])
+        return matrix, extended * values["shift_mm"] * symmetric(seeds[3], [3])
 
     def random_displacement():
         points = values["elastic_mm"], values["elastic_spacing_mm"]
-        return elastic_displacement(box, spacing_mm, seeds[4], *points)
+        displacement_mm = elastic_displacement(box, spacing_mm, seeds[4], *points)
+        return tf.reshape(extended, [3, 1, 1, 1]) * displacement_mm
 
     def resampled():
         matrix, shift_mm = tf.cond(

@@ -79,13 +79,14 @@ def assumed_spacing(shape, spacing_mm):
 
     Returns:
         (x, y, z) in mm: along axes of few voxels that would make the volume very flat,
-        the spacing of a volume a quarter as long as its longest axis.
+        the spacing of a volume a quarter as long as its longest axis. A single slice
+        is no volume and keeps its own.
     """
     extents = [size * mm for size, mm in zip(shape, spacing_mm, strict=True)]
     longest = max(extents)
     return tuple(
         longest / _ASSUMED_FLATNESS / size
-        if size < _FEW_VOXELS and extent * _FLAT < longest
+        if 1 < size < _FEW_VOXELS and extent * _FLAT < longest
         else mm
         for size, mm, extent in zip(shape, spacing_mm, extents, strict=True)
     )
