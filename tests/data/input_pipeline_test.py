@@ -277,6 +277,26 @@ def test_validation_keeps_its_last_partial_batch(shard_paths, cases_in_batch):
         np.testing.assert_array_equal(batch["image"][..., 1], batch["label"])
 
 
+@pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize("num_workers", [None, 2])
+def test_slices_are_validated_one_by_one(shard_paths, axis, num_workers):
+    """Together they are the volumes, in batches that a device has room for."""
+    per_slice = np.prod(SHAPE) // SHAPE[axis]
+    found = {}
+    for worker in range(num_workers or 1):
+        context = num_workers and tf.distribute.InputContext(2, worker, 2)
+        dataset = validation_dataset(shard_paths, 2 * per_slice, context, axis)
+        for batch in dataset.as_numpy_iterator():
+            assert len(batch["label"]) <= 2
+            for image, label in zip(batch["image"], batch["label"], strict=True):
+                assert label.shape[axis] == 1
+                np.testing.assert_array_equal(image[..., 1], label)
+                found.setdefault(image[0, 0, 0, 0], []).append(label)
+    assert sorted(found) == list(range(_NUM_CASES))
+    for slices in found.values():
+        assert np.concatenate(slices, axis=axis).shape == SHAPE
+
+
 @pytest.mark.parametrize("replicas_per_worker", [1, 2])
 def test_workers_share_the_validation(shard_paths, replicas_per_worker):
     cases = []

@@ -11,7 +11,7 @@ from tf_diffseg.data.example_schema import KEYS, TRAINING_KEYS
 from tf_diffseg.data.random_patch import patch_start
 from tf_diffseg.data.record_reader import RecordReader
 from tf_diffseg.data.shard_index import VERIFY, ShardError, index_shards
-from tf_diffseg.data.validation_batches import batches_of_one_shape
+from tf_diffseg.data.validation_batches import batches_of_one_shape, batches_of_slices
 
 # How many batches wait for the trainer. A fixed number bounds the memory.
 _WAITING_BATCHES = 4
@@ -196,8 +196,10 @@ def evaluation_dataset(shard_paths, keys=KEYS, input_context=None):
     )
 
 
-def validation_dataset(shard_paths, batch_voxels=0, input_context=None):
-    """Batches of whole cases, each case once and without changes.
+def validation_dataset(
+    shard_paths, batch_voxels=0, input_context=None, slice_axis=None
+):
+    """Batches of whole cases, or of their slices, each once and without changes.
 
     The cases of a batch have one shape, see `validation_batches`; all labels are read
     once to learn the shapes. The scores do not depend on the batches.
@@ -209,6 +211,8 @@ def validation_dataset(shard_paths, batch_voxels=0, input_context=None):
             of one worker. Batches then are for one replica each and are dealt out in
             turn. All workers get equally many; the last ones may be empty. None for
             all batches.
+        slice_axis: axis across which volumes are cut into slices, each an example, as
+            a network that trains on slices needs them; None for whole volumes.
 
     Returns:
         Dataset of dicts: `image` float32 [batch, x, y, z, channels], `label` int32
@@ -220,24 +224,57 @@ def validation_dataset(shard_paths, batch_voxels=0, input_context=None):
     labels = evaluation_dataset(shard_paths, ("label",)).as_numpy_iterator()
     shapes = [example["label"].shape for example in labels]
     num_replicas = input_context.num_replicas_in_sync if input_context else 1
-    batches = batches_of_one_shape(shapes, batch_voxels, num_replicas)
-    if input_context:
-        per_worker = num_replicas // input_context.num_input_pipelines
-        first = input_context.input_pipeline_id * per_worker
-        mine = range(first, first + per_worker)
-        batches += [[]] * (-len(batches) % num_replicas)
-        batches = [b for i, b in enumerate(batches) if i % num_replicas in mine]
+    if slice_axis is not None and all(shape[slice_axis] == 1 for shape in shapes):
+        slice_axis = None
+    if slice_axis is None:
+        batches = batches_of_one_shape(shapes, batch_voxels, num_replicas)
+    else:
+        batches = batches_of_slices(shapes, slice_axis, batch_voxels)
+    batches = _dealt(batches, input_context)
     read = RecordReader(index_shards(shard_paths), ("image", "label"))
     first_case = next(evaluation_dataset(shard_paths, ("image",)).as_numpy_iterator())
     num_channels = first_case["image"].shape[-1]
-    ends = np.cumsum([0, *map(len, batches)])
-    cases = tf.constant([case for batch in batches for case in batch], tf.int64)
 
     @_no_autograph
     def read_case(case):
         example = read(case)
         image = tf.ensure_shape(example["image"], [None, None, None, num_channels])
         return {"image": image, "label": example["label"]}
+
+    filled = [batch for batch in batches if batch]
+    if slice_axis is None:
+        dataset = _of_whole_cases(filled, read_case)
+    else:
+        dataset = _of_slices(filled, read_case, slice_axis)
+    empty = {
+        "image": tf.zeros([0, 1, 1, 1, num_channels]),
+        "label": tf.zeros([0, 1, 1, 1], tf.int32),
+    }
+    num_empty = len(batches) - len(filled)
+    return (
+        dataset.concatenate(tf.data.Dataset.from_tensors(empty).repeat(num_empty))
+        .apply(tf.data.experimental.assert_cardinality(len(batches)))
+        .with_options(_options())
+        .prefetch(1)
+    )
+
+
+def _dealt(batches, input_context):
+    """Those of a worker, if there are several; the last ones may be empty."""
+    if input_context is None:
+        return batches
+    num_replicas = input_context.num_replicas_in_sync
+    per_worker = num_replicas // input_context.num_input_pipelines
+    first = input_context.input_pipeline_id * per_worker
+    mine = range(first, first + per_worker)
+    batches = [*batches, *[[]] * (-len(batches) % num_replicas)]
+    return [b for i, b in enumerate(batches) if i % num_replicas in mine]
+
+
+def _of_whole_cases(batches, read_case):
+    """Dataset of batches, each a list of indices of cases."""
+    ends = np.cumsum([0, *map(len, batches)])
+    cases = tf.constant([case for batch in batches for case in batch], tf.int64)
 
     @_no_autograph
     def load(first, last):
@@ -247,19 +284,27 @@ def validation_dataset(shard_paths, batch_voxels=0, input_context=None):
             .batch(last - first)
         )
 
-    num_empty = batches.count([])
-    empty = {
-        "image": tf.zeros([0, 1, 1, 1, num_channels]),
-        "label": tf.zeros([0, 1, 1, 1], tf.int32),
-    }
-    return (
-        tf.data.Dataset.from_tensor_slices((ends[:-1], ends[1:]))
-        .take(len(batches) - num_empty)
-        .flat_map(load)
-        .concatenate(tf.data.Dataset.from_tensors(empty).repeat(num_empty))
-        .apply(tf.data.experimental.assert_cardinality(len(batches)))
-        .with_options(_options())
-        .prefetch(1)
+    return tf.data.Dataset.from_tensor_slices((ends[:-1], ends[1:])).flat_map(load)
+
+
+def _of_slices(batches, read_case, axis):
+    """Dataset of batches, each the index of a case, its first slice, and the end."""
+    others = [other for other in range(3) if other != axis]
+
+    @_no_autograph
+    def load(batch):
+        case, first, last = tf.unstack(batch)
+        example = read_case(case)
+        image = tf.transpose(example["image"], [axis, *others, 3])[first:last]
+        label = tf.transpose(example["label"], [axis, *others])[first:last]
+        return {
+            "image": tf.expand_dims(image, axis + 1),
+            "label": tf.expand_dims(label, axis + 1),
+        }
+
+    batches = np.array(batches, np.int64).reshape(-1, 3)
+    return tf.data.Dataset.from_tensor_slices(batches).map(
+        load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
 
 

@@ -28,3 +28,25 @@ def batches_of_one_shape(shapes, batch_voxels, num_devices=1):
         size = min(fitting, math.ceil(len(cases) / num_devices))
         batches += [cases[i : i + size] for i in range(0, len(cases), size)]
     return batches
+
+
+def batches_of_slices(shapes, axis, batch_voxels):
+    """Groups the slices of each case into batches.
+
+    Args:
+        shapes: (x, y, z) of each case.
+        axis: across which the slices lie.
+        batch_voxels: largest number of voxels of a batch of several slices.
+
+    Returns:
+        List of batches: index of the case, its first slice, and the end of the slices.
+        Large cases come first.
+    """
+    batches = []
+    for case, shape in sorted(enumerate(shapes), key=lambda item: -math.prod(item[1])):
+        number = shape[axis]
+        size = max(batch_voxels * number // max(math.prod(shape), 1), 1)
+        batches += [
+            [case, first, min(first + size, number)] for first in range(0, number, size)
+        ]
+    return batches

@@ -2,11 +2,12 @@
 
 import io
 
+import numpy as np
 import tensorflow as tf
 
 from tf_diffseg.data.input_pipeline import evaluation_dataset
 from tf_diffseg.diffusion import probabilities_to_label
-from tf_diffseg.reports.overlay import save_overlay
+from tf_diffseg.reports.overlay import foreground_centre, save_overlay
 from tf_diffseg.training.callbacks.segmentation_images import SegmentationImages
 from tf_diffseg.whole_files import whole_file
 
@@ -14,7 +15,13 @@ _DPI = 60  # 720 pixels wide.
 
 
 def validation_pictures(
-    shard_paths, num_cases, class_names, region_labels, run_dir, ignored_id=None
+    shard_paths,
+    num_cases,
+    class_names,
+    region_labels,
+    run_dir,
+    ignored_id=None,
+    slice_axis=None,
 ):
     """Returns the callback that draws the first cases of the validation split.
 
@@ -28,6 +35,8 @@ def validation_pictures(
         region_labels: those of `Targets`.
         run_dir: folder of the run, a `pathlib.Path`.
         ignored_id: that of the `Manifest`.
+        slice_axis: axis across which slices lie, if the network trains on slices: the
+            slice at the centre of the foreground is drawn. None for whole volumes.
     """
     keys = ("uid", "image", "label", "spacing_mm")
     examples = evaluation_dataset(shard_paths, keys).take(num_cases)
@@ -51,5 +60,12 @@ def validation_pictures(
             path.write_bytes(png.getvalue())
         return tf.io.decode_png(png.getvalue(), channels=3).numpy()
 
-    cases = {uid: (case["image"], case["label"]) for uid, case in by_uid.items()}
+    def shown(case):
+        image, label = case["image"], case["label"]
+        if slice_axis is None:
+            return [image, label]
+        place = [foreground_centre(label, ignored_id)[slice_axis]]
+        return [np.take(volume, place, axis=slice_axis) for volume in (image, label)]
+
+    cases = {uid: tuple(shown(case)) for uid, case in by_uid.items()}
     return SegmentationImages(run_dir / "logs", cases, draw)
