@@ -62,6 +62,7 @@ setup(
         "matplotlib>=3.10",
         "nibabel>=5.0",
         "numpy>=1.26",
+        "pillow>=10.0",
         "scipy>=1.11",
         "tensorboard>=2.20,<3",
         "tensorflow>=2.20,<3",

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tf_diffseg.errors import CaseError, MachineError, is_of_machine
 from tf_diffseg.text import shown
-from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
+from tf_diffseg.volumes.file_endings import READ_ENDINGS
 
 # The code that decides how a case is converted: all that `case_conversion` imports
 # except the modules common to all packages. A test compares this list with the imports.
@@ -28,8 +28,8 @@ _DECIDING_MODULES = {
     ),
     "tf_diffseg/volumes": (
         "dicom_files dicom_series dicom_slices dicom_stack file_endings grids headers "
-        "itk_files mgh nibabel_volume nifti nifti_notes simpleitk volume volume_files "
-        "volume_limits voxels"
+        "itk_files mgh nibabel_volume nifti nifti_notes pictures simpleitk volume "
+        "volume_files volume_limits voxels"
     ),
 }
 DECIDING_FILES = tuple(
@@ -70,7 +70,7 @@ def case_key(case, recipe):
 
 def _file_states(path):
     """Size and time of a file, or of each file in the folder of a DICOM series."""
-    if not path.lower().endswith(VOLUME_ENDINGS) and os.path.isfile(path):
+    if not path.lower().endswith(READ_ENDINGS) and os.path.isfile(path):
         path = os.path.dirname(path) or "."  # this file stands for its series
     files = [path]
     if os.path.isdir(path):

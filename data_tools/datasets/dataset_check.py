@@ -10,7 +10,7 @@ from data_tools.datasets.unused_files import unused_volumes
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import shown
 from tf_diffseg.volumes.dicom_files import is_dicom
-from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
+from tf_diffseg.volumes.file_endings import READ_ENDINGS
 
 # `data_tools.verify_dataset` lists all problems.
 _MOST_MESSAGES = 5
@@ -184,8 +184,8 @@ def file_problem(path, root=None):
         return f"{path} does not exist"
     except OSError as error:  # a loop of links, no permission, a name too long
         return f"{path} cannot be opened: {error.strerror}"
-    if not (path.lower().endswith(VOLUME_ENDINGS) or is_dicom(path)):
-        return f"{path} is of no known format, expected {', '.join(VOLUME_ENDINGS)}"
+    if not (path.lower().endswith(READ_ENDINGS) or is_dicom(path)):
+        return f"{path} is of no known format, expected {', '.join(READ_ENDINGS)}"
     return None
 
 

@@ -20,7 +20,7 @@ from data_tools.datasets.dataset import (
 from tf_diffseg.errors import InputError
 from tf_diffseg.progress_bar import progress_bar
 from tf_diffseg.text import shown
-from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS, uid_of_file
+from tf_diffseg.volumes.file_endings import scan_endings, uid_of_file
 from tf_diffseg.volumes.volume_files import label_values, read_image
 
 CONVENTION = "two folders of files with the same names"
@@ -81,15 +81,17 @@ def folder_dataset(images_dir, labels_dir, class_names=None, ignore_label=None):
 
 
 def _volumes(folder):
-    """Paths of the volume files in a folder, sorted."""
+    """Paths of the volumes in a folder, or of its pictures without one, sorted."""
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
         raise InputError(f"{folder} cannot be listed: {error.strerror}") from error
+    names = [name for name in names if not name.startswith(".")]
+    endings = scan_endings(names)
     return [
         os.path.normpath(os.path.join(folder, name))
         for name in names
-        if name.lower().endswith(VOLUME_ENDINGS) and not name.startswith(".")
+        if name.lower().endswith(endings)
     ]
 
 

@@ -25,7 +25,7 @@ from data_tools.datasets.dataset import (
 )
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import shown
-from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
+from tf_diffseg.volumes.file_endings import READ_ENDINGS
 
 CONVENTION = "nnU-Net v2"
 
@@ -148,9 +148,9 @@ def _regions(path, labels, order):
 
 
 def _file_ending(path, ending):
-    if not isinstance(ending, str) or ending.lower() not in VOLUME_ENDINGS:
+    if not isinstance(ending, str) or ending.lower() not in READ_ENDINGS:
         raise InputError(
-            f"{path}: 'file_ending' must be one of {', '.join(VOLUME_ENDINGS)}, got "
+            f"{path}: 'file_ending' must be one of {', '.join(READ_ENDINGS)}, got "
             f"{shown(ending)}"
         )
     return ending

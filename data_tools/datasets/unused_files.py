@@ -5,7 +5,7 @@ They show that a table was cut short, a file ending differs or a case was forgot
 
 import os
 
-from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
+from tf_diffseg.volumes.file_endings import scan_endings
 
 
 def unused_volumes(dataset):
@@ -25,17 +25,18 @@ def unused_volumes(dataset):
     ]
     used = {os.path.abspath(path) for path in (*files, *dataset.other_files)}
     folders = {os.path.dirname(os.path.abspath(path)) for path in files}
+    endings = scan_endings(files)
     unused = {}
     for folder in sorted(folders):
         has_series = any(
             os.path.dirname(path) == folder and os.path.isdir(path) for path in used
         )
-        unused[folder] = _unused_in(folder, used, has_series)
+        unused[folder] = _unused_in(folder, used, endings, has_series)
     for parent in sorted(_parents_of_case_folders(dataset) - folders):
         for name in _names(parent):
             folder = os.path.join(parent, name)
             if folder not in folders and os.path.isdir(folder):
-                unused[folder] = _unused_in(folder, used, has_series=False)
+                unused[folder] = _unused_in(folder, used, endings)
     return {folder: names for folder, names in unused.items() if names}
 
 
@@ -50,13 +51,13 @@ def _parents_of_case_folders(dataset):
     return {os.path.dirname(folder) for folder in own}
 
 
-def _unused_in(folder, used, has_series):
+def _unused_in(folder, used, endings, has_series=False):
     names = []
     for name in _names(folder):
         path = os.path.join(folder, name)
         if path in used:
             continue
-        is_volume = name.lower().endswith(VOLUME_ENDINGS) and not os.path.isdir(path)
+        is_volume = name.lower().endswith(endings) and not os.path.isdir(path)
         is_series = has_series and os.path.isdir(path)
         if is_volume or is_series:
             names.append(name)

@@ -43,7 +43,7 @@ TABLE = {
     "tf_diffseg.volumes": Row(
         first_party=("tf_diffseg.preprocessing.limits",),
         # An extra, for the formats that nibabel does not read: SimpleITK, pydicom.
-        third_party=("numpy", "isal", "nibabel", "SimpleITK", "pydicom"),
+        third_party=("numpy", "isal", "nibabel", "PIL", "SimpleITK", "pydicom"),
     ),
     "tf_diffseg.data": Row(third_party=(*_TENSORFLOW, "google_crc32c")),
     "tf_diffseg.training": Row(

@@ -15,9 +15,10 @@ from tf_diffseg.volumes import (
     mgh,
     nibabel_volume,
     nifti,
+    pictures,
 )
 from tf_diffseg.volumes.dicom_files import is_dicom
-from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS
+from tf_diffseg.volumes.file_endings import READ_ENDINGS
 from tf_diffseg.volumes.grids import check_same_grid
 
 # Some tools resample and scale labels, so that float files hold 0.9999 for 1.
@@ -31,6 +32,7 @@ _READERS = (
     nifti,
     mgh,
     itk_files,
+    pictures,
 )
 
 
@@ -64,7 +66,7 @@ def read_volume(path, dtype=None):
     if is_dicom(path):
         return dicom_series.read(path, dtype)
     raise InputError(
-        f"{path} is of no known format, expected {', '.join(VOLUME_ENDINGS)} or a "
+        f"{path} is of no known format, expected {', '.join(READ_ENDINGS)} or a "
         f"DICOM series, its folder or any of its files{_advice(path)}"
     )
 

@@ -21,9 +21,9 @@ def test_link_may_leave_the_folder(tmp_path):
 
 
 def test_unknown_format(tmp_path):
-    (tmp_path / "a.png").touch()
-    message = file_problem(str(tmp_path / "a.png"))
-    assert "a.png is of no known format, expected .nii.gz, .nii" in message
+    (tmp_path / "a.gif").touch()
+    message = file_problem(str(tmp_path / "a.gif"))
+    assert "a.gif is of no known format, expected .nii.gz, .nii" in message
 
 
 def test_empty_folder(tmp_path):

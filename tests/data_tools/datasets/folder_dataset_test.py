@@ -1,6 +1,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from data_tools.datasets.dataset_check import check_cases, dataset_warnings
 from data_tools.datasets.folder_dataset import folder_dataset
@@ -45,6 +46,20 @@ def test_files_of_one_name_are_a_case_and_values_are_classes(write, folders):
     messages = [problem.message for problem in dataset_warnings(dataset)]
     assert any("the values [0, 2, 7]" in message for message in messages)
     assert any("only_image.nii" in message for message in messages)
+
+
+def test_folders_may_hold_pictures(write, folders):
+    for folder, values in zip(folders, (range(0, 250, 5), [0, 0, 3]), strict=True):
+        folder.mkdir(parents=True)
+        array = np.resize(np.array(values, np.uint8), (9, 8))
+        Image.fromarray(array).save(folder / "a.png")
+    dataset = folder_dataset(*folders)
+    check_cases(dataset)
+    assert (dataset.cases[0].uid, dataset.label_values) == ("a", [0, 3])
+    # Beside volumes they are previews.
+    write("images/a.nii")
+    write("labels/a.nii", [0, 2])
+    assert folder_dataset(*folders).label_values == [0, 2]
 
 
 def test_the_ignore_label_is_no_class_that_was_found(write, folders):

@@ -45,6 +45,17 @@ def test_a_folder_a_pattern_or_a_file_names_scans(folder):
     assert scan.name == "x"
 
 
+def test_pictures_are_scans_where_there_is_no_volume(tmp_path):
+    """Beside volumes they are previews."""
+    _touch(tmp_path, "b.png", "a.PNG", "notes.txt")
+    for value in (tmp_path, tmp_path / "*"):
+        assert _names(find_scans("input", str(value), 1)) == ["a", "b"]
+        assert is_several(str(value))
+    _touch(tmp_path, "c.nii")
+    for value in (tmp_path, tmp_path / "*"):
+        assert _names(find_scans("input", str(value), 1)) == ["c"]
+
+
 def test_a_folder_of_links_to_nothing_is_one_of_scans(tmp_path):
     (tmp_path / "e.nii.gz").symlink_to("gone.nii.gz")
     (tmp_path / "notes.txt").touch()

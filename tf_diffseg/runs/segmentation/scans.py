@@ -9,7 +9,12 @@ import re
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.volumes.dicom_series import series_paths, some
-from tf_diffseg.volumes.file_endings import VOLUME_ENDINGS, uid_of_file
+from tf_diffseg.volumes.file_endings import (
+    PICTURE_ENDINGS,
+    READ_ENDINGS,
+    VOLUME_ENDINGS,
+    uid_of_file,
+)
 from tf_diffseg.volumes.volume_files import UNREAD_ENDINGS, read_image
 
 # The channel in file names of nnU-Net: case_0000.nii.gz, case_0001.nii.gz. No scan has
@@ -69,6 +74,7 @@ def find_scans(argument, value, num_channels):
         entries = [str(path) for path in sorted(pathlib.Path(value).iterdir())]
         paths = [path for path in entries if _is_volume(path)]
         series = _series_below(value)
+        paths = paths or _pictures(entries, series)
         if not (paths or series or all(map(os.path.isdir, entries))):
             return [Scan(uid_of_file(os.path.normpath(value)), (value,))]
     elif os.path.exists(value) or not glob.has_magic(value):
@@ -84,9 +90,10 @@ def find_scans(argument, value, num_channels):
             for scan in _series_below(folder, os.path.basename(os.path.abspath(folder)))
         ]
         series = list({scan.paths: scan for scan in reversed(series)}.values())[::-1]
+        paths = paths or _pictures(found, series)
     if not (paths or series):
         raise InputError(
-            f"{argument}={value}: no file there in {', '.join(VOLUME_ENDINGS)}, and "
+            f"{argument}={value}: no file there in {', '.join(READ_ENDINGS)}, and "
             "no DICOM series",
             argument=argument,
         )
@@ -100,6 +107,8 @@ def is_several(value):
         if any(map(_is_volume, entries)):
             return True
         num_series = len(_series_below(value))
+        if _pictures(entries, num_series):
+            return True
         return num_series > 1 if num_series else all(map(os.path.isdir, entries))
     return not os.path.exists(value) and glob.has_magic(value)
 
@@ -169,6 +178,11 @@ def _is_volume(path, endings=VOLUME_ENDINGS):
     is_named = name.lower().endswith(endings) and not name.startswith(".")
     # A broken link counts too: it fails when it is read, with a message.
     return is_named and not os.path.isdir(path)
+
+
+def _pictures(paths, series):
+    """2D pictures among paths; none if there are series, whose previews they may be."""
+    return [] if series else [p for p in paths if _is_volume(p, PICTURE_ENDINGS)]
 
 
 def _name_of_given(paths):

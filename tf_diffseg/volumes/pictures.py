@@ -1,0 +1,63 @@
+"""Reads 2D pictures, .png and .bmp, as volumes of one slice.
+
+A picture has no place in the world: its pixels are taken to be 1 mm large, its columns
+to go to the left and its rows to the back of the patient, as ITK takes them.
+"""
+
+import numpy as np
+from PIL import Image
+
+from tf_diffseg.errors import InputError, reading_error
+from tf_diffseg.text import one_line
+from tf_diffseg.volumes.file_endings import PICTURE_ENDINGS
+from tf_diffseg.volumes.volume import Volume
+
+ENDINGS = PICTURE_ENDINGS
+# Names of these formats in Pillow, which goes by content and not by name.
+_FORMATS = ("PNG", "BMP")
+_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
+# Number of colours, by Pillow's mode of a picture; the values of other modes are grey,
+# or numbers of a palette as label maps have them.
+_COLOURS = {"LA": 1, "RGB": 3, "RGBA": 3}
+
+
+def read(path, dtype=None):
+    """Reads a picture.
+
+    Args:
+        path: path of the file.
+        dtype: unused: the values are whole numbers, and stay as they are stored.
+
+    Returns:
+        `Volume` of (i, j, 1); or of (i, j, 1, 3) if it has colours. Transparency is
+        left out.
+
+    Raises:
+        InputError: the file is damaged, of another format, or has several pictures.
+    """
+    del dtype
+    path = str(path)
+    try:
+        with Image.open(path, formats=_FORMATS) as picture:
+            if getattr(picture, "n_frames", 1) > 1:
+                raise InputError(f"{path} holds several pictures, expected one")
+            mode, array = picture.mode, np.asarray(picture)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise reading_error(
+            f"{path} cannot be read as a picture: {one_line(error)}", error
+        ) from error
+    if array.dtype == bool:
+        array = array.astype(np.uint8)
+    if mode in _COLOURS:
+        array = _without_equal(array[..., : _COLOURS[mode]])
+    # From (row, column) to (column, row), and a slice.
+    array = np.expand_dims(np.swapaxes(array, 0, 1), 2)
+    return Volume(path, array, _AFFINE.copy())
+
+
+def _without_equal(colours):
+    """(row, column) if all colours are grey, as of ultrasound, or else the channels."""
+    is_grey = (colours == colours[..., :1]).all()
+    return colours[..., 0] if is_grey else colours
