@@ -5,6 +5,7 @@ import re
 
 from absl import flags
 
+from data_tools.datasets.downloads import DOWNLOADS, read_download
 from data_tools.datasets.folder_dataset import folder_dataset
 from data_tools.datasets.open_dataset import read_dataset, read_table
 from data_tools.datasets.split_plan import SplitRule, with_splits
@@ -24,6 +25,16 @@ _IMAGES = flags.DEFINE_string(
     None,
     "Folder of images. Those that have a label map of the same name in the folder "
     "--labels are the cases.",
+)
+_DATASET = flags.DEFINE_enum(
+    "dataset",
+    None,
+    list(DOWNLOADS),
+    "Data set of a published experiment, in the folder --source_dir; see "
+    "docs/recipes.md.",
+)
+_SOURCE_DIR = flags.DEFINE_string(
+    "source_dir", None, "Folder into which the data of --dataset were downloaded."
 )
 _LABELS = flags.DEFINE_string(
     "labels",
@@ -72,7 +83,7 @@ _GROUP_BY = flags.DEFINE_string(
     "expression if the names look like several scans of patients.",
 )
 flags.mark_flags_as_mutual_exclusive(
-    ["dataset_json", "dataset_csv", "images"], required=True
+    ["dataset_json", "dataset_csv", "images", "dataset"], required=True
 )
 
 
@@ -89,6 +100,8 @@ def dataset_of_flags():
 
 def _declared_dataset():
     """The data set as its files declare it."""
+    if (_DATASET.value is None) != (_SOURCE_DIR.value is None):
+        raise InputError("--dataset and --source_dir need each other")
     if _IMAGES.value is not None:
         if _LABELS.value is None:
             raise InputError(
@@ -104,6 +117,10 @@ def _declared_dataset():
             f"--class_names={_CLASS_NAMES.value} is for --images; a table has --labels"
         )
     labels = None if _LABELS.value is None else parse_labels(_LABELS.value)
+    if _DATASET.value is not None:
+        if labels is not None:
+            raise InputError(f"--dataset={_DATASET.value} has labels of its own")
+        return read_download(_DATASET.value, _SOURCE_DIR.value)
     if _DATASET_CSV.value is not None:
         return read_table(_DATASET_CSV.value, labels)
     return read_dataset(_DATASET_JSON.value, labels)

@@ -135,7 +135,7 @@ _REGIONS = {"background": 0, "whole": [1, 2, 3], "core": [2, 3]}
             {"labels": _REGIONS, "regions_class_order": [1, 7]},
             r"that 'labels' declares, got \[7",
         ),
-        ({"file_ending": ".png"}, "'file_ending' must be one of .nii.gz.* '.png'"),
+        ({"file_ending": ".gif"}, "'file_ending' must be one of .nii.gz.* '.gif'"),
         ({"file_ending": ".nii"}, r"there is no \*_0000.nii in .*imagesTr"),
         ({"dataset": {"a": {"images": []}}}, "'dataset' must give each case a list"),
         ({"dataset": [1]}, "'dataset' must give each case a list"),
