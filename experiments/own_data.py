@@ -65,7 +65,27 @@ def _with_absolute_path(option):
     return f"{name}={os.path.abspath(value)}" if os.path.exists(value) else option
 
 
-def stages(folder, data, preprocessing, training):
+def run(to_do):
+    """Runs the stages that are not done, each printed.
+
+    Args:
+        to_do: iterable of `Stage`s, as from `stages`.
+
+    Returns:
+        Exit code of the first command that failed, or 0.
+    """
+    for stage in to_do:
+        if stage.is_done:
+            print(f"\n$ {chain.line(stage.command)}\ndone before: {stage.result}")
+            continue
+        code = chain.run(stage.command)
+        if code:
+            print(f"\n{stage.command[0]} ended with exit code {code}")
+            return code
+    return 0
+
+
+def stages(folder, data, preprocessing, training, evaluation=(), variant="."):
     """Yields each `Stage`, once the stages before it are done.
 
     Args:
@@ -73,12 +93,17 @@ def stages(folder, data, preprocessing, training):
         data: flags that tell verification and conversion which data to read.
         preprocessing: flags of the conversion alone.
         training: flags of the training.
+        evaluation: flags of the evaluation.
+        variant: name of a folder for run, results and export; other variants share the
+            converted data.
 
     Raises:
         InputError: the data are too few to score a model on.
     """
-    report, shards, run = folder / _REPORT, folder / "shards", folder / "run"
-    results, export = folder / "results", folder / "export"
+    report, shards = folder / _REPORT, folder / "shards"
+    run, results, export = (
+        folder / variant / name for name in ("run", "results", "export")
+    )
     is_converted = (shards / manifest.FILE_NAME).is_file()
     verify = chain.command("data_tools.verify_dataset", *data, report_json=report)
     yield Stage(verify, report, is_converted or _is_verified(folder))
@@ -92,9 +117,8 @@ def stages(folder, data, preprocessing, training):
     metrics = results / "metrics.json"
     # Only a complete run is evaluated.
     yield Stage(train, run, _is_of_run(run, metrics, _evaluated_checkpoint))
-    evaluate = chain.command(
-        "experiments.evaluate", **data_and_run, split=split, output_dir=results
-    )
+    scored = {**data_and_run, "split": split, "output_dir": results}
+    evaluate = chain.command("experiments.evaluate", *evaluation, **scored)
     yield Stage(evaluate, results, _is_of_run(run, metrics, _evaluated_checkpoint))
     command = chain.command(
         "experiments.export", model_dir=run, export_dir=export, results_dir=results

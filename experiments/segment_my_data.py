@@ -12,7 +12,7 @@ from absl import flags
 
 # They define the flags that are handed on.
 from data_tools.flags import dataset_flags, preprocessing_flags
-from experiments import chain, own_data
+from experiments import own_data
 from experiments.flags import config_flags
 from tf_diffseg import command_line
 from tf_diffseg.output_path import output_folder
@@ -37,16 +37,10 @@ def main(argv):
     given = [_flags_to_hand_on(module) for module in modules]
     with alone_in("output_dir", folder):
         own_data.check_options(folder, sum(given, []))
-        for stage in own_data.stages(folder, *given):
-            if stage.is_done:
-                print(f"\n$ {chain.line(stage.command)}\ndone before: {stage.result}")
-                continue
-            code = chain.run(stage.command)
-            if code:
-                print(f"\n{stage.command[0]} ended with exit code {code}")
-                return code
-    _tell(folder)
-    return 0
+        code = own_data.run(own_data.stages(folder, *given))
+    if not code:
+        _tell(folder)
+    return code
 
 
 def _flags_to_hand_on(module):

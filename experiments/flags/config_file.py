@@ -2,11 +2,13 @@
 
 import dataclasses
 import importlib.util
+import os
 import pathlib
 import re
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.text import named_options
 
 CONFIGS_DIR = pathlib.Path(__file__).parents[1] / "configs"
 
@@ -16,7 +18,7 @@ def load_config(name_or_file):
 
     Args:
         name_or_file: name of a module in experiments/configs, or path of a Python
-            file.
+            file; with arguments of its `get_config` as in "amos_ct:dimensions=2".
 
     Returns:
         `TrainConfig`.
@@ -25,9 +27,15 @@ def load_config(name_or_file):
         InputError: there is no such config, it defines no `get_config()`, or that
             fails or gives something else.
     """
-    path = pathlib.Path(name_or_file)
+    name, arguments = name_or_file, {}
+    if not os.path.exists(name_or_file):
+        try:
+            name, arguments = named_options(name_or_file)
+        except ValueError as error:
+            raise InputError(f"--config={error}") from error
+    path = pathlib.Path(name)
     if path.suffix != ".py":
-        path = CONFIGS_DIR / f"{name_or_file}.py"
+        path = CONFIGS_DIR / f"{name}.py"
     if not path.is_file():
         names = sorted(p.stem for p in CONFIGS_DIR.glob("[!_]*.py"))
         raise InputError(
@@ -39,7 +47,7 @@ def load_config(name_or_file):
     _call(name_or_file, spec.loader.exec_module, module)
     if not hasattr(module, "get_config"):
         raise InputError(f"--config={name_or_file}: {path} defines no get_config()")
-    config = _call(name_or_file, module.get_config)
+    config = _call(name_or_file, module.get_config, **arguments)
     if not isinstance(config, TrainConfig):
         raise InputError(
             f"--config={name_or_file}: get_config() must return a TrainConfig, "
@@ -48,10 +56,10 @@ def load_config(name_or_file):
     return config
 
 
-def _call(name_or_file, function, *arguments):
+def _call(name_or_file, function, *arguments, **named):
     """Calls what the user wrote; whatever it raises becomes one InputError."""
     try:
-        return function(*arguments)
+        return function(*arguments, **named)
     except InputError as error:
         what = str(error)
     except SyntaxError as error:

@@ -1,0 +1,48 @@
+"""One command from a download to figures beside the published ones."""
+
+import pytest
+
+from tests.commands import run_module
+from tests.data_tools.datasets.made_downloads import make_download
+
+
+def _call(*arguments):
+    process = run_module("experiments.reproduce", *arguments)
+    return process.returncode, process.stdout + process.stderr
+
+
+def test_a_folder_of_something_else_ends_with_what_is_expected(tmp_path):
+    make_download("hippocampus", tmp_path / "other")
+    flags = [f"--source_dir={tmp_path / 'other'}", f"--output_dir={tmp_path / 'out'}"]
+    code, output = _call("--dataset=amos_ct", *flags)
+    assert code == 1 and "convert_nifti" not in output
+    (line,) = [line for line in output.splitlines() if "expected" in line]
+    assert "expected dataset.json beside imagesTr, labelsTr, imagesVa" in line
+    assert "as amos_ct is downloaded; found 'dataset.json', 'imagesTr'" in line
+    code, output = _call("--dataset=muscle_us", "--dimensions=3", *flags)
+    assert code == 1 and "--dimensions=3: muscle_us are pictures" in output
+
+
+@pytest.mark.slow
+def test_networks_of_a_data_set_share_its_shards(tmp_path):
+    make_download("hippocampus", tmp_path / "download")
+    out = tmp_path / "out"
+    flags = ["--dataset=hippocampus", f"--output_dir={out}"]
+    flags += [f"--source_dir={tmp_path / 'download'}", "--epochs=1", "--batch_size=2"]
+    flags += ["--num_channels=4,8", "--num_heads=0", "--patches_per_volume=1"]
+    code, output = _call(*flags, "--dry_run")
+    assert code == 0 and "nothing was kept" in output
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["shards"]
+    code, output = _call(*flags)
+    assert code == 0, output
+    assert output.count("done before") == 2
+    code, output = _call(*flags, "--dimensions=2", "--nodiffusion")
+    assert code == 0, output
+    assert (out / "2d_supervised" / "export" / "1" / "saved_model.pb").is_file()
+    rows = [line.split()[:2] for line in output.splitlines()[-5:-1]]
+    assert rows == [["network", "Dice"], ["3d", "supervised"]] or rows[1:] == [
+        ["3d", "diffusion"],
+        ["3d", "supervised"],
+        ["2d", "supervised"],
+    ]
+    assert "0.890" in output.splitlines()[-3] and "nnU-Net" in output.splitlines()[-1]

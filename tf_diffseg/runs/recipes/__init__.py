@@ -1,0 +1,1 @@
+"""Published experiments: how they trained, and their figures beside ours."""
