@@ -18,7 +18,7 @@ from tf_diffseg import command_line
 from tf_diffseg.errors import InputError
 from tf_diffseg.option_flags import define_flags, given_values
 from tf_diffseg.output_path import output_folder
-from tf_diffseg.runs.recipes.recipes import RECIPES, comparison, variant_name
+from tf_diffseg.runs.recipes.published import RECIPES, comparison, variant_name
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.text import read_json
 from tf_diffseg.whole_files import alone_in

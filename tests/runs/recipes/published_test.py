@@ -10,7 +10,7 @@ from tests.data_tools.datasets.made_downloads import make_download
 from tests.data_tools.in_process import convert_by_flags
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
-from tf_diffseg.runs.recipes.recipes import RECIPES, comparison
+from tf_diffseg.runs.recipes.published import RECIPES, comparison
 from tf_diffseg.runs.run_plan import plan_run
 from tf_diffseg.runs.training import dry_run
 
