@@ -48,6 +48,7 @@ setup(
             "tf-diffseg-export = experiments.console_scripts:export",
             "tf-diffseg-inspect = experiments.console_scripts:inspect",
             "tf-diffseg-phantom = experiments.console_scripts:phantom",
+            "tf-diffseg-reproduce = experiments.console_scripts:reproduce",
             "tf-diffseg-segment = experiments.console_scripts:segment",
             "tf-diffseg-train = experiments.console_scripts:train",
             "tf-diffseg-verify = experiments.console_scripts:verify",

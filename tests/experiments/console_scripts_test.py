@@ -24,6 +24,7 @@ _NAMES = (
     "export",
     "inspect",
     "phantom",
+    "reproduce",
     "segment",
     "train",
     "verify",

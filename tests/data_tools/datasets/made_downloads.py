@@ -78,7 +78,8 @@ def _brats2021(folder):
     for number in range(8):
         uid = f"BraTS2021_{number:05d}"
         image, label = _case(number, (2, 1, 4))
-        image[:2], image[-2:] = 0.0, 0.0  # air
+        image = np.abs(image) + 1.0
+        image[:2], image[-1:] = 0.0, 0.0  # Air, which the conversion crops away.
         for factor, suffix in enumerate(("t1", "t1ce", "t2", "flair"), 1):
             path = folder / uid / f"{uid}_{suffix}.nii.gz"
             _save(path, factor * image, (1.0, 1.0, 1.0))

@@ -1,6 +1,7 @@
 """Training as published, for `experiments/configs`."""
 
 import dataclasses
+from typing import Any
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.train_config import TrainConfig
@@ -9,7 +10,7 @@ from tf_diffseg.runs.train_config import TrainConfig
 _SLICES, _SLICES_OF_VOLUME = 32, 16
 
 # Moved by the published range; the intensities stay.
-_AUGMENTATION = {
+_AUGMENTATION: dict[str, Any] = {
     "affine_probability": 1.0,
     "rotation_degrees": 5.0,
     "zoom": 0.15,
@@ -22,7 +23,7 @@ _AUGMENTATION = {
     "low_resolution_probability": 0.0,
     "gamma_probability": 0.0,
 }
-_OPTIMIZATION = {
+_OPTIMIZATION: dict[str, Any] = {
     "warmup_steps": 100,
     "weight_decay": 1e-8,
     "gradient_clip": 1.0,
@@ -80,7 +81,7 @@ def second_paper(patch_shape, num_cases, dimensions, diffusion, steps, **values)
     Raises:
         InputError: `dimensions` is something else.
     """
-    published = {
+    published: dict[str, Any] = {
         "batch_size": 8,
         "accumulation_steps": 8,
         "learning_rate": 8e-4,
@@ -116,7 +117,7 @@ def _variant(config, steps, num_cases, dimensions, diffusion):
 
 def on_slices(config):
     """A config for slices across z, each a patch, in place of one for volumes."""
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     if config.patch_shape[2] > 1:  # Else the data are slices.
         values = {
             "batch_size": _SLICES,
