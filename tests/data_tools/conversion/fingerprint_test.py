@@ -119,6 +119,8 @@ def test_auto_volume_shape_holds_every_case():
     assert auto_volume_shape(fingerprint, None) == (48, 40, 64)
     assert auto_volume_shape(fingerprint, (1.0, 1.0, 1.0)) == (48, 40, 128)
     assert auto_volume_shape(fingerprint, (0.2, 0.2, 0.2)) is None  # 2e7 voxels
+    slices = fingerprint_of([_measures(ras_shape=[41, 30, 1])])
+    assert auto_volume_shape(slices, None) == (48, 30, 1)
 
 
 def test_auto_intensity_depends_on_the_name_of_the_channel():

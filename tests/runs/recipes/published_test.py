@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 
 import pytest
 
@@ -10,9 +11,10 @@ from tests.data_tools.datasets.made_downloads import make_download
 from tests.data_tools.in_process import convert_by_flags
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
+from tf_diffseg.runs.evaluation import evaluate_run
 from tf_diffseg.runs.recipes.published import RECIPES, comparison
 from tf_diffseg.runs.run_plan import plan_run
-from tf_diffseg.runs.training import dry_run
+from tf_diffseg.runs.training import dry_run, train
 
 # What a small machine takes for the sizes of the publication.
 _SMALL = {
@@ -30,12 +32,8 @@ _VARIANTS = [
     for name, recipe in RECIPES.items()
     for dimensions, diffusion in itertools.product(recipe.dimensions, (True, False))
 ]
-# Overlapping regions in 3D, slices of volumes, and pictures; the others are alike.
-_FAST = {
-    ("brats2021", 3, True),
-    ("amos_ct", 2, False),
-    ("muscle_us", 2, True),
-}
+# Overlapping regions in 3D; `test_slices_are_trained_on_validated_and_scored` is 2D.
+_FAST = {("brats2021", 3, True)}
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +112,25 @@ def test_figures_stand_beside_the_published_ones():
     nothing = {"mean_foreground_dice": None, "num_cases": 1, "classes": {}}
     (row,) = comparison(RECIPES["muscle_us"], {(2, True): nothing}).splitlines()[1:-1]
     assert row.split()[2:] == ["-", "-", "-", "-", "1"]
+
+
+def test_slices_are_trained_on_validated_and_scored(shards_of, tmp_path):
+    """The scores are those of whole volumes."""
+    config = dataclasses.replace(
+        _config("hippocampus", 2, True),
+        **_SMALL | {"patches_per_volume": 4},
+        patch_shape=(16, 16, 1),
+        num_heads=0,
+        validation_frequency=1,
+        learning_rate=0.01,
+        warmup_steps=0,
+    )
+    data_dir = shards_of("hippocampus")
+    run = train(config, data_dir, tmp_path / "run")
+    (epoch,) = (run.path / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(epoch)["val_dice"] > 0.0
+    assert list((run.path / "pictures").glob("*.png"))
+    scores = evaluate_run(run.path, data_dir, batch_size=8)
+    uids = read_manifest(data_dir).split("test").uids
+    assert [case.uid for case in scores] == uids
+    assert all(0.0 < case.mean_dice <= 1.0 for case in scores)
