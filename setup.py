@@ -40,6 +40,7 @@ setup(
     package_data={"experiments": ["hub/**/*"], "tf_diffseg.reports": ["page/*"]},
     entry_points={
         "console_scripts": [
+            "tf-diffseg-ablation = experiments.console_scripts:ablation",
             "tf-diffseg-auto = experiments.console_scripts:auto",
             "tf-diffseg-benchmark = experiments.console_scripts:benchmark",
             "tf-diffseg-compare = experiments.console_scripts:compare",

@@ -68,7 +68,12 @@ def _chosen_config(strategies):
 def _compare(strategies):
     config = _chosen_config(strategies)
     scores = compare_strategies(
-        config, strategies, _DATA_DIR.value, _OUTPUT_DIR.value, _SPLIT.value
+        config,
+        strategies,
+        _DATA_DIR.value,
+        _OUTPUT_DIR.value,
+        _SPLIT.value,
+        config_flags.MEMORY_GIB.value,
     )
     from tf_diffseg.reports.strategy_report import table
 

@@ -1,5 +1,6 @@
 """Writes tables and numbers as text."""
 
+import html
 import math
 
 
@@ -23,6 +24,18 @@ def markdown_table(rows):
     titles, *others = _padded(rows)
     lines = [titles, ["---"] * len(titles), *others]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def html_table(rows):
+    """Writes a table in HTML; `rows` as for `text_table`."""
+
+    def line(cells, kind):
+        texts = (f"<{kind}>{html.escape(cell)}</{kind}>" for cell in cells)
+        return f"<tr>{''.join(texts)}</tr>"
+
+    titles, *others = _padded(rows)
+    lines = [line(titles, "th"), *(line(cells, "td") for cells in others)]
+    return "\n".join(["<table>", *lines, "</table>"])
 
 
 def _padded(rows):

@@ -37,13 +37,14 @@ def define_config_flags():
     define_flags(TrainConfig, has_defaults=False)
 
 
-def chosen_config(data_dir, model_dir, num_devices=None, **given):
+def chosen_config(data_dir, model_dir, num_devices=None, hours=None, **given):
     """The config that `--config` names, with the values of the other flags.
 
     Args:
         data_dir: folder of the data, which "auto" goes by.
         model_dir: folder of the run, whose config "auto" goes on with.
         num_devices: as for `recommend_config`.
+        hours: time of a run, in place of that of the flag.
         **given: values of the config that count as given by flags.
 
     Returns:
@@ -60,7 +61,7 @@ def chosen_config(data_dir, model_dir, num_devices=None, **given):
     recommendation = recommend_config(
         data_dir,
         MEMORY_GIB.value,
-        _TIME_BUDGET_HOURS.value,
+        hours or _TIME_BUDGET_HOURS.value,
         num_devices,
         **(given_values(TrainConfig) | given),
     )

@@ -305,6 +305,17 @@ def test_respaced_to_more_steps_it_has_the_noise_levels_of_the_schedule():
     np.testing.assert_array_equal(respaced.respaced(9).betas, respaced.betas)
 
 
+def test_respaced_to_fewer_steps_that_do_not_divide_it_takes_those_of_the_schedule():
+    diffusion = GaussianDiffusion(num_timesteps=11)
+
+    respaced = diffusion.respaced(5)
+
+    direct = GaussianDiffusion(num_timesteps=5)
+    np.testing.assert_array_equal(respaced.alphas_cumprod, direct.alphas_cumprod)
+    np.testing.assert_array_equal(respaced.kept_steps, [0.0, 2.5, 5.0, 7.5, 10.0])
+    np.testing.assert_allclose(respaced.time(1), 3.5 / 11, rtol=1e-6)
+
+
 def test_refuses_a_number_of_steps_that_does_not_divide():
     with pytest.raises(ValueError, match="num_timesteps=4 .* 1001 steps .* 3 and 5"):
         GaussianDiffusion(num_timesteps=4)

@@ -16,6 +16,7 @@ from tests.architecture import source_tree
 
 _ROOT = source_tree.REPOSITORY
 _NAMES = (
+    "ablation",
     "auto",
     "benchmark",
     "compare",

@@ -18,6 +18,7 @@ from tf_diffseg.diffusion.model_parameterization import ModelOutput, ModelVarian
 from tf_diffseg.diffusion.precision import as_floats, at_step
 from tf_diffseg.diffusion.respacing import (
     check_whole,
+    divides_evenly,
     kept_steps,
     resample_alphas_cumprod,
 )
@@ -181,8 +182,9 @@ class GaussianDiffusion:
         Args:
             num_timesteps: number of steps. Fewer steps are chosen from this diffusion's
                 by the same resampling rule, so the network sees only times that it was
-                trained with. More steps are chosen from the `num_timesteps_beta` steps
-                of the schedule; their times lie between those of training.
+                trained with. More steps, and numbers that do not evenly divide this
+                diffusion's, are chosen from the `num_timesteps_beta` steps of the
+                schedule; their times lie between those of training.
 
         Returns:
             A `GaussianDiffusion` whose `time` follows the noise levels that the network
@@ -194,7 +196,10 @@ class GaussianDiffusion:
         """
         respaced = copy.copy(self)
         respaced.num_timesteps = num_timesteps
-        if num_timesteps > self.num_timesteps_trained:
+        only_of_schedule = divides_evenly(
+            num_timesteps, self.num_timesteps_beta
+        ) and not divides_evenly(num_timesteps, self.num_timesteps)
+        if num_timesteps > self.num_timesteps_trained or only_of_schedule:
             kept = kept_steps(num_timesteps, self.num_timesteps_beta)
             last_trained = self.num_timesteps_trained - 1
             respaced.kept_steps = kept * last_trained / (self.num_timesteps_beta - 1)

@@ -25,6 +25,12 @@ def check_whole(name, number):
         raise ValueError(f"{name} must be an int, got {number!r}")
 
 
+def divides_evenly(num_timesteps, num_timesteps_base):
+    """Whether `kept_steps` takes these numbers."""
+    in_range = 2 <= num_timesteps <= num_timesteps_base
+    return in_range and (num_timesteps_base - 1) % (num_timesteps - 1) == 0
+
+
 def kept_steps(num_timesteps, num_timesteps_base):
     """The steps, out of `num_timesteps_base`, that a schedule of `num_timesteps` keeps.
 
@@ -42,8 +48,7 @@ def kept_steps(num_timesteps, num_timesteps_base):
             do.
     """
     check_whole("num_timesteps", num_timesteps)
-    in_range = 2 <= num_timesteps <= num_timesteps_base
-    if not in_range or (num_timesteps_base - 1) % (num_timesteps - 1):
+    if not divides_evenly(num_timesteps, num_timesteps_base):
         nearest = _nearest_even_divisions(num_timesteps, num_timesteps_base)
         raise ValueError(
             f"num_timesteps={num_timesteps} does not evenly divide the "

@@ -27,7 +27,8 @@ def write(
 
     Args:
         cases: list of `CaseScores`.
-        volumes: dict from uid to `CaseVolumes`, at least of the `drawn_cases`.
+        volumes: dict from uid to `CaseVolumes`, at least of the `drawn_cases`; empty
+            for no overlays.
         manifest: `Manifest` of the data.
         split: name of the split of the cases.
         output_dir: folder, made if it is missing.
@@ -50,7 +51,7 @@ def write(
     with whole_files() as whole:
         with whole(output_dir / "metrics.csv") as path:
             _write_csv(path, cases, names, summary)
-        for name, uid in drawn_cases(cases).items():
+        for name, uid in drawn_cases(cases).items() if volumes else ():
             with whole(output_dir / f"{name}.png") as path:
                 _draw(path, name, uid, cases, volumes[uid], manifest)
         if page is not None:

@@ -81,12 +81,12 @@ class RunFolder:
         """
         if not self.config_path.is_file():
             return ""
-        return "; ".join(_changes(self.config(), config, _LEARNING_RATE_FIELDS))
+        return "; ".join(changed_values(self.config(), config, _LEARNING_RATE_FIELDS))
 
     def _check_config(self, before, now):
         fields = [field.name for field in dataclasses.fields(TrainConfig)]
         fixed = [name for name in fields if name not in _MAY_CHANGE]
-        changed = _changes(before, now, fixed)
+        changed = changed_values(before, now, fixed)
         if changed:
             raise InputError(
                 f"model_dir={self.path} holds a run with another config: "
@@ -222,8 +222,8 @@ class RunFolder:
             ) from error
 
 
-def _changes(before, now, names):
-    """List of texts, one for each of these values that differs."""
+def changed_values(before, now, names):
+    """List of texts, one for each attribute of these names that differs."""
     pairs = [(name, getattr(before, name), getattr(now, name)) for name in names]
     return [
         f"{name} was {_value_text(old)}, now {_value_text(new)}"
@@ -233,7 +233,7 @@ def _changes(before, now, names):
 
 
 def _value_text(value):
-    return "nothing" if value == "" else value
+    return "nothing" if value in ("", None) else value
 
 
 def _cases_and_shards(manifest, name):

@@ -1,17 +1,19 @@
 """Trains strategies side by side and scores them."""
 
-import dataclasses
 import pathlib
 import time
 
-from tf_diffseg.data.shard_counts import check_counts
 from tf_diffseg.errors import InputError
 from tf_diffseg.output_path import output_folder
 from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.runs.ablation.arms import with_changes
+from tf_diffseg.runs.ablation.plans import check_plans
 from tf_diffseg.runs.run_plan import plan_run
 
 
-def compare_strategies(config, strategies, data_dir, output_dir, split="test"):
+def compare_strategies(
+    config, strategies, data_dir, output_dir, split="test", memory_gib=None
+):
     """Trains each strategy, or goes on with it, and scores it on a split.
 
     It checks all it can before it trains the first.
@@ -23,6 +25,7 @@ def compare_strategies(config, strategies, data_dir, output_dir, split="test"):
         output_dir: folder for a run folder per strategy and for comparison.json,
             comparison.md and comparison.png.
         split: name of the split to score on.
+        memory_gib: as in `training.train`.
 
     Returns:
         List of `StrategyScores`.
@@ -40,43 +43,22 @@ def compare_strategies(config, strategies, data_dir, output_dir, split="test"):
         )
     plans = {
         strategy: plan_run(
-            _config_of(config, strategy), data_dir, output_dir / strategy
+            with_changes(config, {"strategy": strategy}),
+            data_dir,
+            output_dir / strategy,
         )
         for strategy in strategies
     }
     load_tensorflow()
     from tf_diffseg.reports import strategy_report
 
-    _check(plans)
+    check_plans(plans, "strategies", memory_gib)
     scores = [
         _train_and_score(strategy, plan, data_dir, split)
         for strategy, plan in plans.items()
     ]
     strategy_report.write(scores, output_dir)
     return scores
-
-
-def _config_of(config, strategy):
-    """The config with a strategy; a supervised network is the image's branch alone."""
-    changes = {"strategy": strategy}
-    if strategy == "supervised":
-        changes |= {"mask_branch": None, "mask_output": "features"}
-    return dataclasses.replace(config, **changes)
-
-
-def _check(plans):
-    """Builds the network of each strategy, so that errors come before hours of work."""
-    from tf_diffseg.runs.training_run import build_network
-
-    for strategy, plan in plans.items():
-        check_counts(plan.manifest, sum(plan.shard_paths.values(), []))
-        try:
-            build_network(plan.config, plan.manifest)
-        except InputError as error:
-            reason = str(error).removeprefix("config: ")
-            raise InputError(
-                f"strategies={strategy}: {reason}", argument="strategies"
-            ) from error
 
 
 def _train_and_score(strategy, plan, data_dir, split):

@@ -15,10 +15,11 @@ from tf_diffseg.training.flat_network import flat_network
 from tf_diffseg.training.optimizer import KernelDecayAdamW, learning_rate_schedule
 
 
-def train_plan(plan, data_service=None, num_devices=None, tracker=None):
+def train_plan(plan, data_service=None, num_devices=None, tracker=None, callbacks=()):
     """Trains the run of a `RunPlan`, or goes on with it.
 
-    Arguments, results and errors are those of `training.train`.
+    Arguments, results and errors are those of `training.train`; `callbacks` are further
+    Keras callbacks.
     """
     config, manifest, run_folder = plan.config, plan.manifest, plan.run_folder
     place = run_folder.place()
@@ -40,8 +41,9 @@ def train_plan(plan, data_service=None, num_devices=None, tracker=None):
         from_here = f"; {changed_rate}, from here on" if changed_rate else ""
         print(f"going on after {place}{from_here}", flush=True)
     pictures = _pictures(plan) if chief else []
-    with tracking(chief and tracker, run_folder.path, config) as callbacks:
-        fit_to_folder(plan, model, num_steps, data_service, [*pictures, *callbacks])
+    with tracking(chief and tracker, run_folder.path, config) as trackers:
+        more = [*pictures, *trackers, *callbacks]
+        fit_to_folder(plan, model, num_steps, data_service, more)
     print(f"run folder: {run_folder.path}")
 
 

@@ -1,5 +1,6 @@
 """A few steps of a run, in a folder that is thrown away."""
 
+import contextlib
 import dataclasses
 import pathlib
 import statistics
@@ -17,7 +18,7 @@ from tf_diffseg.runs.training_run import build_model
 from tf_diffseg.training.distribution.multi_worker import is_multi_worker
 from tf_diffseg.training.interruptions import TrainingStopped
 
-_STEPS = 5
+NUM_STEPS = 5
 
 
 def measure_step(config, manifest, data_dir, num_devices=None):
@@ -33,6 +34,19 @@ def measure_step(config, manifest, data_dir, num_devices=None):
         InputError: as in `training.train`, or there are several workers, which would
             measure different times.
     """
+    with trial_run(config, manifest, data_dir, num_devices) as (_, seconds):
+        return seconds
+
+
+@contextlib.contextmanager
+def trial_run(config, manifest, data_dir, num_devices=None):
+    """Trains for `NUM_STEPS` steps in a folder that is thrown away at the end.
+
+    Arguments and errors are those of `measure_step`.
+
+    Yields:
+        (`RunFolder` with a checkpoint, seconds of a step).
+    """
     strategy = strategy_of(config, num_devices)
     if is_multi_worker(strategy):
         raise InputError(
@@ -40,13 +54,13 @@ def measure_step(config, manifest, data_dir, num_devices=None):
             "another time of a step",
             argument="epochs",
         )
-    model = build_model(config, manifest, _STEPS, strategy)
+    model = build_model(config, manifest, NUM_STEPS, strategy)
     shards = training_shards(config, manifest, data_dir)
     with tempfile.TemporaryDirectory() as folder:
         run_folder = RunFolder(pathlib.Path(folder) / "run")
         run_folder.begin(config, manifest)
         plan = RunPlan(config, manifest, shards, run_folder)
-        return take_steps(plan, model, _STEPS)
+        yield run_folder, take_steps(plan, model, NUM_STEPS)
 
 
 def take_steps(plan, model, num_steps, data_service=None):

@@ -1,0 +1,1 @@
+"""Trains variants of one run, each for several seeds, and compares them."""

@@ -1,0 +1,69 @@
+"""What an ablation was begun with; later calls in its folder need the same."""
+
+import dataclasses
+import pathlib
+
+from tf_diffseg.errors import InputError
+from tf_diffseg.runs.run_folder import RunFolder, changed_values
+from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.text import read_json
+from tf_diffseg.whole_files import write_json
+
+EQUAL = ("steps", "minutes")
+_FILE = "settings.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The lengths of the runs, and how they were chosen.
+
+    Attributes:
+        equal: what is equal for all arms, of `EQUAL`.
+        budget_minutes: time for all runs of the first call, or None.
+        length: steps or minutes of a run; None before they are chosen.
+        epochs: dict from the names of arms to epochs.
+    """
+
+    equal: str = "steps"
+    budget_minutes: float | None = None
+    length: float | None = None
+    epochs: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def write(self, folder):
+        """Writes the settings into the folder of an ablation."""
+        write_json(folder / _FILE, dataclasses.asdict(self), indent=2)
+
+
+def shared_folder(folder):
+    """`RunFolder` in an ablation's folder that has config and manifest but no run."""
+    return RunFolder(pathlib.Path(folder) / "shared")
+
+
+def settings_of(folder, config, equal, budget_minutes):
+    """The `Settings` that a folder has, or new ones.
+
+    Args:
+        folder: `pathlib.Path` of an ablation, which need not exist.
+        config: `TrainConfig` that all arms share.
+        equal: as in `Settings`.
+        budget_minutes: as in `Settings`.
+
+    Raises:
+        InputError: the folder was begun with another value.
+    """
+    settings, found = Settings(equal, budget_minutes), []
+    shared = shared_folder(folder)
+    if shared.config_path.is_file():
+        names = [field.name for field in dataclasses.fields(TrainConfig)]
+        found += changed_values(shared.config(), config, names)
+    if (folder / _FILE).is_file():
+        before = Settings(**read_json(folder / _FILE))
+        found += changed_values(before, settings, ("equal", "budget_minutes"))
+        settings = before
+    if found:
+        raise InputError(
+            f"output_dir={folder} was begun with other settings: {'; '.join(found)}. "
+            "Name another folder, or go on as it began",
+            argument="output_dir",
+        )
+    return settings
