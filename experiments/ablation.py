@@ -14,8 +14,6 @@ it goes on where it stopped. Writes ablation.md, .html, .png and .json in OUT/SP
 choose by the validation split, then use --split=test once.
 """
 
-import os
-
 from absl import flags
 
 from experiments.flags import config_flags
@@ -25,6 +23,7 @@ from tf_diffseg.errors import InputError
 from tf_diffseg.runs.ablation.ablation import run_ablation
 from tf_diffseg.runs.ablation.arms import paper_arms, read_arms
 from tf_diffseg.runs.ablation.settings import EQUAL, shared_folder
+from tf_diffseg.text_table import markdown_table
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote."
@@ -82,10 +81,9 @@ def _ablate():
         config_flags.MEMORY_GIB.value,
     )
     from tf_diffseg.reports.ablation_report import table
-    from tf_diffseg.text_table import markdown_table
 
     print(markdown_table(table(rows)))
-    print(f"ablation: {os.path.join(folder, _SPLIT.value, 'ablation.html')}")
+    print(f"ablation: {folder}/{_SPLIT.value}/ablation.html")
 
 
 def _shared_config(num_arms):

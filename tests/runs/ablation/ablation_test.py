@@ -1,0 +1,143 @@
+"""Two arms on small cubes, from shards to the table."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.data_tools.cube_shards import cube_shards
+from tf_diffseg.errors import InputError
+from tf_diffseg.runs.ablation import clock
+from tf_diffseg.runs.ablation.ablation import run_ablation
+from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.training.saving.checkpoints import load_trained_model
+
+_CONFIG = TrainConfig(
+    patch_shape=(8, 8, 8),
+    num_channels=(4,),
+    num_heads=0,
+    epochs=2,
+    warmup_steps=0,
+    learning_rate=0.02,
+    validation_pictures=0,
+    jit="off",
+)
+_CHANGES = {"supervised": {"strategy": "supervised"}, "recycling": {}}
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Eight small cubes, four of them to train on."""
+    folder = tmp_path_factory.mktemp("data")
+    split = {"train": 0.5, "validation": 0.25, "test": 0.25}
+    return cube_shards(folder, folder / "shards", split, num_cases=8)
+
+
+def _run(shards, folder, config=_CONFIG, **arguments):
+    arguments = {"num_seeds": 1} | arguments
+    return run_ablation(config, _CHANGES, shards, folder, **arguments)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shards, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ablation") / "out"
+    return folder, _run(shards, folder)
+
+
+def _weights(folder, arm):
+    (path,) = (folder / "runs" / arm / "seed-0/checkpoints").glob("epoch-00002.keras")
+    return load_trained_model(path).get_weights()
+
+
+def test_tables_plot_and_page_hold_what_was_found(undisturbed):
+    folder, rows = undisturbed
+    assert [row["names"] for row in rows] == [["default", "recycling"], ["supervised"]]
+    assert all(row["steps"] == 4 and row["minutes"][0] > 0 for row in rows)
+    results = folder / "validation"
+    found = json.loads((results / "ablation.json").read_text())
+    assert found["split"] == "validation" and found["arms"] == rows
+    text = (results / "ablation.md").read_text()
+    assert "| default = recycling | 4 |" in text
+    assert "| supervised | strategy=supervised |" in text
+    page = (results / "ablation.html").read_text()
+    assert "<td>supervised</td>" in page and "data:image/png;base64," in page
+    assert (results / "ablation.png").stat().st_size > 10_000
+    assert (results / "default/seed-0/metrics.csv").is_file()
+
+
+def test_a_killed_run_goes_on_exactly_and_others_are_not_done_again(
+    shards, undisturbed, tmp_path, monkeypatch, capsys
+):
+    folder, rows = undisturbed
+    shutil.copytree(folder / "shared", tmp_path / "shared")
+    kept = []
+
+    def write_then_die(*arguments):
+        kept.append(arguments)
+        if len(kept) == 3:  # After the first epoch of the second arm.
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(clock, "write_json", write_then_die)
+    with pytest.raises(KeyboardInterrupt):
+        _run(shards, tmp_path)
+    monkeypatch.undo()
+    again = _run(shards, tmp_path)
+    output = capsys.readouterr().out
+    assert "== default, seed-0: done" in output and "going on after epoch 1" in output
+    for one, other in zip(
+        _weights(folder, "supervised"), _weights(tmp_path, "supervised"), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    assert [row["dice"] for row in again] == [row["dice"] for row in rows]
+
+
+def test_seeds_and_splits_are_added(shards, undisturbed, capsys):
+    folder, rows = undisturbed
+    more = _run(shards, folder, num_seeds=2, split="test", chosen=["recycling"])
+    output = capsys.readouterr().out
+    assert output.count("nothing to do") == 1 and "== default, seed-1" in output
+    assert [len(row["dice"]) for row in more] == [2]
+    assert (folder / "test/ablation.md").is_file()
+    assert rows[0]["names"] == more[0]["names"]
+
+
+def test_steps_are_measured_for_a_time(shards, tmp_path, capsys):
+    _run(shards, tmp_path, budget_minutes=2.0, chosen=["default"], equal="minutes")
+    output = capsys.readouterr().out
+    assert "measuring default" in output and "each run: at most " in output
+    settings = json.loads((tmp_path / "settings.json").read_text())
+    assert settings["equal"] == "minutes" and settings["epochs"]["default"] > 1
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (
+            {"config": TrainConfig(**{**vars(_CONFIG), "learning_rate": 0.5})},
+            "was begun with other settings: learning_rate was 0.02, now 0.5. Name an",
+        ),
+        ({"budget_minutes": 9.0}, "budget_minutes was nothing, now 9.0"),
+        ({"equal": "minutes"}, "equal was steps, now minutes"),
+        ({"split": "magic"}, "no split 'magic'"),
+        ({"chosen": ["magic"]}, "^arms=magic: expected some of default, recycling, su"),
+    ],
+)
+def test_refuses_other_settings_in_one_line(shards, undisturbed, changes, message):
+    with pytest.raises(InputError, match=message) as refused:
+        _run(shards, undisturbed[0], **changes)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"early_stopping": 2}, "^early_stopping=2 would end some arms before others"),
+        ({"num_heads": 3}, "^arms=default: num_heads=3 does not divide"),
+    ],
+)
+def test_refuses_before_anything_is_written(shards, tmp_path, changes, message):
+    config = TrainConfig(**{**vars(_CONFIG), **changes})
+    with pytest.raises(InputError, match=message):
+        _run(shards, tmp_path / "out", config)
+    assert not (tmp_path / "out").exists()
