@@ -71,10 +71,8 @@ def _class_table(rows):
         for name, metrics in row["classes"].items():
             if name == FOREGROUND:
                 continue
-            spreads = [
-                spread_text(*metrics[metric.key].values(), metric.digits + 1)
-                for metric in _METRICS
-            ]
+            found = [(metrics[metric.key], metric.digits + 1) for metric in _METRICS]
+            spreads = [spread_text(of["mean"], of["std"], n) for of, n in found]
             lines.append([row["names"][0], name, *spreads])
     return lines
 

@@ -9,7 +9,7 @@ import pytest
 from tests.data_tools.cube_shards import cube_shards
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.ablation import clock
-from tf_diffseg.runs.ablation.ablation import run_ablation
+from tf_diffseg.runs.ablation.run_ablation import run_ablation
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.training.saving.checkpoints import load_trained_model
 
