@@ -65,14 +65,13 @@ def main(argv):
 
 
 def _ablate():
-    folder = _OUTPUT_DIR.value
     in_file = _ARMS_FILE.value and read_arms(_ARMS_FILE.value)
     config = _shared_config(len(_ARMS.value or in_file or paper_arms()) + 1)
     rows = run_ablation(
         config,
         paper_arms(config) if in_file is None else in_file,
         _DATA_DIR.value,
-        folder,
+        _OUTPUT_DIR.value,
         _ARMS.value,
         _SEEDS.value,
         _BUDGET_MINUTES.value,
@@ -83,14 +82,12 @@ def _ablate():
     from tf_diffseg.reports.ablation_report import table
 
     print(markdown_table(table(rows)))
-    print(f"ablation: {folder}/{_SPLIT.value}/ablation.html")
+    print(f"ablation: {_OUTPUT_DIR.value}/{_SPLIT.value}/ablation.html")
 
 
 def _shared_config(num_arms):
     """The config of all arms; `auto` plans for the time of one run."""
-    hours = None
-    if _BUDGET_MINUTES.value:
-        hours = _BUDGET_MINUTES.value / 60 / (num_arms * _SEEDS.value)
+    hours = (_BUDGET_MINUTES.value or 0.0) / 60 / (num_arms * _SEEDS.value)
     config, chosen = config_flags.chosen_config(
         _DATA_DIR.value, shared_folder(_OUTPUT_DIR.value), hours=hours
     )
