@@ -1,5 +1,11 @@
 """Self-attention over voxels."""
 
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -155,6 +161,63 @@ def test_few_tokens_have_the_bits_and_weights_of_keras(spec):
         outputs.append(run(tokens))
     assert [w.path for w in ours.weights] == [w.path for w in theirs.weights]
     np.testing.assert_array_equal(*outputs)
+
+
+def test_a_kernel_without_pairs_takes_the_place_of_the_chunks(monkeypatch):
+    layer = _attention()
+    expected = outputs_of(layer, _features())
+    plain, asked = keras.ops.dot_product_attention, []
+
+    def flash(query, key, value, flash_attention):
+        asked.append(flash_attention)
+        return plain(query, key, value)
+
+    monkeypatch.setattr(chunked_attention, "CHUNK_PAIRS", 20)
+    monkeypatch.setattr(chunked_attention.ops, "dot_product_attention", flash)
+    np.testing.assert_allclose(outputs_of(layer, _features()), expected, atol=1e-5)
+    assert asked == [True]
+
+
+_ON_JAX = """
+import jax
+import keras
+import numpy as np
+from tf_diffseg.models import chunked_attention as module
+rng = np.random.default_rng(0)
+tokens = [rng.normal(size=(2, 24, 2, 8)).astype("float32") for _ in range(3)]
+def loss(attend, tokens):
+    out = attend(*tokens)
+    return (out * keras.ops.cos(out)).sum()
+def plain(query, key, value):
+    return keras.ops.dot_product_attention(query, key, value, flash_attention=False)
+results = []
+for attend in (plain, module.chunked_attention):
+    module.CHUNK_PAIRS = 250
+    grad = jax.jit(jax.value_and_grad(lambda tokens: loss(attend, tokens)))
+    results.append(jax.tree.leaves(grad(tokens)))
+for one, other in zip(*results, strict=True):
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+layer = module.ChunkedAttention(num_heads=2, key_dim=8)
+outputs = []
+for module.CHUNK_PAIRS in (2**22, 250):
+    outputs.append(np.array(layer(tokens[0][:, :, 0], tokens[1][:, :, 0])))
+np.testing.assert_allclose(*outputs, atol=1e-5)
+assert keras.backend.backend() == "jax"
+"""
+
+
+def test_chunks_on_jax_give_what_all_pairs_give():
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("jax is not installed; it is in the extra [test]")
+    environment = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    result = subprocess.run(
+        [sys.executable, "-c", _ON_JAX],
+        cwd=pathlib.Path(__file__).absolute().parents[2],
+        env=os.environ | environment,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert result.returncode == 0, result.stderr
 
 
 def test_memory_grows_with_the_tokens_and_not_with_their_square():

@@ -22,16 +22,30 @@ class ChunkedAttention(keras.layers.MultiHeadAttention):
 
     All pairs are held at once if they are at most `CHUNK_PAIRS`: for four heads, up to
     1024 tokens. If the number of tokens is not known before the graph runs, there is
-    one chunk for so few.
+    one chunk for so few. Where Keras has a kernel that holds no pairs at all (JAX and
+    PyTorch on GPUs, in half precision), it takes the place of the chunks.
     """
 
     def _compute_attention(self, query, key, value, *arguments, **keywords):
         """As Keras's, which is made to be replaced."""
         num_tokens = query.shape[1]
         if num_tokens is None or self.num_heads * num_tokens**2 > CHUNK_PAIRS:
-            return chunked_attention(query, key, value), None
+            mixed = _by_flash_kernel(query, key, value)
+            if mixed is None:
+                mixed = chunked_attention(query, key, value)
+            return mixed, None
         compute = super()._compute_attention
         return compute(query, key, value, *arguments, **keywords)
+
+
+def _by_flash_kernel(query, key, value):
+    """As `chunked_attention`; None if the backend has no kernel for these tokens."""
+    try:
+        return ops.dot_product_attention(query, key, value, flash_attention=True)
+    except (ImportError, NotImplementedError, RuntimeError, ValueError):
+        return (
+            None  # TensorFlow has none, the others on some devices and for some types.
+        )
 
 
 def chunked_attention(query, key, value):
