@@ -44,6 +44,21 @@ def _refusal(module, **flag_values):
             {"data_dir": "x", "model_dir": "y", "output_dir": "z"},
             "=y holds no config.json",
         ),
+        (
+            "ablation",
+            {"data_dir": "x", "output_dir": "y", "config": "demo"},
+            "folder x",
+        ),
+        (
+            "ablation",
+            {"data_dir": "x", "output_dir": "y", "budget_minutes": 1, "epochs": 2},
+            "--epochs: --budget_minutes chooses the length",
+        ),
+        (
+            "ablation",
+            {"data_dir": "x", "output_dir": "y", "arms_file": "none.json"},
+            "none.json cannot be read as JSON",
+        ),
         ("export", {"model_dir": "y", "export_dir": "z"}, "=y holds no config.json"),
         ("segment", {"model": "m", "input": "i.nii", "output": "o.nii"}, "--model=m"),
         (

@@ -16,12 +16,13 @@ from tf_diffseg.whole_files import whole_files, write_json, write_text
 
 _METRICS = [metric for metric in metric_columns.METRICS if metric.key in METRICS]
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem;
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem;
   padding: 0 1rem; color: #16191d; background: #fff }
 div { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { border-bottom: 1px solid #d4d9df; padding: 0.3rem 0.7rem; text-align: left;
   white-space: nowrap }
+td:first-child { white-space: normal }
 img { max-width: 100% }
 """
 
@@ -173,7 +174,7 @@ def _picture(arms, rows):
         )
     case_axis.axvline(0.0, color="0.6", linewidth=0.8)
     case_axis.set_xlabel(f"Dice of each case minus that of {rows[0]['names'][0]}")
-    seed_axis.invert_yaxis()
+    seed_axis.set_ylim(len(rows) - 0.5, -0.5)
     for axis in (seed_axis, case_axis):
         axis.grid(axis="x", alpha=0.3)
     file = io.BytesIO()

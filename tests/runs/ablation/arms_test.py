@@ -18,7 +18,7 @@ def test_an_arm_that_equals_another_is_trained_only_once():
     names = _names(arms)
     assert names[0] == ("default", "dice_and_cross_entropy", "recycling", "steps_5")
     assert ("x_start", "no_recycling") in names
-    assert len(names) == len({arm.config for arm in arms}) == 13
+    assert len(names) == len({arm.config for arm in arms}) == 14
     assert arms[0].changes == {}
     (noise,) = (arm for arm in arms if arm.name == "noise")
     assert noise.changes == {"strategy": "diffusion", "model_output": "noise"}

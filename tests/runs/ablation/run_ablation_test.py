@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.commands import run_module
 from tests.data_tools.cube_shards import cube_shards
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.ablation import clock
@@ -102,12 +103,31 @@ def test_seeds_and_splits_are_added(shards, undisturbed, capsys):
     assert rows[0]["names"] == more[0]["names"]
 
 
-def test_steps_are_measured_for_a_time(shards, tmp_path, capsys):
-    _run(shards, tmp_path, budget_minutes=2.0, chosen=["default"], equal="minutes")
-    output = capsys.readouterr().out
-    assert "measuring default" in output and "each run: at most " in output
-    settings = json.loads((tmp_path / "settings.json").read_text())
-    assert settings["equal"] == "minutes" and settings["epochs"]["default"] > 1
+def test_the_command_measures_steps_and_takes_arms_of_a_file(shards, tmp_path):
+    arms_file = tmp_path / "arms.json"
+    arms_file.write_text('{"dice": {"cross_entropy_weight": 0.0}, "ema": {"ema": 0.5}}')
+    process = run_module(
+        "experiments.ablation",
+        f"--data_dir={shards}",
+        f"--output_dir={tmp_path / 'out'}",
+        f"--arms_file={arms_file}",
+        "--arms=dice",
+        "--seeds=1",
+        "--equal=minutes",
+        "--budget_minutes=2",
+        "--patch_shape=8,8,8",
+        "--num_channels=4",
+        "--num_heads=0",
+        "--jit=off",
+    )
+    assert process.returncode == 0, process.stderr
+    assert "measuring dice" in process.stdout and "each run: at most" in process.stdout
+    assert "| dice | " in process.stdout and "| ema | " not in process.stdout
+    settings = json.loads((tmp_path / "out/settings.json").read_text())
+    assert settings["equal"] == "minutes" and set(settings["epochs"]) == {
+        "default",
+        "dice",
+    }
 
 
 @pytest.mark.parametrize(
