@@ -11,6 +11,7 @@ from tests.data_tools.cube_shards import cube_shards
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.ablation import clock
 from tf_diffseg.runs.ablation.run_ablation import run_ablation
+from tf_diffseg.runs.planning.config_source import config_source
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.training.saving.checkpoints import load_trained_model
 
@@ -104,7 +105,8 @@ def test_seeds_and_splits_are_added(shards, undisturbed, capsys):
 
 
 def test_the_command_measures_steps_and_takes_arms_of_a_file(shards, tmp_path):
-    arms_file = tmp_path / "arms.json"
+    config, arms_file = tmp_path / "config.py", tmp_path / "arms.json"
+    config.write_text(config_source(_CONFIG))
     arms_file.write_text('{"dice": {"cross_entropy_weight": 0.0}, "ema": {"ema": 0.5}}')
     process = run_module(
         "experiments.ablation",
@@ -114,13 +116,8 @@ def test_the_command_measures_steps_and_takes_arms_of_a_file(shards, tmp_path):
         "--arms=dice",
         "--seeds=1",
         "--equal=minutes",
-        "--config=demo",
+        f"--config={config}",
         "--epochs=10",
-        "--patches_per_volume=1",
-        "--patch_shape=8,8,8",
-        "--num_channels=4",
-        "--num_heads=0",
-        "--jit=off",
     )
     assert process.returncode == 0, process.stderr
     assert "measuring dice" in process.stdout and "each run: at most" in process.stdout
