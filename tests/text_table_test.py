@@ -1,4 +1,10 @@
-from tf_diffseg.text_table import markdown_table, number_text, spread_text, text_table
+from tf_diffseg.text_table import (
+    html_table,
+    markdown_table,
+    number_text,
+    spread_text,
+    text_table,
+)
 
 
 def test_columns_are_as_wide_as_their_widest_cell():
@@ -22,3 +28,9 @@ def test_an_undefined_number_is_a_dash():
     assert number_text(0.12345) == "0.123"
     assert number_text(None) == number_text(float("nan")) == "-"
     assert spread_text(1.0, None, 1) == "1.0 ± -"
+
+
+def test_a_table_in_html_escapes_what_is_in_its_cells():
+    text = html_table([["arm", "p"], ["a<b"]])
+    assert "<tr><th>arm</th><th>p</th></tr>" in text
+    assert "<tr><td>a&lt;b</td><td></td></tr>" in text
