@@ -71,24 +71,23 @@ def test_tables_plot_and_page_hold_what_was_found(undisturbed):
 def test_a_killed_run_goes_on_exactly_and_others_are_not_done_again(
     shards, undisturbed, tmp_path, monkeypatch, capsys
 ):
-    folder, rows = undisturbed
-    shutil.copytree(folder / "shared", tmp_path / "shared")
-    kept = []
+    (folder, rows), copy = undisturbed, tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    for part in ("runs", "validation"):
+        shutil.rmtree(copy / part / "supervised")
 
-    def write_then_die(*arguments):
-        kept.append(arguments)
-        if len(kept) == 3:  # After the first epoch of the second arm.
-            raise KeyboardInterrupt
+    def die(*_):  # At the end of the first epoch.
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(clock, "write_json", write_then_die)
+    monkeypatch.setattr(clock, "write_json", die)
     with pytest.raises(KeyboardInterrupt):
-        _run(shards, tmp_path)
+        _run(shards, copy)
     monkeypatch.undo()
-    again = _run(shards, tmp_path)
+    again = _run(shards, copy)
     output = capsys.readouterr().out
     assert "== default, seed-0: done" in output and "going on after epoch 1" in output
     for one, other in zip(
-        _weights(folder, "supervised"), _weights(tmp_path, "supervised"), strict=True
+        _weights(folder, "supervised"), _weights(copy, "supervised"), strict=True
     ):
         np.testing.assert_array_equal(one, other)
     assert [row["dice"] for row in again] == [row["dice"] for row in rows]
@@ -104,6 +103,7 @@ def test_seeds_and_splits_are_added(shards, undisturbed, capsys):
     assert rows[0]["names"] == more[0]["names"]
 
 
+@pytest.mark.slow
 def test_the_command_measures_steps_and_takes_arms_of_a_file(shards, tmp_path):
     config, arms_file = tmp_path / "config.py", tmp_path / "arms.json"
     config.write_text(config_source(_CONFIG))
