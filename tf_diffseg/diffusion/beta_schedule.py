@@ -14,12 +14,13 @@ _COSINE_OFFSET = 0.008  # Nichol and Dhariwal 2021, equation 17.
 class BetaSchedule(enum.Enum):
     """Shape of beta over the steps.
 
-    LINEAR: beta rises linearly.
-    QUADRATIC: the square root of beta rises linearly.
-    COSINE: beta rises by half a cosine wave. It uses f(u) of Nichol and Dhariwal
-        2021 for beta itself; they use it for alphas_cumprod.
-    WARMUP10, WARMUP50: quadratic over the first 10 or 50 percent of the steps, then
-        `beta_end`.
+    Attributes:
+        LINEAR: beta rises linearly.
+        QUADRATIC: the square root of beta rises linearly.
+        COSINE: beta rises by half a cosine wave. It uses f(u) of Nichol and Dhariwal
+            2021 for beta itself; they use it for alphas_cumprod.
+        WARMUP10, WARMUP50: quadratic over the first 10 or 50 percent of the steps, then
+            `beta_end`.
 
     Example:
         >>> betas = get_betas(BetaSchedule.LINEAR, 1001, 1e-4, 0.02)

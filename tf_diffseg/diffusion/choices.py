@@ -6,9 +6,10 @@ import enum
 class MaskEncoding(enum.Enum):
     """How classes share a voxel.
 
-    EXCLUSIVE: each voxel has one class, which may be background; softmax.
-    OVERLAPPING: a voxel may have several classes, such as the nested tumour regions
-        of BraTS; sigmoid.
+    Attributes:
+        EXCLUSIVE: each voxel has one class, which may be background; softmax.
+        OVERLAPPING: a voxel may have several classes, such as the nested tumour regions
+            of BraTS; sigmoid.
     """
 
     EXCLUSIVE = "exclusive"

@@ -6,8 +6,9 @@ import enum
 class ModelOutput(enum.Enum):
     """What the network predicts.
 
-    X_START: the mask, encoded in [-1, 1].
-    NOISE: the noise that was added to it.
+    Attributes:
+        X_START: the mask, encoded in [-1, 1].
+        NOISE: the noise that was added to it.
 
     Example:
         >>> diffusion = GaussianDiffusion(model_output=ModelOutput.NOISE)
@@ -22,11 +23,12 @@ class ModelOutput(enum.Enum):
 class ModelVariance(enum.Enum):
     """Variance of the reverse process p(x_(t-1) | x_t).
 
-    FIXED_SMALL: the posterior's variance (Ho et al. 2020).
-    FIXED_LARGE: beta (Ho et al. 2020).
-    LEARNED: the second half of the output channels is the log variance.
-    LEARNED_RANGE: the second half of the output channels, in [-1, 1], interpolates
-        between the two fixed log variances (Nichol and Dhariwal 2021, equation 15).
+    Attributes:
+        FIXED_SMALL: the posterior's variance (Ho et al. 2020).
+        FIXED_LARGE: beta (Ho et al. 2020).
+        LEARNED: the second half of the output channels is the log variance.
+        LEARNED_RANGE: the second half of the output channels, in [-1, 1], interpolates
+            between the two fixed log variances (Nichol and Dhariwal 2021, equation 15).
 
     Example:
         >>> variance = ModelVariance("learned_range")

@@ -17,11 +17,12 @@ _SLABS = 16
 class Intensity(enum.Enum):
     """How the intensities of a channel are scaled.
 
-    ZSCORE: mean 0 and standard deviation 1.
-    PERCENTILE: clipped to the 0.5 and 99.5 percentiles, which become -1 and 1; if
-        these are equal, the smallest and the largest value replace them.
-    CT_WINDOW: clipped to a window in Hounsfield units, which becomes -1 to 1.
-    NONE: not changed.
+    Attributes:
+        ZSCORE: mean 0 and standard deviation 1.
+        PERCENTILE: clipped to the 0.5 and 99.5 percentiles, which become -1 and 1; if
+            these are equal, the smallest and the largest value replace them.
+        CT_WINDOW: clipped to a window in Hounsfield units, which becomes -1 to 1.
+        NONE: not changed.
     """
 
     ZSCORE = "zscore"

@@ -160,6 +160,8 @@ def training_callbacks(
 ):
     """The callbacks of `fit`, for a call of `keras.Model.fit` by hand.
 
+    In full::
+
         place = restore(model, "RUN/checkpoints")
         model.fit(
             dataset_from(*place),

@@ -1,0 +1,55 @@
+"""Makes the API reference of docstrings that are written as plain text.
+
+`tf_diffseg` exports the names that most people need; its packages export them as well.
+Each is described once, on the page of `tf_diffseg`.
+"""
+
+import re
+
+import tf_diffseg
+
+_CODE = re.compile(r"(`[^`]*`)")
+
+
+def _as_restructured_text(app, what, name, obj, options, lines):
+    """Escapes what reStructuredText would read as markup, outside of `code`."""
+    del app, what, name, obj, options
+    for i, line in enumerate(lines):
+        if line.lstrip().startswith((">>>", "...")):
+            continue
+        indent = re.match(r"\s*(?:\* )?", line).end()
+        pieces = _CODE.split(line[indent:])
+        for j in range(0, len(pieces), 2):
+            pieces[j] = re.sub(r"([*|])", r"\\\1", pieces[j])
+            # Code that a letter follows, as in the plural `Case`s.
+            if j and re.match(r"\w", pieces[j]):
+                pieces[j] = rf"\ {pieces[j]}"
+        lines[i] = line[:indent] + "".join(pieces)
+
+
+def _name_what_is_described_elsewhere(app, what, name, obj, options, lines):
+    """Adds to a package the names that the page of `tf_diffseg` describes."""
+    del app, options
+    if what == "module" and name != "tf_diffseg":
+        shared = [f"`tf_diffseg.{each}`" for each in obj.__all__ if _is_shared(each)]
+        if shared:
+            lines += ["", f"It also exports {', '.join(shared)}.", ""]
+
+
+def _is_shared(name):
+    return name in tf_diffseg.__all__
+
+
+def _skip_shared(app, what, name, obj, skip, options):
+    """Leaves names of `tf_diffseg` out of the pages of its packages."""
+    del what, obj, skip, options
+    page = app.env.docname.rpartition("/")[2]
+    return True if _is_shared(name) and page != "tf_diffseg" else None
+
+
+def setup(app):
+    """Registers what autodoc calls; plain text is read before Napoleon reads it."""
+    app.connect("autodoc-process-docstring", _as_restructured_text, priority=400)
+    app.connect("autodoc-process-docstring", _name_what_is_described_elsewhere)
+    app.connect("autodoc-skip-member", _skip_shared)
+    return {"parallel_read_safe": True}
