@@ -19,6 +19,7 @@ version = release = _scope["__version__"]
 
 extensions = [
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "myst_nb",
     # Those of docs/site.
@@ -27,7 +28,7 @@ extensions = [
     "mathml",
     "outside_links",
 ]
-exclude_patterns = ["site"]
+exclude_patterns = ["site", "scans"]
 templates_path = []
 
 # Markdown as GitHub shows it.
@@ -41,6 +42,7 @@ nb_merge_streams = True
 # Docstrings write code in single backquotes; a public name becomes a link.
 default_role = "py:obj"
 autodoc_member_order = "bysource"
+autosummary_generate = False
 autodoc_typehints = "none"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True

@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 _LOADED = ["tensorflow", "keras", "nibabel", "scipy.ndimage", "matplotlib.figure"]
 
 
-def run_module(module, *arguments, environment=None):
+def run_module(module, *arguments, environment=None, folder=None):
     """Runs `python -m module *arguments` to its end.
 
     Args:
@@ -31,16 +31,18 @@ def run_module(module, *arguments, environment=None):
         *arguments: objects whose text the module is given.
         environment: dict of variables that are set beside those of this process; None
             as a value takes a variable away.
+        folder: folder that it runs in; None for that of the tests.
 
     Returns:
         `subprocess.CompletedProcess` with exit code and output as text.
     """
-    with started_module(module, *arguments, environment=environment) as started:
+    options = {"environment": environment, "folder": folder}
+    with started_module(module, *arguments, **options) as started:
         return started.completed()
 
 
 @contextlib.contextmanager
-def started_module(module, *arguments, environment=None):
+def started_module(module, *arguments, environment=None, folder=None):
     """Starts `python -m module *arguments`; see `run_module`.
 
     Yields:
@@ -50,13 +52,14 @@ def started_module(module, *arguments, environment=None):
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": paths} | (environment or {})
     environment = {name: v for name, v in environment.items() if v is not None}
-    with tempfile.TemporaryDirectory() as folder:
-        files = [pathlib.Path(folder, name) for name in ("stdout", "stderr")]
+    folder = folder or os.getcwd()
+    with tempfile.TemporaryDirectory() as outputs:
+        files = [pathlib.Path(outputs, name) for name in ("stdout", "stderr")]
         for file in files:
             file.touch()
         # Forks are not reliable on other systems.
         start = _start_fork if sys.platform == "linux" else _start_python
-        process = start(module, arguments, environment, files)
+        process = start(module, arguments, environment, folder, files)
         started = _Started([module, *arguments], process, files)
         try:
             yield started
@@ -95,19 +98,20 @@ class _Started:
         return subprocess.CompletedProcess(self._command, self.wait(), *self.output())
 
 
-def _start_python(module, arguments, environment, files):
+def _start_python(module, arguments, environment, folder, files):
     with open(files[0], "w") as stdout, open(files[1], "w") as stderr:
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             env=environment,
+            cwd=folder,
             stdout=stdout,
             stderr=stderr,
         )
 
 
-def _start_fork(module, arguments, environment, files):
+def _start_fork(module, arguments, environment, folder, files):
     process = _forks().Process(
-        target=_run_here, args=(module, arguments, environment, files)
+        target=_run_here, args=(module, arguments, environment, folder, files)
     )
     process.start()
     return process
@@ -129,7 +133,7 @@ def _forks():
     return context
 
 
-def _run_here(module, arguments, environment, files):
+def _run_here(module, arguments, environment, folder, files):
     """Runs the module in the new process."""
     for stream, file in zip((sys.stdout, sys.stderr), files, strict=True):
         opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -140,5 +144,6 @@ def _run_here(module, arguments, environment, files):
     app._init_callbacks.clear()
     os.environ.clear()
     os.environ.update(environment)
+    os.chdir(folder)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

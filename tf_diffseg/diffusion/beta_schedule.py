@@ -19,8 +19,8 @@ class BetaSchedule(enum.Enum):
         QUADRATIC: the square root of beta rises linearly.
         COSINE: beta rises by half a cosine wave. It uses f(u) of Nichol and Dhariwal
             2021 for beta itself; they use it for alphas_cumprod.
-        WARMUP10, WARMUP50: quadratic over the first 10 or 50 percent of the steps, then
-            `beta_end`.
+        WARMUP10: quadratic over the first 10 percent of the steps, then `beta_end`.
+        WARMUP50: the same over the first half.
 
     Example:
         >>> betas = get_betas(BetaSchedule.LINEAR, 1001, 1e-4, 0.02)
