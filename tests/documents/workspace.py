@@ -64,6 +64,10 @@ def make(folder):
         shutil.copytree(folder / "RESULTS", folder / copy)
     scan, other, *_ = sorted((folder / "DATA" / "imagesTr").iterdir())
     shutil.copy(scan, folder / "image.nii.gz")
+    (folder / "damaged.nii.gz").write_bytes(scan.read_bytes()[:-1000])
+    damaged = shutil.copytree(folder / "RUN", folder / "DAMAGED") / "checkpoints"
+    (newest, *_) = sorted(damaged.glob("epoch-*.keras"), reverse=True)
+    newest.write_bytes(newest.read_bytes()[:-100])
     (folder / "scans").mkdir()
     shutil.copy(scan, folder / "scans" / "a_t1.nii.gz")
     shutil.copy(other, folder / "scans" / "b_t1.nii.gz")
