@@ -10,6 +10,7 @@ VENV_MADE := $(VENV)/.made
 RUN_INSTALLED := $(VENV)/.installed-run
 TEST_INSTALLED := $(VENV)/.installed-test
 DEV_INSTALLED := $(VENV)/.installed-dev
+DOCS_INSTALLED := $(VENV)/.installed-docs
 PACKAGING := setup.py tf_diffseg/version.py
 
 TWO_AT_A_TIME := -n 2 --dist=worksteal
@@ -18,7 +19,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all lint format build-files hub-model clean distclean help
+.PHONY: demo test test-all lint format docs build-files hub-model clean distclean help
 
 demo: $(RUN_INSTALLED)  ## Train, evaluate and draw a small model, into demo/
 	$(PY) -m experiments.demo --output_dir=demo
@@ -37,6 +38,9 @@ lint: $(DEV_INSTALLED)  ## Check style and types
 format: $(DEV_INSTALLED)  ## Put the code in the project's format
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+docs: $(DOCS_INSTALLED)  ## Build the documentation, build/docs/index.html
+	$(PY) -m sphinx -b html -W --keep-going -q docs build/docs
 
 build-files:  ## Write the Bazel BUILD files from the imports
 	$(PYTHON) -m tests.architecture.build_files --write
@@ -103,3 +107,7 @@ $(TEST_INSTALLED): $(VENV_MADE) $(PACKAGING)
 $(DEV_INSTALLED): $(VENV_MADE) $(PACKAGING)
 	$(PIP) install -q -e '.[test,dev]'
 	@touch $@ $(RUN_INSTALLED) $(TEST_INSTALLED)
+
+$(DOCS_INSTALLED): $(VENV_MADE) $(PACKAGING)
+	$(PIP) install -q -e '.[docs]'
+	@touch $@ $(RUN_INSTALLED)

@@ -93,6 +93,13 @@ setup(
         # withdrawn, mypy before 1.12 does not follow all of the code (nor knows
         # Python 3.13).
         "dev": ["mypy>=1.12", "pre-commit>=3.5", "ruff>=0.13"],
+        # `make docs`, and docs/notebooks/make.py.
+        "docs": [
+            "latex2mathml>=3.77",
+            "myst-nb>=1.2",
+            "pydata-sphinx-theme>=0.16",
+            "sphinx>=8.1",
+        ],
         # Opens the report of an evaluation in Chromium, which the system brings.
         "browser": ["selenium>=4.20"],
         # What metrics are held against; MONAI needs PyTorch, whose CPU build will do.

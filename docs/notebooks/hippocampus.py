@@ -85,7 +85,11 @@ print(f"             {entropy[~wrong].mean():.3f} elsewhere")
 
 # %%
 cut = int(np.median(np.nonzero(truth)[2]))
-pictures = {"scan": np.asarray(image.dataobj), "entropy": entropy, "wrong voxels": wrong}
+pictures = {
+    "scan": np.asarray(image.dataobj),
+    "entropy": entropy,
+    "wrong voxels": wrong,
+}
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.6))
 for axis, (name, picture) in zip(axes, pictures.items(), strict=True):
     axis.imshow(picture[:, :, cut].T, cmap="gray", origin="lower")
@@ -136,7 +140,9 @@ plt.show()
 # `experiments.segment`, three lines of Python and TF Serving take.
 
 # %%
-run("python -m experiments.evaluate --data_dir=SHARDS --model_dir=RUN --output_dir=RESULTS")
+run(
+    "python -m experiments.evaluate --data_dir=SHARDS --model_dir=RUN --output_dir=RESULTS"
+)
 run("python -m experiments.export --model_dir=RUN --export_dir=EXPORT")
 print(sorted(path.name for path in (work / "EXPORT" / "1").iterdir()))
 

@@ -10,9 +10,6 @@ import pathlib
 import re
 import sys
 
-import nbformat
-from nbclient import NotebookClient
-
 FOLDER = pathlib.Path(__file__).resolve().parent
 _CELL = re.compile(r"^# %%(?P<text> \[markdown\])?\n", re.MULTILINE)
 # Progress that a terminal overwrites.
@@ -31,6 +28,8 @@ def cells(source):
 
 def notebook(source):
     """The notebook of a Python file, not executed."""
+    import nbformat
+
     made = nbformat.v4.new_notebook()
     for index, (kind, text) in enumerate(cells(source)):
         cell = getattr(nbformat.v4, f"new_{kind}_cell")(text)
@@ -41,6 +40,9 @@ def notebook(source):
 
 def main():
     """Executes the notebooks that are named, or all."""
+    import nbformat
+    from nbclient import NotebookClient
+
     names = sys.argv[1:] or sorted(
         path.stem for path in FOLDER.glob("*.py") if path.name != "make.py"
     )

@@ -179,7 +179,9 @@ plt.show()
 # them in a browser.
 
 # %%
-run("python -m experiments.evaluate --data_dir=SHARDS --model_dir=RUN --output_dir=RESULTS")
+run(
+    "python -m experiments.evaluate --data_dir=SHARDS --model_dir=RUN --output_dir=RESULTS"
+)
 Image(work / "RESULTS" / "worst.png", width=700)
 
 # %% [markdown]

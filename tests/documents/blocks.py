@@ -12,7 +12,11 @@ import shlex
 
 from tests.architecture.source_tree import REPOSITORY
 
-_OUTSIDE_DOCS = ("README.md", "CONTRIBUTING.md", "experiments/hub/hippocampus/README.md")
+_OUTSIDE_DOCS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "experiments/hub/hippocampus/README.md",
+)
 DOCUMENTS = tuple(
     path.relative_to(REPOSITORY).as_posix()
     for path in (

@@ -50,6 +50,9 @@ def test_every_page_is_in_a_table_of_contents():
         folder = page.parent.relative_to(REPOSITORY).as_posix()
         for tree in re.findall(toctree, text, re.DOTALL | re.MULTILINE):
             listed |= {f"{folder}/{name}" for name in tree.split()}
-    notebooks = {f"docs/notebooks/{name}" for name in ("hippocampus", "reverse_process")}
-    pages = {d.removesuffix(".md") for d in DOCUMENTS if d.startswith("docs/")}
+    notebooks = {
+        f"docs/notebooks/{name}" for name in ("hippocampus", "reverse_process")
+    }
+    pages = {d[:-3] for d in DOCUMENTS if d.startswith("docs/")}
+    pages.remove("docs/scans/hippocampus/README")
     assert listed == pages | notebooks
