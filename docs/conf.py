@@ -10,12 +10,16 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "site")]
 
+from tf_diffseg.quiet import load_tensorflow  # noqa: E402
+from tf_diffseg.version import __version__  # noqa: E402
+
+# Autodoc imports the library; its output is to be that of Sphinx alone.
+load_tensorflow()
+
 project = "tf_diffseg"
 author = "the authors of tf_diffseg"
 copyright = "the authors of tf_diffseg, Apache 2.0"
-_scope = {}
-exec((ROOT / "tf_diffseg" / "version.py").read_text(encoding="utf-8"), _scope)
-version = release = _scope["__version__"]
+version = release = __version__
 
 extensions = [
     "sphinx.ext.autodoc",
@@ -28,7 +32,7 @@ extensions = [
     "mathml",
     "outside_links",
 ]
-exclude_patterns = ["site", "scans"]
+exclude_patterns = ["site"]
 templates_path = []
 
 # Markdown as GitHub shows it.
@@ -41,6 +45,7 @@ nb_merge_streams = True
 
 # Docstrings write code in single backquotes; a public name becomes a link.
 default_role = "py:obj"
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 autosummary_generate = False
 autodoc_typehints = "none"

@@ -4,6 +4,7 @@
 Each is described once, on the page of `tf_diffseg`.
 """
 
+import inspect
 import re
 
 import tf_diffseg
@@ -47,9 +48,19 @@ def _skip_shared(app, what, name, obj, skip, options):
     return True if _is_shared(name) and page != "tf_diffseg" else None
 
 
+def _sign_by_init(app, what, name, obj, options, signature, returned):
+    """Shows the arguments of `__init__`; Keras has a `__new__` that takes any."""
+    del app, name, options
+    if what != "class" or not (signature or "").startswith("(*args"):
+        return None
+    _, *parameters = inspect.signature(obj.__init__).parameters.values()
+    return str(inspect.Signature(parameters)), returned
+
+
 def setup(app):
     """Registers what autodoc calls; plain text is read before Napoleon reads it."""
     app.connect("autodoc-process-docstring", _as_restructured_text, priority=400)
     app.connect("autodoc-process-docstring", _name_what_is_described_elsewhere)
+    app.connect("autodoc-process-signature", _sign_by_init)
     app.connect("autodoc-skip-member", _skip_shared)
     return {"parallel_read_safe": True}

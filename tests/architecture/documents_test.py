@@ -11,7 +11,8 @@ _DOCUMENTS = sorted(
     path.relative_to(source_tree.REPOSITORY).as_posix()
     for path in (
         *source_tree.REPOSITORY.glob("*.md"),
-        *source_tree.REPOSITORY.glob("docs/*.md"),
+        *source_tree.REPOSITORY.glob("docs/**/*.md"),
+        *source_tree.REPOSITORY.glob("experiments/hub/*/README.md"),
     )
     if path.name != "CHANGELOG.md"
 )

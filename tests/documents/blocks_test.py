@@ -40,7 +40,9 @@ def test_pages_that_run_as_a_whole_have_their_test():
 
 def test_markers_stand_before_a_block():
     for document in DOCUMENTS:
-        assert not re.findall(r"<!-- (?:not )?run", without_blocks(document)), document
+        assert not re.findall(r"(?m)^<!-- (?:not )?run", without_blocks(document)), (
+            document
+        )
 
 
 def test_every_page_is_in_a_table_of_contents():
@@ -54,5 +56,4 @@ def test_every_page_is_in_a_table_of_contents():
         f"docs/notebooks/{name}" for name in ("hippocampus", "reverse_process")
     }
     pages = {d[:-3] for d in DOCUMENTS if d.startswith("docs/")}
-    pages.remove("docs/scans/hippocampus/README")
     assert listed == pages | notebooks

@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.commands import run_module
 
-# What makes a command of the documents cheap; a flag that is given twice counts as last.
+# Makes a command of the documents cheap; of a flag that is given twice the last counts.
 SMALLER = {
     "data_tools.convert_nifti": ["--spacing_mm=12,12,12", "--volume_shape=8,8,8"],
     "experiments.compare": ["--strategies=recycling,supervised"],
