@@ -38,6 +38,15 @@ def notebook(source):
     return made
 
 
+def _shown(output):
+    """An output without progress and places on this machine; None for what TensorFlow says of the machine."""
+    if output["output_type"] != "stream":
+        return output
+    text = output["text"].replace(f"{FOLDER.parents[1]}/", "")
+    output["text"] = _OVERWRITTEN.sub("", text).strip() + "\n"
+    return output if output["name"] == "stdout" else None
+
+
 def main():
     """Executes the notebooks that are named, or all."""
     import nbformat
@@ -57,9 +66,8 @@ def main():
         ).execute()
         for cell in made.cells:
             cell["metadata"] = {}
-            for output in cell.get("outputs", []):
-                if output["output_type"] == "stream":
-                    output["text"] = _OVERWRITTEN.sub("", output["text"])
+            if cell["cell_type"] == "code":
+                cell["outputs"] = list(filter(None, map(_shown, cell["outputs"])))
         made["metadata"] = {
             "kernelspec": {"name": "python3", "display_name": "Python 3"},
             "language_info": {"name": "python"},
