@@ -1,5 +1,7 @@
 """The commands and the Python of the documents run as they are written there."""
 
+import contextlib
+import io
 import re
 import shutil
 
@@ -23,17 +25,21 @@ def made(tmp_path_factory):
 def test_the_blocks_run(document, made, tmp_path, monkeypatch):
     folder = shutil.copytree(made, tmp_path / "copy")
     monkeypatch.chdir(folder)
-    scope = workspace.names(document)
+    scope, by_python = workspace.names(document), ""
     for block in blocks(document):
+        if block.marker == "printed by the block above":
+            assert _ends_with(by_python, block.text.splitlines()), by_python
         if not block.is_run:
             continue
         place = f"{document}:{block.line}"
         if block.kind == "python":
-            _run_python(block.text, scope)
+            with contextlib.redirect_stdout(io.StringIO()) as stdout:
+                _run_python(block.text, scope)
+            by_python = stdout.getvalue()
         for words, printed in block.commands():
             if words[0] == "tensorboard":  # A server, which runs without end.
                 continue
-            done = workspace.run(folder, words)
+            done = workspace.run(folder, words, makes=block.kind == "bash")
             output = done.stdout + done.stderr
             if block.kind == "console":
                 assert _ends_with(output, printed), f"{place}: {output}"

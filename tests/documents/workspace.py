@@ -37,11 +37,17 @@ _MAKES = {
 }
 
 
-def run(folder, words):
-    """Runs `python -m module ...`, made small, and returns what it did."""
+def run(folder, words, makes=True):
+    """Runs `python -m module ...`, made small, and returns what it did.
+
+    Args:
+        folder: the folder to run it in.
+        words: of the command.
+        makes: whether what it makes is removed before.
+    """
     module, *given = words[2:]
     for word in given:
-        if word.startswith(f"--{_MAKES.get(module)}="):
+        if makes and word.startswith(f"--{_MAKES.get(module)}="):
             shutil.rmtree(folder / word.partition("=")[2], ignore_errors=True)
     return run_module(module, *given, *SMALLER.get(module, []), folder=folder)
 
