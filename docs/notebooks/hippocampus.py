@@ -77,7 +77,7 @@ Image(work / "segmented.png")
 # %%
 run(
     "python -m experiments.segment --model=hippocampus --num_samples=4 "
-    f"--input={scans / 'image.nii.gz'} --output=label.nii.gz"
+    f"--input={scans / 'images' / 'hippocampus_035.nii.gz'} --output=label.nii.gz"
 )
 entropy = np.asarray(nibabel.load(work / "label_entropy.nii.gz").dataobj)
 wrong = truth != predicted
