@@ -7,7 +7,7 @@ import pytest
 from tests.architecture.source_tree import REPOSITORY
 from tests.documents.blocks import DOCUMENTS, RUN_AS_A_PAGE, blocks, without_blocks
 
-_SHOWN = ("text", "yaml", "mermaid")
+_SHOWN = ("json", "mermaid", "text", "yaml")
 _LEVELS = re.compile(r"^\{(toctree|eval-rst)\}$")
 # Code by indentation has no kind; lines below an item of a list are no code.
 _INDENTED = re.compile(r"^(?![*\d|]| )[^\n]+\n\n {4}\S[^\n]*", re.MULTILINE)
@@ -52,8 +52,5 @@ def test_every_page_is_in_a_table_of_contents():
         folder = page.parent.relative_to(REPOSITORY).as_posix()
         for tree in re.findall(toctree, text, re.DOTALL | re.MULTILINE):
             listed |= {f"{folder}/{name}" for name in tree.split()}
-    notebooks = {
-        f"docs/notebooks/{name}" for name in ("hippocampus", "reverse_process")
-    }
     pages = {d[:-3] for d in DOCUMENTS if d.startswith("docs/")}
-    assert listed == pages | notebooks
+    assert listed == pages
