@@ -46,6 +46,8 @@ TABLE = {
         third_party=("numpy", "isal", "nibabel", "PIL", "SimpleITK", "pydicom"),
     ),
     "tf_diffseg.data": Row(third_party=(*_TENSORFLOW, "google_crc32c")),
+    # The network in an export, from which training may start.
+    "tf_diffseg.serving.exported_network": Row(third_party=("tensorflow", "keras")),
     "tf_diffseg.training": Row(
         first_party=(
             "tf_diffseg.diffusion",
@@ -54,6 +56,7 @@ TABLE = {
             "tf_diffseg.models",
             "tf_diffseg.preprocessing",
             "tf_diffseg.data",
+            "tf_diffseg.serving.exported_network",
         ),
         # h5py comes with Keras, whose files of weights it reads.
         third_party=(*_TENSORFLOW, "keras", "absl", "h5py"),
@@ -70,6 +73,7 @@ TABLE = {
     "tf_diffseg.serving": Row(
         first_party=(
             "tf_diffseg.inference",
+            "tf_diffseg.serving.exported_network",
             # What the affine of a scan can be.
             "tf_diffseg.preprocessing.limits",
             "tf_diffseg.preprocessing.source_grid",
@@ -187,6 +191,7 @@ COMMON = (
     "tf_diffseg.output_path",
     "tf_diffseg.progress_bar",
     "tf_diffseg.quiet",
+    "tf_diffseg.shipped_models",
     "tf_diffseg.text",
     "tf_diffseg.text_table",
     "tf_diffseg.version",

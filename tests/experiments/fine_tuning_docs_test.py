@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tests.data_tools.cube_shards import cube_shards
 from tf_diffseg.runs.run_folder import RunFolder
-from tf_diffseg.runs.shipped_models import model_names
+from tf_diffseg.shipped_models import model_names
 from tf_diffseg.training import load_trained_model
 
 ROOT = pathlib.Path(__file__).parents[2]

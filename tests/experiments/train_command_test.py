@@ -23,7 +23,7 @@ from tf_diffseg.runs.run_plan import training_shards
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.runs.training import train
 from tf_diffseg.runs.training_run import build_model
-from tf_diffseg.training.saving.checkpoints import load_trained_model
+from tf_diffseg.training.saving.trained_model import load_trained_model
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = TrainConfig(

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 import tf_diffseg
 from tests.serving.exported_toy import ExportedToy
-from tf_diffseg.runs import InitError, init_from, load_pretrained, shipped_models
+from tf_diffseg import shipped_models
+from tf_diffseg.runs import InitError, init_from, load_pretrained
 from tf_diffseg.training import save_checkpoint
 from tf_diffseg.training.flat_network import flat_network
 

@@ -13,10 +13,10 @@ from tf_diffseg.training.saving.averaged_weights import AveragedWeights
 from tf_diffseg.training.saving.checkpointing import restore
 from tf_diffseg.training.saving.checkpoints import (
     CheckpointError,
-    load_trained_model,
     save_checkpoint,
 )
 from tf_diffseg.training.saving.frozen_layers import freeze_layers, layers_of
+from tf_diffseg.training.saving.trained_model import load_trained_model
 
 TWO_LEVELS = {"num_channels": (4, 4), "num_blocks": (1, 1)}
 

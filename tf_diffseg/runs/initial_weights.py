@@ -9,7 +9,7 @@ import json
 import os
 
 from tf_diffseg.errors import InputError
-from tf_diffseg.runs.shipped_models import model_names
+from tf_diffseg.shipped_models import model_names
 from tf_diffseg.whole_files import write_json
 
 _FILE = "initial_weights.json"

@@ -7,6 +7,7 @@ import pathlib
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.shipped_models import PRESET
 from tf_diffseg.whole_files import write_text
 
 _LEARNING_RATE_FIELDS = ("learning_rate", "schedule", "warmup_steps")
@@ -57,8 +58,15 @@ class RunFolder:
             manifest: `Manifest` of the training data.
 
         Raises:
-            InputError: the folder holds a run with another config or other data.
+            InputError: the folder holds a run with another config or other data, or
+                a preset.
         """
+        if (self.path / PRESET).is_file():
+            raise InputError(
+                f"model_dir={self.path} holds a preset, which does not go on as a run: "
+                "name another folder, and begin from its weights with init_from",
+                argument="model_dir",
+            )
         if self.config_path.is_file():
             self._check_config(TrainConfig.from_json(self.config_path), config)
             self.check_data(manifest)
@@ -153,10 +161,15 @@ class RunFolder:
         return read_manifest(self.path)
 
     def newest_checkpoint(self):
-        """Path of the newest checkpoint or None; raises InputError if it is damaged."""
+        """Path of the newest checkpoint or None; raises InputError if it is damaged.
+
+        That of a preset is its network.
+        """
         from tf_diffseg.training.saving import checkpoints
 
         paths = checkpoints.list_checkpoints(self.path / "checkpoints")
+        if not paths and (self.path / PRESET).is_file():
+            paths = [self.path / PRESET]
         if paths and not checkpoints.is_whole_checkpoint(paths[-1]):
             raise InputError(
                 f"the checkpoint {paths[-1]} is damaged; remove it, and the one before "
@@ -204,10 +217,11 @@ class RunFolder:
                 another version of tf_diffseg.
         """
         from tf_diffseg.training.saving import checkpoints
+        from tf_diffseg.training.saving.trained_model import load_trained_model
 
         path = self.existing_checkpoint(path)
         try:
-            return checkpoints.load_trained_model(path)
+            return load_trained_model(path)
         except OSError as error:  # Keras unpacks it into TMPDIR.
             raise InputError(
                 f"the checkpoint {path} cannot be loaded: {error.strerror or error}"

@@ -8,6 +8,7 @@ from tf_diffseg.errors import InputError
 from tf_diffseg.evaluation.targets import targets_of
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
+from tf_diffseg.shipped_models import PRESET
 from tf_diffseg.text import named_options
 from tf_diffseg.window_progress import WindowProgress
 
@@ -200,4 +201,5 @@ def _folder_and_file(path):
         return RunFolder(path), None
     if not path.is_file():
         raise InputError(f"{path} does not exist, expected a checkpoint")
-    return RunFolder(path.parent.parent), path
+    is_preset = path.name == PRESET
+    return RunFolder(path.parent if is_preset else path.parent.parent), path

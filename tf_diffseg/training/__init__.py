@@ -27,7 +27,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "gain_so_far": "callbacks.early_stopping",
         "learning_rate_schedule": "optimizer",
         "list_checkpoints": "saving.checkpoints",
-        "load_trained_model": "saving.checkpoints",
+        "load_trained_model": "saving.trained_model",
         "mirrored_strategy": "distribution.devices",
         "restore": "saving.checkpointing",
         "save_checkpoint": "saving.checkpoints",

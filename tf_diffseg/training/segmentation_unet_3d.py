@@ -448,6 +448,41 @@ class SegmentationUNet3D(KerasUNet3D):
             "seed": self.seed,
         }
 
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **kwargs):
+        """Makes a network of a preset.
+
+        Args:
+            preset: name of `tf_diffseg.presets()`; folder that `save_to_preset` has
+                written; or another source of `tf_diffseg.load_pretrained`.
+            load_weights: False for the network of the preset with initial weights.
+            **kwargs: arguments of the constructor that are to differ from the
+                preset's, such as num_classes. Weights that then do not fit have their
+                initial values; `tf_diffseg.init_from` says which.
+
+        Returns:
+            A network of this class; compile it before you train it.
+
+        Raises:
+            ValueError: there is no such preset, it is damaged or of another class, or
+                an argument is unknown or out of range. `tf_diffseg.load_pretrained`
+                loads a network of either class.
+        """
+        from tf_diffseg.training.saving.presets import load_preset
+
+        return load_preset(cls, preset, load_weights, kwargs)
+
+    def save_to_preset(self, preset_dir):
+        """Writes the network into a folder, from which `from_preset` loads it.
+
+        Args:
+            preset_dir: the folder, made if it is missing; a preset in it is replaced.
+                `tf_diffseg.save_to_preset` also writes what `load_segmenter` needs.
+        """
+        from tf_diffseg.training.saving.presets import save_preset
+
+        save_preset(self, preset_dir)
+
 
 def run_network(network, *inputs, dropout_seeds=None):
     """Runs a network, or a part of one, with dropout if there are seeds for it.

@@ -4,8 +4,8 @@ import pathlib
 
 from tf_diffseg.fields import part_values
 from tf_diffseg.runs.run_folder import RunFolder
-from tf_diffseg.runs.shipped_models import find_model
 from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.shipped_models import find_model
 from tf_diffseg.text import read_json
 
 

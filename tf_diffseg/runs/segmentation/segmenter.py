@@ -19,8 +19,8 @@ from tf_diffseg.metrics import voxel_ml
 from tf_diffseg.runs.inference_options import InferenceOptions
 from tf_diffseg.runs.segmentation.scan_notes import crop_note, intensity_notes
 from tf_diffseg.runs.segmentation.segmentation_result import Segmentation
-from tf_diffseg.runs.shipped_models import find_model, model_names
 from tf_diffseg.runs.trained_models import TrainedModels, is_run, paths_with
+from tf_diffseg.shipped_models import find_model, model_names
 from tf_diffseg.volumes import image_like, smallest_type
 from tf_diffseg.volumes.volume_files import image_of
 from tf_diffseg.volumes.volume_limits import check_extent, check_resampled_size

@@ -168,19 +168,19 @@ def read_training_state(path):
         return json.loads(archive.read(_STATE)) if _STATE in archive.namelist() else {}
 
 
-def load_trained_model(path):
+def load_checkpoint(path):
     """Loads a model for prediction, with its averaged weights if it has averages.
 
     Args:
-        path: path of a checkpoint.
+        path: path of a checkpoint. Keras must know the class of its model; see
+            `load_trained_model`.
 
     Returns:
-        `DiffusionUNet3D` or `SegmentationUNet3D`.
+        The model.
 
     Raises:
         CheckpointError: the averages cannot be used.
     """
-    import tf_diffseg.training.diffusion_unet_3d  # noqa: F401 registers the class
     import tf_diffseg.training.optimizer  # noqa: F401 registers the optimizer
 
     model = keras.saving.load_model(path)

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 import tf_diffseg
+from tf_diffseg import shipped_models
 from tf_diffseg.errors import InputError
-from tf_diffseg.runs import shipped_models
 from tf_diffseg.runs.segmentation.segmenter import check_model, load_segmenter
-from tf_diffseg.runs.shipped_models import find_model, model_names
 from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.shipped_models import find_model, model_names
 from tf_diffseg.training.flat_network import flat_network
 
 _LARGEST_BYTES = 12e6

@@ -1,12 +1,12 @@
-"""Exported models that come with the package, found by their names."""
+"""Models that come with the package, found by their names; presets."""
 
 import os
 import pathlib
 
-from tf_diffseg.serving.version_folders import versions
-
+# The network in the folder of a preset.
+PRESET = "model.keras"
 # Part of the same wheel.
-MODELS_DIR = pathlib.Path(__file__).parents[2] / "experiments" / "hub"
+MODELS_DIR = pathlib.Path(__file__).parents[1] / "experiments" / "hub"
 
 
 def find_model(path, models_dir=None):
@@ -23,12 +23,18 @@ def find_model(path, models_dir=None):
     name = str(path)
     if os.path.exists(name) or name not in model_names(models_dir):
         return path
-    folder = (models_dir or MODELS_DIR) / name
-    return folder / str(versions(folder)[-1])
+    return _versions((models_dir or MODELS_DIR) / name)[-1]
 
 
 def model_names(models_dir=None):
     """Sorted names of the models that come with the package."""
     models_dir = models_dir or MODELS_DIR
     folders = models_dir.iterdir() if models_dir.is_dir() else ()
-    return sorted(folder.name for folder in folders if versions(folder))
+    return sorted(folder.name for folder in folders if _versions(folder))
+
+
+def _versions(folder):
+    """Folders of a model's versions, ascending."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    numbered = [path for path in found if path.name.isdecimal()]
+    return sorted(numbered, key=lambda path: int(path.name))

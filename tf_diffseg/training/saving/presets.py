@@ -1,0 +1,69 @@
+"""Presets of networks, in the manner of KerasHub."""
+
+import pathlib
+
+from tf_diffseg.shipped_models import PRESET
+from tf_diffseg.training.saving.initial_weights import MisfitError, take_weights
+from tf_diffseg.training.saving.network_weights import weights_of
+from tf_diffseg.training.saving.trained_network import (
+    InitError,
+    class_name_of,
+    load_pretrained,
+    path_of,
+)
+from tf_diffseg.whole_files import whole_file
+
+_MODELS = ("SegmentationUNet3D", "DiffusionUNet3D")
+# What says which classes there are. Other classes have others.
+_OF_CLASSES = ("regions", "class_frequencies")
+
+
+def load_preset(model_class, preset, load_weights, changes):
+    """Makes a network of a preset.
+
+    Args:
+        model_class: the class that it must be of.
+        preset: as the source of `load_pretrained`.
+        load_weights: whether to give it the weights of the preset.
+        changes: dict of constructor arguments that are to have other values.
+
+    Returns:
+        The network. A weight that other arguments give another shape or
+        meaning has its initial value.
+
+    Raises:
+        InitError: as in `load_pretrained`, or the preset is of another class.
+        ValueError: there is no such argument, or its value is out of range.
+    """
+    own, name = class_name_of(path_of(preset)), model_class.__name__
+    if own in _MODELS and own != name:
+        raise InitError(f"{preset}: is a {own}, not a {name}; use {own}.from_preset")
+    trained = load_pretrained(preset)
+    if load_weights and not changes:
+        return trained
+    config = trained.get_config()
+    if "num_classes" in changes:
+        config |= dict.fromkeys(_OF_CLASSES)
+    unknown = [name for name in changes if name not in config]
+    if unknown:
+        raise ValueError(f"{type(trained).__name__} has no argument {unknown[0]}")
+    model = type(trained).from_config(config | changes)
+    if load_weights:
+        try:
+            take_weights(model, weights_of(trained), str(preset))
+        except MisfitError as error:
+            raise InitError(f"{preset}: {error}") from error
+    return model
+
+
+def save_preset(model, preset_dir):
+    """Writes a network as a preset.
+
+    Args:
+        model: `SegmentationUNet3D`. The state of its optimizer is not written.
+        preset_dir: folder, made if it is missing.
+    """
+    copy = type(model).from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    with whole_file(pathlib.Path(preset_dir) / PRESET) as path:
+        copy.save(path)
