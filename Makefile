@@ -11,6 +11,8 @@ RUN_INSTALLED := $(VENV)/.installed-run
 TEST_INSTALLED := $(VENV)/.installed-test
 DEV_INSTALLED := $(VENV)/.installed-dev
 DOCS_INSTALLED := $(VENV)/.installed-docs
+RELEASE_INSTALLED := $(VENV)/.installed-release
+QUALITY_INSTALLED := $(VENV)/.installed-quality
 PACKAGING := setup.py tf_diffseg/version.py
 
 TWO_AT_A_TIME := -n 2 --dist=worksteal
@@ -19,7 +21,8 @@ PIP := $(PY) -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all lint format docs build-files hub-model clean distclean help
+.PHONY: demo test test-all test-oldest coverage mutants lint format docs build-files \
+  hub-model package audit clean distclean help
 
 demo: $(RUN_INSTALLED)  ## Train, evaluate and draw a small model, into demo/
 	$(PY) -m experiments.demo --output_dir=demo
@@ -29,6 +32,42 @@ test: $(TEST_INSTALLED)  ## Run all but the slow tests; PYTEST_ARGS="-k name" pi
 
 test-all: $(TEST_INSTALLED)  ## Run the slow tests as well
 	$(PY) -m pytest $(TWO_AT_A_TIME) $(PYTEST_ARGS)
+
+# The other end of setup.py: the oldest Python and the oldest of all that it names, in an
+# environment of its own. `make test` has the newest.
+PYTHON_OLDEST ?= python3.10
+test-oldest:  ## Run the tests on the oldest versions that setup.py allows
+	@command -v $(PYTHON_OLDEST) >/dev/null || { echo "error: no $(PYTHON_OLDEST);" \
+	  "name another by PYTHON_OLDEST=..." >&2; exit 1; }
+	$(PYTHON_OLDEST) .ci/oldest.py > .oldest.txt
+	PIP_CONSTRAINT=$(CURDIR)/.oldest.txt $(MAKE) test VENV=.venv-oldest \
+	  PYTHON=$(PYTHON_OLDEST)
+
+coverage: $(QUALITY_INSTALLED)  ## Run the tests and report which lines and branches they reach
+	$(PY) -m pytest $(TWO_AT_A_TIME) -m "not slow" --cov --cov-report=term:skip-covered \
+	  --cov-report=html:build/coverage $(PYTEST_ARGS)
+
+# Each mutant is a change of one operator or number: a test should fail. They are made in
+# a copy of the last commit. diffusion, losses, metrics, preprocessing; for one file,
+# MUTATED=training/noisy_mask.py MUTANT_TESTS="tests/training/noisy_mask_test.py".
+MUTATED ?= losses
+MUTANT_TESTS ?= tests/$(MUTATED) tests/addons
+MUTANTS := build/mutants
+mutants: $(QUALITY_INSTALLED)  ## Change MUTATED=losses in small ways, list what no test notices
+	rm -rf $(MUTANTS) && mkdir -p $(MUTANTS)
+	git archive HEAD | tar x -C $(MUTANTS)
+	printf '%s\n' '[cosmic-ray]' 'module-path = ["tf_diffseg/$(MUTATED)"]' \
+	  'timeout = 300.0' 'excluded-modules = ["**/__init__.py"]' \
+	  'test-command = "$(CURDIR)/$(PY) -m pytest -x -q -p no:cacheprovider $(MUTANT_TESTS)"' \
+	  '[cosmic-ray.distributor]' 'name = "local"' > $(MUTANTS)/config.toml
+	cd $(MUTANTS) && export PYTHONPATH=$$PWD PYTHONDONTWRITEBYTECODE=1 && \
+	  bin=$(CURDIR)/$(VENV)/bin && \
+	  $$bin/cosmic-ray init config.toml session.sqlite && \
+	  $$bin/cosmic-ray baseline config.toml && \
+	  $$bin/cosmic-ray exec config.toml session.sqlite && \
+	  $$bin/cr-report --surviving-only --show-diff session.sqlite > survivors.txt; \
+	  $$bin/cr-rate session.sqlite
+	@echo "survivors in percent above; each of them in $(MUTANTS)/survivors.txt"
 
 lint: $(DEV_INSTALLED)  ## Check style and types
 	$(PY) -m ruff check .
@@ -60,13 +99,21 @@ hub-model: $(RUN_INSTALLED)  ## Ship RUN, scored in RESULTS, as the model hippoc
 	mv build/hub/hippocampus/1 $(HUB_MODEL)/1
 	@du -sh $(HUB_MODEL)
 
+package: $(RELEASE_INSTALLED)  ## Build the wheel and the source distribution into dist/
+	rm -rf dist build *.egg-info
+	$(PY) -m build --outdir dist
+	$(PY) -m twine check --strict dist/*
+
+audit: $(RELEASE_INSTALLED)  ## Look for known vulnerabilities in what is installed
+	$(PY) -m pip_audit --local --skip-editable
+
 clean:  ## Remove the demo's output, caches and build products
 	rm -rf demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -print \
 	  | xargs rm -rf
 
 distclean: clean  ## Remove .venv as well
-	rm -rf $(VENV) $(VENV)-bootstrap
+	rm -rf $(VENV) $(VENV)-bootstrap .venv-oldest .oldest.txt
 
 help:  ## Show this list
 	@echo "usage: make TARGET [PYTHON=python3.12]"
@@ -110,4 +157,12 @@ $(DEV_INSTALLED): $(VENV_MADE) $(PACKAGING)
 
 $(DOCS_INSTALLED): $(VENV_MADE) $(PACKAGING)
 	$(PIP) install -q -e '.[docs]'
+	@touch $@ $(RUN_INSTALLED)
+
+$(QUALITY_INSTALLED): $(VENV_MADE) $(PACKAGING)
+	$(PIP) install -q -e '.[test,quality]'
+	@touch $@ $(RUN_INSTALLED) $(TEST_INSTALLED)
+
+$(RELEASE_INSTALLED): $(VENV_MADE) $(PACKAGING)
+	$(PIP) install -q -e '.[release]'
 	@touch $@ $(RUN_INSTALLED)

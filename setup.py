@@ -26,7 +26,7 @@ setup(
     long_description=_long_description(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    license_files=["LICENSE"],
+    license_files=["LICENSE", "NOTICE", "tf_diffseg/reports/page/LICENSE.niivue"],
     packages=find_packages(
         include=[
             "tf_diffseg",
@@ -37,7 +37,11 @@ setup(
             "experiments.*",
         ]
     ),
-    package_data={"experiments": ["hub/**/*"], "tf_diffseg.reports": ["page/*"]},
+    package_data={
+        "experiments": ["hub/**/*"],
+        "tf_diffseg": ["py.typed"],
+        "tf_diffseg.reports": ["page/*"],
+    },
     entry_points={
         "console_scripts": [
             "tf-diffseg-ablation = experiments.console_scripts:ablation",
@@ -66,8 +70,8 @@ setup(
         "numpy>=1.26",
         "pillow>=10.0",
         "scipy>=1.11",
-        "tensorboard>=2.20,<3",
-        "tensorflow>=2.20,<3",
+        "tensorboard>=2.16,<3",
+        "tensorflow>=2.16.1,<3",
         "tqdm>=4.60",
     ],
     extras_require={
@@ -81,7 +85,7 @@ setup(
             "pytest-xdist>=3.5",
             "python-gdcm>=3.0.24",
             # The clients against a server, and the requests of the loader's tests.
-            "tensorflow-serving-api>=2.20,<3",
+            "tensorflow-serving-api>=2.16.1,<3",
             # Opens the converted data set.
             "tensorflow-datasets>=4.9.8",
         ],
@@ -111,12 +115,15 @@ setup(
             "tf-keras>=2.16; python_version < '3.12'",
             "torch>=2.4",
         ],
+        # `make coverage` and `make mutants`.
+        "quality": ["cosmic-ray>=8.3", "coverage>=7.10", "pytest-cov>=7.0"],
+        "release": ["build>=1.2", "pip-audit>=2.7", "twine>=6.1"],
         # `experiments.train --tracker`.
         "mlflow": ["mlflow>=3.0"],
         "wandb": ["wandb>=0.20"],
         # Clients of TF Serving, and warm-up requests in an export.
-        "serving": ["requests>=2.31", "tensorflow-serving-api>=2.20,<3"],
-        "gpu": ["tensorflow[and-cuda]>=2.20,<3"],
+        "serving": ["requests>=2.31", "tensorflow-serving-api>=2.16.1,<3"],
+        "gpu": ["tensorflow[and-cuda]>=2.16.1,<3"],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",
@@ -126,6 +133,7 @@ setup(
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
+        "Typing :: Typed",
         "Topic :: Scientific/Engineering :: Medical Science Apps.",
     ],
 )

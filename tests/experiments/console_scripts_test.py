@@ -10,9 +10,11 @@ import subprocess
 import sys
 
 import absl
+import nibabel as nib
 import pytest
 
 from tests.architecture import source_tree
+from tf_diffseg.shipped_models import model_names
 
 _ROOT = source_tree.REPOSITORY
 _NAMES = (
@@ -71,35 +73,99 @@ def test_help_tells_the_flags_of_the_command():
     assert "python -m data_tools.inspect_shards" in done.stdout
 
 
-@pytest.mark.slow
-def test_a_wheel_installs_the_commands(tmp_path):
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Folder of an environment in which the wheel is installed, and nothing else.
+
+    Its libraries are those of this Python.
+    """
     pytest.importorskip("wheel")  # Of setuptools itself since 70.1.
-    source, environment = tmp_path / "source", tmp_path / "environment"
+    folder = tmp_path_factory.mktemp("wheel")
+    source, environment = folder / "source", folder / "environment"
     for name in ("tf_diffseg", "data_tools", "experiments"):
         shutil.copytree(_ROOT / name, source / name)
-    for name in ("setup.py", "LICENSE"):
+    for name in ("setup.py", "LICENSE", "NOTICE"):
         shutil.copy(_ROOT / name, source)
     build = ("-m", "pip", "--quiet", "--no-input", "wheel", "--no-deps")
-    _run(sys.executable, *build, "--no-build-isolation", "-w", tmp_path, source)
-    (wheel,) = tmp_path.glob("tf_diffseg-*.whl")
+    _run(sys.executable, *build, "--no-build-isolation", "-w", folder, source)
+    (wheel,) = folder.glob("tf_diffseg-*.whl")
     _run(sys.executable, "-m", "venv", environment)
     python = environment / "bin" / "python"
     _run(python, "-m", "pip", "--quiet", "--no-input", "install", "--no-deps", wheel)
-    # Libraries are those of this Python.
-    (packages,) = environment.glob("lib/python*/site-packages")
     libraries = pathlib.Path(absl.__file__).parents[1]
-    (packages / "libraries.pth").write_text(f"{libraries}\n")
+    (_packages(environment) / "libraries.pth").write_text(f"{libraries}\n")
+    return environment
+
+
+def _packages(environment):
+    (folder,) = environment.glob("lib/python*/site-packages")
+    return folder
+
+
+@pytest.mark.slow
+def test_a_wheel_installs_the_commands(installed):
+    packages = _packages(installed)
     for name in _NAMES:
-        command = environment / "bin" / f"tf-diffseg-{name}"
+        command = installed / "bin" / f"tf-diffseg-{name}"
         printed = _run(command, "--helpfull", code=1)
         assert f"{packages}/" in printed and "traceback" not in printed.lower()
 
 
-def _run(*command, code=0):
+@pytest.mark.slow
+def test_a_wheel_holds_licenses_types_and_models(installed):
+    packages = _packages(installed)
+    (about,) = packages.glob("tf_diffseg-*.dist-info")
+    licenses = {path.name for path in about.rglob("*LICENSE*")}
+    assert licenses >= {"LICENSE", "LICENSE.niivue"}
+    (notice,) = about.rglob("NOTICE")
+    assert "CC BY-SA 4.0" in notice.read_text(encoding="utf-8")
+    assert (packages / "tf_diffseg" / "py.typed").is_file()
+    code = "import tf_diffseg; print(*tf_diffseg.presets())"
+    names = _run(installed / "bin" / "python", "-c", code, cwd=installed).split()
+    assert names == model_names()
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_runs_the_commands_of_the_demo(installed, tmp_path):
+    def command(name, **flags):
+        words = [f"--{flag}={value}" for flag, value in flags.items()]
+        return _run(installed / "bin" / f"tf-diffseg-{name}", *words, cwd=tmp_path)
+
+    command("phantom", output_dir="phantom", num_cases=4)
+    command("verify", dataset_json="phantom/dataset.json")
+    command(
+        "convert",
+        dataset_json="phantom/dataset.json",
+        output_dir="shards",
+        split="train=0.5,test=0.5",
+        spacing_mm="4,4,4",
+        volume_shape="16,16,16",
+        num_workers=1,
+    )
+    command("inspect", data_dir="shards")
+    small = {"patch_shape": "16,16,16", "num_channels": "4,8", "num_blocks": "1,1"}
+    run = {"data_dir": "shards", "model_dir": "run"}
+    command("train", config="demo", epochs=1, mask_branch="", **run, **small)
+    printed = command("evaluate", **run, split="test", output_dir="results")
+    assert "foreground" in printed
+    command("export", model_dir="run", export_dir="export", server_files=False)
+    (scan, *_) = sorted((tmp_path / "phantom" / "imagesTr").glob("*.nii.gz"))
+    for model in ("run", "export/1", *model_names()):
+        label = tmp_path / "label.nii.gz"
+        command("segment", model=model, input=scan, output=label)
+        assert nib.load(label).shape == nib.load(scan).shape
+        label.unlink()
+
+
+def _run(*command, code=0, cwd=None):
     """Output of a command, of which nothing around it tells where modules lie."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
-        [*map(str, command)], capture_output=True, encoding="utf-8", env=environment
+        [*map(str, command)],
+        capture_output=True,
+        encoding="utf-8",
+        env=environment,
+        cwd=cwd,
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
