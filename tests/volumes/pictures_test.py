@@ -53,6 +53,9 @@ def test_a_label_map_has_the_numbers_of_its_palette(tmp_path):
     picture.save(tmp_path / "a.png")
     label = read_label(tmp_path / "a.png").array
     np.testing.assert_array_equal(label[..., 0].T, _ROWS % 3)
+    Image.fromarray(_ROWS > 7).save(tmp_path / "black_and_white.png")
+    label = read_label(tmp_path / "black_and_white.png").array
+    assert label.dtype == np.uint8 and set(np.unique(label)) == {0, 255}
     wide = _ROWS.astype(np.uint16) * 4000
     assert read_label(_save(tmp_path / "b.png", wide)).array.max() == 56000
 

@@ -48,8 +48,8 @@ def read(path, dtype=None):
         raise reading_error(
             f"{path} cannot be read as a picture: {one_line(error)}", error
         ) from error
-    if array.dtype == bool:
-        array = array.astype(np.uint8)
+    if array.dtype == bool:  # White is 255, as in pictures of 2 or 4 bits.
+        array = array * np.uint8(255)
     if mode in _COLOURS:
         array = _without_equal(array[..., : _COLOURS[mode]])
     # From (row, column) to (column, row), and a slice.
