@@ -70,3 +70,7 @@ def test_pictures_go_all_the_way(tmp_path):
     )
     assert process.returncode == 0, process.stdout + process.stderr
     assert nib.load(label).shape == (24, 20, 1)
+    flags = [f"--data_dir={out / 'shards'}", f"--model_dir={tmp_path / 'auto'}"]
+    process = run_module("experiments.train", *flags, "--dry_run", "--epochs=1")
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "patch_shape" in process.stdout and "24,20,1" in process.stdout
