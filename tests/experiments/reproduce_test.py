@@ -41,7 +41,9 @@ def test_networks_of_a_data_set_share_its_shards(tmp_path):
     assert code == 0, output
     assert (out / "2d_supervised" / "export" / "1" / "saved_model.pb").is_file()
     rows = [line.split() for line in output.splitlines()]
-    first = rows.index("network Dice published HD95 mm published cases".split())
+    first = rows.index(
+        ["network", "Dice", "published", "HD95", "mm", "published", "cases"]
+    )
     diffusion, supervised, slices, source = rows[first + 1 : first + 5]
     assert diffusion[:2] == ["3d", "diffusion"] and diffusion[-1] == "2"
     # It is published, and was not trained here.
