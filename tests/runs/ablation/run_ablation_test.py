@@ -148,6 +148,13 @@ def test_refuses_other_settings_in_one_line(shards, undisturbed, changes, messag
     assert "\n" not in str(refused.value)
 
 
+def test_refuses_an_arm_that_has_changed_since_it_was_trained(shards, undisturbed):
+    changed = {"supervised": {"strategy": "supervised", "learning_rate": 0.1}}
+    expected = "^arms=supervised: .*learning_rate was 0.02, now 0.1. Give the arm"
+    with pytest.raises(InputError, match=expected):
+        run_ablation(_CONFIG, changed, shards, undisturbed[0], num_seeds=1)
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [

@@ -16,7 +16,7 @@ from tf_diffseg.output_path import output_folder
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.ablation.arms import make_arms
 from tf_diffseg.runs.ablation.plans import check_plans
-from tf_diffseg.runs.ablation.settings import settings_of, shared_folder
+from tf_diffseg.runs.ablation.settings import changed_config, settings_of, shared_folder
 from tf_diffseg.runs.run_plan import plan_run
 from tf_diffseg.whole_files import alone_in
 
@@ -115,17 +115,21 @@ class _Ablation:
 
     def plan(self, arm, seed, epochs):
         """`RunPlan`; nothing is validated, as runs are scored in the end."""
-        config = dataclasses.replace(
-            arm.config,
-            seed=arm.config.seed + seed,
-            epochs=epochs,
-            validation_frequency=epochs + 1,
-        )
+        lengths = {"epochs": epochs, "validation_frequency": epochs + 1}
+        config = dataclasses.replace(arm.config, seed=arm.config.seed + seed, **lengths)
         run, _ = self.folders(arm, seed)
         try:
-            return plan_run(config, self.data_dir, run)
+            plan = plan_run(config, self.data_dir, run)
         except InputError as error:
             raise InputError(f"arms={arm.name}: {error}", argument="arms") from error
+        changed = changed_config(plan.run_folder, plan.config, besides=lengths)
+        if changed:
+            raise InputError(
+                f"arms={arm.name}: {run} was begun with other values: "
+                f"{'; '.join(changed)}. Give the arm another name",
+                argument="arms",
+            )
+        return plan
 
     def measure(self, arm):
         """`RunCost` of an arm."""

@@ -39,6 +39,24 @@ def shared_folder(folder):
     return RunFolder(pathlib.Path(folder) / "shared")
 
 
+def changed_config(run_folder, config, besides=()):
+    """Compares a config with that of a folder, also where a run may go on with another.
+
+    Args:
+        run_folder: `RunFolder`, which need not exist.
+        config: `TrainConfig`.
+        besides: names of values that may differ.
+
+    Returns:
+        List of texts, one for each value that differs.
+    """
+    if not run_folder.config_path.is_file():
+        return []
+    names = [field.name for field in dataclasses.fields(TrainConfig)]
+    names = [name for name in names if name not in besides]
+    return changed_values(run_folder.config(), config, names)
+
+
 def settings_of(folder, config, equal, budget_minutes):
     """The `Settings` that a folder has, or new ones.
 
@@ -51,11 +69,8 @@ def settings_of(folder, config, equal, budget_minutes):
     Raises:
         InputError: the folder was begun with another value.
     """
-    settings, found = Settings(equal, budget_minutes), []
-    shared = shared_folder(folder)
-    if shared.config_path.is_file():
-        names = [field.name for field in dataclasses.fields(TrainConfig)]
-        found += changed_values(shared.config(), config, names)
+    settings = Settings(equal, budget_minutes)
+    found = changed_config(shared_folder(folder), config)
     if (folder / _FILE).is_file():
         before = Settings(**read_json(folder / _FILE))
         found += changed_values(before, settings, ("equal", "budget_minutes"))
