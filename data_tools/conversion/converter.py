@@ -132,6 +132,7 @@ class _Conversion:
 
     def _manifest(self, recipe, splits, fingerprint, warnings):
         dataset = self._dataset
+        uids = [uid for split in splits.values() for uid in split.uids]
         return Manifest(
             dataset=dataset.name,
             modality=dataset.modality,
@@ -146,6 +147,7 @@ class _Conversion:
             image_dtype=recipe.image_dtype,
             compression=recipe.compression,
             fingerprint=fingerprint,
+            groups={uid: dataset.groups[uid] for uid in uids if dataset.groups},
             skipped={uid: as_flags(why) for uid, why in sorted(self._skipped.items())},
             warnings=[
                 {

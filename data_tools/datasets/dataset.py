@@ -84,6 +84,8 @@ class Dataset:
         unused_columns: names of columns that nothing uses.
         split_order: names of splits in the order to print them; if empty, the order
             is alphabetical.
+        groups: dict from uid to the name of the case's group; empty if cases have no
+            groups.
     """
 
     path: str
@@ -103,6 +105,7 @@ class Dataset:
     ignore_label: int | None = None
     unused_columns: tuple[str, ...] = ()
     split_order: tuple[str, ...] = ()
+    groups: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def modality(self):

@@ -45,7 +45,7 @@ def with_splits(dataset, rule):
         rule: `SplitRule`.
 
     Returns:
-        A `Dataset` with the oddities of the splits in `split_notes`.
+        A `Dataset` with its groups, and the oddities of the splits in `split_notes`.
 
     Raises:
         InputError: if the rule does not fit the data set.
@@ -78,6 +78,7 @@ def with_splits(dataset, rule):
         dataset,
         unused_columns=tuple(name for name in dataset.unused_columns if name != column),
         split_notes=(*dataset.split_notes, *notes),
+        groups=groups or {},
     )
 
 

@@ -46,7 +46,7 @@ def training_dataset(
     order is equally likely, and the memory does not grow with the number of cases.
 
     Args:
-        shard_paths: paths of TFRecord files of `data.example_schema`.
+        shard_paths: paths of TFRecord files of `data.example_schema`, or `SomeCases`.
         num_examples: number of cases that they must hold.
         patch_shape: three ints.
         batch_size: examples in a batch, over all workers and replicas.
@@ -166,7 +166,7 @@ def evaluation_dataset(shard_paths, keys=KEYS, input_context=None):
     """Whole cases, one by one and in the order of the shards.
 
     Args:
-        shard_paths: paths of TFRecord files of `data.example_schema`.
+        shard_paths: paths of TFRecord files of `data.example_schema`, or `SomeCases`.
         keys: which of `data.example_schema.KEYS` to read.
         input_context: `tf.distribute.InputContext` of one of n workers, which gets
             every n-th case; None for all cases.
@@ -205,7 +205,7 @@ def validation_dataset(
     once to learn the shapes. The scores do not depend on the batches.
 
     Args:
-        shard_paths: paths of TFRecord files of `data.example_schema`.
+        shard_paths: paths of TFRecord files of `data.example_schema`, or `SomeCases`.
         batch_voxels: largest number of voxels of a batch, unless it has only one case.
         input_context: `tf.distribute.InputContext` if a strategy asks for the dataset
             of one worker. Batches then are for one replica each and are dealt out in

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 
+from tf_diffseg.data.some_cases import SomeCases
 from tf_diffseg.errors import InputError
 from tf_diffseg.whole_files import write_json
 
@@ -37,11 +38,14 @@ class Split:
         uids: names of the cases, in the order in which they are stored.
         shards: files of the split, in order.
         statistics: see `data_tools.conversion.fingerprint.summarize`.
+        numbers: numbers of the cases, counted over all `shards` from 0; None if the
+            split has all cases of its shards.
     """
 
     uids: list[str]
     shards: list[Shard]
     statistics: dict
+    numbers: list[int] | None = None
 
     def uids_by_shard(self):
         """Lists the names of the cases in each of `shards`."""
@@ -74,6 +78,8 @@ class Manifest:
         warnings: dicts about what is odd without being wrong: `case`, a uid or None
             for the data set, `kind`, `text`, and `counts`, a dict of numbers.
         ignore_label: value in the source files of voxels without a class, or None.
+        groups: dict from uid to the name of the case's group; empty if each case is a
+            group of its own.
         format_version: version of this file and of the Examples.
     """
 
@@ -92,6 +98,7 @@ class Manifest:
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
     warnings: list[dict] = dataclasses.field(default_factory=list)
     ignore_label: int | None = None
+    groups: dict[str, str] = dataclasses.field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     @property
@@ -124,7 +131,11 @@ class Manifest:
         return self.splits[name]
 
     def shard_paths(self, data_dir, split):
-        """Lists the paths of a split's shards; raises InputError if one is missing."""
+        """Paths of a split's shards; raises InputError if one is missing.
+
+        Returns:
+            List of paths, or `SomeCases` if the split has only some of the cases.
+        """
         folder = pathlib.Path(data_dir)
         paths = [str(folder / shard.file_name) for shard in self.split(split).shards]
         missing = [path for path in paths if not os.path.isfile(path)]
@@ -133,7 +144,8 @@ class Manifest:
                 f"{folder / FILE_NAME} names shards that do not exist: "
                 f"{', '.join(missing)}"
             )
-        return paths
+        numbers = self.split(split).numbers
+        return paths if numbers is None else SomeCases(tuple(paths), tuple(numbers))
 
     def write(self, data_dir):
         """Writes `manifest.json` into `data_dir`, whole or not at all."""
@@ -185,6 +197,7 @@ def _from_json(path, fields):
                 uids=split["uids"],
                 shards=[Shard(**shard) for shard in split["shards"]],
                 statistics=split["statistics"],
+                numbers=split.get("numbers"),
             )
             for name, split in fields["splits"].items()
         }

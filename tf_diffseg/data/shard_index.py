@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tf_diffseg.data.gzip_member import HEADER_BYTES, member_bytes
 from tf_diffseg.data.record_checksum import masked_bytes
+from tf_diffseg.data.some_cases import SomeCases
 
 BEFORE_DATA, AFTER_DATA = 12, 4
 VERIFY = "see `python -m data_tools.inspect_shards --verify`"
@@ -51,14 +52,15 @@ def index_shards(shard_paths):
     """Finds the records of TFRecord files without reading their data.
 
     Args:
-        shard_paths: paths in any file system that TensorFlow knows.
+        shard_paths: paths in any file system that TensorFlow knows, or `SomeCases`.
 
     Returns:
-        A `ShardIndex`.
+        A `ShardIndex`, for `SomeCases` only of these.
 
     Raises:
         ShardError: a shard is missing, ends within a record, or has a length that does
-            not fit its checksum; or only some of the shards are compressed.
+            not fit its checksum; only some of the shards are compressed; or they do not
+            hold some of the cases.
     """
     paths = tuple(str(path) for path in shard_paths)
     rows = [
@@ -73,7 +75,23 @@ def index_shards(shard_paths):
             f"shard {paths[index.shard[other[0]]]} and {paths[index.shard[0]]} are not "
             f"of one data set: only one of them is compressed; {VERIFY}"
         )
-    return index
+    return _chosen(index, shard_paths)
+
+
+def _chosen(index, shard_paths):
+    """The rows of an index that `SomeCases` name; all rows if there are only paths."""
+    if not isinstance(shard_paths, SomeCases):
+        return index
+    numbers = np.array(shard_paths.numbers, np.int64)
+    if numbers.max(initial=-1) >= len(index):
+        raise ShardError(
+            f"the shards {', '.join(index.paths)} hold {len(index)} cases, expected "
+            f"more than {numbers.max()}; {VERIFY}"
+        )
+    columns = [field.name for field in dataclasses.fields(index)][1:]
+    return dataclasses.replace(
+        index, **{name: getattr(index, name)[numbers] for name in columns}
+    )
 
 
 def _records(path):

@@ -16,6 +16,7 @@ from tests.data_tools.conftest import MsdFolder
 from tests.data_tools.in_process import contents, convert_by_flags, convert_here
 from tf_diffseg.data.example_schema import parse_example
 from tf_diffseg.data.input_pipeline import evaluation_dataset
+from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.data.record_reader import damaged_record
 from tf_diffseg.data.shard_index import ShardError
 from tf_diffseg.errors import InputError
@@ -53,6 +54,16 @@ def test_conversion_killed_at_random_steps_ends_the_same(few_cases, tmp_path):
     expected = contents(tmp_path / "at_once" / "0")
     for number in range(len(runs)):
         assert contents(tmp_path / "killed" / str(number)) == expected
+
+
+def test_the_manifest_keeps_the_groups(few_cases, tmp_path):
+    out = tmp_path / "out"
+    json_path = few_cases / "dataset.json"
+    convert_by_flags(dataset_json=json_path, output_dir=out, group_by="(.)$")
+    manifest = read_manifest(out)
+    uids = [uid for split in manifest.splits.values() for uid in split.uids]
+    assert manifest.groups == {uid: uid[-1] for uid in uids}
+    assert convert_here(few_cases, tmp_path / "alone", _ALL).groups == {}
 
 
 def test_finished_work_is_not_repeated(damaged_folder, tmp_path, monkeypatch):

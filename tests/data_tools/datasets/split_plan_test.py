@@ -65,9 +65,12 @@ def test_group_by_pattern_is_in_one_split(tmp_path, name, group_by, num_scans):
         for patient in range(1, 13)
     }
     dataset = _dataset(tmp_path, sum(uids.values(), []))
-    sides = _sides(_split(dataset, group_by=group_by))
+    split = _split(dataset, group_by=group_by)
+    sides = _sides(split)
     for scans in uids.values():
         assert len({sides[uid] for uid in scans}) == 1
+        assert len({split.groups[uid] for uid in scans}) == 1
+    assert len(set(split.groups.values())) == len(uids)
     assert set(sides.values()) == set(FRACTIONS)
 
 
