@@ -26,10 +26,11 @@ _OPTIONS = (
     "batch_size",
     "overlap",
     "flip_axes",
+    "ensemble_with",
 )
 
 _MODEL_DIR = flags.DEFINE_string(
-    "model_dir", None, "Folder of a training run, or a checkpoint in it."
+    "model_dir", None, "Folder of a run or a cross-validation, or a checkpoint."
 )
 _EXPORT_DIR = flags.DEFINE_string(
     "export_dir",
@@ -79,7 +80,8 @@ flags.mark_flags_as_required(["model_dir", "export_dir"])
 def main(argv):
     """Writes the next version."""
     del argv
-    trained = TrainedModels([_MODEL_DIR.value], options_from_flags())
+    paths = [_MODEL_DIR.value, *flags.FLAGS["ensemble_with"].value]
+    trained = TrainedModels(paths, options_from_flags())
     chosen = ExportOptions(
         weights=_WEIGHTS.value,
         request_batch=_REQUEST_BATCH.value,

@@ -10,10 +10,10 @@ def define_flags(names=None):
     """Defines a flag for every option, and --ensemble_with.
 
     Args:
-        names: of some options, to define flags for these alone.
+        names: of some options, and "ensemble_with", to define flags for these alone.
     """
     option_flags.define_flags(InferenceOptions, names)
-    if names is None:
+    if names is None or "ensemble_with" in names:
         flags.DEFINE_list(
             "ensemble_with",
             [],

@@ -36,7 +36,7 @@ def _written(folder, dtype="bfloat16"):
     model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
     stored = StoredWeights(model, dtype)
     tf.saved_model.save(stored.module, str(folder))
-    write_network(model, stored, folder)
+    write_network([model], stored, folder)
     return model
 
 
@@ -83,6 +83,6 @@ def test_a_damaged_export_is_refused(tmp_path, damage):
 def test_the_network_of_any_keras_model_is_written(tmp_path):
     model = keras.Sequential([keras.Input([3]), keras.layers.Dense(2)])
     (tmp_path / "assets").mkdir()
-    write_network(model, StoredWeights(model), tmp_path)
+    write_network([model], StoredWeights(model), tmp_path)
     names = json.loads((tmp_path / NETWORK_FILE).read_text())["weights"]
     assert [name.rpartition("/")[2] for name in names] == ["kernel", "bias"]

@@ -159,6 +159,9 @@ def ensemble_mean(samples):
             results = [_with_steps(result, steps) for result in results]
         return tf.add_n(results) / len(results)
 
+    shapes = [getattr(sample, "window_shape", (1, 1, 1)) for sample in samples]
+    # What a `SlidingWindow` says: a smaller volume is padded to it.
+    sample_all.window_shape = tuple(map(max, zip(*shapes, strict=True)))
     return sample_all
 
 

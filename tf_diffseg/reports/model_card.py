@@ -13,7 +13,7 @@ def model_card(trained, name, served, metrics=None, attribution=None):
     """Describes an exported model.
 
     Args:
-        trained: `TrainedModels` of one run.
+        trained: `TrainedModels`. What an ensemble has in common is that of the first.
         name: name of the model.
         served: dict of how the model is served, such as `num_samples`.
         metrics: from `read_metrics`, or None if the run is not evaluated.
@@ -23,8 +23,7 @@ def model_card(trained, name, served, metrics=None, attribution=None):
         JSON-able dict.
     """
     manifest, options = trained.manifest, trained.options
-    (model,), (folder,) = trained.models, trained.run_folders
-    sampler, splits = model.sampler, manifest.splits
+    sampler, splits = trained.models[0].sampler, manifest.splits
     return {
         "name": name,
         "version": __version__,
@@ -48,7 +47,8 @@ def model_card(trained, name, served, metrics=None, attribution=None):
         },
         "served": served,
         "checkpoint": trained.checkpoints[0].name,
-        "training": dataclasses.asdict(folder.config()),
+        "training": dataclasses.asdict(trained.run_folders[0].config()),
+        "ensemble": _ensemble(trained),
         "training_data": {
             "num_cases": {name: len(split.uids) for name, split in splits.items()},
             "sha256": {
@@ -60,6 +60,21 @@ def model_card(trained, name, served, metrics=None, attribution=None):
         },
         "metrics": metrics,
     }
+
+
+def _ensemble(trained):
+    """List of the runs of an ensemble, JSON-able; empty for a single run."""
+    folders, checkpoints = trained.run_folders, trained.checkpoints
+    if len(folders) == 1:
+        return []
+    return [
+        {
+            "run": folder.path.name,
+            "checkpoint": checkpoint.name,
+            "num_training_cases": len(folder.manifest().split("train").uids),
+        }
+        for folder, checkpoint in zip(folders, checkpoints, strict=True)
+    ]
 
 
 def read_metrics(results_dir):

@@ -42,7 +42,7 @@ def export_run(trained, export_dir, options):
     """Exports a model into the next version of a folder.
 
     Args:
-        trained: `TrainedModels` of one model.
+        trained: `TrainedModels`; the mean of several is exported.
         export_dir: folder of the versions; the model gets its name.
         options: `ExportOptions`.
 
@@ -60,7 +60,6 @@ def export_run(trained, export_dir, options):
     load_tensorflow()
     from tf_diffseg.serving import export_saved_model, write_server_files
 
-    (model,) = trained.models
     served = {
         "num_samples": trained.options.num_samples,
         "weights": options.weights,
@@ -80,7 +79,7 @@ def export_run(trained, export_dir, options):
     try:
         path = export_saved_model(
             trained.segmenter(),
-            model,
+            trained.models,
             str(export_dir),
             card,
             batch_size=trained.options.batch_size,

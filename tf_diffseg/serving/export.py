@@ -35,7 +35,8 @@ def export_saved_model(
 
     Args:
         segmenter: a `Segmenter` whose `sample` runs `model`.
-        model: the Keras model that holds the weights.
+        model: the Keras model that holds the weights, or a list of those of an
+            ensemble, which `load_network` then refuses.
         export_dir: folder of all versions of this model.
         model_card: JSON-able dict, written beside the model as `CARD_FILE`.
         num_samples: see `ServedModel`.
@@ -76,7 +77,8 @@ def export_saved_model(
 
 
 def _write_saved_model(segmenter, model, path, weights, options):
-    stored = StoredWeights(model, weights)
-    served = ServedModel(segmenter, model.image_channels, stored, *options)
+    models = model if isinstance(model, list) else [model]
+    stored = StoredWeights(models, weights)
+    served = ServedModel(segmenter, models[0].image_channels, stored, *options)
     tf.saved_model.save(stored.module, str(path), signatures=served.signatures())
-    write_network(model, stored, path)
+    write_network(models, stored, path)

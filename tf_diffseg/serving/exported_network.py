@@ -16,19 +16,23 @@ _VARIABLES = "variables/variables"
 _WEIGHT = "weights/{}/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-def write_network(model, stored, version_dir):
+def write_network(models, stored, version_dir):
     """Writes the file that `load_network` reads.
 
     Args:
-        model: the exported Keras model.
-        stored: its `StoredWeights`.
+        models: list of the exported Keras models. Of several the file says only how
+            many they are.
+        stored: their `StoredWeights`.
         version_dir: folder of the export.
     """
-    network = {
-        "class": keras.saving.get_registered_name(type(model)),
-        "config": model.get_config(),
-        "weights": stored.names,
-    }
+    network = {"num_networks": len(models)}
+    if len(models) == 1:
+        (model,) = models
+        network = {
+            "class": keras.saving.get_registered_name(type(model)),
+            "config": model.get_config(),
+            "weights": stored.names,
+        }
     write_json(pathlib.Path(version_dir) / NETWORK_FILE, network, indent=2)
 
 
@@ -43,11 +47,16 @@ def load_network(version_dir):
         type they are stored in.
 
     Raises:
-        ValueError: the export has no Keras model, is damaged, or its parts do not fit
-            together.
+        ValueError: the export has no Keras model or several, is damaged, or its parts
+            do not fit together.
     """
     folder = pathlib.Path(version_dir)
     network = _read_json(folder / NETWORK_FILE)
+    if isinstance(network, dict) and "num_networks" in network:
+        raise ValueError(
+            f"{folder} is an ensemble of {network['num_networks']} networks; name the "
+            "run of one of them"
+        )
     try:
         model_class = keras.saving.get_registered_object(network["class"])
         if model_class is None:

@@ -10,18 +10,18 @@ from tf_diffseg.serving.choices import WEIGHT_TYPES
 
 
 class StoredWeights:
-    """Copies of a model's floating point weights.
+    """Copies of the floating point weights of models.
 
     Half as many bits give half as large a file. Each weight is rounded once, and the
     network computes in its own type as before.
 
     Args:
-        model: a built Keras model.
+        model: a built Keras model, or a list of several.
         dtype: one of `choices.WEIGHT_TYPES`.
 
     Attributes:
         module: `tf.Module` to save, which holds the copies.
-        names: path of each weight in the model, in the order of the copies.
+        names: path of each weight in its model, in the order of the copies.
 
     Raises:
         ValueError: `dtype` is not in `WEIGHT_TYPES`, or a weight is too large for it.
@@ -32,8 +32,12 @@ class StoredWeights:
             raise ValueError(
                 f"weights must be of {', '.join(WEIGHT_TYPES)}, got {dtype!r}"
             )
+        models = model if isinstance(model, list) else [model]
         self._originals = [
-            weight for weight in model.weights if "float" in str(weight.dtype)
+            weight
+            for model in models
+            for weight in model.weights
+            if "float" in str(weight.dtype)
         ]
         self.names = [original.path for original in self._originals]
         self.module = tf.Module()
@@ -44,7 +48,7 @@ class StoredWeights:
 
     @contextlib.contextmanager
     def in_place(self):
-        """A scope in which the model runs on the stored weights."""
+        """A scope in which the models run on the stored weights."""
         pairs = zip(self._originals, self.module.weights, strict=True)
         mapping = [
             (original, tf.cast(value, original.dtype)) for original, value in pairs
