@@ -49,6 +49,7 @@ setup(
             "tf-diffseg-benchmark = experiments.console_scripts:benchmark",
             "tf-diffseg-compare = experiments.console_scripts:compare",
             "tf-diffseg-convert = experiments.console_scripts:convert",
+            "tf-diffseg-cross-validate = experiments.console_scripts:cross_validate",
             "tf-diffseg-evaluate = experiments.console_scripts:evaluate",
             "tf-diffseg-export = experiments.console_scripts:export",
             "tf-diffseg-inspect = experiments.console_scripts:inspect",

@@ -12,7 +12,6 @@ from absl import flags
 
 from experiments.flags.inference_flags import define_flags, options_from_flags
 from tf_diffseg import command_line
-from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.progress_bar import progress_bar
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.trained_models import TrainedModels
@@ -33,8 +32,7 @@ def main(argv):
     del argv
     options = options_from_flags()
     trained = TrainedModels([_MODEL_DIR.value], options)
-    manifest = read_manifest(_DATA_DIR.value)
-    trained.check_data(manifest, _SPLIT.value)
+    manifest = trained.read_data(_DATA_DIR.value, _SPLIT.value)
     uids = manifest.split(_SPLIT.value).uids
     load_tensorflow()
     from tf_diffseg.evaluation.window_agreement import window_agreement

@@ -20,7 +20,10 @@ _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote."
 )
 _MODEL_DIR = flags.DEFINE_string(
-    "model_dir", None, "Folder of a training run, or a checkpoint in it."
+    "model_dir",
+    None,
+    "Folder of a training run, a checkpoint in it, or the folder of a "
+    "cross-validation, whose mean is taken.",
 )
 _SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate on.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder for the results.")

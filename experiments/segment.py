@@ -27,8 +27,9 @@ from tf_diffseg.volumes.result_files import ENDINGS
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "Folder of an exported version, EXPORT/1, or of a training run, or the name of a "
-    "model that comes with tf_diffseg, as hippocampus.",
+    "Folder of an exported version, EXPORT/1, of a training run, or of a "
+    "cross-validation, whose mean is taken; or the name of a model that comes with "
+    "tf_diffseg, as hippocampus.",
 )
 _INPUT = flags.DEFINE_string(
     "input", None, "Scan, the files of its channels, folder of scans, or pattern."

@@ -27,6 +27,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "TrainingStrategy": "training.choices",
         "UNet3D": "models.unet_3d",
         "VolumePreprocessor": "preprocessing.volume_preprocessor",
+        "cross_validate": "runs.folds.cross_validation",
         "evaluate_run": "runs.evaluation",
         "evaluation_dataset": "data.input_pipeline",
         "export_saved_model": "serving.export",

@@ -148,21 +148,23 @@ def ensemble_mean(samples):
     samples = list(samples)
     if not samples:
         raise ValueError("an ensemble needs at least one model, got none")
-    if len(samples) == 1:
-        return samples[0]
+    return samples[0] if len(samples) == 1 else _EnsembleMean(samples)
 
-    def sample_all(image, seed):
-        results = [sample(image, seed) for sample in samples]
+
+class _EnsembleMean:
+    def __init__(self, samples):
+        self._samples = samples
+        shapes = [getattr(sample, "window_shape", (1, 1, 1)) for sample in samples]
+        # As a `SlidingWindow` has it: smaller volumes are padded to this shape.
+        self.window_shape = tuple(map(max, zip(*shapes, strict=True)))
+
+    def __call__(self, image, seed):
+        results = [sample(image, seed) for sample in self._samples]
         has_steps = results[0].shape.rank == 5 + tf.convert_to_tensor(seed).shape.rank
         if has_steps:
             steps = max(result.shape[-2] for result in results)
             results = [_with_steps(result, steps) for result in results]
         return tf.add_n(results) / len(results)
-
-    shapes = [getattr(sample, "window_shape", (1, 1, 1)) for sample in samples]
-    # What a `SlidingWindow` says: a smaller volume is padded to it.
-    sample_all.window_shape = tuple(map(max, zip(*shapes, strict=True)))
-    return sample_all
 
 
 def _with_steps(result, steps):

@@ -22,6 +22,7 @@ def write(
     page=None,
     inference=None,
     target_names=None,
+    more=None,
 ):
     """Writes metrics.csv, overlays, report.html and metrics.json.
 
@@ -36,6 +37,7 @@ def write(
         inference: JSON-able dict that says how the cases were segmented.
         target_names: names of the scored targets, background first; None for the
             classes.
+        more: dict of what else the summary holds, or None.
 
     Returns:
         The summary, as in metrics.json.
@@ -46,6 +48,7 @@ def write(
     names = target_names or manifest.class_names
     summary = summarize(cases, names)
     summary["data"] = data_of(manifest, split)
+    summary |= more or {}
     if inference:
         summary["inference"] = inference
     with whole_files() as whole:

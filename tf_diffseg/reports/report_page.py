@@ -75,8 +75,8 @@ class ReportPage:
             }
         )
 
-    def html(self, summary):
-        """Makes the text of the page from a summary, see `summarize`."""
+    def entries(self):
+        """The cases as JSON-able dicts, the worst first, which alone keep volumes."""
         self._cases.sort(
             key=lambda case: 2.0 if case["mean_dice"] is None else case["mean_dice"]
         )
@@ -85,6 +85,14 @@ class ReportPage:
             left -= sum(map(len, (case["volumes"] or {}).values()))
             if left < 0:
                 case["volumes"] = None
+        return self._cases
+
+    def extend(self, entries, fold):
+        """Adds the `entries` of another page, of the cases of one fold."""
+        self._cases += [{**entry, "fold": fold} for entry in entries]
+
+    def html(self, summary):
+        """Makes the text of the page from a summary, see `summarize`."""
         manifest = self._manifest
         label_classes = _coloured(manifest.class_names)
         if manifest.ignored_id is not None:
@@ -99,7 +107,7 @@ class ReportPage:
             "metrics": [vars(metric) for metric in METRICS],
             "entropy_max": self._targets.largest_entropy,
             "summary": summary,
-            "cases": self._cases,
+            "cases": self.entries(),
         }
         # Otherwise a name could close the element that holds it.
         text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "RunFolder": "run_folder",
         "TrainConfig": "train_config",
         "TrainedModels": "trained_models",
+        "cross_validate": "folds.cross_validation",
         "evaluate_run": "evaluation",
         "find_model": "pretrained",
         "init_from": "pretrained",

@@ -60,8 +60,7 @@ class Model:
 
     def __init__(self, path, metric, data_dir, split):
         trained = TrainedModels([path], InferenceOptions())
-        manifest = read_manifest(data_dir)
-        trained.check_data(manifest, split)
+        manifest = trained.read_data(data_dir, split)
         manifest.shard_paths(data_dir, split)
         load_tensorflow()
         trained.checkpoints  # noqa: B018, raises if there is none

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.data.shard_counts import check_counts
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.inference_options import InferenceOptions
@@ -15,7 +14,8 @@ def evaluate_run(model_dir, data_dir, split="test", ensemble_with=(), **options)
     Args:
         model_dir: folder of a training run, or a checkpoint in it.
         data_dir: folder that `data_tools.convert_nifti` wrote.
-        split: name of a split with no training case of the run, or "train".
+        split: name of a split with no training case of the run, or "train". For a run
+            on a fold, "validation" are the cases of that fold.
         ensemble_with: one or several further runs or checkpoints for an ensemble.
         **options: fields of `InferenceOptions`, such as num_samples and seed.
 
@@ -33,8 +33,7 @@ def evaluate_run(model_dir, data_dir, split="test", ensemble_with=(), **options)
     trained = TrainedModels(
         paths_with(model_dir, ensemble_with), InferenceOptions(**options)
     )
-    manifest = read_manifest(data_dir)
-    trained.check_data(manifest, split)
+    manifest = trained.read_data(data_dir, split)
     scorer = scorer_of(trained, manifest, manifest.shard_paths(data_dir, split))
     return [scores for scores, _ in scorer.score(set(manifest.split(split).uids))]
 
@@ -57,8 +56,7 @@ def evaluate_to_folder(trained, data_dir, split, output_dir, viewer_mb=60.0):
     Raises:
         InputError: as in `evaluate_run`, or a file cannot be written.
     """
-    manifest = read_manifest(data_dir)
-    trained.check_data(manifest, split)
+    manifest = trained.read_data(data_dir, split)
     shard_paths = manifest.shard_paths(data_dir, split)
     load_tensorflow()
     from tf_diffseg.reports import evaluation_report

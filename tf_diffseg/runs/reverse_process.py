@@ -2,9 +2,9 @@
 
 import pathlib
 
-from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.runs.folds.run_data import read_as_divided
 from tf_diffseg.runs.run_folder import RunFolder
 
 
@@ -37,7 +37,7 @@ def draw_reverse_process(model_dir, data_dir, output, split="test", uid=None, se
             f"model_dir={model_dir} holds a supervised run: it does not diffuse",
             argument="model_dir",
         )
-    manifest = read_manifest(data_dir)
+    manifest = read_as_divided(data_dir, [run_folder])
     run_folder.check_data(manifest)
     uids = manifest.split(split).uids
     uid = uids[0] if uid is None else uid

@@ -1,12 +1,15 @@
 """The parts of a training run, checked without TensorFlow."""
 
 import dataclasses
+import itertools
 import os
 import pathlib
 
-from tf_diffseg.data.manifest import Manifest, read_manifest
+from tf_diffseg.data.manifest import Manifest
+from tf_diffseg.data.some_cases import SomeCases
 from tf_diffseg.errors import InputError
 from tf_diffseg.output_path import output_folder
+from tf_diffseg.runs.folds.run_data import check_start_is_unaware, read_run_data
 from tf_diffseg.runs.initial_weights import config_of_start
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.train_config import TrainConfig
@@ -18,16 +21,21 @@ class RunPlan:
 
     Attributes:
         config: the resolved `TrainConfig`.
-        manifest: `Manifest` of the data.
+        manifest: `Manifest` of the data, of one fold if the config asks for folds.
         shard_paths: dict from "train", and from "validation" if there is such a split,
-            to the paths of the shards.
+            to what `Manifest.shard_paths` gives.
         run_folder: `RunFolder` to write to.
     """
 
     config: TrainConfig
     manifest: Manifest
-    shard_paths: dict[str, list[str]]
+    shard_paths: dict[str, list[str] | SomeCases]
     run_folder: RunFolder
+
+    @property
+    def all_shards(self):
+        """Paths of all shards, each once."""
+        return list(dict.fromkeys(itertools.chain(*self.shard_paths.values())))
 
 
 def plan_run(config, data_dir, model_dir):
@@ -37,7 +45,7 @@ def plan_run(config, data_dir, model_dir):
         InputError: a folder cannot be used, or its run has another config or other
             data.
     """
-    manifest = read_manifest(data_dir)
+    manifest = read_run_data(config, data_dir)
     model_dir = output_folder("model_dir", model_dir)
     if model_dir.resolve() == pathlib.Path(data_dir).resolve():
         raise InputError(
@@ -46,6 +54,7 @@ def plan_run(config, data_dir, model_dir):
         )
     run_folder = RunFolder(model_dir)
     config = config_of_start(config, run_folder)
+    check_start_is_unaware(config, manifest)
     run_folder.check(config, manifest)
     shard_paths = training_shards(config, manifest, data_dir)
     return RunPlan(config, manifest, shard_paths, run_folder)

@@ -141,6 +141,23 @@ class TrainConfig(AugmentationConfig):
         at_most=2**31 - 1,
     )
 
+    folds: int = _training(
+        0,
+        "Number of folds into which to divide the cases of all splits but test, with "
+        "the cases of a group in one fold; 0 keeps the splits of the data.",
+        at_least=0,
+    )
+    fold: int | None = _training(
+        None,
+        "Fold to validate on, from 0; the other folds are trained on.",
+        at_least=0,
+    )
+    test_in_folds: bool = _training(
+        False,
+        "Whether the cases of the split test are in the folds too; without it no fold "
+        "sees them.",
+    )
+
     init_from: str = _training(
         "",
         "Source of initial weights, as far as they fit: a run folder, a .keras or "
@@ -273,11 +290,29 @@ class TrainConfig(AugmentationConfig):
     def __post_init__(self):
         """Turns lists into tuples; raises InputError if a value is wrong."""
         super().__post_init__()
+        self._check_folds()
         if self.freeze != "none" and not self.init_from:
             raise InputError(
                 f"freeze={self.freeze} needs init_from: the frozen weights would stay "
                 "random",
                 argument="freeze",
+            )
+
+    def _check_folds(self):
+        folds, fold = self.folds, self.fold
+        if folds == 1:
+            raise InputError(
+                "folds=1: expected at least 2, or 0 for none", argument="folds"
+            )
+        if not folds and fold is not None:
+            raise InputError(
+                f"fold={fold} needs folds, into how many the cases are divided",
+                argument="fold",
+            )
+        if fold is not None and fold >= folds:
+            raise InputError(
+                f"fold={fold}: expected 0 to {folds - 1} with folds={folds}",
+                argument="fold",
             )
 
     def to_json(self):

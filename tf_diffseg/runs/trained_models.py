@@ -6,6 +6,11 @@ import pathlib
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.evaluation.targets import targets_of
+from tf_diffseg.runs.folds.run_data import (
+    is_cross_validation,
+    read_as_divided,
+    runs_of,
+)
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
 from tf_diffseg.shipped_models import PRESET
@@ -23,9 +28,10 @@ class TrainedModels:
     they are first used.
 
     Args:
-        paths: run folders, whose newest checkpoints are taken, or checkpoints in them,
-            such as `RUN/checkpoints/epoch-00031.keras`. The data of all must have the
-            same classes, channels and preprocessing.
+        paths: run folders, whose newest checkpoints are taken, checkpoints in them,
+            such as `RUN/checkpoints/epoch-00031.keras`, or folders of
+            cross-validations, whose folds are all taken. The data of all must have
+            the same classes, channels and preprocessing.
         options: `InferenceOptions`.
 
     Attributes:
@@ -42,6 +48,7 @@ class TrainedModels:
 
     def __init__(self, paths, options):
         self.options = options
+        paths = [run for path in paths for run in runs_of(path)]
         self.run_folders, self._files = zip(*map(_folder_and_file, paths), strict=True)
         self._configs = [folder.config() for folder in self.run_folders]
         self.manifest = self.run_folders[0].manifest()
@@ -75,6 +82,16 @@ class TrainedModels:
                     f"{', '.join(common.names)}; they cannot be averaged"
                 )
         return common
+
+    def read_data(self, data_dir, split):
+        """Reads the `Manifest` of data to evaluate on, see `read_as_divided`.
+
+        Raises:
+            InputError: as in `read_as_divided` and `check_data`.
+        """
+        manifest = read_as_divided(data_dir, self.run_folders)
+        self.check_data(manifest, split)
+        return manifest
 
     def check_data(self, manifest, split):
         """Checks that the models may be evaluated on a split of a `Manifest`.
@@ -189,9 +206,10 @@ def paths_with(path, ensemble_with):
 
 
 def is_run(path):
-    """Whether a path may be a run folder or a checkpoint."""
+    """Whether a path may be a run folder, a checkpoint or a cross-validation."""
     path = pathlib.Path(path)
-    return path.suffix == ".keras" or (path / "config.json").is_file()
+    is_one = path.suffix == ".keras" or (path / "config.json").is_file()
+    return is_one or is_cross_validation(path)
 
 
 def _folder_and_file(path):

@@ -50,7 +50,7 @@ def train(
         >>> config = TrainConfig(patch_shape=(8, 8, 8), epochs=1, num_channels=(4, 8))
         >>> run = train(config, data_dir, "RUN")
     """
-    plan = _checked_plan(config, data_dir, model_dir, data_service, tracker, memory_gib)
+    plan = checked_plan(config, data_dir, model_dir, data_service, tracker, memory_gib)
     from tf_diffseg.runs.training_run import train_plan
 
     train_plan(plan, data_service, num_devices, tracker)
@@ -78,7 +78,7 @@ def dry_run(
     Raises:
         InputError: as in `train`, or there are several workers.
     """
-    plan = _checked_plan(
+    plan = checked_plan(
         config, data_dir, model_dir, data_service, memory_gib=memory_gib
     )
     from tf_diffseg.runs.dry_run import try_plan
@@ -86,8 +86,8 @@ def dry_run(
     try_plan(plan, data_service, num_devices)
 
 
-def _checked_plan(
-    config, data_dir, model_dir, data_service, tracker=None, memory_gib=None
+def checked_plan(
+    config, data_dir, model_dir, data_service=None, tracker=None, memory_gib=None
 ):
     """Loads TensorFlow; returns the `RunPlan`, or raises InputError like `train`."""
     plan = plan_run(config, data_dir, model_dir)
@@ -96,7 +96,5 @@ def _checked_plan(
         check_data_service(data_service)
     load_tensorflow()
     check_memory(plan.config, plan.manifest, memory_gib)
-    check_counts(
-        plan.manifest, [path for paths in plan.shard_paths.values() for path in paths]
-    )
+    check_counts(plan.manifest, plan.all_shards)
     return plan

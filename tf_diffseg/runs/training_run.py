@@ -67,6 +67,11 @@ def _describe(plan, model, num_steps, strategy):
         f"{strategy.num_replicas_in_sync} device(s)",
         flush=True,
     )
+    if config.folds:
+        validated = manifest.split("validation").uids
+        print(
+            f"fold {config.fold} of {config.folds}: validated on {len(validated)} cases"
+        )
     unvalidated = _why_nothing_is_validated(config, plan.shard_paths)
     if unvalidated:
         print(f"{unvalidated}; nothing is validated", flush=True)

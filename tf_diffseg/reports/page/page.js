@@ -38,7 +38,7 @@ const mean = (values) => {
 };
 
 function fillHeader() {
-  $("title").textContent = `${data.dataset}, ${data.split} split: ${summary.num_cases} case${summary.num_cases === 1 ? "" : "s"}`;
+  $("title").textContent = `${data.dataset}, ${data.split}${summary.folds ? "" : " split"}: ${summary.num_cases} case${summary.num_cases === 1 ? "" : "s"}`;
   const how = summary.inference;
   const facts = [data.modality, `${classes.length} classes`];
   if (how) {
@@ -189,6 +189,7 @@ function drawUncertainty() {
 const average = (name) => (entry) => mean(entry.values[name]);
 const columns = [
   { title: "Case", value: (entry) => entry.uid, text: (value) => value },
+  ...(summary.folds ? [{ title: "Fold", value: (entry) => entry.fold, text: (value) => value }] : []),
   { title: "Mean Dice", value: (entry) => entry.mean_dice, worst: 1 },
   ...classes.map((entry, index) => ({ title: entry.name, colour: entry.colour, value: (one) => one.values.dice[index], worst: 1 })),
   { title: "HD95, mm", value: average("hd95_mm"), digits: 2, worst: -1 },
@@ -197,7 +198,7 @@ const columns = [
   { title: "Expected Dice", value: (entry) => entry.expected_dice, worst: 1 },
   { title: "Error AUROC", value: (entry) => entry.auroc, worst: 1 },
 ];
-let order = { column: 1, direction: 1 };
+let order = { column: columns.findIndex((column) => column.title === "Mean Dice"), direction: 1 };
 let sorted = cases.slice();
 let chosen = null;
 

@@ -20,7 +20,7 @@ def check_plans(plans, argument, memory_gib=None):
     from tf_diffseg.runs.training_run import build_network
 
     for name, plan in plans.items():
-        check_counts(plan.manifest, sum(plan.shard_paths.values(), []))
+        check_counts(plan.manifest, plan.all_shards)
         try:
             build_network(plan.config, plan.manifest)
             check_memory(plan.config, plan.manifest, memory_gib)

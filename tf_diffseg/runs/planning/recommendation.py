@@ -5,8 +5,8 @@ import dataclasses
 import math
 import sys
 
-from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.quiet import load_tensorflow
+from tf_diffseg.runs.folds.run_data import read_run_data
 from tf_diffseg.runs.planning.memory_check import check_memory
 from tf_diffseg.runs.planning.recommender import Choice, Recommender
 from tf_diffseg.runs.planning.run_length import ENOUGH_STEPS, steps_in_time
@@ -68,7 +68,7 @@ def recommend_config(
         >>> recommendation.config.patch_shape
         (12, 12, 8)
     """
-    manifest = read_manifest(data_dir)
+    manifest = read_run_data(TrainConfig(**given), data_dir)
     if given.get("init_from"):
         source = network_of_source(given["init_from"], given.get("strategy"))
         given = source | given

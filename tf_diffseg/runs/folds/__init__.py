@@ -1,0 +1,1 @@
+"""Runs on folds of the data: cross-validation."""
