@@ -17,12 +17,12 @@ choose by the validation split, then use --split=test once.
 from absl import flags
 
 from experiments.flags import config_flags
-from experiments.flags.training_exit import exit_code
 from tf_diffseg import command_line
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.ablation.arms import paper_arms, read_arms
 from tf_diffseg.runs.ablation.run_ablation import run_ablation
 from tf_diffseg.runs.ablation.settings import EQUAL, shared_folder
+from tf_diffseg.runs.training_exit import exit_code
 from tf_diffseg.text_table import markdown_table
 
 _DATA_DIR = flags.DEFINE_string(

@@ -14,10 +14,10 @@ import os
 from absl import flags
 
 from experiments.flags import config_flags
-from experiments.flags.training_exit import exit_code
 from tf_diffseg import command_line
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.strategy_comparison import compare_strategies
+from tf_diffseg.runs.training_exit import exit_code
 from tf_diffseg.training.choices import TrainingStrategy
 
 _KNOWN = [strategy.value for strategy in TrainingStrategy]

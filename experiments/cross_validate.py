@@ -20,7 +20,6 @@ import os
 from absl import flags
 
 from experiments.flags import config_flags
-from experiments.flags.training_exit import exit_code
 from tf_diffseg import command_line
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.folds.cross_validation import (
@@ -29,6 +28,7 @@ from tf_diffseg.runs.folds.cross_validation import (
     cross_validate,
 )
 from tf_diffseg.runs.folds.run_data import fold_dir
+from tf_diffseg.runs.training_exit import exit_code
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote."

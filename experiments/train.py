@@ -19,11 +19,11 @@ it had ended with.
 from absl import flags
 
 from experiments.flags import config_flags
-from experiments.flags.training_exit import exit_code
 from tf_diffseg import command_line
 from tf_diffseg.runs import training
 from tf_diffseg.runs.planning.config_source import config_source
 from tf_diffseg.runs.trackers import TRACKERS
+from tf_diffseg.runs.training_exit import exit_code
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder that data_tools.convert_nifti wrote."
