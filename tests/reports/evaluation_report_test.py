@@ -60,7 +60,7 @@ def test_every_metric_has_its_column(folder):
 
 def test_files_are_written_all_or_none(tmp_path):
     with pytest.raises(KeyError):
-        _write(tmp_path, drawn="")
+        _write(tmp_path, drawn="a")
     assert not list(tmp_path.iterdir())
 
 
