@@ -25,14 +25,15 @@ def test_a_picture_is_a_slice(tmp_path, name):
     assert read_volume(tmp_path / name).array.dtype == np.uint8
 
 
-def test_its_place_is_that_of_itk(tmp_path):
+def test_itk_has_the_same_pixels_and_the_other_side(tmp_path):
     sitk = pytest.importorskip("SimpleITK")
     path = _save(tmp_path / "a.png", _ROWS)
     nifti = tmp_path / "a.nii"
     sitk.WriteImage(sitk.JoinSeries(sitk.ReadImage(str(path))), str(nifti))
     expected = read_image(nifti)
     np.testing.assert_array_equal(read_image(path).array, expected.array)
-    np.testing.assert_allclose(read_image(path).affine, expected.affine)
+    mirrored = np.diag([-1.0, 1.0, 1.0, 1.0]) @ expected.affine
+    np.testing.assert_allclose(read_image(path).affine, mirrored)
 
 
 def test_colours_are_channels_unless_all_are_grey(tmp_path):

@@ -1,7 +1,8 @@
 """Reads 2D pictures, .png and .bmp, as volumes of one slice.
 
 A picture has no place in the world: its pixels are taken to be 1 mm large, its columns
-to go to the left and its rows to the back of the patient, as ITK takes them.
+to go to the right and its rows to the back of the patient. So it is shown as it is
+stored; ITK takes the columns to go to the left, and shows the patient from below.
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ from tf_diffseg.volumes.volume import Volume
 ENDINGS = PICTURE_ENDINGS
 # Names of these formats in Pillow, which goes by content and not by name.
 _FORMATS = ("PNG", "BMP")
-_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
+_AFFINE = np.diag([1.0, -1.0, 1.0, 1.0])
 # Number of colours, by Pillow's mode of a picture; the values of other modes are grey,
 # or numbers of a palette as label maps have them.
 _COLOURS = {"LA": 1, "RGB": 3, "RGBA": 3}
