@@ -98,7 +98,7 @@ setup(
         # withdrawn, mypy before 1.12 does not follow all of the code (nor knows
         # Python 3.13).
         "dev": ["mypy>=1.12", "pre-commit>=3.5", "ruff>=0.13"],
-        # `make docs`.
+        # `make docs`, and docs/notebooks/make.py.
         "docs": [
             "latex2mathml>=3.77",
             "myst-nb>=1.2",
