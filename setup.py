@@ -79,6 +79,8 @@ setup(
         # jax is the other Keras backend that the network is tested under.
         "test": [
             "SimpleITK>=2.3",
+            # The sources of the notebooks show pictures by it.
+            "ipython>=8.20",
             "jax>=0.4.30",
             # DICOM, and the compressed kind.
             "pydicom>=3.0",
