@@ -6,14 +6,20 @@ A cell begins with `# %%`, and one of text with `# %% [markdown]`. Needs
 `pip install '.[docs]'`, and a few minutes.
 """
 
+import base64
+import io
 import pathlib
 import re
 import sys
+import tempfile
+
+from PIL import Image
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 _CELL = re.compile(r"^# %%(?P<text> \[markdown\])?\n", re.MULTILINE)
 # Progress that a terminal overwrites.
 _OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")
+_PLACE = re.compile(rf"{tempfile.gettempdir()}/tmp\w+/|{FOLDER.parents[1]}/")
 
 
 def cells(source):
@@ -38,13 +44,36 @@ def notebook(source):
     return made
 
 
-def _shown(output):
-    """An output without progress and places on this machine; None for what TensorFlow says of the machine."""
-    if output["output_type"] != "stream":
-        return output
-    text = output["text"].replace(f"{FOLDER.parents[1]}/", "")
-    output["text"] = _OVERWRITTEN.sub("", text).strip() + "\n"
-    return output if output["name"] == "stdout" else None
+def outputs_to_show(outputs):
+    """Outputs of a cell, with printed text in one piece and small pictures.
+
+    Progress, what TensorFlow says of the machine, and places on it are left out.
+    """
+    shown = []
+    for output in outputs:
+        if output["output_type"] != "stream":
+            shown.append(_with_small_picture(output))
+        elif output["name"] == "stdout":
+            if shown and shown[-1]["output_type"] == "stream":
+                shown[-1]["text"] += output["text"]
+            else:
+                shown.append(output)
+    for output in shown:
+        if output["output_type"] == "stream":
+            text = _PLACE.sub("", _OVERWRITTEN.sub("", output["text"]))
+            output["text"] = text.strip() + "\n"
+    return shown
+
+
+def _with_small_picture(output):
+    """An output whose PNG has 128 colours, if it is a large one."""
+    png = output.get("data", {}).get("image/png", "")
+    if len(png) > 100_000:
+        file = io.BytesIO()
+        picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+        picture.quantize(128).save(file, "png", optimize=True)
+        output["data"]["image/png"] = base64.b64encode(file.getvalue()).decode()
+    return output
 
 
 def main():
@@ -67,7 +96,7 @@ def main():
         for cell in made.cells:
             cell["metadata"] = {}
             if cell["cell_type"] == "code":
-                cell["outputs"] = list(filter(None, map(_shown, cell["outputs"])))
+                cell["outputs"] = outputs_to_show(cell["outputs"])
         made["metadata"] = {
             "kernelspec": {"name": "python3", "display_name": "Python 3"},
             "language_info": {"name": "python"},
