@@ -1,4 +1,7 @@
-"""Shows documents that lie outside docs/, and leads links to them there."""
+"""Shows documents that lie outside docs/, and leads links to them there.
+
+A link to a file of the repository that the site does not show becomes its text.
+"""
 
 import pathlib
 import re
@@ -11,7 +14,9 @@ _DOCUMENTS = {
     "hippocampus": _DOCS.parent / "experiments" / "hub" / "hippocampus" / "README.md",
 }
 _PAGES = {path: f"{page}.md" for page, path in _DOCUMENTS.items()}
-_LINK = re.compile(r"\]\((?P<path>[^)#:\s]+\.md)(?P<anchor>#[^)\s]*)?\)")
+_LINK = re.compile(
+    r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<path>[^)#:\s]+)(?P<anchor>#[^)\s]*)?\)"
+)
 
 
 def _read(app, page, content):
@@ -20,10 +25,15 @@ def _read(app, page, content):
 
     def relink(link):
         target = (path.parent / link["path"]).resolve()
-        shown = _PAGES.get(target)
-        if not shown and path.parent != _DOCS and target.parent == _DOCS:
-            shown = target.name
-        return f"]({shown}{link['anchor'] or ''})" if shown else link[0]
+        if target in _PAGES:
+            shown = _PAGES[target]
+        elif not target.is_relative_to(_DOCS):
+            return link["text"]  # The site does not have it.
+        elif page not in _DOCUMENTS:
+            return link[0]
+        else:
+            shown = target.relative_to(_DOCS).as_posix()
+        return f"[{link['text']}]({shown}{link['anchor'] or ''})"
 
     text = path.read_text(encoding="utf-8") if page in _DOCUMENTS else content[0]
     content[0] = _LINK.sub(relink, text)
