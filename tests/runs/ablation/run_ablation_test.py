@@ -13,7 +13,7 @@ from tf_diffseg.runs.ablation import clock
 from tf_diffseg.runs.ablation.run_ablation import run_ablation
 from tf_diffseg.runs.planning.config_source import config_source
 from tf_diffseg.runs.train_config import TrainConfig
-from tf_diffseg.training.saving.checkpoints import load_trained_model
+from tf_diffseg.training.saving.trained_model import load_trained_model
 
 _CONFIG = TrainConfig(
     patch_shape=(8, 8, 8),
