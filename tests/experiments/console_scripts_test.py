@@ -23,6 +23,7 @@ _NAMES = (
     "benchmark",
     "compare",
     "convert",
+    "cross-validate",
     "evaluate",
     "export",
     "inspect",

@@ -161,6 +161,13 @@ def test_the_folder_is_the_ensemble_of_its_folds(shards, validated, tmp_path):
         load_pretrained(version)
 
 
+def test_an_ensemble_needs_all_its_folds(tmp_path):
+    (tmp_path / "fold_0").mkdir()
+    (tmp_path / "fold_0" / "config.json").write_text(_fold(0).to_json())
+    with pytest.raises(InputError, match="the mean of 2 folds yet: fold 1 has no run"):
+        TrainedModels([tmp_path], InferenceOptions())
+
+
 def test_a_fold_does_not_begin_from_a_run_that_has_seen_its_cases(shards, validated):
     folder, _ = validated
     run = folder / "fold_0"

@@ -97,11 +97,21 @@ def runs_of(path):
 
     Returns:
         List of paths; `path` itself if it is no cross-validation.
+
+    Raises:
+        InputError: the run of a fold has not begun.
     """
-    first = RunFolder(fold_dir(path, 0))
     if not is_cross_validation(path):
         return [path]
-    return [fold_dir(path, fold) for fold in range(first.config().folds)]
+    num_folds = RunFolder(fold_dir(path, 0)).config().folds
+    runs = [fold_dir(path, fold) for fold in range(num_folds)]
+    for fold, run in enumerate(runs):
+        if not RunFolder(run).config_path.is_file():
+            raise InputError(
+                f"{path} is not the mean of {num_folds} folds yet: fold {fold} has no "
+                "run; experiments.cross_validate goes on"
+            )
+    return runs
 
 
 def is_cross_validation(path):
