@@ -70,8 +70,8 @@ setup(
         "nibabel>=5.0",
         "numpy>=1.26",
         "pillow>=10.0",
-        "scipy>=1.11",
-        "tensorboard>=2.16,<3",
+        "scipy>=1.13",
+        "tensorboard>=2.16.2,<3",
         "tensorflow>=2.16.1,<3",
         "tqdm>=4.60",
     ],
@@ -86,7 +86,7 @@ setup(
             "pydicom>=3.0",
             "pytest>=8.0",
             "pytest-xdist>=3.5",
-            "python-gdcm>=3.0.24",
+            "python-gdcm>=3.0.24.1",
             # The clients against a server, and the requests of the loader's tests.
             "tensorflow-serving-api>=2.16.1,<3",
             # Opens the converted data set.
@@ -95,7 +95,7 @@ setup(
         # Conversion on a cluster. Wants protobuf below 7, as TensorFlow allows.
         "beam": ["apache-beam>=2.60"],
         # .nrrd, .mha and DICOM series.
-        "itk": ["SimpleITK>=2.3", "pydicom>=3.0", "python-gdcm>=3.0.24"],
+        "itk": ["SimpleITK>=2.3", "pydicom>=3.0", "python-gdcm>=3.0.24.1"],
         # The oldest that say what today's say: ruff before 0.13 has rules since
         # withdrawn, mypy before 1.12 does not follow all of the code (nor knows
         # Python 3.13).
