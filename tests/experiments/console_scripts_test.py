@@ -144,9 +144,8 @@ def test_an_installed_wheel_runs_the_commands_of_the_demo(installed, tmp_path):
         num_workers=1,
     )
     command("inspect", data_dir="shards")
-    small = {"patch_shape": "16,16,16", "num_channels": "4,8", "num_blocks": "1,1"}
     run = {"data_dir": "shards", "model_dir": "run"}
-    command("train", config="demo", epochs=1, mask_branch="", **run, **small)
+    command("train", config="demo", epochs=1, patch_shape="16,16,16", **run)
     printed = command("evaluate", **run, split="test", output_dir="results")
     assert "foreground" in printed
     command("export", model_dir="run", export_dir="export", server_files=False)

@@ -13,6 +13,10 @@ from tf_diffseg.volumes.volume_files import read_image
 
 _SHAPE = (5, 4, 3)
 _MAX_VOXELS = 1000
+# There nibabel scales, and computes rotations, with fewer digits.
+_not_on_numpy_1 = pytest.mark.skipif(
+    np.lib.NumpyVersion(np.__version__) < "2.0.0", reason="nibabel rounds on NumPy 1"
+)
 _TYPES = ("u1", "i2", "i4", "f4", "f8", "i1", "u2", "u4", "i8", "u8")
 
 
@@ -76,6 +80,7 @@ def _assert_same_bits(found, expected):
     np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
 
 
+@_not_on_numpy_1
 @pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
 @pytest.mark.parametrize("byte_order", "<>")
 @pytest.mark.parametrize("dtype", _TYPES)
@@ -124,6 +129,7 @@ def test_sform_goes_before_qform_and_qform_before_spacing():
             np.testing.assert_array_equal(_decode(contents)[1], expected)
 
 
+@_not_on_numpy_1
 @pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
 @pytest.mark.parametrize("qfac", [-1.0, 1.0, 0.0])
 def test_quaternions_give_the_affine_of_nibabel(qfac, kind):
