@@ -51,7 +51,7 @@ def _run_python(text, scope):
     for written, small in workspace.SMALLER_PYTHON.items():
         text = text.replace(written, small)
     if "train(" in text or "restore(" in text:
-        shutil.rmtree("RUN")
+        shutil.rmtree("RUN", ignore_errors=True)
     exec(text, scope)
 
 
