@@ -147,7 +147,7 @@ def test_an_installed_wheel_runs_the_commands_of_the_demo(installed, tmp_path):
     run = {"data_dir": "shards", "model_dir": "run"}
     command("train", config="demo", epochs=1, patch_shape="16,16,16", **run)
     printed = command("evaluate", **run, split="test", output_dir="results")
-    assert "foreground" in printed
+    assert "results/report.html" in printed
     command("export", model_dir="run", export_dir="export", server_files=False)
     (scan, *_) = sorted((tmp_path / "phantom" / "imagesTr").glob("*.nii.gz"))
     for model in ("run", "export/1", *model_names()):
