@@ -30,15 +30,19 @@ def interleaved_medians(functions, repeats, num_warm_ups=2):
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def matrix_product(size=4096):
-    """A float32 product of square matrices, to compare other functions with.
+def matrix_product(size=4096, dtype="float32"):
+    """A product of square matrices, to compare other functions with.
+
+    Args:
+        size: rows of a matrix.
+        dtype: type of its numbers.
 
     Returns:
         (function of no arguments, number of floating point operations).
     """
     import tensorflow as tf
 
-    matrix = tf.random.stateless_normal([size, size], [0, 0])
+    matrix = tf.cast(tf.random.stateless_normal([size, size], [0, 0]), dtype)
 
     @tf.function
     def product():

@@ -1,7 +1,9 @@
 """What diffusion costs, beside the supervised network of the same image branch.
 
 Each row is the cost of a network in forward passes, or in train steps, of the
-supervised network with the same channels and precision, on the same volume.
+supervised network with the same channels and precision, on the same volume. The rate of
+that one's convolutions and products is given as a share of the rate of a matrix product
+in its precision.
 """
 
 from typing import Any
@@ -9,8 +11,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from experiments.benchmarks.timing import interleaved_medians
+from experiments.benchmarks.timing import interleaved_medians, matrix_product
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
+from tf_diffseg.training.flops import graph_flops
 from tf_diffseg.training.optimizer import KernelDecayAdamW
 from tf_diffseg.training.segmentation_unet_3d import SegmentationUNet3D
 
@@ -52,11 +55,20 @@ def _figures(repeats, functions_of):
                 name: DiffusionUNet3D(NUM_CLASSES, **branches, **options)
                 for name, branches in _BRANCHES.items()
             }
-            seconds = interleaved_medians(functions_of(networks), repeats)
+            functions = functions_of(networks)
+            product, product_flops = matrix_product(dtype=precision)
+            seconds = interleaved_medians({"product": product, **functions}, repeats)
+            product_seconds = seconds.pop("product")
             (unit, unit_seconds), *others = seconds.items()
-            figures[f"{unit}_{first}_{precision}_s"] = unit_seconds
+            row = f"{first}_{precision}"
+            figures[f"{unit}_{row}_s"] = unit_seconds
+            flops = functions[unit].flops
+            figures[f"{unit}_{row}_gflop_per_s"] = flops / unit_seconds / 1e9
+            figures[f"{unit}_{row}_share_of_matrix_product"] = (
+                flops / unit_seconds * product_seconds / product_flops
+            )
             for name, value in others:
-                figures[f"{name}_{first}_{precision}"] = value / unit_seconds
+                figures[f"{name}_{row}"] = value / unit_seconds
             keras.backend.clear_session()
     return figures
 
@@ -65,13 +77,13 @@ def _samples(networks):
     image, _ = _batch()
     one, several = tf.zeros([1], tf.int32), tf.range(NUM_SAMPLES)[tf.newaxis]
     functions = {
-        "supervised_forward": _timed(networks["supervised"].sample, image, one)
+        "supervised_forward": _Timed(networks["supervised"].sample, image, one)
     }
     for name in _BRANCHES:
         sample = networks[name].sample
-        functions[f"{name}_sample"] = _timed(sample, image, one)
+        functions[f"{name}_sample"] = _Timed(sample, image, one)
         if networks[name].mask_branch:  # Otherwise, it is as many times a sample.
-            functions[f"{name}_{NUM_SAMPLES}_samples"] = _timed(sample, image, several)
+            functions[f"{name}_{NUM_SAMPLES}_samples"] = _Timed(sample, image, several)
     return functions
 
 
@@ -80,7 +92,7 @@ def _steps(networks):
     functions = {}
     for name, network in networks.items():
         network.compile(KernelDecayAdamW(1e-3))
-        functions[f"{name}_step"] = _timed(
+        functions[f"{name}_step"] = _Timed(
             lambda image, label, network=network: network.train_step((image, label))[
                 "loss"
             ],
@@ -99,7 +111,19 @@ def _batch():
     )
 
 
-def _timed(function, *inputs):
-    """A function without arguments that runs a graph to its end."""
-    graph = tf.function(function, autograph=False)
-    return lambda: graph(*inputs).numpy()
+class _Timed:
+    """A function that runs a graph to its end.
+
+    Attributes:
+        flops: operations of the graph's convolutions and products.
+    """
+
+    def __init__(self, function, *inputs):
+        self._inputs = inputs
+        self._function = tf.function(function, autograph=False).get_concrete_function(
+            *inputs
+        )
+        self.flops = graph_flops(self._function.graph)
+
+    def __call__(self):
+        return self._function(*self._inputs).numpy()

@@ -254,5 +254,6 @@ def test_a_dry_run_says_what_a_run_costs_and_leaves_nothing(shards, tmp_path):
     assert said["steps"].startswith("7 epoch(s) of ")
     assert "of the second step" in said["estimated time"]
     assert said["export"] == "segments a volume of 8x8x8"
+    assert "s for a case of 8x8x8, by 1 window(s) of" in said["evaluation"]
     assert "step 2/2" in output and "epoch 1/1" in output
     assert list(tmp_path.iterdir()) == []

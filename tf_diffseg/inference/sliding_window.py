@@ -236,6 +236,12 @@ class SlidingWindow:
         return tf.stack([tf.broadcast_to(i, shape) for i in (volume, y, z)], axis=-1)
 
 
+def num_windows(size, window, overlap):
+    """Number of windows along an axis of `size` voxels, at least those of a window."""
+    step = max(1, int(window * (1.0 - overlap)))
+    return (size - window + step - 1) // step + 1
+
+
 class _Axis:
     """The windows along one axis.
 
@@ -249,8 +255,7 @@ class _Axis:
 
     def __init__(self, size, window, overlap):
         self.size = size
-        step = max(1, int(window * (1.0 - overlap)))
-        self.count = (size - window + step - 1) // step + 1
+        self.count = num_windows(size, window, overlap)
         gaps = tf.maximum(self.count - 1, 1)
         # Floats would be too coarse for long axes.
         self.starts = (tf.range(self.count) * (size - window) + gaps // 2) // gaps

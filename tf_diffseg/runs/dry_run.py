@@ -2,13 +2,16 @@
 
 import dataclasses
 import datetime
+import math
 import pathlib
 import tempfile
+import time
 
 import numpy as np
 import tensorflow as tf
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.inference.sliding_window import num_windows
 from tf_diffseg.runs.fitting import steps_per_epoch
 from tf_diffseg.runs.inference_options import InferenceOptions
 from tf_diffseg.runs.initial_weights import set_initial_weights
@@ -63,8 +66,10 @@ def try_plan(plan, data_service=None, num_devices=None):
             f"estimated time      {seconds} of training, by {step_seconds:.2f} s "
             "of the second step; validation comes on top"
         )
-        shape = _exported_shape(config, run_folder)
+        options = InferenceOptions()
+        shape, window_seconds = _try_export(config, run_folder, options)
     print(f"export              segments a volume of {shape}")
+    _print_evaluation(manifest, config.patch_shape, options.overlap, window_seconds)
     print("dry run: all parts work, nothing was kept")
 
 
@@ -90,19 +95,42 @@ def _cost_of_step(config, manifest, strategy):
     return graph_flops(graph) * config.accumulation_steps, peak_bytes(graph)
 
 
-def _exported_shape(config, run_folder):
-    """Exports the checkpoint, loads the export, and segments a volume with it."""
-    trained = TrainedModels([run_folder.path], InferenceOptions())
+def _print_evaluation(manifest, window_shape, overlap, window_seconds):
+    """Prints the time of segmenting the median volume of the training data."""
+    # Older shards do not tell the shapes.
+    measured = manifest.fingerprint.get("shape")
+    case_shape = measured["median"] if measured else window_shape
+    windows = math.prod(
+        num_windows(max(round(size), window), window, overlap)
+        for size, window in zip(case_shape, window_shape, strict=True)
+    )
+    print(
+        f"evaluation          {windows * window_seconds:.2g} s for a case of "
+        f"{'x'.join(f'{size:.0f}' for size in case_shape)}, by {windows} window(s) of "
+        f"{window_seconds:.2g} s; metrics and pictures come on top"
+    )
+
+
+def _try_export(config, run_folder, options):
+    """Exports the checkpoint, loads the export, and segments a volume with it.
+
+    Returns:
+        Shape of the label map as text, and seconds of the second time.
+    """
+    trained = TrainedModels([run_folder.path], options)
     (model,) = trained.models
     path = export_saved_model(
         trained.segmenter(), model, run_folder.path / "export", {}
     )
     serve = tf.saved_model.load(str(path)).signatures["serving_default"]
     image = tf.zeros([1, *config.patch_shape, model.image_channels])
-    label = serve(image=image, seed=tf.constant([0]))["label"].numpy()
+    for _ in range(2):
+        began = time.perf_counter()
+        label = serve(image=image, seed=tf.constant([0]))["label"].numpy()
+        seconds = time.perf_counter() - began
     if label.shape != (1, *config.patch_shape) or not np.all(label >= 0):
         raise InputError(
             f"the export gave a label map of {label.shape[1:]} for a volume of "
             f"{config.patch_shape}"
         )
-    return "x".join(map(str, label.shape[1:]))
+    return "x".join(map(str, label.shape[1:])), seconds
