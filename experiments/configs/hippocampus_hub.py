@@ -17,16 +17,25 @@ from experiments.configs import msd_hippocampus
 
 
 def get_config():
-    """As msd_hippocampus, for longer and with augmentation."""
+    """As msd_hippocampus, wider, for longer, with augmentation and a light mask branch."""
     return dataclasses.replace(
         msd_hippocampus.get_config(),
-        epochs=30,
-        ema=0.995,
-        validation_frequency=10,
+        num_channels=(32, 64, 80, 96),
+        mask_branch=(16, 32),
+        mask_output="logits",
+        precision="mixed_bfloat16",
+        epochs=70,
+        learning_rate=2e-3,
+        warmup_steps=300,
+        ema=0.998,
+        validation_frequency=5,
         flip_axes="x",
-        affine_probability=0.3,
+        affine_probability=0.5,
+        elastic_probability=0.2,
         noise_probability=0.1,
-        brightness_probability=0.1,
-        contrast_probability=0.1,
-        gamma_probability=0.15,
+        blur_probability=0.1,
+        brightness_probability=0.15,
+        contrast_probability=0.15,
+        low_resolution_probability=0.1,
+        gamma_probability=0.3,
     )
