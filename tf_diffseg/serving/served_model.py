@@ -1,5 +1,7 @@
 """What an export computes: its signatures, and what it refuses."""
 
+import copy
+
 import tensorflow as tf
 
 from tf_diffseg.inference import sample_seeds, sum_over_samples
@@ -46,13 +48,18 @@ class ServedModel:
         max_voxels=MAX_VOXELS,
         request_batch=None,
     ):
-        self._segmenter = segmenter
+        self._segmenter = _with_shared_network(segmenter, weights)
         self._num_channels = num_channels
-        self._weights = weights
         self._num_samples = num_samples
         self._batch_size = batch_size
         self._max_voxels = max_voxels
         self._request_batch = request_batch
+        # Volumes and files share what comes after reading, in one function.
+        volume = tf.TensorSpec([None, None, None, num_channels])
+        specs = [volume, tf.TensorSpec([4, 4]), tf.TensorSpec([], tf.int32)]
+        self._segment = tf.function(
+            self._segment_one, input_signature=specs, autograph=False
+        )
         # Only a `SlidingWindow` has one; other functions take any shape.
         self._window_shape = getattr(segmenter.sample, "window_shape", (1, 1, 1))
         volume_shape = segmenter.preprocessor.volume_shape or (1, 1, 1)
@@ -95,8 +102,7 @@ class ServedModel:
         image, seed = self._checked(image, seed)
         padded = tf.maximum(tf.shape(image)[1:4], self._window_shape)
         image = self._check_size(image, padded, tf.shape(image)[0], "image")
-        with self._weights.in_place():
-            probabilities = self._mean_of_samples(image, seed)
+        probabilities = self._mean_of_samples(image, seed)
         label = self._segmenter.label(probabilities)
         return {"label": label, "probabilities": probabilities}
 
@@ -116,16 +122,15 @@ class ServedModel:
         image, seed = self._checked(image, seed)
         affine = tf.ensure_shape(affine, [None, 4, 4])
         affine = _check_one_for_each(affine, "affine", image)
-        with self._weights.in_place():
-            label, uncertainty = tf.map_fn(
-                lambda volume: self._segment(*volume),
-                (image, affine, seed),
-                fn_output_signature=(
-                    tf.TensorSpec([None, None, None], tf.int32),
-                    tf.TensorSpec([None, None, None], tf.float32),
-                ),
-                parallel_iterations=1,
-            )
+        label, uncertainty = tf.map_fn(
+            lambda volume: self._segment(*volume),
+            (image, affine, seed),
+            fn_output_signature=(
+                tf.TensorSpec([None, None, None], tf.int32),
+                tf.TensorSpec([None, None, None], tf.float32),
+            ),
+            parallel_iterations=1,
+        )
         return {"label": label, "uncertainty": uncertainty}
 
     def segment_nifti(self, contents, seed):
@@ -160,13 +165,12 @@ class ServedModel:
             "expected files of volumes of one shape in one request, got others",
         )
         headers = self._check_size(headers, shape, tf.size(contents), "contents")
-        with self._weights.in_place():
-            label = tf.map_fn(
-                lambda file: self._segment_file(*file),
-                (contents, headers, seed),
-                fn_output_signature=tf.TensorSpec([None, None, None], tf.int32),
-                parallel_iterations=1,
-            )
+        label = tf.map_fn(
+            lambda file: self._segment_file(*file),
+            (contents, headers, seed),
+            fn_output_signature=tf.TensorSpec([None, None, None], tf.int32),
+            parallel_iterations=1,
+        )
         values = tf.constant([self._segmenter.label_values], tf.int32)
         return {
             "label": label,
@@ -195,7 +199,7 @@ class ServedModel:
         image = _check_finite(image, "the NIfTI file")
         return self._segment(image, tf.cast(header.affine, tf.float32), seed)[0]
 
-    def _segment(self, image, affine, seed):
+    def _segment_one(self, image, affine, seed):
         """`(label, uncertainty)` [i, j, k] of a volume [i, j, k, channels]."""
         affine = check_affine(affine)
         image = self._check_resampled_size(image, affine)
@@ -254,6 +258,29 @@ class ServedModel:
             " and affine come to ",
             voxels,
         )
+
+
+def _with_shared_network(segmenter, weights):
+    """A copy of a segmenter that runs on stored weights.
+
+    All that calls the network calls one function: the graph holds it once for each
+    shape that it takes, not in each signature, loop and branch.
+    """
+    segmenter, windows = copy.copy(segmenter), copy.copy(segmenter.sample)
+    # Only a `SlidingWindow` samples windows.
+    sample = getattr(windows, "sample", windows)
+
+    @tf.function(autograph=False)
+    def shared(image, seed):
+        with weights.in_place():
+            return sample(image, seed)
+
+    if hasattr(windows, "sample"):
+        windows.sample = shared
+        segmenter.sample = windows
+    else:
+        segmenter.sample = shared
+    return segmenter
 
 
 _HEADER_SPEC = NiftiHeader(
