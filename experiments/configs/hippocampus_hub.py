@@ -6,9 +6,9 @@ r"""The Hippocampus model that comes with tf_diffseg.
     python -m experiments.train --config=hippocampus_hub \
         --data_dir=SHARDS --model_dir=RUN
 
-Cost: 82 minutes on 2 CPU cores with AMX that had much other work. Score: mean foreground
-Dice 0.887 (anterior 0.896, posterior 0.879), the same after each of the five reverse
-steps, on 20 cases that were not trained on, by `python -m experiments.evaluate
+Cost: 82 minutes on 2 CPU cores with AMX that had much other work. Score: mean
+foreground Dice 0.887 (anterior 0.896, posterior 0.879), the same after each of the five
+reverse steps, on 20 cases that were not trained on, by `python -m experiments.evaluate
 --split=validation`. They are listed in experiments/hub/hippocampus/README.md.
 """
 
@@ -18,7 +18,7 @@ from experiments.configs import msd_hippocampus
 
 
 def get_config():
-    """As msd_hippocampus, wider, for longer, with augmentation and a light mask branch."""
+    """As msd_hippocampus, but wider, with a light mask branch, and for longer."""
     return dataclasses.replace(
         msd_hippocampus.get_config(),
         num_channels=(32, 64, 80, 96),
