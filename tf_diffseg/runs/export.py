@@ -4,38 +4,62 @@ import dataclasses
 import pathlib
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.fields import check, option
 from tf_diffseg.output_path import output_folder
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.reports.model_card import model_card, read_metrics
+from tf_diffseg.serving.choices import WEIGHT_TYPES
+from tf_diffseg.training.choices import PRECISIONS
 
 _NIFTI = (".nii", ".nii.gz")
 
 
 @dataclasses.dataclass(frozen=True)
 class ExportOptions:
-    """Options of an export.
+    """Options of an export; each is a flag of the same name.
 
-    Attributes:
-        weights: type of the stored weights: "float32", "float16" or "bfloat16".
-        request_batch: number of volumes in a request, fixed in the graph; None for any
-            number.
-        max_voxels: largest number of voxels in a request.
-        results_dir: folder of an evaluation, for the model card; or None.
-        attribution: source of the training data, for the model card; or None.
-        warmup: a .nii or .nii.gz file for warm-up requests, or None.
-        verify: scans, as in `find_scans`, that export and run must segment alike; or
-            None.
-        server_files: whether to write models.config and batching_parameters.txt.
+    Example:
+        >>> ExportOptions(weights="float16").precision
+        'float32'
     """
 
-    weights: str = "float32"
-    request_batch: int | None = None
-    max_voxels: int = 2**27
-    results_dir: str | None = None
-    attribution: str | None = None
-    warmup: str | None = None
-    verify: str | None = None
-    server_files: bool = True
+    weights: str = option(
+        "float32", "Type that weights are stored as.", choices=WEIGHT_TYPES
+    )
+    precision: str = option(
+        "float32",
+        "Type that the network computes in, whatever it was trained in: float32 runs "
+        "on any machine.",
+        choices=PRECISIONS,
+    )
+    request_batch: int | None = option(
+        None,
+        "Volumes of a request, fixed in the graph; any number by default.",
+        at_least=1,
+    )
+    max_voxels: int = option(
+        2**27, "Voxels of all volumes of a request; more are refused.", at_least=1
+    )
+    results_dir: str | None = option(
+        None, "Folder of experiments.evaluate, for the model card."
+    )
+    attribution: str | None = option(
+        None, "Whom the training data is owed to, for the model card."
+    )
+    warmup: str | None = option(
+        None, "A .nii or .nii.gz file to make warm-up requests of."
+    )
+    verify: str | None = option(
+        None,
+        "Scans, as --input of experiments.segment: the export must segment them as the "
+        "run does, or nothing is exported.",
+    )
+    server_files: bool = option(
+        True, "Write models.config and batching_parameters.txt."
+    )
+
+    def __post_init__(self):
+        check(self)
 
 
 def export_run(trained, export_dir, options):
@@ -54,6 +78,7 @@ def export_run(trained, export_dir, options):
             run do not segment alike. No version is left then.
     """
     export_dir = output_folder("export_dir", export_dir)
+    trained = trained.in_precision(options.precision)
     metrics = options.results_dir and read_metrics(options.results_dir)
     if options.warmup is not None:
         _check_warmup(options.warmup)

@@ -14,7 +14,7 @@ from tf_diffseg.diffusion.samplers import SAMPLERS
 from tf_diffseg.errors import InputError
 from tf_diffseg.fields import option, part_values
 from tf_diffseg.models.choices import MASK_OUTPUTS, NORMS, SKIPS
-from tf_diffseg.training.choices import Schedule, TrainingStrategy
+from tf_diffseg.training.choices import PRECISIONS, Schedule, TrainingStrategy
 from tf_diffseg.training.saving.frozen_layers import PARTS
 
 _MODEL_PARTS = ("model", "diffusion", "sampler", "loss", "network")
@@ -81,7 +81,7 @@ class TrainConfig(AugmentationConfig):
     precision: str = _training(
         "float32",
         "Precision in which the network computes.",
-        choices=("float32", "mixed_float16", "mixed_bfloat16"),
+        choices=PRECISIONS,
     )
     jit: str = _training(
         "auto",

@@ -1,5 +1,6 @@
 """One or several trained models, ready to segment."""
 
+import copy
 import functools
 import os
 import pathlib
@@ -48,6 +49,7 @@ class TrainedModels:
 
     def __init__(self, paths, options):
         self.options = options
+        self._precision = None
         paths = [run for path in paths for run in runs_of(path)]
         self.run_folders, self._files = zip(*map(_folder_and_file, paths), strict=True)
         self._configs = [folder.config() for folder in self.run_folders]
@@ -116,7 +118,19 @@ class TrainedModels:
     def models(self):
         """List of `DiffusionUNet3D`; raises InputError like `checkpoints`."""
         files = zip(self.run_folders, self.checkpoints, strict=True)
-        return [self._with_options(folder.load_model(file)) for folder, file in files]
+        models = [folder.load_model(file) for folder, file in files]
+        if self._precision is not None:
+            from tf_diffseg.training.saving.precision import in_precision
+
+            models = [in_precision(model, self._precision) for model in models]
+        return [self._with_options(model) for model in models]
+
+    def in_precision(self, precision):
+        """The same models, but they compute in a precision, such as "float32"."""
+        trained = copy.copy(self)
+        trained._precision = precision
+        trained.__dict__.pop("models", None)  # of the other precision
+        return trained
 
     def segmenter(self, with_steps=False, progress=None):
         """`tf_diffseg.inference.Segmenter` of the models.

@@ -2,6 +2,9 @@
 
 import enum
 
+# Keras dtype policies in which the network computes.
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+
 
 class TrainingStrategy(enum.Enum):
     """The noisy mask that the network is trained on.
