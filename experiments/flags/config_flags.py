@@ -1,10 +1,13 @@
 """A flag for every value of a `TrainConfig`."""
 
+import dataclasses
+
 from absl import flags
 
 from experiments.flags.config_file import load_config
 from tf_diffseg.option_flags import define_flags, from_flags, given_values
 from tf_diffseg.runs.planning.recommendation import DEFAULT_HOURS, recommend_config
+from tf_diffseg.runs.planning.source_network import network_to_begin_from
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.train_config import TrainConfig
 
@@ -40,6 +43,9 @@ def define_config_flags():
 def chosen_config(data_dir, model_dir, num_devices=None, hours=None, **given):
     """The config that `--config` names, with the values of the other flags.
 
+    A run that begins from trained weights has the network of these, so that they fit,
+    but for what flags say of it.
+
     Args:
         data_dir: folder of the data, which "auto" goes by.
         model_dir: folder of the run, whose config "auto" goes on with.
@@ -53,9 +59,12 @@ def chosen_config(data_dir, model_dir, num_devices=None, hours=None, **given):
     Raises:
         InputError: there is no such config, or a value is a wrong one.
     """
-    if _CONFIG.value != AUTO:
-        return from_flags(TrainConfig, load_config(_CONFIG.value)), None
     run_folder = RunFolder(model_dir)
+    if _CONFIG.value != AUTO:
+        config = load_config(_CONFIG.value)
+        asked = from_flags(TrainConfig, config)
+        network = network_to_begin_from(asked, run_folder)
+        return from_flags(TrainConfig, dataclasses.replace(config, **network)), None
     if run_folder.config_path.is_file():
         return from_flags(TrainConfig, run_folder.config()), None
     recommendation = recommend_config(

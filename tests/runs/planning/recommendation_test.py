@@ -7,10 +7,12 @@ from tests.commands import run_module
 from tests.data_tools.cube_shards import cube_shards
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
+from tf_diffseg.fields import part_values
 from tf_diffseg.runs.planning import machine, memory_check
 from tf_diffseg.runs.planning.config_source import config_source
 from tf_diffseg.runs.planning.memory_check import check_memory
 from tf_diffseg.runs.planning.recommendation import recommend_config
+from tf_diffseg.runs.planning.source_network import network_of_source
 from tf_diffseg.runs.train_config import TrainConfig
 
 GIVEN = {"num_channels": (4, 8), "num_heads": 0, "jit": "off", "mask_branch": (4,)}
@@ -70,8 +72,10 @@ def test_a_given_patch_that_does_not_fit_is_refused_before_it_is_measured(
 
 def test_initial_weights_bring_their_network(shards):
     config = recommend_config(shards, epochs=1, init_from="hippocampus").config
-    assert config.mask_branch is None and config.num_channels == (16, 32, 64, 128)
-    given = {"init_from": "hippocampus", "num_channels": (4, 8)}
+    shipped = network_of_source("hippocampus")
+    assert part_values(config, "network") == shipped
+    assert shipped["num_channels"] != TrainConfig().num_channels
+    given = {"init_from": "hippocampus", "num_channels": (4, 8), "mask_branch": (4,)}
     config = recommend_config(shards, epochs=1, num_heads=0, **given).config
     assert config.num_channels == (4, 8)
 

@@ -96,6 +96,15 @@ def test_only_channels_of_the_same_meaning_are_taken(
     assert report.num_taken == sum(rest) + values[_STEM][..., span_there, :].size
 
 
+def test_the_stem_of_a_mask_branch_is_a_layer_of_its_own():
+    branch = {"mask_branch": (4,)}
+    here, there = _network(4, seed=1, **branch), _network(3, seed=2, **branch)
+    report, before, after, values = _take(here, there)
+    assert {"mask_stem/kernel", *_HEAD_WEIGHTS} <= _afresh(report)
+    assert _left(report) == set()
+    _check_rest(report, before, after, values, but=())
+
+
 @pytest.mark.parametrize("strategy_here", ["recycling", "supervised"])
 def test_weights_go_from_and_into_a_supervised_network(strategy_here):
     diffuses = strategy_here != "supervised"

@@ -9,6 +9,24 @@ from tf_diffseg.shipped_models import find_model
 from tf_diffseg.text import read_json
 
 
+def network_to_begin_from(config, run_folder):
+    """Values of the network of a run that begins from trained weights.
+
+    Args:
+        config: `TrainConfig` of the run.
+        run_folder: its `RunFolder`. If it holds a run that began so, the network is
+            the one of that run, which goes on.
+
+    Returns:
+        Dict of values of `TrainConfig`; empty for a run that begins from nothing.
+    """
+    if run_folder.config_path.is_file() and run_folder.config().init_from:
+        return network_of_source(run_folder.path, config.strategy)
+    if not config.init_from:
+        return {}
+    return network_of_source(config.init_from, config.strategy)
+
+
 def network_of_source(init_from, strategy=None):
     """Values of the network of a run folder or an export, so that its weights fit.
 

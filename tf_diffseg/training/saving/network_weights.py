@@ -80,7 +80,8 @@ def _channels(model):
     num_classes = getattr(model, "num_classes", model.mask_channels)
     classes = (num_classes, regions and tuple(map(tuple, regions)))
     kinds: dict[str, tuple] = {"image": (model.image_channels,)}
-    if model.mask_channels:
+    # A mask branch has a stem of its own.
+    if model.mask_channels and not model.mask_branch:
         names = ("x_t", "condition")[: model.mask_channels // num_classes]
         kinds |= dict.fromkeys(names, classes)
     inputs: dict[str, Inputs] = {}
