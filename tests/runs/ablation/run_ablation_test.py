@@ -93,6 +93,7 @@ def test_a_killed_run_goes_on_exactly_and_others_are_not_done_again(
     assert [row["dice"] for row in again] == [row["dice"] for row in rows]
 
 
+@pytest.mark.slow
 def test_seeds_and_splits_are_added(shards, undisturbed, capsys):
     folder, rows = undisturbed
     more = _run(shards, folder, num_seeds=2, split="test", chosen=["recycling"])
