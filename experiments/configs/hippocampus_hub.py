@@ -2,14 +2,14 @@ r"""The Hippocampus model that comes with tf_diffseg.
 
     python -m data_tools.convert_nifti --output_dir=SHARDS \
         --dataset_json=Task04_Hippocampus/dataset.json --volume_shape=40,56,40 \
-        --split=train=0.9,validation=0.1
+        --split_file=split.json --fold=0
     python -m experiments.train --config=hippocampus_hub \
         --data_dir=SHARDS --model_dir=RUN
 
 Cost: 82 minutes on 2 CPU cores with AMX that had much other work. Score: mean
 foreground Dice 0.887 (anterior 0.896, posterior 0.879), the same after each of the five
 reverse steps, on 20 cases that were not trained on, by `python -m experiments.evaluate
---split=validation`. They are listed in experiments/hub/hippocampus/README.md.
+--split=validation`. experiments/hub/hippocampus/README.md has split.json.
 """
 
 import dataclasses

@@ -259,3 +259,14 @@ def _cases_and_shards(manifest, name):
 def _count_text(manifest, name):
     split = manifest.splits.get(name)
     return f"{len(split.uids)} case(s)" if split else "no cases"
+
+
+def run_around(path):
+    """The `RunFolder` that a path is, or that a checkpoint lies in, or None.
+
+    Args:
+        path: any path or name.
+    """
+    path = pathlib.Path(path)
+    folders = map(RunFolder, (path, *path.parents[:2]))
+    return next((folder for folder in folders if folder.config_path.is_file()), None)

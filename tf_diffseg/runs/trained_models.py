@@ -120,9 +120,9 @@ class TrainedModels:
         files = zip(self.run_folders, self.checkpoints, strict=True)
         models = [folder.load_model(file) for folder, file in files]
         if self._precision is not None:
-            from tf_diffseg.training.saving.precision import in_precision
+            from tf_diffseg.training.saving.copies import copy_of
 
-            models = [in_precision(model, self._precision) for model in models]
+            models = [copy_of(model, dtype=self._precision) for model in models]
         return [self._with_options(model) for model in models]
 
     def in_precision(self, precision):

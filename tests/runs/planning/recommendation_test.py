@@ -13,6 +13,7 @@ from tf_diffseg.runs.planning.config_source import config_source
 from tf_diffseg.runs.planning.memory_check import check_memory
 from tf_diffseg.runs.planning.recommendation import recommend_config
 from tf_diffseg.runs.planning.source_network import network_of_source
+from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.train_config import TrainConfig
 
 GIVEN = {"num_channels": (4, 8), "num_heads": 0, "jit": "off", "mask_branch": (4,)}
@@ -78,6 +79,13 @@ def test_initial_weights_bring_their_network(shards):
     given = {"init_from": "hippocampus", "num_channels": (4, 8), "mask_branch": (4,)}
     config = recommend_config(shards, epochs=1, num_heads=0, **given).config
     assert config.num_channels == (4, 8)
+
+
+def test_a_checkpoint_brings_the_network_of_its_run(shards, tmp_path):
+    config = TrainConfig(num_channels=(4, 8), num_heads=0)
+    RunFolder(tmp_path).begin(config, read_manifest(shards))
+    best = tmp_path / "checkpoints" / "best.keras"
+    assert network_of_source(best) == part_values(config, "network")
 
 
 def test_free_memory_is_that_of_the_container(monkeypatch, tmp_path):

@@ -5,7 +5,7 @@ import pathlib
 from tf_diffseg.data.folds import manifest_of_fold
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
-from tf_diffseg.runs.run_folder import RunFolder
+from tf_diffseg.runs.run_folder import RunFolder, run_around
 
 
 def read_run_data(config, data_dir):
@@ -71,11 +71,9 @@ def check_start_is_unaware(config, manifest):
         InputError: `init_from` is a run, or a checkpoint in one, that was trained on
             cases that the fold is validated on.
     """
-    path = pathlib.Path(config.init_from)
-    if not (config.folds and config.init_from and path.exists()):
+    if not (config.folds and config.init_from):
         return
-    sources = map(RunFolder, (path, *path.parents[:2]))
-    source = next((one for one in sources if one.config_path.is_file()), None)
+    source = run_around(config.init_from)
     if source is None or source.manifest().dataset != manifest.dataset:
         return
     held_out = set(manifest.split("validation").uids)

@@ -3,7 +3,7 @@
 import pathlib
 
 from tf_diffseg.fields import part_values
-from tf_diffseg.runs.run_folder import RunFolder
+from tf_diffseg.runs.run_folder import run_around
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.shipped_models import find_model
 from tf_diffseg.text import read_json
@@ -28,7 +28,7 @@ def network_to_begin_from(config, run_folder):
 
 
 def network_of_source(init_from, strategy=None):
-    """Values of the network of a run folder or an export, so that its weights fit.
+    """Values of the network of a run or an export, so that its weights fit.
 
     Args:
         init_from: as in `TrainConfig`.
@@ -37,12 +37,12 @@ def network_of_source(init_from, strategy=None):
     Returns:
         Dict of values of `TrainConfig`; empty if the source does not tell them.
     """
-    folder = pathlib.Path(find_model(init_from))
-    card = folder / "assets" / "model_card.json"
-    if RunFolder(folder).config_path.is_file():
-        config = RunFolder(folder).config()
-    elif card.is_file():
+    path = pathlib.Path(find_model(init_from))
+    card = path / "assets" / "model_card.json"
+    if card.is_file():
         config = TrainConfig(**read_json(card)["training"])
+    elif run := run_around(path):
+        config = run.config()
     else:
         return {}
     network = part_values(config, "network")

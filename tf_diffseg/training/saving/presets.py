@@ -3,6 +3,7 @@
 import pathlib
 
 from tf_diffseg.shipped_models import PRESET
+from tf_diffseg.training.saving.copies import copy_of
 from tf_diffseg.training.saving.initial_weights import MisfitError, take_weights
 from tf_diffseg.training.saving.network_weights import weights_of
 from tf_diffseg.training.saving.trained_network import (
@@ -63,7 +64,5 @@ def save_preset(model, preset_dir):
         model: `SegmentationUNet3D`. The state of its optimizer is not written.
         preset_dir: folder, made if it is missing.
     """
-    copy = type(model).from_config(model.get_config())
-    copy.set_weights(model.get_weights())
     with whole_file(pathlib.Path(preset_dir) / PRESET) as path:
-        copy.save(path)
+        copy_of(model).save(path)
