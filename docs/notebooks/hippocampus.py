@@ -159,8 +159,9 @@ plt.show()
 
 # %% [markdown]
 # One labelled scan and a minute of training bring back most of it. The trained weights are
-# ahead, and their loss falls faster; but a start from nothing comes close, because in these
-# small scans the structure always lies in the middle.
+# ahead, also because the run that begins from them has their network, which is wider than
+# that of the config. A start from nothing comes close, because in these small scans the
+# structure always lies in the middle.
 
 # %% [markdown]
 # ## Score and export
