@@ -32,7 +32,11 @@ def toy_run(path, manifest=MANIFEST, epochs=(1,), **values):
     folder.begin(config, manifest)
     for epoch in epochs:
         keras.utils.set_random_seed(epoch)
-        model = flat_network(len(manifest.class_names), **config.model_arguments())
+        model = flat_network(
+            len(manifest.class_names),
+            dtype=config.precision,
+            **config.model_arguments(),
+        )
         rng = np.random.default_rng(epoch)
         for weight in model.trainable_variables:
             weight.assign_add(rng.normal(scale=0.3, size=weight.shape))

@@ -9,7 +9,9 @@ import tensorflow as tf
 from tests.runs.toy_run import MANIFEST, WINDOW, toy_run
 from tf_diffseg.data.manifest import Split
 from tf_diffseg.errors import InputError
+from tf_diffseg.runs.export import ExportOptions, export_run
 from tf_diffseg.runs.inference_options import InferenceOptions
+from tf_diffseg.runs.pretrained import load_pretrained
 from tf_diffseg.runs.segmentation.segmenter import load_segmenter
 from tf_diffseg.runs.trained_models import TrainedModels, paths_with
 from tf_diffseg.volumes.volume import Volume
@@ -44,6 +46,20 @@ def test_a_volume_of_one_window_is_sampled_as_by_the_model_itself(runs):
     expected = tf.function(model.sample)(image, tf.constant([3]))[0]
     np.testing.assert_array_equal(_sample(trained, _image()), expected)
     assert [path.name for path in trained.checkpoints] == ["epoch-00002.keras"]
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [({}, "float32"), ({"precision": "mixed_bfloat16"}, "mixed_bfloat16")],
+)
+def test_an_export_computes_in_its_own_precision(tmp_path, options, expected):
+    half = {"precision": "mixed_bfloat16", "strategy": "supervised"}
+    run = toy_run(tmp_path / "run", **half)
+    trained = TrainedModels([run], InferenceOptions())
+    assert trained.models[0].dtype_policy.name == "mixed_bfloat16"
+    options = ExportOptions(server_files=False, **options)
+    version = export_run(trained, tmp_path / "export", options)
+    assert load_pretrained(version).dtype_policy.name == expected
 
 
 def test_windows_have_the_shape_that_the_run_was_trained_on(runs):

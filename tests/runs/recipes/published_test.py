@@ -32,8 +32,6 @@ _VARIANTS = [
     for name, recipe in RECIPES.items()
     for dimensions, diffusion in itertools.product(recipe.dimensions, (True, False))
 ]
-# Overlapping regions in 3D; `test_slices_are_trained_on_validated_and_scored` is 2D.
-_FAST = {("brats2021", 3, True)}
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +79,8 @@ def test_a_download_converts_and_fits_its_configs(name, shards_of, tmp_path):
         plan_run(dataclasses.replace(config, batch_size=1), data_dir, tmp_path / "run")
 
 
-@pytest.mark.parametrize(
-    "name, dimensions, diffusion",
-    [
-        pytest.param(*v, marks=[] if v in _FAST else [pytest.mark.slow])
-        for v in _VARIANTS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name, dimensions, diffusion", _VARIANTS)
 def test_a_recipe_takes_two_steps(name, dimensions, diffusion, shards_of, tmp_path):
     config = _config(name, dimensions, diffusion)
     patch_shape = (16, 16, 8 if dimensions == 3 else 1)
