@@ -192,6 +192,45 @@ def test_patches_are_cut_until_enough_steps_fit_into_the_time():
     assert "cut for 16 GiB and 1000 steps in the time" in why
 
 
+@pytest.mark.parametrize(
+    "num_cases, memory_gib, most_examples, batch",
+    [(200, 64.0, 2, 2), (200, 64.0, 7, 4), (200, 64.0, 64, 8), (5, 64.0, 64, 2)],
+)
+def test_time_for_many_steps_goes_into_the_batch(
+    num_cases, memory_gib, most_examples, batch
+):
+    manifest = manifest_of((40, 56, 40), (1.0, 1.0, 1.0), num_cases=num_cases)
+    recommender = Recommender(manifest, memory_gib, most_examples=most_examples)
+    recommender.choose_network()
+    assert recommender.config.batch_size == batch
+    rate = recommender.config.learning_rate
+    assert rate == pytest.approx(3e-3 * math.sqrt(batch / 2), abs=1e-5)
+    assert [c.value for c in recommender.choices if c.name == "batch_size"] == [batch]
+
+
+@pytest.mark.parametrize("values, memory_gib", DRAWN[::10])
+def test_a_larger_batch_stays_within_memory(values, memory_gib):
+    manifest = manifest_of(**values, num_cases=10_000)
+    small, large = (
+        Recommender(manifest, memory_gib, most_examples=most) for most in (2, 64)
+    )
+    for recommender in (small, large):
+        recommender.choose_network()
+    assert step_gib(large.config, values["num_classes"], values["num_channels"]) <= (
+        memory_gib
+    )
+    assert large.config.patch_shape == small.config.patch_shape
+    assert small.config.batch_size <= large.config.batch_size <= 64
+
+
+def test_a_given_patch_stays_though_it_is_slow():
+    given = {"patch_shape": (40, 48, 56)}
+    manifest = manifest_of((64, 64, 64), (1.0, 1.0, 1.0))
+    recommender = Recommender(manifest, 16.0, given, most_voxels=1e4)
+    recommender.choose_network()
+    assert recommender.config.patch_shape == (40, 48, 56)
+
+
 @pytest.mark.parametrize("values", [values for values, _ in DRAWN[::10]])
 def test_the_least_time_still_gives_a_patch(values):
     recommender = Recommender(manifest_of(**values), 64.0, {}, most_voxels=1)

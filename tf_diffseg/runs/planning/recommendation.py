@@ -9,7 +9,11 @@ from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.folds.run_data import read_run_data
 from tf_diffseg.runs.planning.memory_check import check_memory
 from tf_diffseg.runs.planning.recommender import Choice, Recommender
-from tf_diffseg.runs.planning.run_length import ENOUGH_STEPS, steps_in_time
+from tf_diffseg.runs.planning.run_length import (
+    ENOUGH_STEPS,
+    examples_in_time,
+    steps_in_time,
+)
 from tf_diffseg.runs.planning.source_network import network_of_source
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.text_table import text_table
@@ -76,10 +80,11 @@ def recommend_config(
     if "epochs" not in given:
         measured = (manifest, data_dir, memory_gib, num_devices)
         seconds = _step_seconds(recommender.config, *measured)
-        share = steps_in_time(seconds, time_budget_hours) / ENOUGH_STEPS
-        if share < 1.0 and "patch_shape" not in given:
-            voxels = share * math.prod(recommender.config.patch_shape)
-            recommender = _with_network(manifest, memory_gib, given, voxels)
+        steps = steps_in_time(seconds, time_budget_hours)
+        limits = _limits_of_time(steps, recommender.config)
+        within = _with_network(manifest, memory_gib, given, **limits)
+        if within.config != recommender.config:
+            recommender = within
             seconds = _step_seconds(recommender.config, *measured)
         recommender.choose_length(seconds, time_budget_hours)
     recommender.choose_schedule()
@@ -87,9 +92,16 @@ def recommend_config(
     return Recommendation(manifest.dataset, recommender.config, recommender.choices)
 
 
-def _with_network(manifest, memory_gib, given, most_voxels=None):
+def _limits_of_time(steps, config):
+    """Arguments of `Recommender`, if so many steps of a config fit into the time."""
+    if steps < ENOUGH_STEPS:
+        return {"most_voxels": steps / ENOUGH_STEPS * math.prod(config.patch_shape)}
+    return {"most_examples": examples_in_time(steps)}
+
+
+def _with_network(manifest, memory_gib, given, **limits):
     """A `Recommender` that has chosen the network and the patches of an epoch."""
-    recommender = Recommender(manifest, memory_gib, given, most_voxels)
+    recommender = Recommender(manifest, memory_gib, given, **limits)
     recommender.choose_network()
     recommender.choose_epoch()
     return recommender

@@ -9,7 +9,10 @@ from tf_diffseg.runs.planning.machine import free_gib, has_fast_bfloat16
 from tf_diffseg.runs.planning.patches import SMALLEST, patch_candidates
 from tf_diffseg.runs.planning.resolutions import ANISOTROPY, assumed_spacing
 from tf_diffseg.runs.planning.run_length import (
+    BATCH_SHARE,
     ENOUGH_STEPS,
+    MANY_STEPS,
+    SMALL_BATCH,
     VALIDATIONS,
     WARMUP_SHARE,
     ema_momentum,
@@ -24,7 +27,6 @@ _DEFAULT_GIB = 16.0
 # Other programs need some of what is free.
 _SHARE_OF_FREE = 0.8
 _FINEST_CHANNELS, _MOST_CHANNELS = 16, 128
-_BATCH = 2
 _LEARNING_RATE = 3e-3
 # From so many passes over each case on, a network remembers cases.
 _MANY_PASSES = 40
@@ -53,6 +55,7 @@ class Recommender:
             if less is free.
         given: dict of values of `TrainConfig` that stay as they are.
         most_voxels: largest patch, such that time allows enough steps; None for any.
+        most_examples: largest batch, such that time allows many steps.
 
     Attributes:
         config: the `TrainConfig`, complete after each method that chooses.
@@ -62,7 +65,14 @@ class Recommender:
         InputError: the manifest has no fingerprint.
     """
 
-    def __init__(self, manifest, memory_gib=None, given=None, most_voxels=None):
+    def __init__(
+        self,
+        manifest,
+        memory_gib=None,
+        given=None,
+        most_voxels=None,
+        most_examples=SMALL_BATCH,
+    ):
         if not manifest.fingerprint:
             raise InputError(
                 f"the data set {manifest.dataset} has no fingerprint to choose values "
@@ -75,6 +85,7 @@ class Recommender:
         self.config = TrainConfig(**self._given)
         self.choices = []
         self._most_voxels = most_voxels or math.inf
+        self._most_examples = most_examples
 
     @property
     def _num_cases(self):
@@ -101,17 +112,32 @@ class Recommender:
         if has_fast_bfloat16():
             why = "the CPU multiplies bfloat16 faster (AMX)"
             self._choose("precision", "mixed_bfloat16", why)
-        self._choose_batch()
+        if "batch_size" not in self._given:
+            batch = min(SMALL_BATCH, self._num_cases)
+            self.config = dataclasses.replace(self.config, batch_size=batch)
         self._choose_patch()
+        self._choose_batch()
 
     def _choose_batch(self):
+        """Doubles the batch as far as data, memory and time allow."""
         num_cases = self._num_cases
-        batch = min(_BATCH, num_cases)
-        self._choose("batch_size", batch, f"{num_cases} training cases")
-        rate = round(_LEARNING_RATE * math.sqrt(self.config.batch_size / _BATCH), 5)
+        most = min(self._most_examples, BATCH_SHARE * num_cases)
+        why = f"{num_cases} training cases"
+        batch = self.config.batch_size
+        while 2 * batch <= most and self._fits(2 * batch):
+            batch *= 2
+            why = f"{num_cases} training cases, time for more than {MANY_STEPS} steps"
+        self._choose("batch_size", batch, why)
+        share = self.config.batch_size / SMALL_BATCH
         self._choose(
-            "learning_rate", rate, "by the square root of the batch, 0.003 for 2"
+            "learning_rate",
+            round(_LEARNING_RATE * math.sqrt(share), 5),
+            "by the square root of the batch, 0.003 for 2",
         )
+
+    def _fits(self, batch_size):
+        config = dataclasses.replace(self.config, batch_size=batch_size)
+        return config.accumulation_steps == 1 and self._gib(config) <= self._memory_gib
 
     def _choose_patch(self):
         spacing_mm, wanted, origin = self._wanted_patch()
@@ -119,16 +145,18 @@ class Recommender:
         candidates = patch_candidates(
             wanted, spacing_mm, len(given_levels) if given_levels else None
         )
-        if "patch_shape" in self._given:
+        is_given = "patch_shape" in self._given
+        if is_given:
             candidates = [next(candidates)]
         first = None
         for patch, resolutions in candidates:
             first = first or patch
-            if math.prod(patch) > max(self._most_voxels, SMALLEST**3):
+            too_slow = math.prod(patch) > max(self._most_voxels, SMALLEST**3)
+            if too_slow and not is_given:
                 continue
             for config in self._fitted(patch, resolutions):
                 gib = self._gib(config)
-                if gib <= self._memory_gib or "patch_shape" in self._given:
+                if gib <= self._memory_gib or is_given:
                     self._take_patch(config, spacing_mm, first, origin, gib)
                     return
         raise InputError(

@@ -5,6 +5,11 @@ MOST_STEPS = 50_000
 LEAST_STEPS = 100
 # With fewer, a network sees too little of the data: patches are cut first.
 ENOUGH_STEPS = 1_000
+# Noise of the gradient helps as long as there are few steps: time for more of them goes
+# into larger batches, which a GPU needs to be busy. nnU-Net has the same share of the
+# data in a batch at most.
+MANY_STEPS = 20_000
+SMALL_BATCH, BATCH_SHARE = 2, 0.05
 # The rest of the time is for validations and checkpoints.
 TRAINING_SHARE = 0.85
 # Fewer steps an epoch would make checkpoints a part of the cost.
@@ -23,6 +28,11 @@ def patches_per_volume(num_cases, batch_size):
 def steps_in_time(step_seconds, hours):
     """Training steps that fit into the time, of `step_seconds` each."""
     return TRAINING_SHARE * hours * 3600 / step_seconds
+
+
+def examples_in_time(steps):
+    """Largest batch with which many of `steps` steps of a small batch are left."""
+    return max(SMALL_BATCH, int(SMALL_BATCH * steps / MANY_STEPS))
 
 
 def epochs_in_time(step_seconds, hours, steps_per_epoch):
