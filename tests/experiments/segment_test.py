@@ -38,9 +38,11 @@ def _segment(*arguments, largest_file=None):
 
     if largest_file is None:
         return run_module("experiments.segment", *arguments)
+    # What measures coverage writes files too.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
     return subprocess.run(
         [sys.executable, "-m", "experiments.segment", *arguments],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=environment | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         encoding="utf-8",
         preexec_fn=limit,
