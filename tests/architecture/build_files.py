@@ -210,8 +210,8 @@ def _label(module, folder):
 
 
 def _deps(tree, module):
-    """Returns the labels of what `module` imports, and of the packages around it."""
-    targets = {_imported_label(module, t) for _, t in tree.first_party_imports(module)}
+    """Returns the labels of what `module` needs, and of the packages around it."""
+    targets = {_imported_label(module, t) for t in tree.first_party_needs(module)}
     # The `__init__.py` of the package around runs before the module.
     parent = tree.modules.get(module.name.rpartition(".")[0])
     if parent is not None and module.name not in _eagerly_loaded(tree, parent):

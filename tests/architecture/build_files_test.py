@@ -43,6 +43,22 @@ def test_library_depends_on_its_imports_and_its_package(rendered):
     assert expected in rendered["experiments/BUILD"]
 
 
+def test_a_module_depends_on_what_it_starts(tree_of):
+    source = """import sys\ncommand = [sys.executable, "-m", "experiments.train"]"""
+    tree = tree_of({**_SOURCES, "experiments/start.py": source})
+    expected = """py_library(
+    name = "start",
+    srcs = ["start.py"],
+    deps = [
+        ":__init__",
+        ":train",
+    ],
+)
+"""
+    assert expected in build_files.render_all(tree)["experiments/BUILD"]
+    assert list(tree.first_party_imports(tree.modules["experiments.start"])) == []
+
+
 def test_package_depends_on_its_lazy_exports(rendered):
     expected = """py_library(
     name = "tf_diffseg",

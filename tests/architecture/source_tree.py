@@ -31,6 +31,7 @@ class Module:
         name: dotted name; for `__init__.py` the name of the package.
         path: relative to the tree's root, with forward slashes.
         imports: every import, including those inside functions and in strings.
+        starts: modules that it runs in another process, by `python -m`.
         exports: for a package with lazy exports, name to defining module.
         defined: the names that the file's top level binds.
         has_main: whether it can be run as a program.
@@ -39,6 +40,7 @@ class Module:
     name: str
     path: str
     imports: tuple[Import, ...]
+    starts: tuple[Import, ...]
     exports: dict[str, str]
     defined: frozenset[str]
     has_main: bool
@@ -90,7 +92,15 @@ class SourceTree:
 
     def first_party_imports(self, module):
         """Yields (Import, Module) for the imports of `module` within the tree."""
-        for found in module.imports:
+        yield from self._within(module, module.imports)
+
+    def first_party_needs(self, module):
+        """Yields the modules of the tree that `module` imports or starts."""
+        for _, target in self._within(module, module.imports + module.starts):
+            yield target
+
+    def _within(self, module, imports):
+        for found in imports:
             if self.is_first_party(found.name):
                 target = self.resolve(found.name)
                 if target is not None and target is not module:
@@ -117,10 +127,15 @@ def _read_module(root, path):
         name=name,
         path=relative.as_posix(),
         imports=tuple(sorted(set(imports))),
+        starts=tuple(_imports_in_strings(tree)) if _starts_modules(tree) else (),
         exports=_lazy_exports(tree, relative) if is_package else {},
         defined=frozenset(_defined_names(tree)),
         has_main=any(_is_main_guard(node) for node in tree.body),
     )
+
+
+def _starts_modules(tree):
+    return any(node.value == "-m" for node in strings(tree))
 
 
 def _loads_by_name(tree):
