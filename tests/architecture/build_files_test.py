@@ -43,20 +43,32 @@ def test_library_depends_on_its_imports_and_its_package(rendered):
     assert expected in rendered["experiments/BUILD"]
 
 
-def test_a_module_depends_on_what_it_starts(tree_of):
-    source = """import sys\ncommand = [sys.executable, "-m", "experiments.train"]"""
-    tree = tree_of({**_SOURCES, "experiments/start.py": source})
-    expected = """py_library(
+@pytest.mark.parametrize(
+    "source, deps",
+    [
+        ('[sys.executable, "-m", "experiments.train"]', [":__init__", ":train"]),
+        (
+            'from experiments import run\nrun("experiments.train")',
+            [":__init__", ":run", ":train"],
+        ),
+        (
+            'from tf_diffseg.losses import dice\nmade_by = "experiments.train"',
+            [":__init__", "//tf_diffseg/losses:dice"],
+        ),
+    ],
+)
+def test_a_module_depends_on_what_it_starts(tree_of, source, deps):
+    sources = {"experiments/start.py": source, "experiments/run.py": 'm = "-m"'}
+    tree = tree_of(_SOURCES | sources)
+    lines = "".join(f'        "{label}",\n' for label in deps)
+    expected = f"""py_library(
     name = "start",
     srcs = ["start.py"],
     deps = [
-        ":__init__",
-        ":train",
-    ],
+{lines}    ],
 )
 """
     assert expected in build_files.render_all(tree)["experiments/BUILD"]
-    assert list(tree.first_party_imports(tree.modules["experiments.start"])) == []
 
 
 def test_package_depends_on_its_lazy_exports(rendered):

@@ -31,7 +31,8 @@ class Module:
         name: dotted name; for `__init__.py` the name of the package.
         path: relative to the tree's root, with forward slashes.
         imports: every import, including those inside functions and in strings.
-        starts: modules that it runs in another process, by `python -m`.
+        named: modules whose names are texts of it.
+        starts_modules: whether it runs modules in other processes, by `python -m`.
         exports: for a package with lazy exports, name to defining module.
         defined: the names that the file's top level binds.
         has_main: whether it can be run as a program.
@@ -40,7 +41,8 @@ class Module:
     name: str
     path: str
     imports: tuple[Import, ...]
-    starts: tuple[Import, ...]
+    named: tuple[Import, ...]
+    starts_modules: bool
     exports: dict[str, str]
     defined: frozenset[str]
     has_main: bool
@@ -95,9 +97,11 @@ class SourceTree:
         yield from self._within(module, module.imports)
 
     def first_party_needs(self, module):
-        """Yields the modules of the tree that `module` imports or starts."""
-        for _, target in self._within(module, module.imports + module.starts):
-            yield target
+        """Returns the modules of the tree that `module` imports or starts."""
+        imported = [target for _, target in self.first_party_imports(module)]
+        if not any(starter.starts_modules for starter in (module, *imported)):
+            return imported
+        return imported + [target for _, target in self._within(module, module.named)]
 
     def _within(self, module, imports):
         for found in imports:
@@ -127,15 +131,21 @@ def _read_module(root, path):
         name=name,
         path=relative.as_posix(),
         imports=tuple(sorted(set(imports))),
-        starts=tuple(_imports_in_strings(tree)) if _starts_modules(tree) else (),
+        named=tuple(_named_modules(tree)),
+        # What tests name is among their imports.
+        starts_modules=parts[0] != "tests"
+        and any(node.value == "-m" for node in strings(tree)),
         exports=_lazy_exports(tree, relative) if is_package else {},
         defined=frozenset(_defined_names(tree)),
         has_main=any(_is_main_guard(node) for node in tree.body),
     )
 
 
-def _starts_modules(tree):
-    return any(node.value == "-m" for node in strings(tree))
+def _named_modules(tree):
+    """Yields the modules that are the whole of a string."""
+    for node in strings(tree):
+        if _DOTTED_NAME.fullmatch(node.value):
+            yield Import(node.value, node.lineno)
 
 
 def _loads_by_name(tree):
