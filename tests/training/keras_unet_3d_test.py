@@ -434,6 +434,24 @@ def _batches(image, label):
         yield image[start : start + 2], label[start : start + 2]
 
 
+def _trained(fail=None):
+    """Weights and loss after three steps, and after a call that may fail before."""
+    model = _model(optimizers.Adam(1e-2), compiled={}, num_classes=3)
+    if fail:
+        with pytest.raises(ValueError, match="label|image"):
+            fail(model)
+    model.fit(_batches(IMAGE, LABEL), steps_per_epoch=2, verbose=0)
+    scores = model.train_on_batch(IMAGE, LABEL, return_dict=True)
+    assert int(model.optimizer.iterations) == 3
+    return [*model.get_weights(), scores["loss"]]
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    """What `_trained` gives without a failure."""
+    return _trained()
+
+
 @pytest.mark.parametrize(
     "fail",
     [
@@ -443,18 +461,8 @@ def _batches(image, label):
     ],
     ids=["one-hot", "on_batch", "evaluate"],
 )
-def test_after_a_call_that_failed_training_is_that_of_a_new_model(fail):
-    def trained(fail=None):
-        model = _model(optimizers.Adam(1e-2), compiled={}, num_classes=3)
-        if fail:
-            with pytest.raises(ValueError, match="label|image"):
-                fail(model)
-        model.fit(_batches(IMAGE, LABEL), steps_per_epoch=2, verbose=0)
-        scores = model.train_on_batch(IMAGE, LABEL, return_dict=True)
-        assert int(model.optimizer.iterations) == 3
-        return [*model.get_weights(), scores["loss"]]
-
-    assert_equal(trained(fail), trained())
+def test_after_a_call_that_failed_training_is_that_of_a_new_model(fail, undisturbed):
+    assert_equal(_trained(fail), undisturbed)
 
 
 def test_an_image_in_a_dict_beside_its_label_is_taken():
