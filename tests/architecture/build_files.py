@@ -27,11 +27,12 @@ _TEST_SIZES = {
     "tests/architecture/source_tree_test.py": "small",
 }
 
-# Files of the root folder that tests read.
+# Files of the root folder that tests read: those of the architecture, and of packaging.
 _ROOT_FILES = ["BUILD", "pyproject.toml", "setup.py"]
+_PACKAGING_FILES = [".ci/oldest.py", "CITATION.cff", "CONTRIBUTING.md", "NOTICE"]
 _VISIBLE_TO_TESTS = ("visibility", ["//tests:__subpackages__"])
 
-# Files that a module reads from its own folder.
+# Files that a module reads.
 _DATA_FILES = {
     "tf_diffseg.reports.report_page": [
         "page/LICENSE.niivue",
@@ -40,10 +41,19 @@ _DATA_FILES = {
         "page/page.html",
         "page/page.js",
     ],
+    "tf_diffseg.shipped_models": ["//experiments:hub"],
     "tests.addons.addons_test": ["values.json"],
     "tests.golden.written_before_test": ["expected.npz", "written.tar.xz"],
+    "tests.packaging_test": [
+        *(f"//:{path}" for path in (*_PACKAGING_FILES, "setup.py")),
+        "//tf_diffseg/reports:report_page",
+    ],
     "tests.serving.loader_test": ["loader.cc"],
 }
+
+
+# Folders of files beside modules, by the package that holds them.
+_DATA_FOLDERS = {"experiments": "hub"}
 
 
 def render_all(tree):
@@ -83,7 +93,8 @@ def _read(path):
 
 
 def _render_root():
-    exported = _call("exports_files", [(None, _ROOT_FILES[1:]), _VISIBLE_TO_TESTS])
+    files = sorted([*_ROOT_FILES[1:], *_PACKAGING_FILES])
+    exported = _call("exports_files", [(None, files), _VISIBLE_TO_TESTS])
     return "\n".join([_HEADER, exported, _sources_rule(_ROOT_FILES)])
 
 
@@ -102,6 +113,8 @@ def _render_folder(tree, folder):
                 rules.append(_binary_rule(module))
     if not import_table.is_inside(folder.replace("/", "."), "tests"):
         rules.append(_package_rule(tree, folder, modules))
+    if folder in _DATA_FOLDERS:
+        rules.append(_files_rule(_DATA_FOLDERS[folder]))
     rules.append(_sources_rule())
     default = _visibility(tree, folder.replace("/", "."))
     package = _call("package", [("default_visibility", default)])
@@ -184,6 +197,17 @@ def _test_rule(tree, module):
             ("main", _PYTEST_MAIN),
             ("deps", _deps(tree, module)),
         ],
+    )
+
+
+def _files_rule(name):
+    """Returns the group of all files in a folder, which modules read."""
+    return (
+        "filegroup(\n"
+        f'    name = "{name}",\n'
+        f'    srcs = glob(["{name}/**"]),\n'
+        '    visibility = ["//visibility:public"],\n'
+        ")\n"
     )
 
 
