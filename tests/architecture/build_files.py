@@ -34,6 +34,7 @@ _VISIBLE_TO_TESTS = ("visibility", ["//tests:__subpackages__"])
 
 # Files that a module reads.
 _DATA_FILES = {
+    "experiments.flags.config_file": ["//experiments/configs"],
     "tf_diffseg.reports.report_page": [
         "page/LICENSE.niivue",
         "page/niivue-0.69.0.umd.js.gz",

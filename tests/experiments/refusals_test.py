@@ -17,81 +17,101 @@ def _refusal(module, **flag_values):
 @pytest.mark.parametrize(
     "module, flag_values, message",
     [
-        ("train", {}, "--data_dir"),
+        ("experiments.train", {}, "--data_dir"),
         (
-            "train",
+            "experiments.train",
             {"config": "demo", "data_dir": "x", "model_dir": "y", "nope": 1},
             "nope",
         ),
         (
-            "train",
+            "experiments.train",
             {"config": "nope", "data_dir": "x", "model_dir": "y"},
             "--config=nope",
         ),
-        ("train", {"config": "demo", "data_dir": "x", "model_dir": "y"}, "no folder x"),
         (
-            "train",
+            "experiments.train",
+            {"config": "demo", "data_dir": "x", "model_dir": "y"},
+            "no folder x",
+        ),
+        (
+            "experiments.train",
             {"config": "demo", "data_dir": "x", "model_dir": "y", "strategy": "magic"},
             "strategy",
         ),
         (
-            "train",
+            "experiments.train",
             {"config": "demo", "data_dir": "x", "model_dir": "y", "patch_shape": "8,8"},
             "--patch_shape must be 3 whole numbers, got (8, 8)",
         ),
         (
-            "evaluate",
+            "experiments.evaluate",
             {"data_dir": "x", "model_dir": "y", "output_dir": "z"},
             "=y holds no config.json",
         ),
         (
-            "ablation",
+            "experiments.ablation",
             {"data_dir": "x", "output_dir": "y", "config": "demo"},
             "folder x",
         ),
         (
-            "ablation",
+            "experiments.ablation",
             {"data_dir": "x", "output_dir": "y", "budget_minutes": 1, "epochs": 2},
             "--epochs: --budget_minutes chooses the length",
         ),
         (
-            "ablation",
+            "experiments.ablation",
             {"data_dir": "x", "output_dir": "y", "arms_file": "none.json"},
             "none.json cannot be read as JSON",
         ),
-        ("export", {"model_dir": "y", "export_dir": "z"}, "=y holds no config.json"),
-        ("segment", {"model": "m", "input": "i.nii", "output": "o.nii"}, "--model=m"),
         (
-            "segment",
+            "experiments.export",
+            {"model_dir": "y", "export_dir": "z"},
+            "=y holds no config.json",
+        ),
+        (
+            "experiments.segment",
+            {"model": "m", "input": "i.nii", "output": "o.nii"},
+            "--model=m",
+        ),
+        (
+            "experiments.segment",
             {"model": "m", "input": "i.nii", "output": "o.png"},
             "--output=o.png: expected a name in .nii, .nii.gz, .mgz, .mgh, .nrrd, .mha",
         ),
         (
-            "segment",
+            "experiments.segment",
             {"model": "m", "input": "i.nii", "output": "o.mha", "output_format": "nii"},
             "--output_format=nii is for folders, output=o.mha says its format",
         ),
-        ("benchmark", {"suite": "nope"}, "suite"),
-        ("benchmark", {"data_dir": "x"}, "--data_dir does not apply to --suite=train"),
-        ("benchmark", {"suite": "input_memory", "data_dir": "x"}, "no folder x"),
-        ("benchmark", {"json": "."}, "--json=. is a folder"),
+        ("experiments.benchmark", {"suite": "nope"}, "suite"),
         (
-            "train",
+            "experiments.benchmark",
+            {"data_dir": "x"},
+            "--data_dir does not apply to --suite=train",
+        ),
+        (
+            "experiments.benchmark",
+            {"suite": "input_memory", "data_dir": "x"},
+            "no folder x",
+        ),
+        ("experiments.benchmark", {"json": "."}, "--json=. is a folder"),
+        (
+            "experiments.train",
             {"config": "demo", "data_dir": "x", "model_dir": "y", "seed": 2**31},
             "--seed",
         ),
         (
-            "train",
+            "experiments.train",
             {"config": "demo", "data_dir": "x", "model_dir": "y", "zoom": "nan"},
             "--zoom must be a finite number of 32 bits, got nan",
         ),
         (
-            "evaluate",
+            "experiments.evaluate",
             {"data_dir": "x", "model_dir": "y", "output_dir": "z", "seed": 2**31},
             "--seed",
         ),
         (
-            "segment",
+            "experiments.segment",
             {"model": "m", "input": "i.nii", "output": "o.nii", "seed": 2**31},
             "--seed",
         ),
@@ -100,7 +120,7 @@ def _refusal(module, **flag_values):
 )
 def test_refuses_by_name(module, flag_values, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert message in _refusal(f"experiments.{module}", **flag_values)
+    assert message in _refusal(module, **flag_values)
     assert not list(tmp_path.iterdir())
 
 
@@ -129,11 +149,11 @@ def test_segment_and_demo_and_benchmark_refuse_a_path_below_a_file(tmp_path):
     (tmp_path / "saved_model.pb").touch()
     below = tmp_path / "saved_model.pb" / "out.nii"
     for module, flag_values in {
-        "segment": {"model": tmp_path, "input": "i.nii", "output": below},
-        "benchmark": {"json": below},
-        "demo": {"output_dir": below},
+        "experiments.segment": {"model": tmp_path, "input": "i.nii", "output": below},
+        "experiments.benchmark": {"json": below},
+        "experiments.demo": {"output_dir": below},
     }.items():
-        message = _refusal(f"experiments.{module}", **flag_values)
+        message = _refusal(module, **flag_values)
         assert f"={below} lies below {below.parent}, which is not a folder" in message
 
 
