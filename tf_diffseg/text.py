@@ -13,6 +13,11 @@ def shown(value, longest=200):
     return text if len(text) <= longest else f"{text[:longest]}..."
 
 
+def shown_path(path):
+    """Writes a path for a message, whole: one that is cut names no file."""
+    return shown(path, longest=4096)
+
+
 def one_line(error):
     """Returns the text of an error on one line."""
     return " ".join(str(error).split())

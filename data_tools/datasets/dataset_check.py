@@ -8,7 +8,7 @@ import stat
 from data_tools.datasets.problems import Problem, Severity, first_names, warning
 from data_tools.datasets.unused_files import unused_volumes
 from tf_diffseg.errors import InputError
-from tf_diffseg.text import shown
+from tf_diffseg.text import shown, shown_path
 from tf_diffseg.volumes.dicom_files import is_dicom
 from tf_diffseg.volumes.file_endings import READ_ENDINGS
 
@@ -129,7 +129,7 @@ def case_problems(dataset):
         files = (*case.image_paths, case.label_path)
         messages = [file_problem(path, dataset.root) for path in files]
         if case.label_path in case.image_paths:
-            messages.append(f"{shown(case.label_path)} is both image and label")
+            messages.append(f"{shown_path(case.label_path)} is both image and label")
         for message in filter(None, messages):
             add("file", case.uid, f"case {shown(case.uid)}: {message}")
     return problems
@@ -153,7 +153,7 @@ def _add_clash(add, uid, cases):
         )
         add("splits", uid, message)
     else:
-        images = ", ".join(shown(case.image_paths[0]) for case in cases)
+        images = ", ".join(shown_path(case.image_paths[0]) for case in cases)
         add("uid", uid, f"{len(cases)} cases have the uid {shown(uid)}: {images}")
 
 
@@ -169,7 +169,7 @@ def file_problem(path, root=None):
         A message that names the file, or None if it can be opened.
     """
     if not path.isprintable():  # first, because the system refuses a NUL otherwise
-        return f"{shown(path)} has characters in its name that cannot be printed"
+        return f"{shown_path(path)} has characters in its name that cannot be printed"
     if root is not None and not _is_in(path, root):
         return f"{path} lies outside of {root}, the folder of the data set"
     try:

@@ -320,6 +320,13 @@ def test_pipe_in_place_of_a_file(folder):
     _refused(folder, "imagesTr/bad.nii.gz is not a regular file")
 
 
+def _become_nobody():
+    try:
+        os.seteuid(65534)
+    except OSError:
+        pytest.skip("this sandbox has one user, who reads everything")
+
+
 def test_unreadable_file(folder):
     folder.image.chmod(0o000)
     with tempfile.TemporaryDirectory() as copy:
@@ -330,7 +337,7 @@ def test_unreadable_file(folder):
         folder.folder, user = pathlib.Path(copy), os.geteuid()
         try:
             if user == 0:
-                os.seteuid(65534)
+                _become_nobody()
             _refused(folder, "imagesTr/bad.nii.gz cannot be opened: Permission denied")
         finally:
             os.seteuid(user)
@@ -347,7 +354,7 @@ def test_two_cases_with_one_uid(folder):
     dataset = read_dataset(folder.folder)
     (error,) = _errors(dataset)
     assert (error.uid, error.check) == ("bad", "uid")
-    words = "2 cases have the uid 'bad': ", "imagesTr/bad.nii.gz", "more/bad.nii.gz"
+    words = "2 cases have the uid 'bad': ", "imagesTr/bad.nii.gz", "more/bad.nii.gz'"
     _is_one_line(error.message, *words)
     with _raises(*words):
         open_dataset(folder.folder)
@@ -434,6 +441,7 @@ def test_file_that_may_not_grow(toy_folder, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.skipif(not _DOCS.is_file(), reason="Bazel builds no documents")
 def test_every_row_of_the_docs_has_its_test():
     text = _DOCS.read_text(encoding="utf-8").partition("\n## What is refused\n")[2]
     section = text.partition("\n## ")[0]

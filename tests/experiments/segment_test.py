@@ -38,8 +38,9 @@ def _segment(*arguments, largest_file=None):
 
     if largest_file is None:
         return run_module("experiments.segment", *arguments)
-    # What measures coverage writes files too.
+    # What measures coverage writes files too, and Python those of its modules.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     return subprocess.run(
         [sys.executable, "-m", "experiments.segment", *arguments],
         env=environment | {"PYTHONPATH": str(ROOT)},

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.data_tools.conftest import MsdFolder
 from tests.data_tools.in_process import open_dataset
 from tf_diffseg.errors import InputError
 
@@ -129,10 +130,13 @@ def test_wrong_numbers_of_cases_are_noted(msd_folder, fields, notes):
     assert [note.partition("dataset.json ")[2] for note in found] == notes
 
 
-def test_repeated_case_is_refused(msd_folder):
+def test_repeated_case_is_refused_with_its_whole_path(tmp_path):
+    folder = tmp_path / ("f" * 150) / ("g" * 150)
+    folder.mkdir(parents=True)
+    msd_folder = MsdFolder(folder)
     msd_folder.add_case("a")
     msd_folder.add_case("a")
-    with pytest.raises(InputError, match="2 cases have the uid 'a': .*a.nii.gz"):
+    with pytest.raises(InputError, match="2 cases have the uid 'a': .*a.nii.gz'$"):
         open_dataset(msd_folder.folder)
 
 
