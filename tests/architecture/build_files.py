@@ -50,11 +50,12 @@ _DATA_FILES = {
         "//tf_diffseg/reports:report_page",
     ],
     "tests.serving.loader_test": ["loader.cc"],
+    "tests.shipped_models_test": ["//:scans"],
 }
 
 
-# Folders of files beside modules, by the package that holds them.
-_DATA_FOLDERS = {"experiments": "hub"}
+# Folders of files beside modules, by the Bazel package that holds them.
+_DATA_FOLDERS = {"": "docs/scans", "experiments": "hub"}
 
 
 def render_all(tree):
@@ -94,9 +95,10 @@ def _read(path):
 
 
 def _render_root():
-    files = sorted([*_ROOT_FILES[1:], *_PACKAGING_FILES])
-    exported = _call("exports_files", [(None, files), _VISIBLE_TO_TESTS])
-    return "\n".join([_HEADER, exported, _sources_rule(_ROOT_FILES)])
+    names = sorted([*_ROOT_FILES[1:], *_PACKAGING_FILES])
+    exported = _call("exports_files", [(None, names), _VISIBLE_TO_TESTS])
+    files = _files_rule(_DATA_FOLDERS[""])
+    return "\n".join([_HEADER, exported, files, _sources_rule(_ROOT_FILES)])
 
 
 def _render_folder(tree, folder):
@@ -201,12 +203,12 @@ def _test_rule(tree, module):
     )
 
 
-def _files_rule(name):
+def _files_rule(folder):
     """Returns the group of all files in a folder, which modules read."""
     return (
         "filegroup(\n"
-        f'    name = "{name}",\n'
-        f'    srcs = glob(["{name}/**"]),\n'
+        f'    name = "{folder.rpartition("/")[2]}",\n'
+        f'    srcs = glob(["{folder}/**"]),\n'
         '    visibility = ["//visibility:public"],\n'
         ")\n"
     )
