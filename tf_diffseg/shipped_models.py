@@ -1,10 +1,10 @@
-"""Models that come with the package, found by their names; presets."""
+"""Models that come with the package, found by their names."""
 
 import os
 import pathlib
 
-# The network in the folder of a preset.
-PRESET = "model.keras"
+from tf_diffseg.errors import InputError
+
 # Part of the same wheel.
 MODELS_DIR = pathlib.Path(__file__).parents[1] / "experiments" / "hub"
 
@@ -19,7 +19,12 @@ def find_model(path, models_dir=None):
 
     Returns:
         Path of the newest version of the named model, or `path` itself.
+
+    Raises:
+        InputError: `path` is empty, or neither a string nor a path.
     """
+    if path == "" or not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"expected the path or the name of a model, got {path!r}")
     name = str(path)
     if os.path.exists(name) or name not in model_names(models_dir):
         return path
@@ -31,6 +36,13 @@ def model_names(models_dir=None):
     models_dir = models_dir or MODELS_DIR
     folders = models_dir.iterdir() if models_dir.is_dir() else ()
     return sorted(folder.name for folder in folders if _versions(folder))
+
+
+def hiding_note(path):
+    """End of an error's message if a path hides the model of its name; or empty."""
+    if str(path) not in model_names() or not os.path.exists(path):
+        return ""
+    return f". Here, ./{path} hides the model of that name: work in another folder"
 
 
 def _versions(folder):

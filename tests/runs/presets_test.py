@@ -2,6 +2,8 @@
 
 import pathlib
 import re
+import shutil
+import warnings
 
 import keras
 import nibabel as nib
@@ -15,6 +17,8 @@ from tf_diffseg import DiffusionUNet3D, SegmentationUNet3D, shipped_models
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs import RunFolder, load_pretrained
 from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.runs.trained_models import is_run
+from tf_diffseg.training.saving.trained_network import path_of
 
 _IMAGE = np.random.default_rng(0).normal(size=WINDOW).astype(np.float32)
 
@@ -102,6 +106,17 @@ def test_other_arguments_keep_the_weights_that_fit(preset):
         DiffusionUNet3D.from_preset(preset, num_clases=5)
 
 
+def test_only_untrained_inner_layers_give_a_warning(preset):
+    message = "only .* of .* parameters fit .* are not trained: those of .*encoder_1_0"
+    with pytest.warns(UserWarning, match=message):
+        DiffusionUNet3D.from_preset(preset, num_channels=(4, 12))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DiffusionUNet3D.from_preset(
+            preset, image_channels=2, num_classes=2, dropout=0.1
+        )
+
+
 def test_a_network_alone_is_a_preset(tmp_path):
     model = SegmentationUNet3D(2, num_channels=(4,), num_heads=0)
     model.compile(keras.optimizers.AdamW(0.1))
@@ -114,8 +129,67 @@ def test_a_network_alone_is_a_preset(tmp_path):
     message = "preset: is a SegmentationUNet3D, not a DiffusionUNet3D; use Segmentati"
     with pytest.raises(ValueError, match=message):
         DiffusionUNet3D.from_preset(tmp_path / "preset")
-    with pytest.raises(InputError, match=r"there is no config\.json"):
+
+
+def test_a_network_alone_replaces_the_classes_too(preset, tmp_path):
+    shutil.copytree(preset, tmp_path / "preset")
+    model = SegmentationUNet3D(2, num_channels=(4,), num_heads=0)
+    model.save_to_preset(tmp_path / "preset")
+    assert [path.name for path in (tmp_path / "preset").iterdir()] == ["model.keras"]
+    for name in ("preset", "preset/model.keras"):
+        with pytest.raises(InputError, match="holds a preset of a network alone, with"):
+            tf_diffseg.load_segmenter(tmp_path / name)
+
+
+def test_files_of_two_presets_are_refused(preset, tmp_path):
+    shutil.copytree(preset, tmp_path / "preset")
+    SegmentationUNet3D(2, num_channels=(4,), num_heads=0).save_to_preset(tmp_path / "a")
+    shutil.copy(tmp_path / "a" / "model.keras", tmp_path / "preset")
+    with pytest.raises(InputError, match=r"has 1 channel\(s\) and 2 classes, but conf"):
         tf_diffseg.load_segmenter(tmp_path / "preset")
+
+
+def test_a_damaged_preset_is_refused_with_advice(preset, tmp_path):
+    shutil.copytree(preset, tmp_path / "preset")
+    network, manifest = (
+        tmp_path / "preset" / name for name in ("model.keras", "manifest.json")
+    )
+    network.write_bytes(network.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"model\.keras is damaged; copy the preset"):
+        tf_diffseg.load_segmenter(tmp_path / "preset")
+    manifest.unlink()
+    with pytest.raises(
+        InputError, match=r"no manifest\.json, so it is no whole run or"
+    ):
+        tf_diffseg.load_segmenter(tmp_path / "preset")
+
+
+@pytest.mark.parametrize("source", ["", None, 3])
+def test_what_is_no_path_is_refused(source):
+    message = f"^expected the path or the name of a model, got {source!r}"
+    for load in (DiffusionUNet3D.from_preset, tf_diffseg.load_segmenter):
+        with pytest.raises(ValueError, match=message):
+            load(source)
+
+
+def test_a_folder_that_hides_a_model_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped_models, "MODELS_DIR", tmp_path / "models")
+    (tmp_path / "models" / "toy" / "1").mkdir(parents=True)
+    (tmp_path / "toy").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for load in (DiffusionUNet3D.from_preset, tf_diffseg.load_segmenter):
+        with pytest.raises(ValueError, match=r": toy\. Here, \./toy hides the model"):
+            load("toy")
+
+
+def test_all_loaders_see_the_same_in_a_folder_of_several_things(preset, tmp_path):
+    mixed = tmp_path / "mixed"
+    shutil.copytree(preset, mixed)
+    (mixed / "epoch-00001.keras").write_text("")
+    assert path_of(mixed) == RunFolder(mixed).newest_checkpoint()
+    (mixed / "saved_model.pb").write_text("")
+    assert path_of(mixed) == mixed
+    assert not is_run(mixed)
 
 
 def test_shipped_models_are_listed_and_loaded_by_name(tmp_path, monkeypatch):
@@ -141,11 +215,16 @@ def test_each_shipped_model_says_what_it_is(name):
 
 
 def test_no_run_is_overwritten_and_no_preset_goes_on_as_a_run(run, preset):
-    with pytest.raises(InputError, match="^preset_dir=.* holds a run: name another"):
-        tf_diffseg.save_to_preset(run, run)
+    for save in (tf_diffseg.save_to_preset, SegmentationUNet3D.save_to_preset):
+        with pytest.raises(InputError, match="^preset_dir=.*/run holds something else"):
+            save(run, run)
     with pytest.raises(InputError, match=r"holds no config\.json"):
         tf_diffseg.save_to_preset(run.parent, run.parent / "other")
     config = TrainConfig.from_json(preset / "config.json")
     with pytest.raises(InputError, match="holds a preset, which does not go on as a"):
         RunFolder(preset).check(config, MANIFEST)
     tf_diffseg.save_to_preset(run, preset)  # A preset is replaced.
+    # A file of that name in a run does not stop it.
+    begun = toy_run(run.parent / "begun")
+    (begun / "model.keras").write_text("")
+    RunFolder(begun).check(RunFolder(begun).config(), MANIFEST)

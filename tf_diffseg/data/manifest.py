@@ -9,7 +9,7 @@ import pathlib
 
 from tf_diffseg.data.some_cases import SomeCases
 from tf_diffseg.errors import InputError
-from tf_diffseg.whole_files import write_json
+from tf_diffseg.whole_files import whole_file, write_json
 
 FILE_NAME = "manifest.json"
 FORMAT_VERSION = 1
@@ -147,10 +147,10 @@ class Manifest:
         numbers = self.split(split).numbers
         return paths if numbers is None else SomeCases(tuple(paths), tuple(numbers))
 
-    def write(self, data_dir):
-        """Writes `manifest.json` into `data_dir`, whole or not at all."""
+    def write(self, data_dir, whole=whole_file):
+        """Writes `manifest.json` into `data_dir`, as `write_json` does."""
         path = pathlib.Path(data_dir) / FILE_NAME
-        write_json(path, dataclasses.asdict(self), indent=1)
+        write_json(path, dataclasses.asdict(self), 1, whole)
 
 
 def read_manifest(data_dir):

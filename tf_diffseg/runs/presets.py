@@ -3,10 +3,9 @@
 import pathlib
 import re
 
-from tf_diffseg.errors import InputError
-from tf_diffseg.output_path import output_folder
+from tf_diffseg.preset_folder import check_preset_dir, preset_files
 from tf_diffseg.runs.run_folder import RunFolder
-from tf_diffseg.shipped_models import PRESET, find_model, model_names
+from tf_diffseg.shipped_models import find_model, model_names
 from tf_diffseg.text import read_json
 from tf_diffseg.whole_files import write_text
 
@@ -54,25 +53,23 @@ def save_to_preset(model_dir, preset_dir):
 
     Args:
         model_dir: the run folder.
-        preset_dir: folder to write into; a preset in it is replaced.
+        preset_dir: folder to write into, made if it is missing; a preset in it is
+            replaced.
 
     Raises:
-        InputError: `model_dir` is no run or has no checkpoint, `preset_dir` holds a
-            run, or something cannot be written.
+        InputError: `model_dir` is no run or has no checkpoint, `preset_dir` holds
+            something else than a preset, or something cannot be written.
 
     Example:
         >>> save_to_preset(run, "my_preset")
         >>> model = DiffusionUNet3D.from_preset("my_preset")
         >>> segmenter = load_segmenter("my_preset")
     """
-    run, folder = RunFolder(model_dir), output_folder("preset_dir", preset_dir)
-    preset = RunFolder(folder)
-    if preset.config_path.is_file() and not (folder / PRESET).is_file():
-        raise InputError(
-            f"preset_dir={preset_dir} holds a run: name another folder",
-            argument="preset_dir",
-        )
-    config, manifest = run.config(), run.manifest()
-    run.load_model().save_to_preset(folder)
-    manifest.write(folder)
-    write_text(preset.config_path, config.to_json())
+    from tf_diffseg.training.saving.presets import write_network
+
+    run, preset = RunFolder(model_dir), RunFolder(check_preset_dir(preset_dir))
+    config, manifest, model = run.config(), run.manifest(), run.load_model()
+    with preset_files(preset_dir) as whole:
+        write_network(model, preset, whole)
+        manifest.write(preset, whole)
+        write_text(preset.config_path, config.to_json(), whole)

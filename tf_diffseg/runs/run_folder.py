@@ -4,10 +4,10 @@ import dataclasses
 import os
 import pathlib
 
-from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.data.manifest import FILE_NAME, read_manifest
 from tf_diffseg.errors import InputError
+from tf_diffseg.preset_folder import ALONE, NETWORK, is_preset
 from tf_diffseg.runs.train_config import TrainConfig
-from tf_diffseg.shipped_models import PRESET
 from tf_diffseg.whole_files import write_text
 
 _LEARNING_RATE_FIELDS = ("learning_rate", "schedule", "warmup_steps")
@@ -61,7 +61,7 @@ class RunFolder:
             InputError: the folder holds a run with another config or other data, or
                 a preset.
         """
-        if (self.path / PRESET).is_file():
+        if is_preset(self.path):
             raise InputError(
                 f"model_dir={self.path} holds a preset, which does not go on as a run: "
                 "name another folder, and begin from its weights with init_from",
@@ -149,15 +149,27 @@ class RunFolder:
     def config(self):
         """The `TrainConfig`; raises InputError if the folder holds no run."""
         if not self.config_path.is_file():
-            raise InputError(
-                f"model_dir={self.path} holds no config.json, so it is not the "
-                "folder of a run of experiments.train",
-                argument="model_dir",
+            problem = (
+                ALONE
+                if is_preset(self.path)
+                else "holds no config.json, so it is not the folder of a run of "
+                "experiments.train"
             )
+            raise InputError(f"model_dir={self.path} {problem}", argument="model_dir")
         return TrainConfig.from_json(self.config_path)
 
     def manifest(self):
-        """`Manifest` of the data that the run was trained on."""
+        """`Manifest` of the data that the run was trained on.
+
+        Raises:
+            InputError: it is missing, or as in `read_manifest`.
+        """
+        if self.config_path.is_file() and not (self.path / FILE_NAME).is_file():
+            raise InputError(
+                f"model_dir={self.path} holds a config.json, but no {FILE_NAME}, so it "
+                "is no whole run or preset: copy all files of the one that it was",
+                argument="model_dir",
+            )
         return read_manifest(self.path)
 
     def newest_checkpoint(self):
@@ -168,13 +180,12 @@ class RunFolder:
         from tf_diffseg.training.saving import checkpoints
 
         paths = checkpoints.list_checkpoints(self.path / "checkpoints")
-        if not paths and (self.path / PRESET).is_file():
-            paths = [self.path / PRESET]
+        advice = "remove it, and the one before it counts"
+        if not paths and (self.path / NETWORK).is_file():
+            paths = [self.path / NETWORK]
+            advice = "copy the preset again, or make it with tf_diffseg.save_to_preset"
         if paths and not checkpoints.is_whole_checkpoint(paths[-1]):
-            raise InputError(
-                f"the checkpoint {paths[-1]} is damaged; remove it, and the one before "
-                "it counts"
-            )
+            raise InputError(f"the checkpoint {paths[-1]} is damaged; {advice}")
         return paths[-1] if paths else None
 
     def existing_checkpoint(self, path=None):

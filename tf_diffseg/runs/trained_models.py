@@ -7,6 +7,7 @@ import pathlib
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.evaluation.targets import targets_of
+from tf_diffseg.preset_folder import NETWORK
 from tf_diffseg.runs.folds.run_data import (
     is_cross_validation,
     read_as_divided,
@@ -14,7 +15,6 @@ from tf_diffseg.runs.folds.run_data import (
 )
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
-from tf_diffseg.shipped_models import PRESET
 from tf_diffseg.text import named_options
 from tf_diffseg.window_progress import WindowProgress
 
@@ -116,14 +116,32 @@ class TrainedModels:
 
     @functools.cached_property
     def models(self):
-        """List of `DiffusionUNet3D`; raises InputError like `checkpoints`."""
-        files = zip(self.run_folders, self.checkpoints, strict=True)
+        """List of `DiffusionUNet3D`.
+
+        Raises:
+            InputError: as in `checkpoints`, or a network has other channels or
+                classes than the data of its run.
+        """
+        files = list(zip(self.run_folders, self.checkpoints, strict=True))
         models = [folder.load_model(file) for folder, file in files]
+        for (folder, file), model in zip(files, models, strict=True):
+            self._check_shape(model, folder, file)
         if self._precision is not None:
             from tf_diffseg.training.saving.copies import copy_of
 
             models = [copy_of(model, dtype=self._precision) for model in models]
         return [self._with_options(model) for model in models]
+
+    def _check_shape(self, model, folder, file):
+        """Raises InputError if a network is not of the run that it lies in."""
+        found = (model.image_channels, model.num_classes)
+        expected = (self.manifest.num_channels, self.targets.num_outputs)
+        if found != expected:
+            raise InputError(
+                f"the network in {file} has {found[0]} channel(s) and {found[1]} "
+                f"classes, but config and manifest in {folder.path} have {expected[0]} "
+                f"and {expected[1]}: they are not of the same run"
+            )
 
     def in_precision(self, precision):
         """The same models, but they compute in a precision, such as "float32"."""
@@ -222,8 +240,15 @@ def paths_with(path, ensemble_with):
 def is_run(path):
     """Whether a path may be a run folder, a checkpoint or a cross-validation."""
     path = pathlib.Path(path)
+    if is_export(path):
+        return False
     is_one = path.suffix == ".keras" or (path / "config.json").is_file()
     return is_one or is_cross_validation(path)
+
+
+def is_export(path):
+    """Whether a path is the folder of an exported version, whatever else it holds."""
+    return (pathlib.Path(path) / "saved_model.pb").is_file()
 
 
 def _folder_and_file(path):
@@ -233,5 +258,5 @@ def _folder_and_file(path):
         return RunFolder(path), None
     if not path.is_file():
         raise InputError(f"{path} does not exist, expected a checkpoint")
-    is_preset = path.name == PRESET
+    is_preset = path.name == NETWORK
     return RunFolder(path.parent if is_preset else path.parent.parent), path

@@ -458,7 +458,8 @@ class SegmentationUNet3D(KerasUNet3D):
             load_weights: False for the network of the preset with initial weights.
             **kwargs: arguments of the constructor that are to differ from the
                 preset's, such as num_classes. Weights that then do not fit have their
-                initial values; `tf_diffseg.init_from` says which.
+                initial values; there is a warning if they are of other layers than
+                the first and last. `tf_diffseg.init_from` says which.
 
         Returns:
             A network of this class; compile it before you train it.
@@ -476,8 +477,14 @@ class SegmentationUNet3D(KerasUNet3D):
         """Writes the network into a folder, from which `from_preset` loads it.
 
         Args:
-            preset_dir: the folder, made if it is missing; a preset in it is replaced.
-                `tf_diffseg.save_to_preset` also writes what `load_segmenter` needs.
+            preset_dir: the folder, made if it is missing. A preset in it is replaced
+                as a whole: the new one has no classes and no preprocessing.
+                `tf_diffseg.save_to_preset` also writes these, which `load_segmenter`
+                needs.
+
+        Raises:
+            ValueError: the folder holds something else than a preset, or something
+                cannot be written.
         """
         from tf_diffseg.training.saving.presets import save_preset
 

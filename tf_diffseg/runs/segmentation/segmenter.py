@@ -16,11 +16,12 @@ import numpy as np
 from tf_diffseg.errors import InputError
 from tf_diffseg.inference.memory_errors import named_memory_errors
 from tf_diffseg.metrics import voxel_ml
+from tf_diffseg.preset_folder import ALONE, is_preset
 from tf_diffseg.runs.inference_options import InferenceOptions
 from tf_diffseg.runs.segmentation.scan_notes import crop_note, intensity_notes
 from tf_diffseg.runs.segmentation.segmentation_result import Segmentation
-from tf_diffseg.runs.trained_models import TrainedModels, is_run, paths_with
-from tf_diffseg.shipped_models import find_model, model_names
+from tf_diffseg.runs.trained_models import TrainedModels, is_export, is_run, paths_with
+from tf_diffseg.shipped_models import find_model, hiding_note, model_names
 from tf_diffseg.volumes import image_like, smallest_type
 from tf_diffseg.volumes.volume_files import image_of
 from tf_diffseg.volumes.volume_limits import check_extent, check_resampled_size
@@ -153,8 +154,9 @@ def load_segmenter(model, ensemble_with=(), **options):
     """Loads a model to segment with.
 
     Args:
-        model: a run folder, a checkpoint in one, the folder of an exported version,
-            or the name of a model that comes with the package, such as "hippocampus".
+        model: a run folder, a checkpoint in one, a preset of a run, the folder of an
+            exported version, or the name of a model that comes with the package, such
+            as "hippocampus".
         ensemble_with: one or several further runs or checkpoints for an ensemble.
         **options: the fields of `InferenceOptions`, such as num_samples.
 
@@ -171,7 +173,7 @@ def load_segmenter(model, ensemble_with=(), **options):
         >>> nibabel.save(label, "label.nii.gz")
     """
     chosen = InferenceOptions(**options)
-    path = find_model(model)
+    path = check_model(model)
     if is_run(path):
         return segmenter_of(TrainedModels(paths_with(path, ensemble_with), chosen))
     if ensemble_with:
@@ -179,7 +181,6 @@ def load_segmenter(model, ensemble_with=(), **options):
             f"ensemble_with does not apply: model={path} is not a run folder",
             argument="ensemble_with",
         )
-    check_model(path)
     from tf_diffseg.runs.segmentation.export_model import ExportModel
 
     return VolumeSegmenter(ExportModel(pathlib.Path(path), chosen), chosen)
@@ -193,13 +194,16 @@ def segmenter_of(trained):
 
 
 def check_model(model):
-    """Raises InputError unless a path may be a run or an export."""
+    """Path of a model; raises InputError unless it may be a run or an export."""
     path = find_model(model)
-    if not is_run(path) and not (pathlib.Path(path) / "saved_model.pb").is_file():
-        raise InputError(
-            f"model={path}: expected a run folder or the folder of an exported "
-            "version, as EXPORT/1; there is no config.json and no saved_model.pb in "
-            "it. Names of models that come with tf_diffseg: "
-            f"{', '.join(model_names()) or 'none'}",
-            argument="model",
-        )
+    if is_run(path) or is_export(path):
+        return path
+    if is_preset(path):
+        raise InputError(f"model={path} {ALONE}", argument="model")
+    raise InputError(
+        f"model={path}: expected a run folder or the folder of an exported version, "
+        "as EXPORT/1; there is no config.json and no saved_model.pb in it. Names of "
+        f"models that come with tf_diffseg: {', '.join(model_names()) or 'none'}"
+        f"{hiding_note(model)}",
+        argument="model",
+    )

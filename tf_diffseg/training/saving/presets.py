@@ -1,8 +1,9 @@
 """Presets of networks, in the manner of KerasHub."""
 
 import pathlib
+import warnings
 
-from tf_diffseg.shipped_models import PRESET
+from tf_diffseg.preset_folder import NETWORK, preset_files
 from tf_diffseg.training.saving.copies import copy_of
 from tf_diffseg.training.saving.initial_weights import MisfitError, take_weights
 from tf_diffseg.training.saving.network_weights import weights_of
@@ -12,11 +13,13 @@ from tf_diffseg.training.saving.trained_network import (
     load_pretrained,
     path_of,
 )
-from tf_diffseg.whole_files import whole_file
 
 _MODELS = ("SegmentationUNet3D", "DiffusionUNet3D")
 # What says which classes there are. Other classes have others.
 _OF_CLASSES = ("regions", "class_frequencies")
+# Ends of the names of layers that are new if classes or channels are others: stem,
+# mask_stem, head, mask_head.
+_OF_CHANNELS = ("stem", "head")
 
 
 def load_preset(model_class, preset, load_weights, changes):
@@ -30,7 +33,8 @@ def load_preset(model_class, preset, load_weights, changes):
 
     Returns:
         The network. A weight that other arguments give another shape or
-        meaning has its initial value.
+        meaning has its initial value; there is a warning if these are weights of other
+        layers than those next to images, masks and logits.
 
     Raises:
         InitError: as in `load_pretrained`, or the preset is of another class.
@@ -51,18 +55,41 @@ def load_preset(model_class, preset, load_weights, changes):
     model = type(trained).from_config(config | changes)
     if load_weights:
         try:
-            take_weights(model, weights_of(trained), str(preset))
+            report = take_weights(model, weights_of(trained), str(preset))
         except MisfitError as error:
             raise InitError(f"{preset}: {error}") from error
+        _warn_of_new(report)
     return model
 
 
+def _warn_of_new(report):
+    """Warns if inner layers have initial values, as nobody expects of a preset."""
+    names = [m.name.split("/")[0] for m in report.misfits if m.here is not None]
+    new = [name for name in dict.fromkeys(names) if not name.endswith(_OF_CHANNELS)]
+    if new:
+        warnings.warn(
+            f"{report.source}: only {report.num_taken:,} of {report.num_all:,} "
+            "parameters fit the arguments, the others are not trained: those of "
+            f"{', '.join(new)}",
+            stacklevel=4,  # whoever calls from_preset
+        )
+
+
 def save_preset(model, preset_dir):
-    """Writes a network as a preset.
+    """Writes a network alone as a preset.
 
     Args:
         model: `SegmentationUNet3D`. The state of its optimizer is not written.
-        preset_dir: folder, made if it is missing.
+        preset_dir: folder, made if it is missing; a preset in it is replaced.
+
+    Raises:
+        InputError: as in `preset_files`.
     """
-    with whole_file(pathlib.Path(preset_dir) / PRESET) as path:
+    with preset_files(preset_dir) as whole:
+        write_network(model, preset_dir, whole)
+
+
+def write_network(model, preset_dir, whole):
+    """Writes the network among the files of a preset: `preset_files`."""
+    with whole(pathlib.Path(preset_dir) / NETWORK) as path:
         copy_of(model).save(path)

@@ -8,8 +8,10 @@ import pathlib
 import zipfile
 
 from tf_diffseg.models import UNet3D
+from tf_diffseg.errors import InputError
+from tf_diffseg.preset_folder import NETWORK
 from tf_diffseg.serving.exported_network import NETWORK_FILE, load_network
-from tf_diffseg.shipped_models import PRESET, find_model, model_names
+from tf_diffseg.shipped_models import find_model, hiding_note, model_names
 from tf_diffseg.training.saving.checkpoints import (
     BEST,
     is_whole_checkpoint,
@@ -56,12 +58,17 @@ def load_pretrained(source):
 
 def path_of(source):
     """Path of the file or the export that a source stands for; or InitError."""
-    path = pathlib.Path(find_model(source))
+    try:
+        path = pathlib.Path(find_model(source))
+    except InputError as error:
+        raise InitError(f"{error}: {_expected(source)}") from error
     if not path.exists():
-        raise InitError(f"{source}: there is no such file or folder; {_expected()}")
+        raise InitError(
+            f"{source}: there is no such file or folder; {_expected(source)}"
+        )
     if path.is_file():
         if path.suffix not in (_KERAS, *HDF5):
-            raise InitError(f"{source}: is a file of another kind; {_expected()}")
+            raise InitError(f"{source}: is a file of another kind; {_expected(source)}")
         return path
     if (path / "saved_model.pb").is_file():
         return path
@@ -69,21 +76,26 @@ def path_of(source):
 
 
 def _checkpoint(source, folder):
-    """The newest checkpoint of a run folder, its folder of checkpoints or a preset."""
-    checkpoints = list_checkpoints(folder / "checkpoints") or list_checkpoints(folder)
-    if checkpoints:
-        return checkpoints[-1]
-    for path in (folder / "checkpoints" / BEST, folder / PRESET):
-        if path.is_file():
-            return path
-    raise InitError(f"{source}: is a folder without a checkpoint; {_expected()}")
+    """The newest checkpoint of a run folder, a preset or a folder of checkpoints."""
+    best, network = folder / "checkpoints" / BEST, folder / NETWORK
+    found = (
+        # The order of `RunFolder.newest_checkpoint`.
+        list_checkpoints(folder / "checkpoints")
+        or [path for path in (best, network) if path.is_file()]
+        or list_checkpoints(folder)
+    )
+    if not found:
+        raise InitError(
+            f"{source}: is a folder without a checkpoint; {_expected(source)}"
+        )
+    return found[-1]
 
 
-def _expected():
+def _expected(source):
     return (
         "expected a run folder, a preset, a .keras or .weights.h5 file, the folder of "
         "an exported version, or one of the models that come with the package: "
-        f"{', '.join(model_names()) or 'none'}"
+        f"{', '.join(model_names()) or 'none'}{hiding_note(source)}"
     )
 
 
