@@ -189,6 +189,7 @@ COMMON = (
     "tf_diffseg.fields",
     "tf_diffseg.option_flags",
     "tf_diffseg.output_path",
+    "tf_diffseg.preset_folder",
     "tf_diffseg.progress_bar",
     "tf_diffseg.quiet",
     "tf_diffseg.shipped_models",

@@ -7,8 +7,8 @@ import json
 import pathlib
 import zipfile
 
-from tf_diffseg.models import UNet3D
 from tf_diffseg.errors import InputError
+from tf_diffseg.models import UNet3D
 from tf_diffseg.preset_folder import NETWORK
 from tf_diffseg.serving.exported_network import NETWORK_FILE, load_network
 from tf_diffseg.shipped_models import find_model, hiding_note, model_names
@@ -61,14 +61,12 @@ def path_of(source):
     try:
         path = pathlib.Path(find_model(source))
     except InputError as error:
-        raise InitError(f"{error}: {_expected(source)}") from error
+        raise InitError(str(error)) from error
     if not path.exists():
-        raise InitError(
-            f"{source}: there is no such file or folder; {_expected(source)}"
-        )
+        raise _unexpected(source, "there is no such file or folder")
     if path.is_file():
         if path.suffix not in (_KERAS, *HDF5):
-            raise InitError(f"{source}: is a file of another kind; {_expected(source)}")
+            raise _unexpected(source, "is a file of another kind")
         return path
     if (path / "saved_model.pb").is_file():
         return path
@@ -85,16 +83,15 @@ def _checkpoint(source, folder):
         or list_checkpoints(folder)
     )
     if not found:
-        raise InitError(
-            f"{source}: is a folder without a checkpoint; {_expected(source)}"
-        )
+        raise _unexpected(source, "is a folder without a checkpoint")
     return found[-1]
 
 
-def _expected(source):
-    return (
-        "expected a run folder, a preset, a .keras or .weights.h5 file, the folder of "
-        "an exported version, or one of the models that come with the package: "
+def _unexpected(source, problem):
+    return InitError(
+        f"{source}: {problem}; expected a run folder, a preset, a .keras or "
+        ".weights.h5 file, the folder of an exported version, or one of the models "
+        "that come with the package: "
         f"{', '.join(model_names()) or 'none'}{hiding_note(source)}"
     )
 
