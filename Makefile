@@ -40,6 +40,9 @@ test-oldest:  ## Run the tests on the oldest versions that setup.py allows
 	@command -v $(PYTHON_OLDEST) >/dev/null || { echo "error: no $(PYTHON_OLDEST);" \
 	  "name another by PYTHON_OLDEST=..." >&2; exit 1; }
 	$(PYTHON_OLDEST) .ci/oldest.py > .oldest.txt
+	$(MAKE) .venv-oldest/.made VENV=.venv-oldest PYTHON=$(PYTHON_OLDEST)
+# The pip that comes with an old Python takes hours to see which versions go together.
+	.venv-oldest/bin/python -m pip install -q --upgrade pip
 	PIP_CONSTRAINT=$(CURDIR)/.oldest.txt $(MAKE) test VENV=.venv-oldest \
 	  PYTHON=$(PYTHON_OLDEST)
 
