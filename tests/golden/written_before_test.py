@@ -14,7 +14,13 @@ import numpy as np
 import pytest
 
 from tests.golden import reading
-from tf_diffseg import TrainConfig, load_pretrained, train
+from tf_diffseg import (
+    DiffusionUNet3D,
+    SegmentationUNet3D,
+    TrainConfig,
+    load_pretrained,
+    train,
+)
 
 _FOLDER = pathlib.Path(__file__).parent
 # On the machine that wrote the files, later code gives the same bits. Another CPU adds
@@ -75,6 +81,15 @@ def _of_fields(found, fields):
     if not isinstance(fields, dict):
         return found
     return {name: _of_fields(found[name], fields[name]) for name in fields}
+
+
+def test_a_supervised_network_is_a_preset_of_its_class_of_today(written):
+    """It was a `DiffusionUNet3D` of the strategy "supervised"."""
+    path = written / "models" / "supervised.keras"
+    model = SegmentationUNet3D.from_preset(path)
+    assert type(model) is SegmentationUNet3D
+    with pytest.raises(ValueError, match=r"use SegmentationUNet3D\.from_preset"):
+        DiffusionUNet3D.from_preset(path)
 
 
 @pytest.mark.parametrize("name", reading.MODELS)

@@ -9,9 +9,7 @@ from tf_diffseg.training.saving.initial_weights import MisfitError, take_weights
 from tf_diffseg.training.saving.network_weights import weights_of
 from tf_diffseg.training.saving.trained_network import (
     InitError,
-    class_name_of,
     load_pretrained,
-    path_of,
 )
 
 _MODELS = ("SegmentationUNet3D", "DiffusionUNet3D")
@@ -40,10 +38,11 @@ def load_preset(model_class, preset, load_weights, changes):
         InitError: as in `load_pretrained`, or the preset is of another class.
         ValueError: there is no such argument, or its value is out of range.
     """
-    own, name = class_name_of(path_of(preset)), model_class.__name__
+    trained = load_pretrained(preset)
+    # Files of earlier versions name another class than the one they become.
+    own, name = type(trained).__name__, model_class.__name__
     if own in _MODELS and own != name:
         raise InitError(f"{preset}: is a {own}, not a {name}; use {own}.from_preset")
-    trained = load_pretrained(preset)
     if load_weights and not changes:
         return trained
     config = trained.get_config()

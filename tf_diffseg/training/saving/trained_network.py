@@ -3,14 +3,12 @@
 Keras must know their classes: `tf_diffseg.load_pretrained` sees to it.
 """
 
-import json
 import pathlib
-import zipfile
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.models import UNet3D
 from tf_diffseg.preset_folder import NETWORK
-from tf_diffseg.serving.exported_network import NETWORK_FILE, load_network
+from tf_diffseg.serving.exported_network import load_network
 from tf_diffseg.shipped_models import find_model, hiding_note, model_names
 from tf_diffseg.training.saving.checkpoints import (
     BEST,
@@ -94,22 +92,6 @@ def _unexpected(source, problem):
         "that come with the package: "
         f"{', '.join(model_names()) or 'none'}{hiding_note(source)}"
     )
-
-
-def class_name_of(path):
-    """Name of the class in a `.keras` file or an export, or None if it cannot be read.
-
-    Args:
-        path: from `path_of`.
-    """
-    try:
-        if path.is_dir():
-            text = (path / NETWORK_FILE).read_text(encoding="utf-8")
-            return json.loads(text)["class"].rpartition(">")[-1]
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read("config.json"))["class_name"]
-    except (OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile):
-        return None
 
 
 def load(source, path):
