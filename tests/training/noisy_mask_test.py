@@ -7,6 +7,7 @@ from tf_diffseg.training.choices import TrainingStrategy
 from tf_diffseg.training.noisy_mask import (
     FUNCTIONS,
     diffuse,
+    make_noisy_mask,
     recycle,
     recycle_by_reverse_step,
     recycle_from_last,
@@ -161,3 +162,25 @@ def test_noise_depends_on_the_examples_seed_alone(function):
 def test_every_diffusion_strategy_has_its_function():
     assert set(FUNCTIONS) == set(TrainingStrategy) - {TrainingStrategy.SUPERVISED}
     assert len(FUNCTIONS) == len(set(FUNCTIONS.values()))
+
+
+@pytest.mark.parametrize("strategy", FUNCTIONS)
+def test_a_condition_is_declared(strategy, monkeypatch):
+    arguments = DIFFUSION, lambda x_t, t: x_t, _x_start(), T_INDEX, SEED
+    noisy_mask = make_noisy_mask(strategy, *arguments)
+    is_conditioned = noisy_mask.condition is not None
+    other = diffuse if is_conditioned else self_condition
+    monkeypatch.setitem(FUNCTIONS, strategy, other)
+    declared = f"is_self_conditioned is {is_conditioned}"
+    with pytest.raises(ValueError, match=f"{other.__name__} returns .*{declared}"):
+        make_noisy_mask(strategy, *arguments)
+
+
+@pytest.mark.parametrize("strategy", FUNCTIONS)
+def test_ground_truth_with_noise_is_declared(strategy):
+    x_start = _x_start()
+    arguments = DIFFUSION, lambda x_t, t: -x_start, x_start, T_INDEX, SEED
+    x_t = make_noisy_mask(strategy, *arguments).x_t
+    noise = DIFFUSION.predict_noise_from_x_start(x_t, x_start, T_INDEX)
+    is_normal = abs(float(tf.math.reduce_std(noise)) - 1.0) < 0.1
+    assert is_normal == strategy.noises_ground_truth

@@ -26,7 +26,7 @@ from tf_diffseg.training.flat_arguments import (
     is_supervised,
 )
 from tf_diffseg.training.network_output import network_out_to_model_out
-from tf_diffseg.training.noisy_mask import FUNCTIONS, NoisyMask
+from tf_diffseg.training.noisy_mask import FUNCTIONS, NoisyMask, make_noisy_mask
 from tf_diffseg.training.segmentation_unet_3d import (
     SegmentationUNet3D,
     run_network,
@@ -241,7 +241,8 @@ class DiffusionUNet3D(SegmentationUNet3D):
             model_out = self._to_model_out(network_out)
             return self.diffusion.predict_x_start(model_out, x_t, t_index, clip=True)
 
-        return FUNCTIONS[self.strategy](
+        return make_noisy_mask(
+            self.strategy,
             self.diffusion,
             predict_x_start,
             self._x_start(mask),

@@ -9,7 +9,9 @@ All take the same arguments and return a `NoisyMask`:
     seed: int [batch]; an example's noise depends only on its own seed, so it does not
         depend on the number of devices.
 
-No gradient flows through predictions.
+No gradient flows through predictions. What follows the value of a strategy in
+`choices.TrainingStrategy` says whether its noisy mask is the ground truth with noise,
+and whether it has a condition.
 """
 
 from typing import NamedTuple
@@ -119,6 +121,28 @@ FUNCTIONS = {
     TrainingStrategy.SELF_CONDITIONING: self_condition,
     TrainingStrategy.SELF_CONDITIONING_FROM_NEXT: self_condition_from_next,
 }
+
+
+def make_noisy_mask(strategy, *arguments):
+    """The `NoisyMask` of a `TrainingStrategy`.
+
+    Args:
+        strategy: the `TrainingStrategy`.
+        *arguments: those of its function.
+
+    Raises:
+        ValueError: the function returns a condition, but the strategy is not declared
+            to have one, or the other way round.
+    """
+    noisy_mask = FUNCTIONS[strategy](*arguments)
+    has_condition = noisy_mask.condition is not None
+    if has_condition != strategy.is_self_conditioned:
+        raise ValueError(
+            f"strategy={strategy.value}: {FUNCTIONS[strategy].__name__} returns "
+            f"{'a' if has_condition else 'no'} condition, but is_self_conditioned is "
+            f"{strategy.is_self_conditioned}; see TrainingStrategy"
+        )
+    return noisy_mask
 
 
 def _noise(x_start, seed, draw):
