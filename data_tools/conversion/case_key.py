@@ -1,8 +1,10 @@
 """The name of a converted case, made of all that decides what it contains."""
 
+import ast
 import dataclasses
 import functools
 import hashlib
+import importlib
 import json
 import os
 import pathlib
@@ -14,29 +16,11 @@ from tf_diffseg.errors import CaseError, MachineError, is_of_machine
 from tf_diffseg.text import shown
 from tf_diffseg.volumes.file_endings import READ_ENDINGS
 
-# The code that decides how a case is converted: all that `case_conversion` imports
-# except the modules common to all packages. A test compares this list with the imports.
-_DECIDING_MODULES = {
-    "data_tools/conversion": (
-        "case_conversion case_preprocessing case_statistics class_ids "
-        "intensity_statistics tfrecord"
-    ),
-    "tf_diffseg/data": "example_schema example_wire gzip_member record_checksum",
-    "tf_diffseg/preprocessing": (
-        "crop_pad foreground grid_preprocessor intensity intensity_choice limits "
-        "old_calls orientation resampling source_grid volume_preprocessor"
-    ),
-    "tf_diffseg/volumes": (
-        "dicom_files dicom_series dicom_slices dicom_stack file_endings grids headers "
-        "itk_files mgh nibabel_volume nifti nifti_notes pictures simpleitk volume "
-        "volume_files volume_limits voxels"
-    ),
-}
-DECIDING_FILES = tuple(
-    f"{package}/{module}.py"
-    for package, modules in _DECIDING_MODULES.items()
-    for module in modules.split()
-)
+_ROOT = pathlib.Path(__file__).parents[2]
+_PACKAGES = ("data_tools.", "tf_diffseg.")
+# What this module imports, directly or not, decides how a case is converted, except the
+# modules common to all packages, which lie in `tf_diffseg` itself.
+_DECIDING_MODULE = "data_tools/conversion/case_conversion.py"
 
 
 def case_key(case, recipe):
@@ -82,8 +66,43 @@ def _file_states(path):
 def _code_digest():
     """Digest of the converting code, so that no other version's cases are used."""
     digest = hashlib.sha256(f"{tf.__version__} {np.__version__}".encode())
-    root = pathlib.Path(__file__).parents[2]
-    for file in DECIDING_FILES:
+    for file in deciding_files():
         digest.update(file.encode())
-        digest.update((root / file).read_bytes())
+        digest.update((_ROOT / file).read_bytes())
     return digest.hexdigest()
+
+
+def deciding_files():
+    """Sorted paths of the code that decides how a case is converted."""
+    found, to_do = set(), {_DECIDING_MODULE}
+    while to_do:
+        file = to_do.pop()
+        found.add(file)
+        to_do |= set(_imported_files(file)) - found
+    return sorted(found)
+
+
+def _imported_files(file):
+    """Yields the files of our packages that a file imports, also inside functions."""
+    for node in ast.walk(ast.parse((_ROOT / file).read_bytes())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [one.name for one in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module, *(f"{node.module}.{one.name}" for one in node.names)]
+        yield from filter(None, map(_file_of, names))
+
+
+def _file_of(name):
+    """Path of one of our modules or of an export of a package; None for others."""
+    if not name.startswith(_PACKAGES):
+        return None
+    path = f"{name.replace('.', '/')}.py"
+    if (_ROOT / path).is_file():
+        is_common = path.count("/") == 1
+        return None if is_common else path
+    package, _, export = name.rpartition(".")
+    if not (_ROOT / package.replace(".", "/") / "__init__.py").is_file():
+        return None
+    exported = getattr(importlib.import_module(package), export, None)
+    return _file_of(getattr(exported, "__module__", ""))
