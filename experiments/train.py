@@ -41,7 +41,7 @@ _NUM_DEVICES = flags.DEFINE_integer(
     "num_devices", None, "How many GPUs of this machine train; all without the flag."
 )
 _TRACKER = flags.DEFINE_enum(
-    "tracker", None, TRACKERS, "Where else to log; its package is an extra."
+    "tracker", None, list(TRACKERS), "Where else to log; its package is an extra."
 )
 _DRY_RUN = flags.DEFINE_bool(
     "dry_run",

@@ -12,6 +12,9 @@ from data_tools.conversion.preprocessing_choice import (
 )
 from tf_diffseg import command_line
 from tf_diffseg.errors import InputError
+from tf_diffseg.preprocessing.choices import Intensity
+
+_KINDS = ", ".join(kind.value for kind in Intensity)
 
 _SPACING_MM = flags.DEFINE_string(
     "spacing_mm",
@@ -26,8 +29,7 @@ _VOLUME_SHAPE = flags.DEFINE_string(
 _INTENSITY = flags.DEFINE_list(
     "intensity",
     "zscore",
-    "zscore, percentile, ct_window or none, once for all channels or one per channel; "
-    "or auto.",
+    f"{_KINDS}, once for all channels or one per channel; or {AUTO}.",
 )
 _CT_WINDOW = flags.DEFINE_multi_string(
     "ct_window",
@@ -38,8 +40,6 @@ _CT_WINDOW = flags.DEFINE_multi_string(
 _CROP_TO_FOREGROUND = flags.DEFINE_boolean(
     "crop_to_foreground", False, "Crops to what is brighter than the darkest voxel."
 )
-# Listed here because the Intensity enum would load TensorFlow for --help.
-INTENSITIES = ("zscore", "percentile", "ct_window", "none")
 
 
 def preprocessing_is_given():
@@ -104,11 +104,11 @@ def _intensity(num_channels):
         if windows:
             raise InputError(f"{flag} chooses a window itself, leave out --ct_window")
         return AUTO, None
-    unknown = [kind for kind in kinds if kind not in INTENSITIES]
+    unknown = set(kinds) - {kind.value for kind in Intensity}
     if unknown or len(kinds) not in (1, num_channels):
         raise InputError(
-            f"{flag}: expected {', '.join(INTENSITIES)} or {AUTO}, once or once for "
-            f"each of {num_channels} channel(s)"
+            f"{flag}: expected {_KINDS} or {AUTO}, once or once for each of "
+            f"{num_channels} channel(s)"
         )
     channel_kinds = kinds * num_channels if len(kinds) == 1 else kinds
     num_windows = channel_kinds.count("ct_window")

@@ -172,6 +172,7 @@ TABLE = {
             "data_tools.phantoms",
             "tf_diffseg.data.augmentation",
             "tf_diffseg.data.manifest",
+            "tf_diffseg.preprocessing.choices",
         ),
         third_party=(*_TENSORFLOW, "absl", "apache_beam", "nibabel"),
     ),

@@ -14,14 +14,12 @@ import pytest
 import tensorflow as tf
 
 from data_tools.conversion.staging import staging_for
-from data_tools.flags import preprocessing_flags
 from tests.commands import run_module
 from tests.data_tools.in_process import contents, convert_by_flags
 from tf_diffseg.data.example_schema import KEYS, parse_example
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.preprocessing import VolumePreprocessor
-from tf_diffseg.preprocessing.intensity import Intensity
 
 _MODULE = "data_tools.convert_nifti"
 _HALVES = "train=0.5,test=0.5"
@@ -320,10 +318,6 @@ def test_table_with_splits(toy_folder, tmp_path, capsys):
     }
     with pytest.raises(InputError, match="has its own splits, leave out --split"):
         convert_by_flags(output_dir=tmp_path / "new", split=_HALVES, **flags)
-
-
-def test_flag_values_are_those_of_the_enum():
-    assert tuple(kind.value for kind in Intensity) == preprocessing_flags.INTENSITIES
 
 
 def test_help_loads_no_tensorflow():

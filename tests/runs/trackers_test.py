@@ -113,3 +113,8 @@ def test_a_package_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"^tracker=wandb needs the package wandb"):
         check_tracker("wandb")
+
+
+def test_an_unknown_tracker_is_named():
+    with pytest.raises(InputError, match="^tracker must be one of wandb, mlflow, got"):
+        check_tracker("json")

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "FittedPreprocessor": "fitted_preprocessor",
-        "Intensity": "intensity",
+        "Intensity": "choices",
         "PreprocessedVolume": "volume_preprocessor",
         "SourceGrid": "source_grid",
         "TrainedSpacing": "trained_spacing",

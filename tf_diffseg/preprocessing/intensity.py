@@ -1,10 +1,11 @@
 """Scales image intensities to a network's range, per channel, and back."""
 
-import enum
 import math
 import typing
 
 import tensorflow as tf
+
+from tf_diffseg.preprocessing.choices import Intensity
 
 PERCENTILES = (0.5, 99.5)
 # Percentiles with a smaller relative difference are equal: resampling rounds the values
@@ -12,23 +13,6 @@ PERCENTILES = (0.5, 99.5)
 _ROUNDING = 1e-6
 # To save memory, only one slab of an image at a time is converted to float64.
 _SLABS = 16
-
-
-class Intensity(enum.Enum):
-    """How the intensities of a channel are scaled.
-
-    Attributes:
-        ZSCORE: mean 0 and standard deviation 1.
-        PERCENTILE: clipped to the 0.5 and 99.5 percentiles, which become -1 and 1; if
-            these are equal, the smallest and the largest value replace them.
-        CT_WINDOW: clipped to a window in Hounsfield units, which becomes -1 to 1.
-        NONE: not changed.
-    """
-
-    ZSCORE = "zscore"
-    PERCENTILE = "percentile"
-    CT_WINDOW = "ct_window"
-    NONE = "none"
 
 
 class Scaling(typing.NamedTuple):

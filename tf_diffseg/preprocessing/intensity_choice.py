@@ -2,7 +2,7 @@
 
 import math
 
-from tf_diffseg.preprocessing.intensity import Intensity
+from tf_diffseg.preprocessing.choices import Intensity
 
 
 def checked_intensity(intensity, ct_window):

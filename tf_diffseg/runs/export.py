@@ -10,8 +10,7 @@ from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.reports.model_card import model_card, read_metrics
 from tf_diffseg.serving.choices import WEIGHT_TYPES
 from tf_diffseg.training.choices import PRECISIONS
-
-_NIFTI = (".nii", ".nii.gz")
+from tf_diffseg.volumes.file_endings import NIFTI_ENDINGS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +129,7 @@ def _check_warmup(path):
             "warmup needs tensorflow-serving-api: pip install 'tf_diffseg[serving]'",
             argument="warmup",
         ) from None
-    if not path.lower().endswith(_NIFTI):
+    if not path.lower().endswith(NIFTI_ENDINGS):
         raise InputError(
             f"warmup={path}: expected a .nii or .nii.gz file", argument="warmup"
         )

@@ -10,49 +10,8 @@ import pathlib
 from tf_diffseg.errors import InputError
 from tf_diffseg.whole_files import write_json
 
-TRACKERS = ("wandb", "mlflow")
 _PROJECT = "tf_diffseg"
 _RUN_IDS_FILE = "tracker.json"
-
-
-def check_tracker(tracker):
-    """Raises InputError unless a tracker's package is installed.
-
-    Args:
-        tracker: one of `TRACKERS`, or None.
-    """
-    if tracker and importlib.util.find_spec(tracker) is None:
-        raise InputError(
-            f"tracker={tracker} needs the package {tracker}, which is not "
-            f"installed: pip install 'tf_diffseg[{tracker}]'",
-            argument="tracker",
-        )
-
-
-@contextlib.contextmanager
-def tracking(tracker, model_dir, config):
-    """Opens a run of a tracker, or goes on with that of the run folder.
-
-    Args:
-        tracker: one of `TRACKERS`, or None.
-        model_dir: folder of the run; it must exist.
-        config: `TrainConfig`.
-
-    Yields:
-        List of Keras callbacks.
-    """
-    if not tracker:
-        yield []
-        return
-    folder = pathlib.Path(model_dir).resolve()
-    ids = folder / _RUN_IDS_FILE
-    known = json.loads(ids.read_text(encoding="utf-8")) if ids.is_file() else {}
-    values = dataclasses.asdict(config)
-    with {"wandb": _wandb, "mlflow": _mlflow}[tracker](
-        folder, known.get(tracker), values
-    ) as (run_id, callback):
-        write_json(ids, {**known, tracker: run_id})
-        yield [callback]
 
 
 @contextlib.contextmanager
@@ -89,3 +48,49 @@ def _mlflow(folder, run_id, values):
         if run_id is None:  # MLflow cannot change them later, but epochs may change.
             mlflow.log_params(values)
         yield run.info.run_id, MlflowCallback()
+
+
+TRACKERS = {"wandb": _wandb, "mlflow": _mlflow}
+
+
+def check_tracker(tracker):
+    """Raises InputError unless a tracker is known and its package installed.
+
+    Args:
+        tracker: a name of `TRACKERS`, or None.
+    """
+    if tracker and tracker not in TRACKERS:
+        raise InputError(
+            f"tracker must be one of {', '.join(TRACKERS)}, got {tracker!r}",
+            argument="tracker",
+        )
+    if tracker and importlib.util.find_spec(tracker) is None:
+        raise InputError(
+            f"tracker={tracker} needs the package {tracker}, which is not "
+            f"installed: pip install 'tf_diffseg[{tracker}]'",
+            argument="tracker",
+        )
+
+
+@contextlib.contextmanager
+def tracking(tracker, model_dir, config):
+    """Opens a run of a tracker, or goes on with that of the run folder.
+
+    Args:
+        tracker: a name of `TRACKERS`, or None.
+        model_dir: folder of the run; it must exist.
+        config: `TrainConfig`.
+
+    Yields:
+        List of Keras callbacks.
+    """
+    if not tracker:
+        yield []
+        return
+    folder = pathlib.Path(model_dir).resolve()
+    ids = folder / _RUN_IDS_FILE
+    known = json.loads(ids.read_text(encoding="utf-8")) if ids.is_file() else {}
+    values = dataclasses.asdict(config)
+    with TRACKERS[tracker](folder, known.get(tracker), values) as (run_id, callback):
+        write_json(ids, {**known, tracker: run_id})
+        yield [callback]

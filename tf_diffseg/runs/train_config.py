@@ -14,7 +14,12 @@ from tf_diffseg.diffusion.samplers import SAMPLERS
 from tf_diffseg.errors import InputError
 from tf_diffseg.fields import option, part_values
 from tf_diffseg.models.choices import MASK_OUTPUTS, NORMS, SKIPS
-from tf_diffseg.training.choices import PRECISIONS, Schedule, TrainingStrategy
+from tf_diffseg.training.choices import (
+    JIT_COMPILE,
+    PRECISIONS,
+    Schedule,
+    TrainingStrategy,
+)
 from tf_diffseg.training.saving.frozen_layers import PARTS
 
 _MODEL_PARTS = ("model", "diffusion", "sampler", "loss", "network")
@@ -86,7 +91,7 @@ class TrainConfig(AugmentationConfig):
     jit: str = _training(
         "auto",
         "Whether XLA compiles the step; auto compiles it only on GPUs.",
-        choices=("auto", "on", "off"),
+        choices=JIT_COMPILE,
     )
     deterministic: bool = _training(
         False, "Whether to use only operations that repeat bit by bit; slower on GPUs."

@@ -9,6 +9,7 @@ from tf_diffseg.runs.initial_weights import remember, set_initial_weights
 from tf_diffseg.runs.run_devices import strategy_of
 from tf_diffseg.runs.trackers import tracking
 from tf_diffseg.runs.validation_pictures import validation_pictures
+from tf_diffseg.training.choices import JIT_COMPILE
 from tf_diffseg.training.distribution.multi_worker import is_chief
 from tf_diffseg.training.fit import has_stopped_early
 from tf_diffseg.training.flat_network import flat_network
@@ -127,7 +128,7 @@ def build_model(config, manifest, steps_per_epoch, strategy):
         model = build_network(config, manifest)
         model.compile(
             make_optimizer(config, config.epochs * steps_per_epoch),
-            jit_compile={"auto": "auto", "on": True, "off": False}[config.jit],
+            jit_compile=JIT_COMPILE[config.jit],
             accumulation_steps=config.accumulation_steps,
         )
     return model

@@ -4,6 +4,8 @@ import enum
 
 # Keras dtype policies in which the network computes.
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+# What `compile` takes as jit_compile, by its name in flags and configs.
+JIT_COMPILE = {"auto": "auto", "on": True, "off": False}
 
 
 # Facts about the noisy mask of a strategy.

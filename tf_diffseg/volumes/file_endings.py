@@ -2,10 +2,10 @@
 
 import os
 
+NIFTI_ENDINGS = (".nii.gz", ".nii")
 # Endings of volumes that `volume_files` reads, beside DICOM series; longer ones first.
 VOLUME_ENDINGS = (
-    ".nii.gz",
-    ".nii",
+    *NIFTI_ENDINGS,
     ".mgz",
     ".mgh",
     ".nrrd",

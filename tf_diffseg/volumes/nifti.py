@@ -9,10 +9,11 @@ import numpy as np
 from tf_diffseg.errors import InputError, reading_error
 from tf_diffseg.text import one_line
 from tf_diffseg.volumes import nibabel_volume
+from tf_diffseg.volumes.file_endings import NIFTI_ENDINGS
 from tf_diffseg.volumes.headers import check_spacing
 from tf_diffseg.volumes.nifti_notes import notes_of
 
-ENDINGS = (".nii", ".nii.gz")
+ENDINGS = NIFTI_ENDINGS
 
 # Intent codes of CIFTI, whose files also end in .nii. They hold vertices of a surface
 # and a few voxels along one long axis.

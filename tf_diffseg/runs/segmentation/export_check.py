@@ -6,10 +6,10 @@ import numpy as np
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.segmentation.scans import find_scans, read_scan
+from tf_diffseg.volumes.file_endings import NIFTI_ENDINGS
 
 # Smallest Dice of a class between a run and its export with rounded weights.
 _SMALLEST_DICE = 0.98
-_NIFTI = (".nii", ".nii.gz")
 
 
 def check_export(version_dir, run_segmenter, scans, is_exact):
@@ -38,7 +38,7 @@ def check_export(version_dir, run_segmenter, scans, is_exact):
         image = read_scan(scan)
         expected = run_segmenter.segment(image).label
         labels = {"segment_volume": exported.segment(image).label}
-        if len(scan.paths) == 1 and scan.paths[0].lower().endswith(_NIFTI):
+        if len(scan.paths) == 1 and scan.paths[0].lower().endswith(NIFTI_ENDINGS):
             contents = pathlib.Path(scan.paths[0]).read_bytes()
             outputs = nifti(
                 contents=tf.constant([contents] * batch), seed=tf.zeros(batch, tf.int32)
