@@ -53,12 +53,10 @@ def _chosen_config(strategies):
             _DATA_DIR.value, folder, strategy=strategy
         )
     except InputError as error:
-        reason = str(error)
-        if not reason.startswith("config: "):
+        if "`strategy=" not in str(error):
             raise
-        reason = reason.removeprefix("config: ")
         raise InputError(
-            f"strategies={strategy}: {reason}", argument="strategies"
+            f"strategies={strategy}: {error}", argument="strategies"
         ) from error
     if chosen:
         print(f"chosen for {chosen.dataset}:\n{chosen.table()}", flush=True)

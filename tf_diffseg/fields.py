@@ -33,7 +33,7 @@ def option(
 
     Args:
         default: value if none is given. It may be None if the field's type allows it.
-        help: what the option means.
+        help: what the option means; other options stand in backquotes.
         part: what the value is for, such as "pipeline"; see `part_values`.
         at_least: smallest allowed value of a number, or of each number of a tuple.
         at_most: largest allowed value.

@@ -4,6 +4,7 @@ import dataclasses
 
 from absl import flags
 
+from tf_diffseg.errors import as_flags
 from tf_diffseg.fields import kinds
 
 # absl then counts a flag to the module that calls `define_flags`.
@@ -27,7 +28,7 @@ def define_flags(cls, names=None, has_defaults=True):
 
 
 def _define(name, kind, default, metadata):
-    help_text = metadata["help"]
+    help_text = as_flags(metadata["help"])
     if metadata["takes_options"]:
         names = "|".join(metadata["choices"])
         with_options = f"<{names}>, with options as name:option=1.5: {help_text}"

@@ -27,7 +27,9 @@ def write_phantoms(output_dir, num_cases, seed):
     output_folder("output_dir", output_dir)
     folder = real_path(output_dir)
     if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"output_dir={output_dir} must be new or empty", "output_dir")
+        raise InputError(
+            f"output_dir={output_dir} must be new or empty", argument="output_dir"
+        )
     for name in ("imagesTr", "labelsTr"):
         (folder / name).mkdir(parents=True)
     images, labels, training = [], [], []

@@ -29,9 +29,9 @@ def test_warmup_reaches_beta_end_after_its_share_of_steps(schedule, num_warmup):
     [
         (("sigmoid", 11), "'sigmoid' is not a valid BetaSchedule"),
         (("linear", 1), "num_timesteps must be at least 2, got 1"),
-        (("linear", 11, 0.0, 0.02), "beta_start=0.0 and beta_end=0.02"),
-        (("linear", 11, 0.02, 1e-4), "beta_start=0.02 and beta_end=0.0001"),
-        (("linear", 11, 1e-4, 1.0), "beta_start=0.0001 and beta_end=1.0"),
+        (("linear", 11, 0.0, 0.02), "beta_start=0.0 and `beta_end=0.02`"),
+        (("linear", 11, 0.02, 1e-4), "beta_start=0.02 and `beta_end=0.0001`"),
+        (("linear", 11, 1e-4, 1.0), "beta_start=0.0001 and `beta_end=1.0`"),
     ],
 )
 def test_refuses_wrong_arguments(arguments, message):

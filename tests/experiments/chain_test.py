@@ -191,7 +191,7 @@ def test_train_and_evaluate_and_export_refuse_bad_folders_before_any_work(chain)
     for module, flag_values, message in [
         ("train", {**train, "model_dir": file}, "is a file, expected a folder"),
         ("train", {**train, "model_dir": file / "run"}, "lies below"),
-        ("train", {**train, "model_dir": chain / "shards"}, "the folder of data_dir"),
+        ("train", {**train, "model_dir": chain / "shards"}, "the folder of --data_dir"),
         ("evaluate", {**run, "output_dir": file / "out"}, "lies below"),
         ("export", {"model_dir": chain / "run", "export_dir": file}, "is a file"),
     ]:
@@ -461,7 +461,7 @@ def test_compares_strategies_and_goes_on_where_it_stopped(chain, tmp_path, num_s
         ({"strategies": "supervised", "strategy": "recycling"}, "--strategy: name"),
         (
             {"strategies": "diffusion,recycling", "model_output": "noise"},
-            "--strategies=recycling: model_output=noise needs strategy=diffusion",
+            "--strategies=recycling: model_output=noise needs --strategy=diffusion",
         ),
     ],
 )

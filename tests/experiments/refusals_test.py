@@ -81,7 +81,7 @@ def _refusal(module, **flag_values):
         (
             "experiments.segment",
             {"model": "m", "input": "i.nii", "output": "o.mha", "output_format": "nii"},
-            "--output_format=nii is for folders, output=o.mha says its format",
+            "--output_format=nii is for folders, --output=o.mha says its format",
         ),
         ("experiments.benchmark", {"suite": "nope"}, "suite"),
         (

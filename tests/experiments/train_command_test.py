@@ -140,7 +140,7 @@ def test_early_stopping_without_a_validation_is_refused(shards):
     with pytest.raises(InputError, match="^early_stopping=2 needs a split validation"):
         training_shards(config, alone, shards)
     config = dataclasses.replace(config, epochs=2, validation_frequency=3)
-    with pytest.raises(InputError, match="validation_frequency=3 is more than"):
+    with pytest.raises(InputError, match="`validation_frequency=3` is more than"):
         training_shards(config, manifest, shards)
 
 
@@ -153,7 +153,7 @@ def test_a_run_without_a_validation_says_so(shards, tmp_path, capsys):
 
 def test_xla_does_not_go_with_determinism(shards, tmp_path):
     config = dataclasses.replace(CONFIG, jit="on", deterministic=True)
-    with pytest.raises(InputError, match="^jit=on does not go with deterministic"):
+    with pytest.raises(InputError, match="^jit=on does not go with `deterministic`"):
         train(config, shards, tmp_path)
 
 

@@ -80,7 +80,7 @@ def test_all_are_checked_before_any_is_evaluated(data, run, tmp_path, monkeypatc
     with pytest.raises(InputError, match="no split 'nope'"):
         find_compared([run, run], "dice", data, "nope")
     with pytest.raises(
-        InputError, match="run holds no metrics.csv.*; data_dir evaluates"
+        InputError, match="run holds no metrics.csv.*; `data_dir` evaluates"
     ):
         find_compared([run, run], "dice")
 

@@ -169,7 +169,7 @@ def test_a_run_is_not_begun_twice_from_different_weights(shards, source, tmp_pat
 
 
 def test_weights_that_are_drawn_at_random_cannot_be_frozen():
-    with pytest.raises(InputError, match="freeze=encoder needs init_from"):
+    with pytest.raises(InputError, match="freeze=encoder needs `init_from`"):
         dataclasses.replace(CONFIG, freeze="encoder")
 
 

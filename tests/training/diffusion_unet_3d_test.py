@@ -313,7 +313,7 @@ def test_runs_without_xla_on_cpu_compiled_or_not():
         ({"strategy": "supervised", "model_output": "noise"}, "model_output=noise"),
         (
             {"strategy": "recycling", "model_output": "noise"},
-            "needs strategy=diffusion",
+            "needs `strategy=diffusion",
         ),
         ({"dice_weight": -1.0}, "dice_weight must be a finite number"),
         ({"dice_weight": 0.0, "cross_entropy_weight": 0.0}, "are all 0"),

@@ -72,8 +72,8 @@ def get_betas(schedule, num_timesteps, beta_start=1e-4, beta_end=0.02):
         raise ValueError(f"num_timesteps must be at least 2, got {num_timesteps}")
     if not 0.0 < beta_start <= beta_end < 1.0:
         raise ValueError(
-            "expected 0 < beta_start <= beta_end < 1, got "
-            f"beta_start={beta_start} and beta_end={beta_end}"
+            f"beta_start={beta_start} and `beta_end={beta_end}`: expected "
+            "0 < beta_start <= beta_end < 1"
         )
     if schedule is BetaSchedule.LINEAR:
         return np.linspace(beta_start, beta_end, num_timesteps)

@@ -54,7 +54,8 @@ def targets_of(config, manifest):
     if config.mask_encoding == "overlapping" and not manifest.regions:
         raise InputError(
             f"mask_encoding=overlapping: the data set {manifest.dataset} declares no "
-            "regions, expected such as nnU-Net's dataset.json has"
+            "regions, expected such as nnU-Net's dataset.json has",
+            argument="mask_encoding",
         )
     if config.mask_encoding == "exclusive" or not manifest.regions:
         classes: list[tuple[int, ...]] = [(i,) for i in range(1, manifest.num_classes)]

@@ -23,5 +23,5 @@ def named_memory_errors(name):
         reason = (" ".join(str(error).split()) or "out of memory")[:200]
         raise InputError(
             f"{name} does not fit in memory with this model: {reason}; a smaller "
-            "batch_size, num_samples or window_shape takes less"
+            "`batch_size`, `num_samples` or `window_shape` takes less"
         ) from error

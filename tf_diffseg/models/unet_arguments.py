@@ -88,7 +88,7 @@ class UNetArguments:
         )
         if not self.mask_channels:
             raise InputError(
-                "mask_branch needs mask_channels: there is no noisy mask",
+                "mask_branch needs `mask_channels`: there is no noisy mask",
                 argument="mask_branch",
             )
 

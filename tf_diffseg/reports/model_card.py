@@ -95,7 +95,7 @@ def read_metrics(results_dir):
     except FileNotFoundError:
         raise InputError(
             f"results_dir={results_dir} holds no metrics.json; "
-            "experiments.evaluate writes it into its output_dir",
+            "experiments.evaluate writes it into its `output_dir`",
             argument="results_dir",
         ) from None
     except (OSError, ValueError) as error:

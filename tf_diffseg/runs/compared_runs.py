@@ -122,7 +122,7 @@ def _checked_evaluation(path, metric, data_dir, wanted):
         if data_dir is not None:
             expected += ", a training run or a checkpoint of one"
         elif is_run(path):
-            expected += "; data_dir evaluates runs and checkpoints"
+            expected += "; `data_dir` evaluates runs and checkpoints"
         problem = "holds no metrics.csv" if path.exists() else "does not exist"
         raise InputError(f"{path} {problem}, expected {expected}")
     evaluation = Evaluation(path, metric)

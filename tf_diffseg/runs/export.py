@@ -50,7 +50,7 @@ class ExportOptions:
     )
     verify: str | None = option(
         None,
-        "Scans, as --input of experiments.segment: the export must segment them as the "
+        "Scans, as `input` of experiments.segment: the export must segment them as the "
         "run does, or nothing is exported.",
     )
     server_files: bool = option(

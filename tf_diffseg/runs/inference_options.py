@@ -86,7 +86,7 @@ class InferenceOptions:
     keep_components: dict[str, int] | None = option(
         None,
         "Keep this many of the largest components of a class, by name or id: "
-        "kidney:2,liver:1. It takes precedence over --largest_component.",
+        "kidney:2,liver:1. It takes precedence over `largest_component`.",
     )
 
     def __post_init__(self):

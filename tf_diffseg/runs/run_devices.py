@@ -19,7 +19,7 @@ def strategy_of(config, num_devices=None):
     if config.deterministic:
         if config.jit == "on":
             raise InputError(
-                "jit=on does not go with deterministic: XLA lacks operations that "
+                "jit=on does not go with `deterministic`: XLA lacks operations that "
                 "repeat bit by bit",
                 argument="jit",
             )
@@ -53,7 +53,7 @@ def _check_batch_size(config, strategy):
         raise InputError(
             f"accumulation_steps={config.accumulation_steps} is more than the "
             f"{of_device} example(s) that a device has of "
-            f"batch_size={config.batch_size}",
+            f"`batch_size={config.batch_size}`",
             argument="accumulation_steps",
         )
     if config.batch_size < num_replicas:

@@ -64,7 +64,7 @@ class RunFolder:
         if is_preset(self.path):
             raise InputError(
                 f"model_dir={self.path} holds a preset, which does not go on as a run: "
-                "name another folder, and begin from its weights with init_from",
+                "name another folder, and begin from its weights with `init_from`",
                 argument="model_dir",
             )
         if self.config_path.is_file():
@@ -109,7 +109,7 @@ class RunFolder:
             if getattr(own, name) != getattr(manifest, name):
                 raise InputError(
                     f"the run in {self.path} was trained on data with {name} "
-                    f"{getattr(own, name)}, data_dir has {getattr(manifest, name)}"
+                    f"{getattr(own, name)}, `data_dir` has {getattr(manifest, name)}"
                 )
 
     def _check_same_cases(self, manifest):
@@ -118,7 +118,7 @@ class RunFolder:
             if _cases_and_shards(before, name) != _cases_and_shards(manifest, name):
                 raise InputError(
                     f"model_dir={self.path} holds a run on other data: the split "
-                    f"{name} has {_count_text(manifest, name)} in data_dir and "
+                    f"{name} has {_count_text(manifest, name)} in `data_dir` and "
                     f"{_count_text(before, name)} in the run, and they are not the "
                     "same cases or files. Name another folder, or the data that it "
                     "began with",
@@ -140,9 +140,9 @@ class RunFolder:
         if seen and split != "train":
             names = ", ".join(seen[:3]) + (", ..." if len(seen) > 3 else "")
             raise InputError(
-                f"split={split} of data_dir holds {len(seen)} case(s) that the run "
-                f"in model_dir={self.path} was trained on: {names}. Evaluate on "
-                "the data that it was trained with, or on split=train",
+                f"split={split} of `data_dir` holds {len(seen)} case(s) that the run "
+                f"in `model_dir={self.path}` was trained on: {names}. Evaluate on "
+                "the data that it was trained with, or on `split=train`",
                 argument="split",
             )
 

@@ -49,7 +49,7 @@ def plan_run(config, data_dir, model_dir):
     model_dir = output_folder("model_dir", model_dir)
     if model_dir.resolve() == pathlib.Path(data_dir).resolve():
         raise InputError(
-            f"model_dir={model_dir} is the folder of data_dir, name another",
+            f"model_dir={model_dir} is the folder of `data_dir`, name another",
             argument="model_dir",
         )
     run_folder = RunFolder(model_dir)
@@ -83,8 +83,8 @@ def training_shards(config, manifest, data_dir):
     if config.early_stopping and config.validation_frequency > config.epochs:
         raise InputError(
             f"early_stopping={config.early_stopping} needs a validation, but "
-            f"validation_frequency={config.validation_frequency} is more than "
-            f"epochs={config.epochs}",
+            f"`validation_frequency={config.validation_frequency}` is more than "
+            f"`epochs={config.epochs}`",
             argument="early_stopping",
         )
     # Workers of a tf.data service may have other working folders.

@@ -298,8 +298,8 @@ class TrainConfig(AugmentationConfig):
         self._check_folds()
         if self.freeze != "none" and not self.init_from:
             raise InputError(
-                f"freeze={self.freeze} needs init_from: the frozen weights would stay "
-                "random",
+                f"freeze={self.freeze} needs `init_from`: the frozen weights would "
+                "stay random",
                 argument="freeze",
             )
 
@@ -311,12 +311,12 @@ class TrainConfig(AugmentationConfig):
             )
         if not folds and fold is not None:
             raise InputError(
-                f"fold={fold} needs folds, into how many the cases are divided",
+                f"fold={fold} needs `folds`, into how many the cases are divided",
                 argument="fold",
             )
         if fold is not None and fold >= folds:
             raise InputError(
-                f"fold={fold}: expected 0 to {folds - 1} with folds={folds}",
+                f"fold={fold}: expected 0 to {folds - 1} with `folds={folds}`",
                 argument="fold",
             )
 

@@ -66,7 +66,7 @@ class TrainedModels:
                 if name in _SAMPLING_OPTIONS:
                     raise InputError(
                         f"{name} does not apply: the run in "
-                        f"model_dir={self.run_folders[0].path} is supervised, it "
+                        f"`model_dir={self.run_folders[0].path}` is supervised, it "
                         "does not sample",
                         argument=name,
                     )

@@ -1,5 +1,7 @@
 """One training run: model, data and optimizer of a config."""
 
+import re
+
 import keras
 
 from tf_diffseg.errors import InputError
@@ -157,7 +159,17 @@ def build_network(config, manifest):
     except ValueError as error:
         if getattr(error, "argument", None):
             raise
-        raise InputError(f"config: {error}") from error
+        raise _error_of_config(error, config) from error
+
+
+def _error_of_config(error, config):
+    """The InputError of a ValueError whose message may start with a value's name."""
+    name = re.match(r"\w*", str(error)).group()
+    for field in ("sampler", "more_losses"):
+        value = getattr(config, field)
+        if f"{name}=" in value:  # It is an option inside of the value.
+            return InputError(f"{field}={value}: {error}", argument=field)
+    return InputError(str(error), argument=name if hasattr(config, name) else None)
 
 
 def make_optimizer(config, total_steps):

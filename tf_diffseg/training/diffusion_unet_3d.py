@@ -430,6 +430,6 @@ def _check_output(model_output, strategy):
         # the prediction, a hundredfold at the first step.
         names = [each.value for each in TrainingStrategy if each.noises_ground_truth]
         raise ValueError(
-            f"model_output=noise needs strategy={' or '.join(names)}, "
-            f"got strategy={strategy.value}"
+            f"model_output=noise needs `strategy={' or '.join(names)}`, "
+            f"got `strategy={strategy.value}`"
         )

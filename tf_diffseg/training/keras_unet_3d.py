@@ -206,6 +206,5 @@ def _refuse_weights(**weights):
         if weight is not None:
             raise ValueError(
                 f"{name} is not supported: classes weigh alike in the Dice loss, "
-                "whatever their size; see dice_weight, cross_entropy_weight and "
-                "focal_weight of the model"
+                "whatever their size; the model's `TrainingLoss` weighs the losses"
             )

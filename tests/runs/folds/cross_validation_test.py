@@ -144,7 +144,7 @@ def test_the_folder_is_the_ensemble_of_its_folds(shards, validated, tmp_path):
     trained = TrainedModels([folder], InferenceOptions())
     names = [path.path.name for path in trained.run_folders]
     assert names == ["fold_0", "fold_1"]
-    with pytest.raises(InputError, match="split=validation of data_dir holds"):
+    with pytest.raises(InputError, match="split=validation of `data_dir` holds"):
         trained.read_data(shards, "validation")
     scan = shards.parent / "Dataset001_Cube" / "imagesTr" / "case0_0000.nii.gz"
     options = ExportOptions(server_files=False)
@@ -182,10 +182,10 @@ def test_a_fold_does_not_begin_from_a_run_that_has_seen_its_cases(shards, valida
     "values, message",
     [
         ({"folds": 1}, "^folds=1: expected at least 2, or 0 for none"),
-        ({"folds": 2, "fold": 2}, "^fold=2: expected 0 to 1 with folds=2"),
-        ({"fold": 0}, "^fold=0 needs folds"),
-        ({"folds": 2}, "^folds=2 needs fold, from 0 to 1; experiments.cross_val"),
-        ({"test_in_folds": True}, "^test_in_folds needs folds"),
+        ({"folds": 2, "fold": 2}, "^fold=2: expected 0 to 1 with `folds=2`"),
+        ({"fold": 0}, "^fold=0 needs `folds`"),
+        ({"folds": 2}, "^folds=2 needs `fold`, from 0 to 1; experiments.cross_val"),
+        ({"test_in_folds": True}, "^test_in_folds needs `folds`"),
         ({"folds": 8, "fold": 0}, "^folds=8 is more than the . case.* `test_in_folds`"),
         ({"folds": 4, "fold": 0, "batch_size": 7}, "^batch_size=7 is more than"),
     ],

@@ -51,7 +51,7 @@ class AugmentationConfig:
         "the body are different classes.",
         letters=AXES,
     )
-    flip_probability: float = _probability(0.5, "mirroring each of --flip_axes")
+    flip_probability: float = _probability(0.5, "mirroring each of `flip_axes`")
     elastic_probability: float = _probability(0.1, "elastic deformation")
     elastic_mm: float = _amount(
         3.0, "largest displacement of elastic deformation, in mm."
@@ -59,7 +59,7 @@ class AugmentationConfig:
     elastic_spacing_mm: float = _amount(
         16.0,
         "distance of the points that elastic deformation moves, in mm. More than 2.5 "
-        "times --elastic_mm, or space folds.",
+        "times `elastic_mm`, or space folds.",
         at_least=1.0,
     )
     noise_probability: float = _probability(0.15, "added noise")

@@ -86,7 +86,7 @@ def _epochs(equal, length, steps_per_epoch, cost):
     if not epochs:
         raise InputError(
             f"equal={equal}: a run would have {steps:.1f} steps, and an epoch has "
-            f"{steps_per_epoch}; give more time, or choose fewer arms or seeds",
+            f"{steps_per_epoch}; give more time, or choose fewer `arms` or `seeds`",
             argument="equal",
         )
     return epochs

@@ -25,5 +25,6 @@ def check_plans(plans, argument, memory_gib=None):
             build_network(plan.config, plan.manifest)
             check_memory(plan.config, plan.manifest, memory_gib)
         except InputError as error:
-            reason = str(error).removeprefix("config: ")
-            raise InputError(f"{argument}={name}: {reason}", argument) from error
+            raise InputError(
+                f"{argument}={name}: {error}", argument=argument
+            ) from error

@@ -98,7 +98,7 @@ class _Ablation:
         self.manifest.shard_paths(self.data_dir, self.split)
         if self.folder.resolve() == pathlib.Path(self.data_dir).resolve():
             raise InputError(
-                f"output_dir={self.folder} is data_dir, name another",
+                f"output_dir={self.folder} is `data_dir`, name another",
                 argument="output_dir",
             )
         if config.early_stopping:

@@ -56,7 +56,7 @@ def cross_validate(
     output_dir = output_folder("output_dir", output_dir)
     if output_dir.resolve() == pathlib.Path(data_dir).resolve():
         raise InputError(
-            f"output_dir={output_dir} is data_dir, name another",
+            f"output_dir={output_dir} is `data_dir`, name another",
             argument="output_dir",
         )
     num_folds = config.folds or DEFAULT_FOLDS

@@ -17,12 +17,12 @@ def read_run_data(config, data_dir):
     """
     if config.test_in_folds and not config.folds:
         raise InputError(
-            "test_in_folds needs folds, into how many the cases are divided",
+            "test_in_folds needs `folds`, into how many the cases are divided",
             argument="test_in_folds",
         )
     if config.folds and config.fold is None:
         raise InputError(
-            f"folds={config.folds} needs fold, from 0 to {config.folds - 1}; "
+            f"folds={config.folds} needs `fold`, from 0 to {config.folds - 1}; "
             "experiments.cross_validate trains all of them",
             argument="folds",
         )

@@ -26,11 +26,11 @@ def check_memory(config, manifest, memory_gib=None):
     if limit is None or gib <= limit:
         return
     patch = ",".join(map(str, config.patch_shape))
-    allowed = "are free" if memory_gib is None else "may be taken (memory_gib)"
+    allowed = "are free" if memory_gib is None else "may be taken (`memory_gib`)"
     raise InputError(
-        f"patch_shape={patch}, batch_size={config.batch_size}: a training step takes "
+        f"patch_shape={patch}, `batch_size={config.batch_size}`: a training step takes "
         f"about {gib:.1f} GiB, and {limit:.1f} GiB {allowed}. Use a smaller patch, "
-        "accumulation_steps, remat or precision=mixed_bfloat16, or say by memory_gib "
-        "that there is more memory",
+        "`accumulation_steps`, `remat` or `precision=mixed_bfloat16`, or say by "
+        "`memory_gib` that there is more memory",
         argument="patch_shape",
     )

@@ -76,8 +76,7 @@ class Recommender:
         if not manifest.fingerprint:
             raise InputError(
                 f"the data set {manifest.dataset} has no fingerprint to choose values "
-                "by; convert the data again, or name a config",
-                argument="config",
+                "by; convert the data again, or name a `config`"
             )
         self._manifest = manifest
         self._given = dict(given or {})
@@ -162,7 +161,7 @@ class Recommender:
         raise InputError(
             f"memory_gib={self._memory_gib:.3g}: the smallest patch, "
             f"{_times(patch)}, needs about {gib:.3g} GiB; give more memory, or fewer "
-            f"num_channels than {config.num_channels}",
+            f"`num_channels` than {config.num_channels}",
             argument="memory_gib",
         )
 

@@ -34,7 +34,7 @@ class ExportModel:
         for name in options.given():
             if name in _FIXED_OPTIONS:
                 raise InputError(
-                    f"{name} does not apply: model={path} is an export, which "
+                    f"{name} does not apply: `model={path}` is an export, which "
                     "samples as it was exported; give the run folder",
                     argument=name,
                 )

@@ -98,14 +98,14 @@ def find_outputs(source, output, output_format, has_maps):
         return ScanOutputs(folder, False, ending, has_maps)
     if is_several(source):
         raise InputError(
-            f"output={output} is a file, input={source} may name several scans; name a "
-            "folder",
+            f"output={output} is a file, `input={source}` may name several scans; "
+            "name a folder",
             argument="output",
         )
     place = output_file("output", output)
     if output_format is not None:
         raise InputError(
-            f"output_format={output_format} is for folders, output={output} says its "
+            f"output_format={output_format} is for folders, `output={output}` says its "
             "format by its ending",
             argument="output_format",
         )
@@ -128,7 +128,7 @@ def _checked_folder(source, output, ending):
         path = path if os.path.isdir(path) else os.path.dirname(path) or "."
         if folder.exists() and os.path.isdir(path) and folder.samefile(path):
             raise InputError(
-                f"output={folder} is the folder of input, name another",
+                f"output={folder} is the folder of `input`, name another",
                 argument="output",
             )
     return folder

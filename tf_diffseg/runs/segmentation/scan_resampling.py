@@ -66,7 +66,7 @@ class ScanResampling:
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 "the model's fingerprint is damaged: expected min, median and max of "
-                f"spacing_mm over the training cases, got {self._spread} ({error})"
+                f"'spacing_mm' over the training cases, got {self._spread} ({error})"
             ) from error
 
     def is_outside(self, affine):

@@ -178,7 +178,7 @@ def load_segmenter(model, ensemble_with=(), **options):
         return segmenter_of(TrainedModels(paths_with(path, ensemble_with), chosen))
     if ensemble_with:
         raise InputError(
-            f"ensemble_with does not apply: model={path} is not a run folder",
+            f"ensemble_with does not apply: `model={path}` is not a run folder",
             argument="ensemble_with",
         )
     from tf_diffseg.runs.segmentation.export_model import ExportModel
