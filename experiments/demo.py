@@ -13,7 +13,7 @@ import time
 
 from absl import flags
 
-from experiments import chain
+from experiments.chains import chain
 from tf_diffseg import command_line
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError

@@ -13,7 +13,7 @@ import itertools
 
 from absl import flags
 
-from experiments import own_data
+from experiments.chains import own_data
 from tf_diffseg import command_line
 from tf_diffseg.errors import InputError
 from tf_diffseg.option_flags import define_flags, given_values

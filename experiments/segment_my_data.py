@@ -12,7 +12,7 @@ from absl import flags
 
 # They define the flags that are handed on.
 from data_tools.flags import dataset_flags, preprocessing_flags
-from experiments import own_data
+from experiments.chains import own_data
 from experiments.flags import config_flags
 from tf_diffseg import command_line
 from tf_diffseg.output_path import output_folder

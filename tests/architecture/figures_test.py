@@ -69,6 +69,20 @@ def test_no_folder_has_many_files():
     assert {folder: n for folder, n in files.items() if n > _MAX_FILES} == {}
 
 
+def test_files_beside_the_rooms_are_commands():
+    tree = source_tree.repository()
+    found = {
+        module.path
+        for module in _modules(tree)
+        if module.folder in ("data_tools", "experiments")
+        and not module.has_main
+        and not module.is_package
+    }
+    # What a wheel calls commands by, and old names of the library for one release.
+    others = ("console_scripts", "evaluation", "segmenter", "train_config")
+    assert found == {f"experiments/{name}.py" for name in others}
+
+
 def test_commands_are_short():
     tree = source_tree.repository()
     lines = {

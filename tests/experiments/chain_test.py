@@ -10,8 +10,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from experiments import chain as chain_of_commands
-from experiments import own_data
+from experiments.chains import chain as chain_of_commands
+from experiments.chains import own_data
 from tests.commands import run_module
 
 HAS_SERVING = importlib.util.find_spec("tensorflow_serving") is not None

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from experiments import own_data
+from experiments.chains import own_data
 from tests.commands import run_module, started_module
 from tests.runs.toy_run import MANIFEST
 from tf_diffseg.data.manifest import Shard, Split

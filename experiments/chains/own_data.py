@@ -3,7 +3,7 @@
 import dataclasses
 import os
 
-from experiments import chain
+from experiments.chains import chain
 from tf_diffseg.data import manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import read_json, read_json_value
