@@ -10,7 +10,24 @@ from tests.commands import run_module
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _PAGE = _ROOT / "docs" / "extending.md"
-_CODE = ("tf_diffseg", "data_tools", "experiments")
+_CODE = ("tf_diffseg", "data_tools", "experiments", "tests")
+# Cheap tests of all rows of the lists to which the page adds.
+_OF_ROWS = (
+    "tests/data/augmentation/chain_test.py",
+    "tests/data_tools/conversion/case_key_test.py",
+    "tests/data_tools/datasets/dataset_check_test.py",
+    "tests/evaluation/run_comparison_test.py",
+    "tests/losses/contract_test.py",
+    "tests/reports/evaluation_report_test.py",
+    "tests/runs/inference_options_test.py",
+    "tests/runs/train_config_test.py",
+    "tests/training/noisy_mask_test.py",
+)
+# All tests of the folders in which the page adds something.
+_OF_FOLDERS = (
+    *("data", "data_tools/conversion", "data_tools/datasets", "diffusion"),
+    *("evaluation", "losses", "metrics", "reports", "runs", "training", "volumes"),
+)
 
 _BLOCK = re.compile(
     r"(?P<place>New file|In|and) (?P<what>[^\n]*):\n\n```\w+\n(?P<code>.*?)```",
@@ -46,20 +63,31 @@ def _insert(path, code, anchor, is_above):
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the library without models and other data."""
+    """A copy of the library and its tests, without models and other data."""
+    unneeded = shutil.ignore_patterns("hub", "*.gz", "*.xz", "__pycache__")
     for name in _CODE:
-        shutil.copytree(
-            _ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("hub", "*.gz")
-        )
+        shutil.copytree(_ROOT / name, tmp_path / name, ignore=unneeded)
+    shutil.copy(_ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
 
+def _run_tests(copy, *names):
+    options = ["-q", "-p", "no:cacheprovider", "--rootdir", copy, "-m", "not slow"]
+    # The fork imports the project from the copy, and what it already has from here.
+    options += ["-o", f"pythonpath={copy}", "-c", copy / "pyproject.toml"]
+    done = run_module("pytest", *options, *names, folder=copy)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
+
+
 @pytest.mark.skipif(not _PAGE.is_file(), reason="Bazel builds no documents")
-def test_the_code_of_the_page_works(copy):
+def test_the_code_of_the_page_works_and_breaks_nothing(copy):
     tests = _apply(_PAGE.read_text(encoding="utf-8"), copy)
     assert len(tests) == 7
-    files = [copy / test for test in tests]
-    options = ["-q", "-p", "no:cacheprovider", "--rootdir", copy]
-    # The fork imports the project from the copy, and what it already has from here.
-    done = run_module("pytest", *options, "-o", f"pythonpath={copy}", *files)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
+    _run_tests(copy, *tests, *_OF_ROWS)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not _PAGE.is_file(), reason="Bazel builds no documents")
+def test_the_code_of_the_page_breaks_nothing_around_it(copy):
+    _apply(_PAGE.read_text(encoding="utf-8"), copy)
+    _run_tests(copy, *(f"tests/{folder}" for folder in _OF_FOLDERS))

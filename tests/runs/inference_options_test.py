@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from tf_diffseg.diffusion.samplers import SAMPLERS
 from tf_diffseg.errors import InputError
 from tf_diffseg.inference import PostProcessing
 from tf_diffseg.runs.inference_options import InferenceOptions
@@ -26,7 +27,7 @@ def test_given_names_the_options_that_are_not_as_by_default():
 @pytest.mark.parametrize(
     "name, value, message",
     [
-        ("sampler", "euler", "one of ddim, ddpm, got 'euler'"),
+        ("sampler", "euler", f"one of {', '.join(SAMPLERS)}, got 'euler'"),
         ("num_timesteps", 1, "at least 2, got 1"),
         ("num_samples", 0, "at least 1, got 0"),
         ("num_samples", None, "a whole number, got None"),

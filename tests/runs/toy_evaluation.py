@@ -1,5 +1,7 @@
 """Made-up cases of an evaluation."""
 
+import dataclasses
+
 import numpy as np
 
 from tf_diffseg.data.manifest import Manifest
@@ -25,24 +27,22 @@ def scores(uid, dice, expected_dice=0.8, hd95_mm=1.0):
     values = np.array([np.nan, dice])
     is_there = values * 0.0
     volume_ml = np.where(np.isnan(values), 0.0, 2.0)
+    shares = {field.name: values for field in dataclasses.fields(CaseMetrics)}
+    others = {
+        "hd95_mm": hd95_mm + is_there,
+        "hd_mm": 2.0 + is_there,
+        "assd_mm": 0.5 + is_there,
+        "surface_dice": (values, values / 2.0),
+        "centroid_distance_mm": 3.0 + is_there,
+        "true_volume_ml": volume_ml,
+        "predicted_volume_ml": volume_ml.copy(),
+        "volume_error_ml": is_there,
+        "relative_volume_error": is_there,
+        "ece": 0.1 + is_there,
+    }
     return CaseScores(
         uid=uid,
-        metrics=CaseMetrics(
-            dice=values,
-            iou=values,
-            precision=values,
-            recall=values,
-            hd95_mm=hd95_mm + is_there,
-            hd_mm=2.0 + is_there,
-            assd_mm=0.5 + is_there,
-            surface_dice=(values, values / 2.0),
-            centroid_distance_mm=3.0 + is_there,
-            true_volume_ml=volume_ml,
-            predicted_volume_ml=volume_ml.copy(),
-            volume_error_ml=is_there,
-            relative_volume_error=is_there,
-            ece=0.1 + is_there,
-        ),
+        metrics=CaseMetrics(**shares | others),
         dice_per_step=np.stack([values / 2.0, values]),
         sample_volumes_ml=np.array([[9.0, 1.0], [9.0, 3.0]]),
         expected_dice=expected_dice,

@@ -5,6 +5,7 @@ import inspect
 import pytest
 
 from experiments.flags.config_file import CONFIGS_DIR, load_config
+from tf_diffseg.diffusion.samplers import SAMPLERS
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.training.choices import TrainingStrategy
@@ -68,7 +69,7 @@ WRONG_VALUES = [
     ("num_channels", (), "some whole numbers"),
     ("num_channels", (8, "16"), "some whole numbers"),
     ("num_channels", None, "some whole numbers"),
-    ("sampler", "foo", "one of ddim, ddpm"),
+    ("sampler", "foo", f"one of {', '.join(SAMPLERS)}"),
     ("skip", None, "one of add, concat"),
     ("flip_axes", "xw", "of xyz"),
     ("flip_axes", "xx", "of xyz"),

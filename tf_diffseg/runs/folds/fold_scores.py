@@ -8,6 +8,7 @@ import dataclasses
 import json
 
 from tf_diffseg.evaluation.stored_scores import scores_from_json, scores_to_json
+from tf_diffseg.metrics import CaseMetrics
 from tf_diffseg.reports.report_page import ReportPage
 from tf_diffseg.runs.evaluation import scorer_of
 from tf_diffseg.runs.trained_models import TrainedModels
@@ -56,7 +57,7 @@ def score_fold(plan, options, viewer_bytes):
     # What they are scores of, as JSON has it.
     of = {"checkpoint": checkpoint.name, "options": dataclasses.asdict(options)}
     of = json.loads(json.dumps(of))
-    if path.is_file() and (found := read_json(path)).get("of") == of:
+    if path.is_file() and _are_scores(found := read_json(path), of):
         return _from_json(checkpoint, found)
     uids = plan.manifest.split("validation").uids
     page = ReportPage(plan.manifest, trained.targets, "validation", viewer_bytes)
@@ -74,6 +75,14 @@ def score_fold(plan, options, viewer_bytes):
     }
     write_json(path, found)
     return _from_json(checkpoint, found)
+
+
+def _are_scores(found, of):
+    """Whether stored scores are of what is asked for, and have all metrics."""
+    names = [field.name for field in dataclasses.fields(CaseMetrics)]
+    return found.get("of") == of and all(
+        [*case["metrics"]] == names for case in found["cases"]
+    )
 
 
 def _from_json(checkpoint, found):
