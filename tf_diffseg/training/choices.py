@@ -25,6 +25,8 @@ class TrainingStrategy(enum.Enum):
         True
     """
 
+    _facts: tuple[str, ...]
+
     SUPERVISED = "supervised"
     DIFFUSION = "diffusion", _NOISES_TRUTH
     RECYCLING = "recycling"

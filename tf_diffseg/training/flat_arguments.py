@@ -69,7 +69,7 @@ def composed_with_warning(arguments):
     """As `composed`, with a warning that names all flat arguments."""
     flat = {*_OF_DIFFUSION, *_OF_LOSS, "eta"} & set(arguments)
     if is_supervised(arguments):
-        flat.add("strategy")
+        flat.add('strategy="supervised"')
     if not flat:
         return arguments
     warnings.warn(
