@@ -415,7 +415,7 @@ def test_blocks_and_attention_at_each_resolution():
         ({"norm": "batch"}, "norm must be one of"),
         ({"mask_branch": (4, 4)}, "mask_branch must be up to 1 positive integers"),
         ({"mask_branch": (0,)}, "mask_branch must be up to 1 positive integers"),
-        ({"mask_branch": (4,), "mask_channels": 0}, "needs `mask_channels`"),
+        ({"mask_branch": (4,), "mask_channels": 0}, "mask_branch needs `mask_c"),
         ({"mask_output": "labels"}, "mask_output must be one of"),
         ({"mask_output": "logits"}, "mask_output must be features without mask_branch"),
     ],

@@ -2,10 +2,10 @@
 
 import os
 
-NIFTI_ENDINGS = (".nii.gz", ".nii")
+NIFTI_ENDINGS = (".nii", ".nii.gz")
 # Endings of volumes that `volume_files` reads, beside DICOM series; longer ones first.
 VOLUME_ENDINGS = (
-    *NIFTI_ENDINGS,
+    *reversed(NIFTI_ENDINGS),
     ".mgz",
     ".mgh",
     ".nrrd",
