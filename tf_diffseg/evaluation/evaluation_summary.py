@@ -59,7 +59,7 @@ def summarize(cases, class_names):
     return {
         "num_cases": len(cases),
         "mean_foreground_dice": number(nan_mean(foreground[:, -1])),
-        "mean_foreground_dice_ci95": _interval(foreground[:, -1]),
+        "mean_foreground_dice_ci95": bootstrap_interval(foreground[:, -1]),
         "mean_foreground_dice_per_step": list(
             map(number, nan_mean(foreground, axis=0))
         ),
@@ -77,13 +77,13 @@ def _statistics(values):
     return {
         "mean": number(nan_mean(values)),
         "std": number(np.std(counted)) if counted.size else None,
-        "ci95": _interval(values),
+        "ci95": bootstrap_interval(values),
         "num_counted": int(counted.size),
     }
 
 
-def _interval(values):
-    """Bootstrap interval of the mean of [cases]."""
+def bootstrap_interval(values):
+    """95% interval of the mean of [cases], by bootstrap; None if not defined."""
     num_cases = len(values)
     if num_cases < 2 or np.isnan(values).all():
         return None
