@@ -1,15 +1,15 @@
 """Methods that `side_by_side` compares, each in a process of its own.
 
-`child` runs one of the modules `METHOD_method`, in whichever Python has its packages. Such
-a module defines three functions; `job` is the dict that `jobs` makes, `folder` that of
-the method:
+`child` runs one of the modules `METHOD_method`, in the Python that has its packages.
+Such a module defines three functions; `job` is the dict that `jobs` makes, and `folder`
+that of the method:
 
 * `prepare(job, folder)` does what comes once, before training;
-* `train(job, folder, clock)` calls `clock.start()` before the first step, tells
-  `clock.step(loss)` of each, goes by `clock.share`, ends when `clock.is_over`, and saves
-  what it has learnt;
-* `predict(job, folder, labels)` writes `labels/UID.nii.gz` for each case of `job["test"]`,
-  on the grid of its file.
+* `train(job, folder, clock)` calls `clock.start()` before the first step and
+  `clock.step(loss)` after each, goes by `clock.share`, ends once `clock.is_over`, and
+  saves what it has learnt;
+* `predict(job, folder, labels)` writes `labels/UID.nii.gz` for each case of
+  `job["test"]`, on the grid of its file.
 
 The first two may return a dict, which the results then have.
 """

@@ -121,8 +121,8 @@ def make_jobs(dataset, config, methods, minutes, volume_shape):
 
 def _refusal(dataset, what):
     return InputError(
-        f"{dataset.path} {what}; expected one channel, classes with the label values 0, "
-        "1, 2 and so on, .nii.gz files, and cases in the splits train and validation"
+        f"{dataset.path} {what}; expected one channel, classes with the label values "
+        "0, 1, 2 and so on, .nii.gz files, and the splits train and validation"
     )
 
 

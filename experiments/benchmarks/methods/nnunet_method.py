@@ -1,9 +1,9 @@
 """nnU-Net v2 on a CPU: its plan, network, loss, augmentation, optimizer and predictor.
 
 Only the length differs: one training of as many iterations as fit, whose learning rate
-falls by the same power as nnU-Net's, over the time in place of 1000 epochs. It trains on
-all cases that it is given (`fold="all"`), so its validation, which nothing depends on, is
-left out.
+falls by the same power as nnU-Net's, over the time in place of 1000 epochs. All cases
+that it is given train it (`fold="all"`), and its validation, by which it chooses
+nothing, is left out.
 """
 
 import json
@@ -113,7 +113,8 @@ def _set_variables(job, folder):
     for kind in ("raw", "preprocessed", "results"):
         (folder / kind).mkdir(exist_ok=True)
         os.environ[f"nnUNet_{kind}"] = str(folder / kind)
-    os.environ["nnUNet_def_n_proc"] = os.environ["nnUNet_n_proc_DA"] = str(job["cores"])
+    for name in ("nnUNet_def_n_proc", "nnUNet_n_proc_DA"):
+        os.environ[name] = str(job["cores"])
 
 
 def _write_raw(job, raw):

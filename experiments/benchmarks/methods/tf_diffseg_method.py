@@ -84,11 +84,12 @@ def _follow_clock(model, config, total_steps):
     """
     optimizer = make_optimizer(config, total_steps)
     fields = {**optimizer.get_config(), "learning_rate": config.learning_rate}
-    model.compile(
-        type(optimizer).from_config(fields),
-        jit_compile={"auto": "auto", "on": True, "off": False}[config.jit],
-        accumulation_steps=config.accumulation_steps,
-    )
+    with model.distribute_strategy.scope():
+        model.compile(
+            type(optimizer).from_config(fields),
+            jit_compile={"auto": "auto", "on": True, "off": False}[config.jit],
+            accumulation_steps=config.accumulation_steps,
+        )
     rate_at = learning_rate_schedule(
         config.learning_rate, total_steps, config.warmup_steps, config.schedule
     )
