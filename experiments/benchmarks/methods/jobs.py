@@ -103,6 +103,7 @@ def make_jobs(dataset, config, methods, minutes, volume_shape):
         "minutes": minutes,
         "cores": len(os.sched_getaffinity(0)),
         "seed": config.seed,
+        "precision": config.precision,
         "volume_shape": list(volume_shape),
         "dataset": os.path.abspath(dataset.path),
         "class_names": list(dataset.class_names),

@@ -50,6 +50,8 @@ def train(job, folder, clock):
             group["lr"] = trainer.initial_lr * (1.0 - clock.share) ** _EXPONENT
         clock.step(trainer.train_step(next(trainer.dataloader_train))["loss"])
     trainer.on_train_end()
+    num_parameters = sum(each.numel() for each in trainer.network.parameters())
+    return {"settings": {"parameters": num_parameters}}
 
 
 def predict(job, folder, labels):

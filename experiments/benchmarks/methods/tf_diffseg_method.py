@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from tf_diffseg.runs.run_devices import strategy_of
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.runs.training_run import build_model, make_optimizer
+from tf_diffseg.runs.trial import measure_step
 from tf_diffseg.training.fit import training_callbacks
 from tf_diffseg.training.optimizer import learning_rate_schedule
 
@@ -38,12 +40,16 @@ def prepare(job, folder):
 
 
 def train(job, folder, clock):
-    """Trains by the config, whose schedule spans the time in place of its epochs."""
-    del job
+    """Trains by the config, whose schedule spans the time in place of its epochs.
+
+    A training that was stopped begins again: its time could not be told.
+    """
     config = TrainConfig.from_json(folder / "config.json")
     shards = folder / "shards"
     manifest = read_manifest(shards)
+    config = _with_average(config, manifest, shards, 60.0 * job["minutes"])
     run = RunFolder(folder / "run")
+    shutil.rmtree(run.path, ignore_errors=True)
     run.begin(dataclasses.replace(config, epochs=1), manifest)
     steps = steps_per_epoch(config, manifest)
     model = build_model(config, manifest, steps, strategy_of(config))
@@ -72,8 +78,20 @@ def train(job, folder, clock):
             "patch": list(config.patch_shape),
             "batch": config.batch_size,
             "precision": config.precision,
+            "ema": config.ema,
         }
     }
+
+
+def _with_average(config, manifest, shards, seconds):
+    """Averages the weights over the same share of the run as the config does."""
+    if not config.ema:
+        return config
+    steps = config.epochs * steps_per_epoch(config, manifest)
+    in_time = seconds / measure_step(config, manifest, shards)
+    keras.backend.clear_session()
+    momentum = 1.0 - (1.0 - config.ema) * steps / in_time
+    return dataclasses.replace(config, ema=round(min(max(momentum, 0.5), 0.9999), 4))
 
 
 def _follow_clock(model, config, total_steps):
