@@ -176,7 +176,7 @@ class _Method(types.SimpleNamespace):
 def test_a_child_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
     method = _Method(["a"])
     monkeypatch.setattr(child.importlib, "import_module", lambda *_: method)
-    job = {"method": "x", "packages": ["numpy"], "minutes": 1e-4}
+    job = {"method": "x", "module": "x_method", "packages": ["numpy"], "minutes": 1e-4}
     job["test"] = [{"uid": "a"}, {"uid": "b"}]
     (tmp_path / "job.json").write_text(json.dumps(job))
     with pytest.raises(RuntimeError, match=r"x wrote no b\.nii\.gz"):
@@ -198,7 +198,7 @@ def test_all_methods_train_and_segment(phantoms, tmp_path):
     if not python:
         pytest.skip("TF_DIFFSEG_OTHER_PYTHON names no Python with nnunetv2 and monai")
     flags = _flags(phantoms, tmp_path, python) | {"minutes": 0.1}
-    flags |= {"methods": "tf_diffseg,nnunet,monai", "volume_shape": "32,32,32"}
+    flags |= {"methods": ",".join(jobs.PACKAGES), "volume_shape": "32,32,32"}
     process = _run(**flags)
     assert process.returncode == 0, process.stderr
     found = json.loads((tmp_path / "out" / "comparison.json").read_text())["methods"]

@@ -1,6 +1,6 @@
 """Methods that `side_by_side` compares, each in a process of its own.
 
-`child` runs one of the modules `METHOD_method`, in the Python that has its packages.
+`child` runs one of the modules `*_method`, in the Python that has its packages.
 Such a module defines three functions; `job` is the dict that `jobs` makes, and `folder`
 that of the method:
 

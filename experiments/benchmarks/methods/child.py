@@ -82,7 +82,7 @@ def run(folder):
     folder = pathlib.Path(folder).resolve()
     job = read_json(folder / "job.json")
     name = job["method"]
-    method = importlib.import_module(f".{name}_method", __package__)
+    method = importlib.import_module(f".{job['module']}", __package__)
     packages = {each: importlib.metadata.version(each) for each in job["packages"]}
     write_json(folder / "versions.json", {"python": sys.version.split()[0], **packages})
     _stage(folder, name, "prepare", functools.partial(method.prepare, job, folder))

@@ -11,12 +11,14 @@ from tf_diffseg.text import read_json
 from tf_diffseg.whole_files import write_json, write_text
 
 OURS = "tf_diffseg"
-# The packages whose versions the results tell; the first must be there.
+# The packages of each method, whose versions the results tell.
 PACKAGES = {
     OURS: ("tensorflow", "keras"),
     "nnunet": ("nnunetv2", "torch"),
     "monai": ("monai", "torch"),
+    "monai_x_start": ("monai", "torch"),
 }
+_MODULES = {"monai_x_start": "monai"}
 _STAGES = ("prepare", "train", "predict")
 _CHILD = "experiments.benchmarks.methods.child"
 _ROOT = pathlib.Path(__file__).absolute().parents[3]
@@ -112,7 +114,12 @@ def make_jobs(dataset, config, methods, minutes, volume_shape):
         "test": cases["validation"],
     }
     jobs = {
-        name: {"method": name, "packages": list(PACKAGES[name]), **common}
+        name: {
+            "method": name,
+            "module": f"{_MODULES.get(name, name)}_method",
+            "packages": list(PACKAGES[name]),
+            **common,
+        }
         for name in methods
     }
     if OURS in jobs:

@@ -1,8 +1,9 @@
 """MONAI's DiffusionModelUNet, trained plainly as its tutorials train it.
 
-The network sees the image beside the noisy mask, one channel of -1 to 1 for each class,
-and predicts the noise of one of 1000 DDPM steps, by the mean squared error. It segments
-whole volumes by DDIM.
+The network sees the image beside the noisy mask, one channel of -1 to 1 for each class.
+It predicts the noise of one of 1000 DDPM steps, by the mean squared error; the method
+`monai_x_start` differs in one thing: it predicts the mask. Whole volumes are segmented
+by DDIM.
 """
 
 import functools
@@ -39,6 +40,7 @@ def prepare(job, folder):
             "precision": job["precision"],
             "learning_rate": _LEARNING_RATE,
             "sampling_steps": _SAMPLING_STEPS,
+            "prediction": _prediction_type(job),
         }
     }
 
@@ -54,13 +56,14 @@ def train(job, folder, clock):
     )
     network = _network(job)
     inferer = DiffusionInferer(DDPMScheduler(_NUM_TIMESTEPS))
+    predicts_noise = _prediction_type(job) == "epsilon"
     optimizer = torch.optim.Adam(network.parameters(), _LEARNING_RATE)
     network.train()
     clock.start()
     while not clock.is_over:
         for batch in loader:
             with _precision(job):
-                loss = _loss(network, inferer, batch["image"], batch["label"])
+                loss = _loss(network, inferer, batch, predicts_noise)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -72,20 +75,25 @@ def train(job, folder, clock):
     return {"settings": {"parameters": num_parameters}}
 
 
-def _loss(network, inferer, image, mask):
-    """Mean squared error of the noise that the network predicts."""
-    image, mask = image.as_tensor(), mask.as_tensor()
+def _loss(network, inferer, batch, predicts_noise):
+    """Mean squared error of the noise, or of the mask."""
+    image, mask = batch["image"].as_tensor(), batch["label"].as_tensor()
     noise = torch.randn_like(mask)
-    timesteps = torch.randint(_NUM_TIMESTEPS, (len(mask),))
     predicted = inferer(
         inputs=mask,
         diffusion_model=network,
         noise=noise,
-        timesteps=timesteps,
+        timesteps=torch.randint(_NUM_TIMESTEPS, (len(mask),)),
         condition=image,
         mode="concat",
     )
-    return torch.nn.functional.mse_loss(predicted.float(), noise)
+    wanted = noise if predicts_noise else mask
+    return torch.nn.functional.mse_loss(predicted.float(), wanted)
+
+
+def _prediction_type(job):
+    """MONAI's name of what the network predicts."""
+    return "sample" if job["method"] == "monai_x_start" else "epsilon"
 
 
 def _precision(job):
@@ -100,7 +108,11 @@ def predict(job, folder, labels):
     network = _network(job)
     network.load_state_dict(torch.load(folder / _WEIGHTS, weights_only=True))
     network.eval()
-    scheduler = DDIMScheduler(_NUM_TIMESTEPS)
+    # By default the steps that it visits are not those that it steps to.
+    offset = _NUM_TIMESTEPS // _SAMPLING_STEPS - 1
+    scheduler = DDIMScheduler(
+        _NUM_TIMESTEPS, steps_offset=offset, prediction_type=_prediction_type(job)
+    )
     scheduler.set_timesteps(_SAMPLING_STEPS)
     sample = functools.partial(
         DiffusionInferer(scheduler).sample,
