@@ -4,12 +4,13 @@ Loads neither TensorFlow nor absl; `tf_diffseg.option_flags` makes flags of opti
 """
 
 import dataclasses
-import enum
+import inspect
 import numbers
 import types
 import typing
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.text import as_python, named_options
 
 # Larger numbers become infinite in training, which computes with 32 bits.
 _LARGEST = 3e38
@@ -93,7 +94,7 @@ def check(instance):
         value = getattr(instance, field.name)
         if value is None and type(None) in typing.get_args(hints[field.name]):
             continue
-        value, kind = _as_python(value), _kind(hints[field.name])
+        value, kind = as_python(value), _kind(hints[field.name])
         expected = _unmet_expectation(field.metadata, kind, value)
         if expected:
             raise InputError(
@@ -103,17 +104,57 @@ def check(instance):
         object.__setattr__(instance, field.name, value)
 
 
+def check_options(what, options, function, *, but=(), more=None):
+    """Checks options by name against the function that will take them.
+
+    Args:
+        what: the function as messages name it, such as "sampler=ddim".
+        options: dict from the name of an option to its value.
+        function: a function or class; its arguments are the options. Where a default
+            is a truth value, a number or a text, only such values fit.
+        but: arguments that are no options.
+        more: dict from further options to their defaults.
+
+    Raises:
+        ValueError: there is no such option, or a value is of another kind.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    defaults = {
+        each.name: each.default
+        for each in parameters
+        if each.name not in but and each.kind is not each.VAR_KEYWORD
+    }
+    defaults |= more or {}
+    for option, value in options.items():
+        if option not in defaults and not takes_any:
+            known = ", ".join(defaults) or "none"
+            raise ValueError(f"{what} has no option {option}, it has {known}")
+        kind = type(defaults.get(option))
+        # A default of 1 may stand for a number with a fraction.
+        expected, fits = _EXPECTED.get(float if kind is int else kind, _ANYTHING)
+        if not fits(value):
+            raise ValueError(f"{what}: {option} must be {expected}, got {value!r}")
+
+
+def member(name, members, value):
+    """The member of an Enum class, or of some members, that is `value` or has it.
+
+    Raises:
+        ValueError: there is none; the message starts with the name of the argument.
+    """
+    for each in members:
+        if value in (each, each.value):
+            return each
+    known = ", ".join(each.value for each in members)
+    raise ValueError(f"{name} must be one of {known}, got {value!r}")
+
+
 def _kind(hint):
     """Returns the type of a hint: tuple for `tuple[int, ...] | None`."""
     if isinstance(hint, types.UnionType):
         hint = typing.get_args(hint)[0]
     return typing.get_origin(hint) or hint
-
-
-def _as_python(value):
-    if isinstance(value, enum.Enum):
-        return value.value
-    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _as_tuple(values):
@@ -130,7 +171,10 @@ def _unmet_expectation(metadata, kind, value):
     if choices:
         name = value
         if metadata["takes_options"] and isinstance(value, str):
-            name = value.partition(":")[0]
+            try:
+                name, _ = named_options(value)
+            except ValueError:
+                return f"a name with options such as {choices[0]}:option=1.5"
         return None if name in choices else f"one of {', '.join(choices)}"
     if kind is tuple:
         return _unmet_by_tuple(metadata, value)
@@ -190,3 +234,4 @@ _EXPECTED: dict[type, tuple[str, typing.Callable]] = {
     float: ("a finite number of 32 bits", _is_finite),
     dict: ("names with a number each", lambda value: isinstance(value, dict)),
 }
+_ANYTHING: tuple[str, typing.Callable] = ("anything", lambda value: True)

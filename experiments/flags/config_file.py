@@ -7,6 +7,7 @@ import pathlib
 import re
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.fields import check_options
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.text import named_options
 
@@ -47,6 +48,10 @@ def load_config(name_or_file):
     _call(name_or_file, spec.loader.exec_module, module)
     if not hasattr(module, "get_config"):
         raise InputError(f"--config={name_or_file}: {path} defines no get_config()")
+    try:
+        check_options(path.stem, arguments, module.get_config)
+    except ValueError as error:
+        raise InputError(f"--config={name_or_file}: {error}") from error
     config = _call(name_or_file, module.get_config, **arguments)
     if not isinstance(config, TrainConfig):
         raise InputError(

@@ -330,7 +330,11 @@ def test_runs_without_xla_on_cpu_compiled_or_not():
         ({"regions": [[1, 2], []]}, "label ids of each of num_classes=2"),
         ({"class_frequencies": [0.5]}, "must be 2 shares"),
         ({"class_frequencies": [0.5, 1.5]}, "must be 2 shares"),
-        ({"sampler": "ddim:eta=much"}, "sampler=ddim:eta=much"),
+        ({"sampler": "ddim:eta=much"}, "sampler=ddim: eta must be a finite number"),
+        ({"sampler": "ddim:num_timesteps=abc"}, "num_timesteps must be a finite number"),
+        ({"sampler": "ddim:num_timesteps=2.5"}, "num_timesteps must be an int"),
+        ({"sampler": "ddim:clip_x_start=0"}, "clip_x_start must be true or false"),
+        ({"focal_gamma": -1.0}, "focal_gamma must be a finite number"),
         (
             {"loss": TrainingLoss(), "dice_weight": 2.0},
             "dice_weight: give them to loss",
@@ -347,6 +351,9 @@ def test_refuses(arguments, message):
 
 
 _OF_NOISE = DDIMSampler(GaussianDiffusion(model_output="noise"))
+_OF_FIVE_STEPS = DDIMSampler(GaussianDiffusion())
+_OF_MORE_STEPS = DDIMSampler(GaussianDiffusion(11))
+_RESPACED = GaussianDiffusion(9).respaced(3)
 
 
 @pytest.mark.parametrize(
@@ -356,6 +363,16 @@ _OF_NOISE = DDIMSampler(GaussianDiffusion(model_output="noise"))
         ({"loss": "dice"}, "loss must be a TrainingLoss or None, got 'dice'"),
         ({"sampler": None}, "sampler must be a name or a Sampler, got None"),
         ({"sampler": _OF_NOISE}, "for a network that predicts noise, this one predic"),
+        ({"sampler": DDIMSampler}, "sampler must be a name or a Sampler, got <class"),
+        ({"sampler": _OF_MORE_STEPS}, "the sampler has another diffusion than the mod"),
+        ({"sampler": _OF_FIVE_STEPS, "eta": 0.5}, "eta: give it to sampler"),
+        ({"diffusion": {"num_timestep": 3}}, "diffusion has no option num_timestep"),
+        ({"diffusion": _RESPACED}, 'give sampler="ddim:num_timesteps=3"'),
+        ({"diffusion": {"model_output": "x"}}, "model_output must be one of x_start, "),
+        ({"strategy": "magic"}, "strategy must be one of .*, got 'magic'"),
+        ({"timestep_sampling": "magic"}, "timestep_sampling must be one of uniform, "),
+        ({"mask_channels": 1}, "mask_channels follows from num_classes"),
+        ({"seed": "x"}, "seed must be an int, got 'x'"),
     ],
 )
 def test_refuses_what_is_no_part(arguments, message):

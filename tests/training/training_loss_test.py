@@ -157,13 +157,17 @@ def test_more_losses_are_taken_by_name_and_saved():
     [
         ("magic", "more_losses must be of dice_loss, .* got 'magic'"),
         ("focal_loss:weight=-1", "the weight of focal_loss in more_losses must be"),
-        ("focal_loss:alpha=1", "more_losses: alpha is no option of focal_loss"),
+        ("focal_loss:alpha=1", "more_losses=focal_loss has no option alpha, it has g"),
+        ("focal_loss:mask=0", "more_losses=focal_loss has no option mask"),
+        ("focal_loss:exclusive=false", "focal_loss has no option exclusive"),
+        ("focal_loss:gamma=true", "focal_loss: gamma must be a finite number"),
+        ("focal_loss:gamma=-1", "=focal_loss:gamma=-1: gamma must not be negative"),
         ("focal_loss:gamma", "expected a name with options"),
-        ("focal_loss:weight=much", "the weight of focal_loss in more_losses must be"),
+        ("focal_loss:weight=much", "more_losses=focal_loss: weight must be a finite"),
         ("dice_loss:weight=2", "more_losses: dice_loss has a weight already"),
         ("focal_loss focal_loss:weight=2", "focal_loss has a weight already"),
     ],
 )
 def test_refuses_wrong_more_losses(identifiers, message):
     with pytest.raises(ValueError, match=message):
-        TrainingLoss(more_losses=identifiers.split())
+        TrainingLoss(more_losses=identifiers)

@@ -22,6 +22,7 @@ from tf_diffseg.diffusion.respacing import (
     kept_steps,
     resample_alphas_cumprod,
 )
+from tf_diffseg.fields import check_options, member
 
 
 class GaussianMoments(NamedTuple):
@@ -104,11 +105,11 @@ class GaussianDiffusion:
         """
         self.num_timesteps = num_timesteps
         self.num_timesteps_beta = num_timesteps_beta
-        self.beta_schedule = BetaSchedule(beta_schedule)
+        self.beta_schedule = member("beta_schedule", BetaSchedule, beta_schedule)
         self.beta_start = beta_start
         self.beta_end = beta_end
-        self.model_output = ModelOutput(model_output)
-        self.model_variance = ModelVariance(model_variance)
+        self.model_output = member("model_output", ModelOutput, model_output)
+        self.model_variance = member("model_variance", ModelVariance, model_variance)
         self.num_timesteps_trained = num_timesteps
         check_whole("num_timesteps", num_timesteps)
         check_whole("num_timesteps_beta", num_timesteps_beta)
@@ -129,7 +130,9 @@ class GaussianDiffusion:
             ValueError: it is anything else.
         """
         if identifier is None or isinstance(identifier, dict):
-            return cls(**(identifier or {}))
+            identifier = identifier or {}
+            check_options("diffusion", identifier, cls)
+            return cls(**identifier)
         if not isinstance(identifier, cls):
             raise ValueError(
                 f"diffusion must be a GaussianDiffusion or None, got {identifier!r}"
@@ -147,6 +150,25 @@ class GaussianDiffusion:
             "model_output": self.model_output.value,
             "model_variance": self.model_variance.value,
         }
+
+    @property
+    def is_respaced(self):
+        """Whether it has another number of steps than training."""
+        return self.num_timesteps != self.num_timesteps_trained
+
+    def is_respaced_from(self, trained):
+        """Whether a network that is trained with a diffusion may be sampled with this.
+
+        Args:
+            trained: a `GaussianDiffusion`.
+
+        Returns:
+            Whether this is `trained`, or what its `respaced` gives for this many steps.
+        """
+        if self.get_config() != trained.get_config():
+            return False
+        same = trained.respaced(self.num_timesteps) if self.is_respaced else trained
+        return np.array_equal(self.kept_steps, same.kept_steps)
 
     def _full_alphas_cumprod(self):
         """alphas_cumprod of the schedule before resampling."""
@@ -194,6 +216,7 @@ class GaussianDiffusion:
             ValueError: if the number does not evenly divide the number of steps that
                 it is chosen from.
         """
+        check_whole("num_timesteps", num_timesteps)
         respaced = copy.copy(self)
         respaced.num_timesteps = num_timesteps
         only_of_schedule = divides_evenly(

@@ -21,7 +21,7 @@ def _nearest_even_divisions(num_timesteps, num_timesteps_base):
 
 def check_whole(name, number):
     """Raises ValueError, with the name of the argument, unless the number is an int."""
-    if not isinstance(number, (int, np.integer)):
+    if not isinstance(number, (int, np.integer)) or isinstance(number, bool):
         raise ValueError(f"{name} must be an int, got {number!r}")
 
 

@@ -41,6 +41,7 @@ def model_card(trained, name, served, metrics=None, attribution=None):
         "preprocessing": manifest.preprocessing,
         "sampling": {
             "sampler": sampler and type(sampler).__name__,
+            "options": sampler and sampler.options,
             "num_timesteps": sampler and sampler.diffusion.num_timesteps,
             "overlap": options.overlap,
             "flip_axes": options.flip_axes,

@@ -13,6 +13,7 @@ from tf_diffseg.runs.folds.run_data import check_start_is_unaware, read_run_data
 from tf_diffseg.runs.initial_weights import config_of_start
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.text import shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +43,13 @@ def plan_run(config, data_dir, model_dir):
     """Makes the `RunPlan` of `training.train`.
 
     Raises:
-        InputError: a folder cannot be used, or its run has another config or other
-            data.
+        InputError: the config is no `TrainConfig`, a folder cannot be used, or its run
+            has another config or other data.
     """
+    if not isinstance(config, TrainConfig):
+        raise InputError(
+            f"config must be a TrainConfig, got {shown(config)}", argument="config"
+        )
     manifest = read_run_data(config, data_dir)
     model_dir = output_folder("model_dir", model_dir)
     if model_dir.resolve() == pathlib.Path(data_dir).resolve():

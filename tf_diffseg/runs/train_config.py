@@ -14,6 +14,7 @@ from tf_diffseg.diffusion.samplers import SAMPLERS
 from tf_diffseg.errors import InputError
 from tf_diffseg.fields import option, part_values
 from tf_diffseg.models.choices import MASK_OUTPUTS, NORMS, SKIPS
+from tf_diffseg.text import named_options
 from tf_diffseg.training.choices import (
     JIT_COMPILE,
     PRECISIONS,
@@ -296,12 +297,22 @@ class TrainConfig(AugmentationConfig):
         """Turns lists into tuples; raises InputError if a value is wrong."""
         super().__post_init__()
         self._check_folds()
+        self._check_losses()
         if self.freeze != "none" and not self.init_from:
             raise InputError(
                 f"freeze={self.freeze} needs `init_from`: the frozen weights would "
                 "stay random",
                 argument="freeze",
             )
+
+    def _check_losses(self):
+        for loss in self.more_losses.split():
+            try:
+                named_options(loss)
+            except ValueError as error:
+                raise InputError(
+                    f"more_losses={error}", argument="more_losses"
+                ) from None
 
     def _check_folds(self):
         folds, fold = self.folds, self.fold

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tf_diffseg.diffusion import (
+    EarlyExitSampler,
     GaussianDiffusion,
     ModelOutput,
     TimestepSampler,
@@ -15,6 +16,7 @@ from tf_diffseg.diffusion import (
     x_start_to_probabilities,
 )
 from tf_diffseg.diffusion.samplers import get_sampler, identifier_of
+from tf_diffseg.fields import member
 from tf_diffseg.metrics import GroupedMean, StreamingDiceByStep
 from tf_diffseg.training.batches.ignored_voxels import known_x_start
 from tf_diffseg.training.choices import TrainingStrategy
@@ -77,7 +79,8 @@ class DiffusionUNet3D(SegmentationUNet3D):
 
     Attributes:
         diffusion: the `GaussianDiffusion` of training.
-        sampler: the `Sampler`; may be replaced, also by one with other steps.
+        sampler: the `Sampler`; may be replaced, also by a name or by one with other
+            steps. It is saved with the model, but not the early exit around it.
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
@@ -110,7 +113,13 @@ class DiffusionUNet3D(SegmentationUNet3D):
         kwargs = composed_with_warning(parts | kwargs)
         # The base class needs these when it builds losses and metrics.
         self.diffusion = GaussianDiffusion.get(kwargs.pop("diffusion"))
-        self.strategy = TrainingStrategy(strategy)
+        if self.diffusion.is_respaced:
+            raise ValueError(
+                "diffusion must not be respaced: a network is trained with all of its "
+                f'steps; to sample fewer, give sampler="ddim:num_timesteps='
+                f'{self.diffusion.num_timesteps}"'
+            )
+        self.strategy = member("strategy", TrainingStrategy, strategy)
         if self.strategy not in FUNCTIONS:
             known = [strategy.value for strategy in FUNCTIONS]
             raise ValueError(
@@ -119,32 +128,38 @@ class DiffusionUNet3D(SegmentationUNet3D):
             )
         _check_output(self.diffusion.model_output, self.strategy)
         self.timestep_sampler = TimestepSampler(
-            self.diffusion.num_timesteps, TimestepSampling(timestep_sampling)
+            self.diffusion.num_timesteps,
+            member("timestep_sampling", TimestepSampling, timestep_sampling),
         )
-        self._set_sampler(kwargs.pop("sampler"))
-        is_learned = self.diffusion.model_variance.is_learned
-        super().__init__(
-            num_classes,
-            image_channels,
-            out_channels=num_classes * (2 if is_learned else 1),
-            mask_channels=num_classes * (2 if self.strategy.is_self_conditioned else 1),
-            **kwargs,
-        )
+        self.sampler = kwargs.pop("sampler")
+        super().__init__(num_classes, image_channels, **kwargs)
         if self.timestep_sampler.sampling is TimestepSampling.LOSS:
             # As weights they are saved with the model and the same on all replicas.
             history, counts = self.timestep_sampler.initial_state()
             self._loss_history = self._add_state("loss_history", history)
             self._loss_counts = self._add_state("loss_counts", counts)
 
-    def _set_sampler(self, sampler):
-        self.sampler = get_sampler(sampler, self.diffusion)
-        output = self.sampler.diffusion.model_output
-        if output is not self.model_output:
-            raise ValueError(
-                f"the sampler is for a network that predicts {output.value}, this one "
-                f"predicts {self.model_output.value}"
-            )
-        self._saved_sampler = identifier_of(self.sampler)
+    def _channels(self, num_classes):
+        is_learned = self.diffusion.model_variance.is_learned
+        is_conditioned = self.strategy.is_self_conditioned
+        return {
+            "out_channels": num_classes * (2 if is_learned else 1),
+            "mask_channels": num_classes * (2 if is_conditioned else 1),
+        }
+
+    @property
+    def sampler(self):
+        """The `Sampler` of `evaluate` and `predict`."""
+        return self._sampler
+
+    @sampler.setter
+    def sampler(self, sampler):
+        sampler = get_sampler(sampler, self.diffusion)
+        _check_steps(sampler, self.diffusion)
+        # An early exit counts steps and is a choice of the one who segments.
+        exits_early = isinstance(sampler, EarlyExitSampler)
+        self._saved_sampler = identifier_of(sampler.sampler if exits_early else sampler)
+        self._sampler = sampler
 
     def _add_state(self, name, initial):
         return self.add_weight(
@@ -189,7 +204,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
             ValueError: as there, or there is no such sampler.
         """
         if sampler is not None:
-            self._set_sampler(sampler)
+            self.sampler = sampler
         super().compile(optimizer, *args, **kwargs)
 
     @property
@@ -422,6 +437,21 @@ class DiffusionUNet3D(SegmentationUNet3D):
         if is_supervised(config):
             return SegmentationUNet3D.from_config(composed(config), custom_objects)
         return super().from_config(composed(config), custom_objects)
+
+
+def _check_steps(sampler, diffusion):
+    """Raises ValueError if a model with this diffusion cannot save the sampler."""
+    output = sampler.diffusion.model_output
+    if output is not diffusion.model_output:
+        raise ValueError(
+            f"the sampler is for a network that predicts {output.value}, this one "
+            f"predicts {diffusion.model_output.value}"
+        )
+    if not sampler.diffusion.is_respaced_from(diffusion):
+        raise ValueError(
+            "the sampler has another diffusion than the model; make it with "
+            "model.diffusion or model.diffusion.respaced(...)"
+        )
 
 
 def _check_output(model_output, strategy):

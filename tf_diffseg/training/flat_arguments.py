@@ -4,11 +4,13 @@ Flags and configs are flat. Earlier models took flat arguments, too: their files
 them, and calls with them go on working for one release.
 """
 
+import inspect
 import warnings
 
 import keras
 
 from tf_diffseg.diffusion import GaussianDiffusion, ModelOutput, TimestepSampling
+from tf_diffseg.fields import member
 from tf_diffseg.text import named_options, with_options
 from tf_diffseg.training.choices import TrainingStrategy
 from tf_diffseg.training.training_loss import TrainingLoss
@@ -22,7 +24,7 @@ _OF_DIFFUSION = (
     "model_output",
     "model_variance",
 )
-_OF_LOSS = (*TrainingLoss().get_config(), "more_losses")
+_OF_LOSS = (*inspect.signature(TrainingLoss).parameters,)
 
 
 def is_supervised(arguments):
@@ -48,8 +50,6 @@ def composed(arguments):
     diffusion = _taken(arguments, _OF_DIFFUSION, "diffusion")
     loss = _taken(arguments, _OF_LOSS, "loss")
     eta = arguments.pop("eta", 0.0)
-    if isinstance(loss.get("more_losses"), str):
-        loss["more_losses"] = loss["more_losses"].split()
     if loss:
         arguments["loss"] = keras.saving.serialize_keras_object(TrainingLoss(**loss))
     if is_supervised(arguments):
@@ -60,7 +60,10 @@ def composed(arguments):
     if diffusion:
         arguments["diffusion"] = diffusion
     if eta:
-        name, options = named_options(arguments.get("sampler", "ddim"))
+        sampler = arguments.get("sampler", "ddim")
+        if not isinstance(sampler, str):
+            raise ValueError("eta: give it to sampler, which is given too")
+        name, options = named_options(sampler)
         arguments["sampler"] = with_options(name, options | {"eta": eta})
     return arguments
 
@@ -93,11 +96,12 @@ def _taken(arguments, names, part):
 
 def _check_supervised(diffusion, arguments):
     diffusion = GaussianDiffusion(**diffusion)  # Refuses wrong values.
-    by_loss = TimestepSampling(arguments.get("timestep_sampling", "uniform"))
+    sampling = arguments.get("timestep_sampling", "uniform")
+    sampling = member("timestep_sampling", TimestepSampling, sampling)
     asked_for = {
         "model_output=noise": diffusion.model_output is ModelOutput.NOISE,
         "model_variance": diffusion.model_variance.is_learned,
-        "timestep_sampling": by_loss is TimestepSampling.LOSS,
+        "timestep_sampling": sampling is TimestepSampling.LOSS,
     }
     for name, is_asked_for in asked_for.items():
         if is_asked_for:

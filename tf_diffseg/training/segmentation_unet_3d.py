@@ -15,6 +15,7 @@ from tf_diffseg.diffusion.mask_encoding import (
 )
 from tf_diffseg.diffusion.model_parameterization import ModelOutput
 from tf_diffseg.diffusion.noise import uniform_per_example
+from tf_diffseg.diffusion.respacing import check_whole
 from tf_diffseg.diffusion.sampler import Sampler
 from tf_diffseg.metrics import StreamingDice
 from tf_diffseg.models.dropout import dropout_draws
@@ -97,8 +98,7 @@ class SegmentationUNet3D(KerasUNet3D):
         ignore_label: label of voxels whose class is not known, such as 255: they are
             in no loss and no score; None if each voxel has a class.
         seed: seed of all random draws in training.
-        **kwargs: the arguments of `UNet3D` except mask_channels; out_channels is by
-            default num_classes.
+        **kwargs: the arguments of `UNet3D` except out_channels and mask_channels.
 
     Attributes:
         encoding: the `MaskEncoding` of the labels.
@@ -129,8 +129,12 @@ class SegmentationUNet3D(KerasUNet3D):
         **kwargs,
     ):
         check_classes(num_classes, regions)
-        kwargs.setdefault("out_channels", num_classes)
-        super().__init__(image_channels=image_channels, **kwargs)
+        check_whole("seed", seed)
+        channels = self._channels(num_classes)
+        for name in channels:
+            if name in kwargs:
+                raise ValueError(f"{name} follows from num_classes, so leave it out")
+        super().__init__(image_channels=image_channels, **channels, **kwargs)
         self.num_classes = num_classes
         self.training_loss = TrainingLoss.get(loss)
         self.regions = None if regions is None else [list(ids) for ids in regions]
@@ -148,6 +152,10 @@ class SegmentationUNet3D(KerasUNet3D):
         # Keras's default would use XLA on a CPU too, where it runs 3D convolutions
         # several times slower than TensorFlow's own kernels.
         self.jit_compile = compiles_with_xla()
+
+    def _channels(self, num_classes):
+        """The arguments of `UNet3D` that follow from the classes."""
+        return {"out_channels": num_classes, "mask_channels": 0}
 
     def _build_losses(self):
         has_ignored = self.ignore_label is not None

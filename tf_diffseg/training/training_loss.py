@@ -1,12 +1,13 @@
 """The loss that training minimizes."""
 
 import functools
-import inspect
 import math
 import numbers
 
 import keras
+import tensorflow as tf
 
+from tf_diffseg.fields import check_options
 from tf_diffseg.losses import LOSSES
 from tf_diffseg.losses.voxels import only_labelled
 from tf_diffseg.text import named_options
@@ -30,10 +31,12 @@ class TrainingLoss:
         noise_weight: weight of the error of predicted noise.
         variational_weight: weight of the variational bound.
         more_losses: further losses of logits, by names of `tf_diffseg.losses.LOSSES`
-            with their weights, by default 1, and options: ["tversky:weight=0.5"].
+            with their weights, by default 1, and options: ["tversky:weight=0.5"]; or
+            one text of them with spaces between.
 
     Raises:
-        ValueError: a weight is negative or not finite, or there is no such loss.
+        ValueError: a weight or `focal_gamma` is negative or not finite, there is no
+            such loss, or it does not take its options.
 
     Example:
         >>> loss = TrainingLoss(cross_entropy_weight=0.0, focal_weight=0.5)
@@ -56,11 +59,13 @@ class TrainingLoss:
         self.focal_gamma = focal_gamma
         self.noise_weight = noise_weight
         self.variational_weight = variational_weight
+        if isinstance(more_losses, str):
+            more_losses = more_losses.split()
         self.more_losses = tuple(more_losses)
+        for name, number in self.get_config().items():
+            if name != "more_losses":
+                _check_number(name, number)
         self._more = self._checked_more()
-        for name, weight in self.get_config().items():
-            if name.endswith("_weight"):
-                _check_weight(name, weight)
 
     def _checked_more(self):
         """Dict from name to (weight, loss) of `more_losses`."""
@@ -78,9 +83,12 @@ class TrainingLoss:
 
     @classmethod
     def get(cls, identifier):
-        """A `TrainingLoss` from itself, from its Keras config, or from None."""
+        """A `TrainingLoss` from itself, from a config of it, or from None."""
         if identifier is None:
             return cls()
+        if isinstance(identifier, dict) and "class_name" not in identifier:
+            check_options("loss", identifier, cls)
+            return cls(**identifier)
         if isinstance(identifier, dict):
             identifier = keras.saving.deserialize_keras_object(identifier)
         if not isinstance(identifier, cls):
@@ -112,8 +120,8 @@ class TrainingLoss:
             has_ignored: as for `of_segmentation`.
 
         Raises:
-            ValueError: all weights that apply are 0, or the variance is learned and
-                the bound has no weight.
+            ValueError: all weights that apply are 0, the variance is learned and the
+                bound has no weight, or noise is predicted and there are more losses.
         """
         if diffusion.model_variance.is_learned and not self.variational_weight:
             raise ValueError(
@@ -122,6 +130,11 @@ class TrainingLoss:
             )
         losses = diffusion_losses.DiffusionLosses(diffusion, encoding)
         if losses.predicts_noise:
+            if self.more_losses:
+                raise ValueError(
+                    f"more_losses={' '.join(self.more_losses)} needs a network that "
+                    "predicts x_start; one with model_output=noise has no logits"
+                )
             terms = {"noise_error": (self.noise_weight, losses.noise_error)}
         else:
             terms = {
@@ -170,26 +183,44 @@ class TrainingLoss:
         return cls(**config)
 
 
+# How each loss is called, whatever its options are.
+_CALLED_WITH = ("mask", "logits", "exclusive", "is_labelled")
+
+
 def _weighted_loss(identifier):
     """(name, (weight, loss)) from a text such as "name:weight=0.5,option=1.5"."""
+    if not isinstance(identifier, str):
+        raise ValueError(f"more_losses must be texts, got {identifier!r}")
     name, options = named_options(identifier)
     if name not in LOSSES:
         raise ValueError(
             f"more_losses must be of {', '.join(LOSSES)}, got {identifier!r}"
         )
+    loss = LOSSES[name]
+    check_options(
+        f"more_losses={name}", options, loss, but=_CALLED_WITH, more={"weight": 1.0}
+    )
     weight = options.pop("weight", 1.0)
-    _check_weight(f"the weight of {name} in more_losses", weight)
-    known = inspect.signature(LOSSES[name]).parameters
-    for option in options:
-        if option not in known:
-            raise ValueError(f"more_losses: {option} is no option of {name}")
-    return name, (weight, functools.partial(LOSSES[name], **options))
+    _check_number(f"the weight of {name} in more_losses", weight)
+    loss = functools.partial(loss, **options)
+    _try(identifier, loss)
+    return name, (weight, loss)
 
 
-def _check_weight(name, weight):
-    is_number = isinstance(weight, numbers.Real)
-    if not (is_number and math.isfinite(weight) and weight >= 0.0):
-        raise ValueError(f"{name} must be a finite number, 0 or more, got {weight}")
+def _try(identifier, loss):
+    """Raises ValueError if a loss refuses its options."""
+    with tf.Graph().as_default():  # Computes nothing and starts no device.
+        mask = tf.zeros([1, 4, 4, 4, 2])
+        try:
+            loss(mask, mask, exclusive=True, is_labelled=None)
+        except Exception as error:
+            raise ValueError(f"more_losses={identifier}: {error}") from error
+
+
+def _check_number(name, number):
+    is_number = isinstance(number, numbers.Real)
+    if not (is_number and math.isfinite(number) and number >= 0.0):
+        raise ValueError(f"{name} must be a finite number, 0 or more, got {number}")
 
 
 class WeightedLosses:

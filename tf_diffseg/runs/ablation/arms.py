@@ -57,7 +57,12 @@ def paper_arms(config=TrainConfig()):  # noqa: B008 immutable
     name, options = named_options(config.sampler)
     few_steps = with_options(name, options | {"num_timesteps": _SAMPLED_STEPS})
     return {
-        "noise": {**strategy("diffusion"), "model_output": "noise"},
+        # Losses of logits do not apply to noise.
+        "noise": {
+            **strategy("diffusion"),
+            "model_output": "noise",
+            "more_losses": "",
+        },
         "x_start": {**strategy("diffusion"), "model_output": "x_start"},
         "cross_entropy": loss(cross_entropy_weight=1.0),
         "dice": loss(dice_weight=1.0),
