@@ -331,7 +331,10 @@ def test_runs_without_xla_on_cpu_compiled_or_not():
         ({"class_frequencies": [0.5]}, "must be 2 shares"),
         ({"class_frequencies": [0.5, 1.5]}, "must be 2 shares"),
         ({"sampler": "ddim:eta=much"}, "sampler=ddim: eta must be a finite number"),
-        ({"sampler": "ddim:num_timesteps=abc"}, "num_timesteps must be a finite number"),
+        (
+            {"sampler": "ddim:num_timesteps=abc"},
+            "num_timesteps must be a finite number",
+        ),
         ({"sampler": "ddim:num_timesteps=2.5"}, "num_timesteps must be an int"),
         ({"sampler": "ddim:clip_x_start=0"}, "clip_x_start must be true or false"),
         ({"focal_gamma": -1.0}, "focal_gamma must be a finite number"),
