@@ -322,7 +322,7 @@ def test_runs_without_xla_on_cpu_compiled_or_not():
         ({"strategy": "supervised", "timestep_sampling": "loss"}, "timestep_sampling:"),
         ({"strategy": "supervised", "num_timesteps": 4}, "num_timesteps=4"),
         ({"num_timesteps": 5.0}, "num_timesteps must be an int"),
-        ({"num_timesteps": "5"}, "num_timesteps must be an int"),
+        ({"num_timesteps": "5"}, "num_timesteps must be a finite number"),
         ({"num_timesteps_beta": 1001.0}, "num_timesteps_beta must be an int"),
         ({"eta": 1.5}, "eta must be in"),
         ({"eta": 0.5, "sampler": "ddpm"}, "sampler=ddpm has no option eta"),
