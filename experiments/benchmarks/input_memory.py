@@ -9,9 +9,9 @@ of 192x192x128.
 
 import json
 import subprocess
-import sys
 
 from experiments.benchmarks.example_shards import example_shards
+from tf_diffseg.module_process import module_command
 
 
 def run(repeats, data_dir=None):
@@ -32,7 +32,7 @@ def run(repeats, data_dir=None):
 
 def _stream(paths, epochs):
     module = "experiments.benchmarks.stream_shards"
-    command = [sys.executable, "-m", module, str(epochs), *paths]
+    command = module_command(module, str(epochs), *paths)
     process = subprocess.run(
         command, stdout=subprocess.PIPE, check=True, encoding="utf-8"
     )

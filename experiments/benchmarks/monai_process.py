@@ -3,10 +3,11 @@
 import contextlib
 import pathlib
 import subprocess
-import sys
 import tempfile
 
 import numpy as np
+
+from tf_diffseg.module_process import module_command
 
 
 @contextlib.contextmanager
@@ -28,7 +29,7 @@ def timed_monai(cases, num_workers):
         image, label = np.moveaxis(cases["image"], -1, 1), cases["label"][:, np.newaxis]
         np.savez(path, image=image, label=label)
         with subprocess.Popen(
-            [sys.executable, "-m", module, str(path), str(num_workers)],
+            module_command(module, str(path), str(num_workers)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",

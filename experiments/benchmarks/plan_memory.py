@@ -13,6 +13,7 @@ import sys
 import numpy as np
 
 from tf_diffseg.data.manifest import Manifest, Split
+from tf_diffseg.module_process import module_command
 from tf_diffseg.runs.planning.recommender import Recommender
 from tf_diffseg.runs.planning.step_memory import step_gib
 from tf_diffseg.text_table import markdown_table
@@ -107,14 +108,12 @@ def planned_manifest(
 
 
 def _peak_gib(config, num_classes, image_channels):
-    command = [
-        sys.executable,
-        "-m",
+    command = module_command(
         "experiments.benchmarks.plan_process",
         config.to_json(),
         str(num_classes),
         str(image_channels),
-    ]
+    )
     output = subprocess.run(
         command, check=True, stdout=subprocess.PIPE, encoding="utf-8"
     ).stdout

@@ -10,10 +10,10 @@ import json
 import pathlib
 import resource
 import subprocess
-import sys
 import time
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.module_process import module_command
 from tf_diffseg.runs.planning.machine import free_gib
 
 # The default network pads other sizes to a multiple of this.
@@ -84,9 +84,9 @@ def step_peak_mib(shape, remat, limit_mib=None):
         MiB, or None if the process was killed.
     """
     module = "experiments.benchmarks.step_process"
-    command = [sys.executable, "-m", module, ",".join(map(str, shape))]
+    sides = ",".join(map(str, shape))
     process = subprocess.Popen(
-        [*command, "remat" if remat else "keep"],
+        module_command(module, sides, "remat" if remat else "keep"),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         encoding="utf-8",

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 
+from tf_diffseg.module_process import module_command
+
 _PR_SET_PDEATHSIG = 1  # of Linux
 
 
@@ -27,9 +29,7 @@ def run(words):
     training saves what it has.
     """
     print(f"\n$ {line(words)}", flush=True)
-    process = subprocess.Popen(
-        [sys.executable, "-m", *words], preexec_fn=_end_with_parent
-    )
+    process = subprocess.Popen(module_command(*words), preexec_fn=_end_with_parent)
     try:
         return process.wait()
     except BaseException:

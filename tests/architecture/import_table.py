@@ -188,6 +188,7 @@ COMMON = (
     "tf_diffseg.command_line",
     "tf_diffseg.errors",
     "tf_diffseg.fields",
+    "tf_diffseg.module_process",
     "tf_diffseg.option_flags",
     "tf_diffseg.output_path",
     "tf_diffseg.preset_folder",

@@ -14,6 +14,9 @@ TOP_LEVEL = ("tf_diffseg", "data_tools", "experiments", "tests")
 
 _DOTTED_NAME = re.compile(r"\b(?:tf_diffseg|data_tools|experiments|tests)(?:\.\w+)+")
 
+# `python -m MODULE`, or the text of a script that does the same.
+_STARTS_MODULES = re.compile(r"-m *$|\brunpy\.run_module\(")
+
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Import:
@@ -134,7 +137,7 @@ def _read_module(root, path):
         named=tuple(_named_modules(tree)),
         # What tests name is among their imports.
         starts_modules=parts[0] != "tests"
-        and any(node.value == "-m" for node in strings(tree)),
+        and any(_STARTS_MODULES.search(node.value) for node in strings(tree)),
         exports=_lazy_exports(tree, relative) if is_package else {},
         defined=frozenset(_defined_names(tree)),
         has_main=any(_is_main_guard(node) for node in tree.body),

@@ -21,13 +21,20 @@ _NAMES = (
     "ablation",
     "auto",
     "benchmark",
+    "client",
     "compare",
+    "compare-runs",
+    "compare-windows",
     "convert",
+    "convert-beam",
     "cross-validate",
+    "demo",
+    "draw",
     "evaluate",
     "export",
     "inspect",
     "phantom",
+    "preview",
     "reproduce",
     "segment",
     "train",
@@ -50,9 +57,17 @@ def _entry_points():
     ]
 
 
-def test_every_command_has_its_name():
-    names = {f"tf-diffseg-{name}" for name in _NAMES}
-    assert {entry.name for entry in _entry_points()} == names
+def test_every_command_has_a_script():
+    """All but parts of `experiments.benchmark`."""
+    others = ("tests/", "experiments/benchmarks/")
+    commands = [
+        module.name
+        for module in source_tree.repository().modules.values()
+        if module.has_main and not module.path.startswith(others)
+    ]
+    assert [e.name for e in _entry_points()] == [f"tf-diffseg-{n}" for n in _NAMES]
+    scripts = [entry.load().args[0] for entry in _entry_points()]
+    assert sorted(scripts) == sorted(commands)
 
 
 @pytest.mark.parametrize("entry", _entry_points(), ids=lambda entry: entry.name)
