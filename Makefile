@@ -103,7 +103,7 @@ hub-model: $(RUN_INSTALLED)  ## Ship RUN, scored in RESULTS, as the model hippoc
 	@du -sh $(HUB_MODEL)
 
 package: $(RELEASE_INSTALLED)  ## Build the wheel and the source distribution into dist/
-	rm -rf dist build *.egg-info
+	rm -rf dist build/lib build/bdist* *.egg-info
 	$(PY) -m build --outdir dist
 	$(PY) -m twine check --strict dist/*
 

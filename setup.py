@@ -1,6 +1,7 @@
 """Installs tf_diffseg with its data tools and experiments."""
 
 import pathlib
+import re
 
 from setuptools import find_packages, setup
 
@@ -15,8 +16,11 @@ def _version():
 
 
 def _long_description():
+    """README without links and pictures that lie in the repository."""
     readme = _ROOT / "README.md"
-    return readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    text = re.sub(r"!\[[^]]*\]\([^)]*\)\n\n(\*[^*\n]+\*\n\n)?", "", text)
+    return re.sub(r"\[([^]]*)\]\((?!https?:)[^)]*\)", r"\1", text)
 
 
 setup(
@@ -25,7 +29,11 @@ setup(
     description="Diffusion models for 3D medical image segmentation in Keras 3",
     long_description=_long_description(),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    # The code, NiiVue with its libraries, and the model: see NOTICE.
+    license_expression=(
+        "Apache-2.0 AND BSD-2-Clause AND BSD-3-Clause AND MIT AND ISC AND Zlib"
+        " AND CC-BY-SA-4.0"
+    ),
     license_files=["LICENSE", "NOTICE", "tf_diffseg/reports/page/LICENSE.niivue"],
     packages=find_packages(
         include=[

@@ -1,8 +1,12 @@
 """What is said of versions and licenses in several places is the same."""
 
+import fnmatch
 import re
+import runpy
 import subprocess
 import sys
+
+import pytest
 
 from tests.architecture.source_tree import REPOSITORY
 from tf_diffseg.shipped_models import MODELS_DIR, model_names
@@ -46,3 +50,33 @@ def test_the_notice_names_what_has_another_license():
     for name in model_names():
         folder = (MODELS_DIR / name).relative_to(REPOSITORY).as_posix()
         assert f"\n{folder}\n" in notice
+
+
+def test_the_page_of_the_package_has_no_links_that_lead_nowhere(monkeypatch):
+    setuptools, given = pytest.importorskip("setuptools"), {}
+    monkeypatch.setattr(setuptools, "setup", given.update)
+    runpy.run_path(str(REPOSITORY / "setup.py"))
+    page = given["long_description"]
+    links = re.findall(r"\]\(([^)]*)\)", page)
+    assert links and all(link.startswith("http") for link in links), links
+    assert (
+        "![" not in page and "[Getting" not in page and "Getting started takes" in page
+    )
+
+
+@pytest.mark.skipif(not (REPOSITORY / ".git").exists(), reason="no checkout of git")
+def test_the_source_distribution_is_the_whole_repository():
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, encoding="utf-8"
+    ).stdout.split("\n")
+    lines = [line.split() for line in _text("MANIFEST.in").splitlines()]
+    included = {
+        "include": ["LICENSE", "MANIFEST.in", "pyproject.toml", "setup.py"],
+        "graft": [],
+    }
+    for command, *patterns in lines:
+        included.get(command, []).extend(patterns)
+    for path in filter(None, tracked):
+        folder, _, below = path.partition("/")
+        known = included["graft" if below else "include"]
+        assert any(fnmatch.fnmatch(folder, pattern) for pattern in known), path
