@@ -1,10 +1,8 @@
 """Our own method: the converter, the train step and the inference of the commands."""
 
 import dataclasses
-import os
 import shutil
 import subprocess
-import sys
 
 import keras
 import nibabel
@@ -12,6 +10,7 @@ import nibabel
 from tf_diffseg import load_segmenter
 from tf_diffseg.data.input_pipeline import training_dataset
 from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.module_process import module_command
 from tf_diffseg.runs.fitting import steps_per_epoch
 from tf_diffseg.runs.run_devices import strategy_of
 from tf_diffseg.runs.run_folder import RunFolder
@@ -28,15 +27,15 @@ _MOST_STEPS = 10**9
 def prepare(job, folder):
     """Converts the cases."""
     shape = ",".join(map(str, job["volume_shape"]))
-    command = [
-        *(sys.executable, "-m", "data_tools.convert_nifti", "--overwrite"),
+    command = module_command(
+        "data_tools.convert_nifti",
+        "--overwrite",
         f"--dataset_json={job['dataset']}",
         f"--split_file={folder / 'split.json'}",
         f"--volume_shape={shape}",
         f"--output_dir={folder / 'shards'}",
-    ]
-    paths = os.pathsep.join(filter(None, sys.path))
-    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": paths})
+    )
+    subprocess.run(command, check=True)
 
 
 def train(job, folder, clock):
