@@ -70,6 +70,13 @@ def test_every_command_has_a_script():
     assert sorted(scripts) == sorted(commands)
 
 
+@pytest.mark.skipif(not (_ROOT / "docs").exists(), reason="Bazel has no documents")
+def test_the_guide_has_the_names():
+    guide = (_ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+    for entry in _entry_points():
+        assert f"| `{entry.name}` | `python -m {entry.load().args[0]}` |\n" in guide
+
+
 @pytest.mark.parametrize("entry", _entry_points(), ids=lambda entry: entry.name)
 def test_an_entry_point_runs_a_module_that_is_there(entry):
     (module,) = entry.load().args
