@@ -34,7 +34,7 @@ class InputError(ValueError):
     Args:
         message: one line that names the file or argument, what was expected and what
             came. Commands print it without a traceback. Arguments inside the message
-            stand in backquotes: `` `name` `` or `` `name=value` ``.
+            stand in backquotes, as a name or as name=value.
         argument: the argument that the message starts with, if it starts with one.
             Commands, which have a flag of that name, put the dashes in front.
     """

@@ -41,9 +41,12 @@ def _is_shared(name):
     return name in tf_diffseg.__all__
 
 
-def _skip_shared(app, what, name, obj, skip, options):
-    """Leaves names of `tf_diffseg` out of the pages of its packages."""
-    del what, obj, skip, options
+def _skip_member(app, what, name, obj, skip, options):
+    """Leaves out what Keras describes, and names of `tf_diffseg` on other pages."""
+    del what, skip, options
+    module = getattr(getattr(obj, "fget", obj), "__module__", None) or ""
+    if module.partition(".")[0] == "keras":
+        return True
     page = app.env.docname.rpartition("/")[2]
     return True if _is_shared(name) and page != "tf_diffseg" else None
 
@@ -62,5 +65,5 @@ def setup(app):
     app.connect("autodoc-process-docstring", _as_restructured_text, priority=400)
     app.connect("autodoc-process-docstring", _name_what_is_described_elsewhere)
     app.connect("autodoc-process-signature", _sign_by_init)
-    app.connect("autodoc-skip-member", _skip_shared)
+    app.connect("autodoc-skip-member", _skip_member)
     return {"parallel_read_safe": True}

@@ -23,6 +23,25 @@ def test_a_package_has_a_page(package):
             assert f".. py:data:: {package}.{name}\n" in page
 
 
+@pytest.mark.parametrize(
+    ("page", "path"),
+    [
+        ("runs", "runs.segmentation.segmenter.VolumeSegmenter"),
+        ("runs", "runs.segmentation.segmentation_result.Segmentation"),
+        ("runs", "runs.segmentation.scan_resampling.ScanResampling"),
+        ("volumes", "volumes.volume.Volume"),
+        ("data", "data.manifest.Manifest"),
+        ("training", "training.saving.checkpoints.CheckpointError"),
+        ("tf_diffseg", "errors.InputError"),
+    ],
+)
+def test_what_functions_return_or_raise_is_described(page, path):
+    module, _, name = path.rpartition(".")
+    assert name in source_tree.repository().modules[f"tf_diffseg.{module}"].defined
+    described = f":: tf_diffseg.{path}\n"
+    assert described in read(f"docs/api/{page}.md")
+
+
 def test_the_first_page_lists_what_the_library_exports_itself():
     page = read("docs/api/index.md")
     for name in _PACKAGES["tf_diffseg"]:
