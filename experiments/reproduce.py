@@ -20,7 +20,7 @@ from tf_diffseg.option_flags import define_flags, given_values
 from tf_diffseg.output_path import output_folder
 from tf_diffseg.runs.recipes.published import RECIPES, comparison, variant_name
 from tf_diffseg.runs.train_config import TrainConfig
-from tf_diffseg.text import read_json
+from tf_diffseg.text import read_json, with_options
 from tf_diffseg.whole_files import alone_in
 
 _DATASET = flags.DEFINE_enum(
@@ -68,7 +68,8 @@ def main(argv):
 def _stages(folder, recipe, dimensions, diffusion):
     data = [f"--dataset={_DATASET.value}", f"--source_dir={_SOURCE_DIR.value}"]
     own_data.check_options(folder, [*data, *recipe.preprocessing])
-    config = f"{recipe.config}:dimensions={dimensions},diffusion={diffusion}"
+    variant_options = {"dimensions": dimensions, "diffusion": diffusion}
+    config = with_options(recipe.config, variant_options)
     given = [flags.FLAGS[name].serialize() for name in given_values(TrainConfig)]
     training = [f"--config={config}", *given, *["--dry_run"] * _DRY_RUN.value]
     # Many slices at a time keep a device busy.

@@ -70,6 +70,7 @@ WRONG_VALUES = [
     ("num_channels", (8, "16"), "some whole numbers"),
     ("num_channels", None, "some whole numbers"),
     ("sampler", "foo", f"one of {', '.join(SAMPLERS)}"),
+    ("sampler", "ddim:", f"a name with options such as {[*SAMPLERS][0]}:option=1.5"),
     ("skip", None, "one of add, concat"),
     ("flip_axes", "xw", "of xyz"),
     ("flip_axes", "xx", "of xyz"),
@@ -110,3 +111,22 @@ def test_a_wrong_config_file_is_named(tmp_path, body, message):
     with pytest.raises(InputError) as caught:
         load_config(path)
     assert str(caught.value).startswith(f"--config={path}: {message}")
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ("diffusion=1", "amos_ct: diffusion must be true or false, got 1"),
+        ("dimensions=flat", "amos_ct: dimensions must be a finite number"),
+        ("depth=2", "amos_ct has no option depth, it has dimensions, diffusion"),
+    ],
+)
+def test_options_of_a_config_are_checked(options, message):
+    with pytest.raises(InputError, match=f"^--config=amos_ct:{options}: {message}"):
+        load_config(f"amos_ct:{options}")
+    assert load_config("amos_ct:diffusion=false").strategy == "supervised"
+
+
+def test_losses_without_a_value_are_named():
+    with pytest.raises(InputError, match="^more_losses=focal_loss:gamma: expected a n"):
+        TrainConfig(more_losses="dice_loss focal_loss:gamma")

@@ -1,3 +1,5 @@
+import copy
+
 import keras
 import numpy as np
 import pytest
@@ -10,7 +12,13 @@ from tests.training.toys import (
     toy_model,
     toy_volumes,
 )
-from tf_diffseg.diffusion import DDIMSampler, GaussianDiffusion
+from tf_diffseg.diffusion import (
+    SAMPLERS,
+    DDIMSampler,
+    EarlyExitSampler,
+    GaussianDiffusion,
+    get_sampler,
+)
 from tf_diffseg.metrics import StreamingDice
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.flat_network import flat_network
@@ -193,6 +201,46 @@ def test_dice_of_each_reverse_step_is_that_of_the_trajectory(arguments):
         assert scores[f"dice_step_{step}"] == pytest.approx(expected, abs=1e-3)
     assert len({scores[f"dice_step_{step}"] for step in range(1, 6)}) > 1
     assert scores["dice_step_5"] == pytest.approx(scores["dice"], abs=1e-6)
+
+
+def test_a_replaced_sampler_is_saved_without_its_early_exit():
+    model = DiffusionUNet3D(2, **SMALL)
+    model.sampler = DDIMSampler(model.diffusion.respaced(3), eta=0.5)
+    for each in (copy.deepcopy(model), DiffusionUNet3D.from_config(model.get_config())):
+        assert (each.sampler.eta, each.num_steps) == (0.5, 3)
+    model.sampler = EarlyExitSampler(model.sampler, 0.1)
+    assert model.get_config()["sampler"] == "ddim:eta=0.5,num_timesteps=3"
+    with pytest.raises(ValueError, match="another diffusion than the model"):
+        model.sampler = _OF_MORE_STEPS
+    assert isinstance(model.sampler, EarlyExitSampler)
+
+
+class _Windowed(DDIMSampler):
+    def __init__(self, diffusion, window=(1, 2), kind="flat,round"):
+        super().__init__(diffusion)
+        self.options = {"window": window, "kind": kind}
+
+    options = None
+
+
+def test_options_of_any_kind_are_saved_or_refused_at_once(monkeypatch):
+    monkeypatch.setitem(SAMPLERS, "windowed", f"{__name__}._Windowed")
+    model = DiffusionUNet3D(2, sampler="windowed:window=(3, 4),kind='a,b'", **SMALL)
+    loaded = DiffusionUNet3D.from_config(model.get_config()).sampler
+    assert loaded.options == {"window": (3, 4), "kind": "a,b"}
+    with pytest.raises(ValueError, match="is not read as it is written"):
+        model.compile("adam", sampler=_Windowed(model.diffusion, window=object()))
+    with pytest.raises(ValueError, match="eta: give them to the sampler, which is a"):
+        get_sampler(loaded, model.diffusion, eta=0.5)
+
+
+def test_a_loss_may_be_its_config_and_one_of_logits_needs_logits():
+    loss = TrainingLoss(2.0, more_losses="focal_loss:gamma=1")
+    model = DiffusionUNet3D(2, loss=loss.get_config(), **SMALL)
+    assert model.training_loss.get_config() == loss.get_config()
+    noise = {"strategy": "diffusion", "diffusion": {"model_output": "noise"}}
+    with pytest.raises(ValueError, match="more_losses=focal_loss:gamma=1 needs a netw"):
+        DiffusionUNet3D(2, loss=loss, **noise, **SMALL)
 
 
 def test_a_sampler_of_other_steps_is_scored_only_at_its_end():

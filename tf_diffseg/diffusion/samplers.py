@@ -75,7 +75,7 @@ def identifier_of(sampler):
         if type(sampler) is _class_of(name):
             diffusion, options = sampler.diffusion, sampler.options
             if diffusion.is_respaced:
-                options |= {"num_timesteps": diffusion.num_timesteps}
+                options = options | {"num_timesteps": diffusion.num_timesteps}
             return with_options(name, options)
     raise ValueError(
         f"{type(sampler).__name__} is not in SAMPLERS of tf_diffseg.diffusion, so a "
