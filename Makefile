@@ -15,8 +15,7 @@ RELEASE_INSTALLED := $(VENV)/.installed-release
 QUALITY_INSTALLED := $(VENV)/.installed-quality
 PACKAGING := setup.py tf_diffseg/version.py
 
-# Two cores have time for three, as many tests wait for processes.
-SIDE_BY_SIDE := -n 3 --dist=worksteal
+TWO_AT_A_TIME := -n 2 --dist=worksteal
 
 PIP := $(PY) -m pip --disable-pip-version-check
 
@@ -29,10 +28,10 @@ demo: $(RUN_INSTALLED)  ## Train, evaluate and draw a small model, into demo/
 	$(PY) -m experiments.demo --output_dir=demo
 
 test: $(TEST_INSTALLED)  ## Run all but the slow tests; PYTEST_ARGS="-k name" picks some
-	$(PY) -m pytest $(SIDE_BY_SIDE) -m "not slow" $(PYTEST_ARGS)
+	$(PY) -m pytest $(TWO_AT_A_TIME) -m "not slow" $(PYTEST_ARGS)
 
 test-all: $(TEST_INSTALLED)  ## Run the slow tests as well
-	$(PY) -m pytest $(SIDE_BY_SIDE) $(PYTEST_ARGS)
+	$(PY) -m pytest $(TWO_AT_A_TIME) $(PYTEST_ARGS)
 
 # The other end of setup.py: the oldest Python and the oldest of all that it names, in an
 # environment of its own. `make test` has the newest.
@@ -48,7 +47,7 @@ test-oldest:  ## Run the tests on the oldest versions that setup.py allows
 	  PYTHON=$(PYTHON_OLDEST)
 
 coverage: $(QUALITY_INSTALLED)  ## Run the tests and report which lines and branches they reach
-	$(PY) -m pytest $(SIDE_BY_SIDE) -m "not slow" --cov --cov-report=term:skip-covered \
+	$(PY) -m pytest $(TWO_AT_A_TIME) -m "not slow" --cov --cov-report=term:skip-covered \
 	  --cov-report=html:build/coverage $(PYTEST_ARGS)
 
 # Each mutant is a change of one operator or number: a test should fail. They are made in

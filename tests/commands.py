@@ -9,6 +9,7 @@ import contextlib
 import multiprocessing
 import os
 import pathlib
+import re
 import runpy
 import subprocess
 import sys
@@ -39,6 +40,11 @@ def run_module(module, *arguments, environment=None, folder=None):
     options = {"environment": environment, "folder": folder}
     with started_module(module, *arguments, **options) as started:
         return started.completed()
+
+
+def without_progress(stderr):
+    """What a command printed besides the progress that it tells if it takes long."""
+    return re.sub(r"^.* gone, .* left\n", "", stderr, flags=re.MULTILINE)
 
 
 @contextlib.contextmanager
