@@ -50,7 +50,17 @@ class _Values(doctest.OutputChecker):
         return not want or super().check_output(want, got, optionflags)
 
 
-@pytest.mark.parametrize("name", sorted(tf_diffseg.__all__))
+# It trains a network for each fold.
+_SLOW = {"cross_validate": pytest.mark.slow}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=_SLOW.get(name, ()))
+        for name in sorted(tf_diffseg.__all__)
+    ],
+)
 def test_the_example_runs(name, names, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(names["folder"] / "i.nii.gz", "image.nii.gz")

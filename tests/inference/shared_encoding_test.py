@@ -84,7 +84,11 @@ def _assert_equal(predictions):
 
 @pytest.mark.parametrize(
     "shape, axes, num_images, num_samples",
-    [(_WINDOW, (), 1, 3), ((9, 8, 6), (0,), 4, 2), ((9, 8, 9), (), 4, 1)],
+    [
+        pytest.param(_WINDOW, (), 1, 3, marks=pytest.mark.slow),
+        ((9, 8, 6), (0,), 4, 2),
+        pytest.param((9, 8, 9), (), 4, 1, marks=pytest.mark.slow),
+    ],
 )
 def test_each_window_and_mirror_image_is_encoded_once(
     sampler, shape, axes, num_images, num_samples
