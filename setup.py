@@ -98,7 +98,7 @@ setup(
             "ipython>=8.20",
             "jax>=0.4.30",
             # DICOM, and the compressed kind.
-            "pydicom>=3.0",
+            "pydicom>=3.0.1",
             "pytest>=8.0",
             "pytest-xdist>=3.5",
             "python-gdcm>=3.0.24.1",
@@ -110,7 +110,7 @@ setup(
         # Conversion on a cluster. Wants protobuf below 7, as TensorFlow allows.
         "beam": ["apache-beam>=2.60"],
         # .nrrd, .mha and DICOM series.
-        "itk": ["SimpleITK>=2.3", "pydicom>=3.0", "python-gdcm>=3.0.24.1"],
+        "itk": ["SimpleITK>=2.3", "pydicom>=3.0.1", "python-gdcm>=3.0.24.1"],
         # The oldest that say what today's say: ruff before 0.13 has rules since
         # withdrawn, mypy before 1.12 does not follow all of the code (nor knows
         # Python 3.13).

@@ -1,11 +1,24 @@
 """Fixtures that several test packages share."""
 
+import gc
 import json
 import pathlib
 
 import pytest
 
 _SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_graphs_of_other_modules():
+    """Frees the networks of a module's tests with the module.
+
+    TensorFlow frees a graph slower the more there are: left to Python, which collects
+    the more rarely the more it holds, it took a minute at a time.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

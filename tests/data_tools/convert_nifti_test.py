@@ -245,7 +245,9 @@ def _wait_until(is_reached, seconds=300):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_signal_ends_the_workers_too(msd_folder, tmp_path, number):
     image = np.zeros((160, 160, 160), np.float32)
     for index in range(4):

@@ -467,6 +467,7 @@ def test_compares_strategies_and_goes_on_where_it_stopped(chain, tmp_path, num_s
 )
 def test_compare_refuses(chain, flags, message):
     place = {"data_dir": chain / "shards", "output_dir": chain / "none"}
+    place["config"] = chain / "config.py"
     log = command("experiments.compare", expected_code=1, **place, **flags)
     assert message in log and "Traceback" not in log
     assert not (chain / "none").exists()

@@ -63,7 +63,10 @@ def _labels(num_cases=6):
     return labels
 
 
-@pytest.fixture(scope="module", params=["classes", "regions"])
+@pytest.fixture(
+    scope="module",
+    params=["classes", pytest.param("regions", marks=pytest.mark.slow)],
+)
 def trained(request, tmp_path_factory):
     """`(folder of shards, TrainedModels)` of random weights."""
     root = tmp_path_factory.mktemp("ignoring") / "Dataset001_Toy"

@@ -71,7 +71,7 @@ def _train(shards, folder, **changes):
 @pytest.mark.parametrize(
     "precision, schedule, last_rate",
     [
-        ("mixed_bfloat16", "cosine", 0.0),
+        pytest.param("mixed_bfloat16", "cosine", 0.0, marks=pytest.mark.slow),
         pytest.param("mixed_float16", "constant", 0.01, marks=pytest.mark.slow),
     ],
 )
@@ -88,6 +88,7 @@ def test_precision_is_that_of_the_network_and_schedule_that_of_the_rate(
     assert rate == pytest.approx(last_rate, abs=1e-8)
 
 
+@pytest.mark.slow
 def test_another_learning_rate_is_taken_from_there_on(shards, tmp_path, capsys):
     """Without a rise and constant, it is the step of plain Adam with that rate."""
     _train(shards, tmp_path, schedule="constant")

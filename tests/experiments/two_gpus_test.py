@@ -58,6 +58,7 @@ def _train(num_devices, shards, model_dir, *flags):
     return process.returncode, process.stdout + process.stderr
 
 
+@pytest.mark.slow
 def test_two_devices_train_validate_and_resume_as_one(shards, tmp_path):
     """A batch of 3 over two devices, and validation cases that are no pairs."""
     for epochs in (1, 2):

@@ -100,6 +100,7 @@ def test_each_window_and_mirror_image_is_encoded_once(
     assert np.any(predictions[0].variance) == (num_samples > 1)
 
 
+@pytest.mark.slow
 def test_steps_and_ensembles_are_those_of_single_samples(sampler):
     supervised = SegmentationUNet3D(3, num_channels=(4,), num_heads=0)
     sample = ensemble_mean(

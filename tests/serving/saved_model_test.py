@@ -180,7 +180,9 @@ def test_an_export_averages_samples_and_has_the_windows_in_its_graph(tmp_path):
     )
     segmenter, affine, seed = exported.segmenter, tf.eye(4), SEEDS[:1]
 
-    @tf.function(reduce_retracing=True, autograph=False)
+    @tf.function(
+        input_signature=[tf.TensorSpec([1, None, None, None, 1])], autograph=False
+    )
     def samples_and_prediction(image):
         three = tf.repeat(image, 3, axis=0)
         samples = segmenter.sample(three, sample_seeds(seed[0], 3))

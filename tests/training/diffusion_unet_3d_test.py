@@ -515,9 +515,8 @@ def test_a_network_of_two_branches_sees_the_image_once(strategy, monkeypatch, tm
     )
 
 
-@pytest.mark.parametrize(
-    "mask_output", [pytest.param("features", marks=pytest.mark.slow), "logits"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("mask_output", ["features", "logits"])
 def test_recycling_adds_one_light_pass_without_gradient(mask_output):
     image, label = _two_halves(1)
     options = {**TWO_LEVELS, "mask_branch": (4,), "mask_output": mask_output}

@@ -28,7 +28,13 @@ def canonical_axes(affine):
         `(permutation, flips)`: int32 (3,), the voxel axis that becomes each canonical
         axis, and bool (3,), whether canonical axes run backwards.
     """
-    matrix = tf.cast(affine, tf.float32)[:3, :3]
+    return _canonical_axes(tf.cast(affine, tf.float32))
+
+
+# One graph for all calls: a volume's way to its grid and back asks dozens of times.
+@tf.function(input_signature=[tf.TensorSpec([4, 4])], autograph=False)
+def _canonical_axes(affine):
+    matrix = affine[:3, :3]
     matrix = tf.math.divide_no_nan(matrix, tf.norm(matrix, axis=0))
     _, left, right = tf.linalg.svd(matrix)
     rotation = tf.matmul(left, right, transpose_b=True)  # (world, voxel)

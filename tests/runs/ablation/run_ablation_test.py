@@ -68,6 +68,7 @@ def test_tables_plot_and_page_hold_what_was_found(undisturbed):
     assert (results / "default/seed-0/metrics.csv").is_file()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_exactly_and_others_are_not_done_again(
     shards, undisturbed, tmp_path, monkeypatch, capsys
 ):
