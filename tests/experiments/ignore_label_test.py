@@ -101,6 +101,7 @@ def _scored(trained, **changes):
     return manifest, list(scorer.score(uids))
 
 
+@pytest.mark.slow
 def test_evaluation_and_report_leave_ignored_voxels_out(trained, tmp_path):
     shards, models = trained
     manifest, scored = _scored(trained)

@@ -1,6 +1,7 @@
 """The benchmarks of the input: what they read and what they measure."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from experiments.benchmarks import input_memory, input_pipeline
@@ -29,6 +30,7 @@ def test_the_compared_cases_lie_in_memory_and_each_is_augmented():
     assert np.abs(images[:7] - images[7:]).max(axis=(1, 2, 3, 4)).min() > 0.01
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_process_that_streams():
     with example_shards(shape=(6, 5, 4), num_examples=8) as shards:
         figures = input_memory._stream(shards.paths[1:], epochs=1)

@@ -125,6 +125,7 @@ def test_few_samples_of_a_large_volume_are_held_at_a_time(sampler, monkeypatch):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_export_encodes_each_image_once(sampler):
     model = SegmentationUNet3D(3, num_channels=(4,), num_heads=0)
     images = tf.stack([_image(), -_image()])

@@ -64,9 +64,9 @@ def test_an_optimizer_that_accumulates_is_refused(make):
     "arguments",
     [
         {},
-        {"regions": [[1], [1, 2]]},
-        {"num_classes": 12},
-        {"strategy": "recycling"},
+        pytest.param({"regions": [[1], [1, 2]]}, marks=pytest.mark.slow),
+        pytest.param({"num_classes": 12}, marks=pytest.mark.slow),
+        pytest.param({"strategy": "recycling"}, marks=pytest.mark.slow),
         {"strategy": "recycling", "num_timesteps": 11, "num_timesteps_beta": 11},
         {"strategy": "diffusion", "model_output": "noise", "regions": [[1], [2]]},
     ],

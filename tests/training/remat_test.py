@@ -22,7 +22,7 @@ def _train(**arguments):
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"dropout": 0.5, "num_heads": 2},
+        pytest.param({"dropout": 0.5, "num_heads": 2}, marks=pytest.mark.slow),
         {"strategy": "supervised"},  # No time embedding.
         pytest.param(
             {"dtype": "mixed_bfloat16", "num_channels": (4, 8), "num_blocks": (1, 1)},

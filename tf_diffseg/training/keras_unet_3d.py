@@ -78,6 +78,8 @@ class KerasUNet3D(UNet3D):
                 logs = super().evaluate(x, y, *args, return_dict=True, **kwargs)
         finally:
             self._is_evaluating = False
+        # Tensors, if Keras is older.
+        logs = {name: float(value) for name, value in logs.items()}
         return logs if return_dict else self._in_order(logs)
 
     def predict(self, x, *args, **kwargs):

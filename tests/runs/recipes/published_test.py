@@ -107,6 +107,7 @@ def test_figures_stand_beside_the_published_ones():
     assert row.split()[2:] == ["-", "-", "-", "-", "1"]
 
 
+@pytest.mark.slow
 def test_slices_are_trained_on_validated_and_scored(shards_of, tmp_path):
     """The scores are those of whole volumes."""
     config = dataclasses.replace(

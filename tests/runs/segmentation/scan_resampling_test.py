@@ -153,9 +153,8 @@ def _export(folder, resample):
     return toy
 
 
-@pytest.mark.parametrize(
-    "resample", ["auto", pytest.param(None, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("resample", ["auto", None])
 def test_an_export_resamples_in_its_graph_or_around_it(resample, tmp_path):
     toy = _export(tmp_path, resample)
 
