@@ -80,7 +80,7 @@ setup(
         "absl-py>=2.0",
         "google-crc32c>=1.5",
         "isal>=1.7",
-        "keras>=3.10,<4",
+        "keras>=3.12,<4",
         "matplotlib>=3.10",
         "nibabel>=5.0",
         "numpy>=1.26",
