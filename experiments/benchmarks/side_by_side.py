@@ -88,18 +88,9 @@ def _run(folder, name):
 def _compare(folder, done):
     from experiments.benchmarks.methods import scores
 
-    truth = next(iter(done.values()))
-    tables = {
-        name: scores.dice_of_labels(
-            job["test"], folder / name / "labels", job["class_names"]
-        )
-        for name, job in done.items()
-    }
     results = {name: jobs.read_results(folder / name) for name in done}
-    compared = scores.comparison(tables, results)
-    about = {name: truth[name] for name in ("dataset", "minutes", "cores")}
-    about |= {"num_train": len(truth["train"]), "num_test": len(truth["test"])}
-    scores.write(folder, compared, about)
+    compared = scores.comparison(folder, done, results)
+    scores.write(folder, compared, next(iter(done.values())))
     print(scores.table(compared))
     print(f"comparison: {folder}")
 

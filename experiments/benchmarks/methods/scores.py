@@ -43,11 +43,12 @@ def dice_of_labels(cases, folder, class_names):
     return with_foreground(values)
 
 
-def comparison(tables, results):
-    """Compares methods with the first.
+def comparison(folder, jobs, results):
+    """Scores the label maps of methods, and compares them with those of the first.
 
     Args:
-        tables: dict from the name of a method to the result of `dice_of_labels`.
+        folder: `pathlib.Path` of the folder of `METHOD/labels/UID.nii.gz`.
+        jobs: dict from the name of a method to its job, see `jobs.make_jobs`.
         results: dict from the name of a method to what it took, see
             `jobs.read_results`.
 
@@ -55,7 +56,14 @@ def comparison(tables, results):
         JSON-able dict: `methods`, with the results of each, its `dice` of each case,
         `ci95` of its mean foreground Dice and its `worst` case; and `rows` of
         `run_comparison.compare`, with the name of the method as `run`.
+
+    Raises:
+        InputError: as `dice_of_labels`.
     """
+    tables = {
+        name: dice_of_labels(job["test"], folder / name / "labels", job["class_names"])
+        for name, job in jobs.items()
+    }
     names = list(tables)
     rows = [{**row, "run": names[row["run"]]} for row in compare(list(tables.values()))]
     methods = {}
@@ -110,14 +118,16 @@ def table(compared):
     return markdown_table(lines)
 
 
-def write(folder, compared, about):
+def write(folder, compared, job):
     """Writes comparison.json, comparison.md and comparison.png into a folder.
 
     Args:
         folder: `pathlib.Path`.
         compared: result of `comparison`.
-        about: JSON-able dict that tells what was compared.
+        job: one of the jobs, which tells what was compared.
     """
+    about = {name: job[name] for name in ("dataset", "minutes", "cores")}
+    about |= {"num_train": len(job["train"]), "num_test": len(job["test"])}
     tables = [method["dice"] for method in compared["methods"].values()]
     with whole_files() as whole:
         with whole(folder / "comparison.png") as path:
