@@ -50,7 +50,9 @@ def _damage(folder):
     return path
 
 
-@pytest.mark.parametrize("compression", ["", "GZIP"])
+@pytest.mark.parametrize(
+    "compression", [pytest.param("", marks=pytest.mark.slow), "GZIP"]
+)
 def test_verification_finds_any_damage(converted, tmp_path, compression):
     copy = shutil.copytree(converted[compression], tmp_path / "copy")
     found = shard_inspection.verify(copy, read_manifest(copy))

@@ -46,7 +46,11 @@ def _world(mask, affine):
 
 
 @pytest.mark.parametrize(
-    "degrees, preprocessing", [(0.0, {}), (17.0, {"volume_shape": (9, 8, 10)})]
+    "degrees, preprocessing",
+    [
+        pytest.param(0.0, {}, marks=pytest.mark.slow),
+        (17.0, {"volume_shape": (9, 8, 10)}),
+    ],
 )
 def test_world_positions_are_kept(tmp_path, degrees, preprocessing):
     paths = [str(tmp_path / f"{name}.nii.gz") for name in ("image", "label")]

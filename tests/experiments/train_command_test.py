@@ -240,9 +240,7 @@ def test_more_devices_than_there_are_are_refused(shards, tmp_path):
 
 
 def test_a_dry_run_says_what_a_run_costs_and_leaves_nothing(shards, tmp_path):
-    done = _run(
-        shards, tmp_path / "run", "--dry_run", "--epochs=7", "--accumulation_steps=2"
-    )
+    done = _run(shards, tmp_path / "run", "--dry_run", "--epochs=7")
     output = done.stdout
     assert done.returncode == 0, done.stderr
     lines = dict(

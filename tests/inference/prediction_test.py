@@ -54,7 +54,11 @@ def _samples(segmenter, num_samples, seed=3):
 
 @pytest.mark.parametrize(
     "batch_size, preprocessing",
-    [(1, {}), (3, {"spacing_mm": (1.0, 2.0, 3.0)}), (8, {})],
+    [
+        pytest.param(1, {}, marks=pytest.mark.slow),
+        (3, {"spacing_mm": (1.0, 2.0, 3.0)}),
+        pytest.param(8, {}, marks=pytest.mark.slow),
+    ],
 )
 def test_statistics_are_those_of_the_samples(batch_size, preprocessing):
     segmenter = _segmenter(**preprocessing)

@@ -50,7 +50,10 @@ def test_a_volume_of_one_window_is_sampled_as_by_the_model_itself(runs):
 
 @pytest.mark.parametrize(
     "options, expected",
-    [({}, "float32"), ({"precision": "mixed_bfloat16"}, "mixed_bfloat16")],
+    [
+        pytest.param({}, "float32", marks=pytest.mark.slow),
+        ({"precision": "mixed_bfloat16"}, "mixed_bfloat16"),
+    ],
 )
 def test_an_export_computes_in_its_own_precision(tmp_path, options, expected):
     half = {"precision": "mixed_bfloat16", "strategy": "supervised"}

@@ -66,7 +66,12 @@ def _state(model):
 @pytest.mark.parametrize(
     "freeze, optimizer",
     [
-        *((_freeze_encoder, name) for name in OPTIMIZERS),
+        *(
+            pytest.param(_freeze_encoder, name, marks=pytest.mark.slow)
+            for name in OPTIMIZERS
+            if name != "loss scale"
+        ),
+        (_freeze_encoder, "loss scale"),
         (_freeze_inside, "adam"),
     ],
 )

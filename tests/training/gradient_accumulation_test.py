@@ -21,7 +21,9 @@ def whole():
 
 
 # Of five parts of four examples, one is empty.
-@pytest.mark.parametrize("num_parts", [4, 5, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "num_parts", [5, *(pytest.param(parts, marks=pytest.mark.slow) for parts in (3, 4))]
+)
 def test_parts_of_a_batch_train_as_the_whole(whole, num_parts):
     loss, weights = _train(num_parts)
     assert loss == pytest.approx(whole[0], rel=1e-5)

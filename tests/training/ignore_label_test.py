@@ -65,7 +65,14 @@ def test_where_nothing_is_ignored_nothing_changes(arguments):
     _assert_same_step(_step(plain, *data), _step(with_label, *data))
 
 
-@pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ARGUMENTS[0],
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ARGUMENTS[1:]),
+    ],
+    ids=str,
+)
 def test_any_value_may_mark_ignored_voxels(arguments):
     image, label = _data(ignored_share=0.4)
 

@@ -456,7 +456,10 @@ def undisturbed():
     "fail",
     [
         lambda model: model.fit(_batches(IMAGE, np.eye(3)[LABEL]), verbose=0),
-        lambda model: model.train_on_batch(IMAGE, LABEL + 9),
+        pytest.param(
+            lambda model: model.train_on_batch(IMAGE, LABEL + 9),
+            marks=pytest.mark.slow,
+        ),
         lambda model: model.evaluate(_batches(IMAGE[..., :2, :], LABEL), verbose=0),
     ],
     ids=["one-hot", "on_batch", "evaluate"],

@@ -26,6 +26,7 @@ def shards(tmp_path_factory):
     return cube_shards(folder, folder / "shards", {"train": 1.0}, num_cases=8)
 
 
+@pytest.mark.slow
 def test_steps_are_measured_and_a_patch_is_cut_if_they_are_too_few(shards):
     recommendation = recommend_config(shards, time_budget_hours=1e-6, **GIVEN)
     reasons = {name: why for name, _, why in recommendation.choices}
