@@ -148,12 +148,45 @@ def _page(rows, found, picture):
     )
 
 
+def far_away(means):
+    """Which arms would press all others of a picture into a line.
+
+    Args:
+        means: floats, the Dice of each arm, the first of which is always shown.
+
+    Returns:
+        Bools: differences from the first that are tenfold the median difference and at
+        least 0.1.
+    """
+    away = np.abs(np.asarray(means) - means[0])
+    return away > max(10 * np.nanmedian(away), 0.1)
+
+
+def _point_away(axis, place, value, gain):
+    """Writes the value of an arm that is not shown at the edge where it would lie."""
+    is_left = gain < 0
+    axis.text(
+        0.01 if is_left else 0.99,
+        place,
+        f"← {value:.3f}" if is_left else f"{value:.3f} →",
+        transform=axis.get_yaxis_transform(),
+        ha="left" if is_left else "right",
+        va="center",
+    )
+
+
 def _picture(arms, rows):
     """PNG: Dice of each seed, and what each case gains over the first arm."""
     figure = Figure(figsize=(11, 1.6 + 0.4 * max(len(rows), 4)), layout="constrained")
     seed_axis, case_axis = figure.subplots(1, 2, sharey=True)
     places = range(len(rows))
+    means = np.array([row["mean"] for row in rows], float)
+    far = far_away(means)
     for place, row in zip(places, rows, strict=True):
+        if far[place]:
+            _point_away(seed_axis, place, means[place], means[place] - means[0])
+            _point_away(case_axis, place, *2 * [means[place] - means[0]])
+            continue
         dice = np.array(row["dice"], float)
         seed_axis.plot(dice, np.full(len(dice), place), "o", alpha=0.5, color="#3465a4")
         seed_axis.plot([row["mean"]], [place], "|", markersize=18, color="#16191d")
@@ -163,10 +196,11 @@ def _picture(arms, rows):
     first, *others = [arm.of_cases("dice", FOREGROUND) for arm in arms]
     gains = [[case[uid] - value for uid, value in first.items()] for case in others]
     gains = [[value for value in of_arm if not np.isnan(value)] for of_arm in gains]
-    if gains:
+    near = [place for place in places[1:] if not far[place]]
+    if near:
         case_axis.boxplot(
-            gains,
-            positions=places[1:],
+            [gains[place - 1] for place in near],
+            positions=near,
             orientation="horizontal",
             showmeans=True,
             widths=0.6,
