@@ -50,8 +50,8 @@ class _Values(doctest.OutputChecker):
         return not want or super().check_output(want, got, optionflags)
 
 
-# It trains a network for each fold.
-_SLOW = {"cross_validate": pytest.mark.slow}
+# They train.
+_SLOW = {"cross_validate": pytest.mark.slow, "train": pytest.mark.slow}
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,7 @@ def test_a_run_starts_from_another_ones_weights(
     assert not (tmp_path / "plain" / "initial_weights.json").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_keeps_its_weights_and_its_frozen_layers(
     shards, tmp_path, capsys
 ):

@@ -174,6 +174,7 @@ def test_segment_nifti_is_segment_volume_of_the_file(exported):
         np.testing.assert_array_equal(outputs["label_values"], [LABEL_VALUES] * 2)
 
 
+@pytest.mark.slow
 def test_an_export_averages_samples_and_has_the_windows_in_its_graph(tmp_path):
     exported = ExportedToy(
         tmp_path, {}, window_shape=(8, 8, 6), num_samples=3, batch_size=2
