@@ -57,6 +57,7 @@ def test_the_page_of_the_package_has_no_links_that_lead_nowhere(monkeypatch):
     monkeypatch.setattr(setuptools, "setup", given.update)
     runpy.run_path(str(REPOSITORY / "setup.py"))
     page = given["long_description"]
+    assert page.splitlines()[0] == _text("README.md").splitlines()[0]
     links = re.findall(r"\]\(([^)]*)\)", page)
     assert links and all(link.startswith("http") for link in links), links
     assert (
