@@ -29,7 +29,13 @@ _TEST_SIZES = {
 
 # Files of the root folder that tests read: those of the architecture, and of packaging.
 _ROOT_FILES = ["BUILD", "pyproject.toml", "setup.py"]
-_PACKAGING_FILES = [".ci/oldest.py", "CITATION.cff", "CONTRIBUTING.md", "NOTICE"]
+_PACKAGING_FILES = [
+    ".ci/oldest.py",
+    "CITATION.cff",
+    "CONTRIBUTING.md",
+    "NOTICE",
+    "README.md",
+]
 _VISIBLE_TO_TESTS = ("visibility", ["//tests:__subpackages__"])
 
 # Files that a module reads.
