@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.data_tools.cube_shards import cube_shards
-from tests.runs.toy_run import toy_run
+from tests.runs.toy_run import TWO_LEVELS, toy_run
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs import training_run
@@ -42,7 +42,7 @@ def shards(tmp_path_factory):
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     """A run on one channel and three classes."""
-    return toy_run(tmp_path_factory.mktemp("source") / "run")
+    return toy_run(tmp_path_factory.mktemp("source") / "run", **TWO_LEVELS)
 
 
 def _train(shards, folder, **changes):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tf_diffseg
-from tests.runs.toy_run import MANIFEST, WINDOW, toy_run
+from tests.runs.toy_run import MANIFEST, TWO_LEVELS, WINDOW, toy_run
 from tests.serving.exported_toy import ExportedToy
 from tf_diffseg import DiffusionUNet3D, SegmentationUNet3D, shipped_models
 from tf_diffseg.errors import InputError
@@ -25,7 +25,8 @@ _IMAGE = np.random.default_rng(0).normal(size=WINDOW).astype(np.float32)
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return toy_run(tmp_path_factory.mktemp("run") / "run", epochs=(1, 2))
+    folder = tmp_path_factory.mktemp("run")
+    return toy_run(folder / "run", epochs=(1, 2), **TWO_LEVELS)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from tests.runs.toy_run import MANIFEST, toy_run
+from tests.runs.toy_run import MANIFEST, TWO_LEVELS, toy_run
 from tf_diffseg.data.manifest import Shard, Split
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.run_folder import RunFolder
@@ -96,7 +96,7 @@ def test_a_damaged_checkpoint_is_named(run_folder, damage):
     "changed", ['"num_channels": [4, 16]', '"num_chanels": [4, 8]']
 )
 def test_a_checkpoint_of_another_version_is_named(tmp_path, changed):
-    folder = RunFolder(toy_run(tmp_path / "run"))
+    folder = RunFolder(toy_run(tmp_path / "run", **TWO_LEVELS))
     path = folder.newest_checkpoint()
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}

@@ -10,6 +10,8 @@ from tf_diffseg.training.flat_network import flat_network
 from tf_diffseg.training.saving.checkpoints import save_checkpoint
 
 WINDOW = (8, 8, 6)
+# Of a network with inner layers; one of a single resolution is built sooner.
+TWO_LEVELS = {"num_channels": (4, 8), "num_heads": 2}
 MANIFEST = Manifest(
     dataset="phantom",
     modality="MRI",
@@ -27,7 +29,8 @@ MANIFEST = Manifest(
 
 def toy_run(path, manifest=MANIFEST, epochs=(1,), **values):
     """Makes the run folder `path`, with a checkpoint for each of `epochs`."""
-    config = TrainConfig(patch_shape=WINDOW, num_channels=(4, 8), num_heads=2, **values)
+    values = {"num_channels": (4,), "num_heads": 0, **values}
+    config = TrainConfig(patch_shape=WINDOW, **values)
     folder = RunFolder(path)
     folder.begin(config, manifest)
     for epoch in epochs:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.runs.toy_run import MANIFEST, WINDOW, toy_run
+from tests.runs.toy_run import MANIFEST, TWO_LEVELS, WINDOW, toy_run
 from tf_diffseg.data.manifest import Split
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.export import ExportOptions, export_run
@@ -202,7 +202,7 @@ def test_a_label_map_is_cleaned_by_class_not_by_value(runs):
 
 
 def test_a_network_of_two_branches_shares_encodings(runs, tmp_path):
-    two = toy_run(tmp_path / "two", mask_branch=(4,))
+    two = toy_run(tmp_path / "two", mask_branch=(4,), **TWO_LEVELS)
     for path, shares in ((two, True), (runs["diffusion"], False)):
         trained = TrainedModels([path], InferenceOptions())
         assert trained.segmenter().shares_encoding == shares

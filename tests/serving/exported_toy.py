@@ -42,7 +42,7 @@ class ExportedToy:
         self.model = flat_network(
             num_classes=3,
             num_channels=(4, 8),
-            num_timesteps=3,
+            num_timesteps=2,
             **(model_options or {}),
         )
         rng = np.random.default_rng(0)
