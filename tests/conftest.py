@@ -31,6 +31,15 @@ def hippocampus_dir():
 
 
 @pytest.fixture(scope="session")
+def cases_dir():
+    """Folder of small inputs, some made of real scans; skips if it is absent."""
+    path = _SHARED / "cases"
+    if not path.is_dir():
+        pytest.skip(f"no cases at {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
 def golden_diffusion():
     """Reference values of the diffusion formulas; skips if they are absent."""
     path = _SHARED / "golden" / "diffusion.json"

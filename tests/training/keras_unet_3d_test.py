@@ -9,26 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.training.toys import assert_equal, toy_model, toy_volumes
+from tests.training.eager_toys import IMAGE, LABEL, eager_model
+from tests.training.toys import toy_model, toy_volumes
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 from tf_diffseg.training.training_checks import check_compile
 
 optimizers = keras.optimizers
-RNG = np.random.default_rng(0)
-LABEL = RNG.integers(0, 2, [4, 4, 4, 4])
-IMAGE = (LABEL[..., np.newaxis] + RNG.normal(size=[4, 4, 4, 4, 1])).astype(np.float32)
-
-
-EAGERLY = {"run_eagerly": True}  # Tracing takes longer than volumes of 64 voxels.
-
-
-def _model(optimizer="adam", compiled=EAGERLY, strategy="supervised", **arguments):
-    return toy_model(optimizer, compiled=compiled, strategy=strategy, **arguments)
-
-
-def _raises_one_line(message):
-    """`pytest.raises` for a ValueError of one line."""
-    return pytest.raises(ValueError, match=rf"\A(?=.*{message}).*\Z")
 
 
 @pytest.mark.parametrize(
@@ -45,9 +31,9 @@ def _raises_one_line(message):
 def test_an_optimizer_that_accumulates_is_refused(make):
     message = r"gradient_accumulation_steps=4 .*compile\(.* accumulation_steps=4\)"
     with pytest.raises(ValueError, match=message):
-        _model(make())
+        eager_model(make())
     # A saved model that was compiled with it is refused when it is loaded.
-    model = _model()
+    model = eager_model()
     config = keras.saving.serialize_keras_object(model)
     config["compile_config"]["optimizer"] = keras.saving.serialize_keras_object(
         optimizers.get(make())
@@ -73,7 +59,7 @@ def test_an_optimizer_that_accumulates_is_refused(make):
     ids=str,
 )
 def test_metrics_names_are_those_of_the_values_of_evaluate(arguments):
-    model = _model(**arguments)
+    model = eager_model(**arguments)
     names = model.metrics_names
     assert names[:3] == ["loss", "dice", f"dice_class_{0 if model.regions else 1}"]
     values = model.evaluate(IMAGE, LABEL, verbose=0)
@@ -98,7 +84,7 @@ def test_metrics_names_are_those_of_the_values_of_evaluate(arguments):
     ids=str,
 )
 def test_validation_loss_is_that_of_the_last_prediction(arguments):
-    model = _model(**arguments)
+    model = eager_model(**arguments)
     probabilities = model.predict(IMAGE, verbose=0)
     ids = model.regions or [[0], [1]]
     mask = np.stack([np.isin(LABEL, each) for each in ids], axis=-1).astype(float)
@@ -148,7 +134,7 @@ class _Scores(keras.callbacks.Callback):
     ],
 )
 def test_keras_s_callbacks_know_what_is_better(name, values, tmp_path):
-    model = _model(optimizers.Adam(1e-3))
+    model = eager_model(optimizers.Adam(1e-3))
     scores = _Scores(**{name: values})
     best = keras.callbacks.ModelCheckpoint(
         tmp_path / "best.keras", monitor=name, save_best_only=True
@@ -170,7 +156,7 @@ def test_keras_s_callbacks_know_what_is_better(name, values, tmp_path):
 
 def test_logs_hold_only_numbers_and_the_same_keys(tmp_path):
     # An epoch of one example draws one of the five time steps.
-    model = _model(strategy="recycling")
+    model = eager_model(strategy="recycling")
     seen = []
     keys = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: seen.append(dict(logs))
@@ -195,136 +181,12 @@ def test_logs_hold_only_numbers_and_the_same_keys(tmp_path):
         assert history["loss_t0"][epoch] == pytest.approx(history["loss"][epoch])
 
 
-def _dataset(*tensors):
-    return tf.data.Dataset.from_tensor_slices(tensors).batch(2)
-
-
-def _of_unknown_shape(*arrays):
-    signature = tuple(
-        tf.TensorSpec([None] * array.ndim, array.dtype.name) for array in arrays
-    )
-    return tf.data.Dataset.from_generator(
-        lambda: iter([arrays]), output_signature=signature
-    )
-
-
-CHANGES = {
-    "channels": (np.repeat(IMAGE, 2, axis=-1), LABEL, "image must have shape"),
-    "no channels": (IMAGE[..., 0], LABEL, "image must have shape"),
-    "no batch": (IMAGE, LABEL[0], "label must have shape"),
-    "voxels": (IMAGE, LABEL[:, :, 1:], "label must have as many examples and voxels"),
-    "one slice": (IMAGE, LABEL[..., :1], "label must have as many examples and voxe"),
-}
-SOURCES = {
-    "arrays": lambda *pair: pair,
-    "dict": lambda image, label: ({"image": image, "label": label},),
-    "dataset": lambda *pair: (tf.data.Dataset.from_tensors(pair),),
-    "dicts": lambda image, label: (
-        tf.data.Dataset.from_tensors({"image": image, "label": label}),
-    ),
-    "unknown": lambda *pair: (_of_unknown_shape(*pair),),
-}
-
-
-@pytest.mark.parametrize(
-    "change, source",
-    [("channels", source) for source in SOURCES]
-    + [("voxels", source) for source in SOURCES]
-    + [("no channels", "arrays"), ("no batch", "dataset"), ("one slice", "dicts")]
-    + [("one slice", "unknown")],
-)
-@pytest.mark.parametrize("method", ["fit", "evaluate"])
-def test_image_and_label_that_do_not_fit_are_one_error(change, source, method):
-    *pair, message = CHANGES[change]
-    with _raises_one_line(message):
-        getattr(_model(), method)(*SOURCES[source](*pair), verbose=0)
-
-
-@pytest.mark.parametrize(
-    "change, source",
-    [("channels", "arrays"), ("voxels", "dict"), ("one slice", "dataset")]
-    + [("voxels", "unknown")],
-)
-def test_validation_data_that_does_not_fit_is_one_error(change, source):
-    *pair, message = CHANGES[change]
-    given = SOURCES[source](*pair)
-    given = given if len(given) == 2 else given[0]
-    is_known = source != "unknown"
-    model = _model()
-    with _raises_one_line(f"validation_data: {message}" if is_known else message):
-        model.fit(IMAGE, LABEL, verbose=0, validation_data=given)
-    assert not is_known or int(model.optimizer.iterations) == 0
-
-
-@pytest.mark.parametrize("change", list(CHANGES))
-@pytest.mark.parametrize("source", ["arrays", "dict"])
-@pytest.mark.parametrize("method", ["train_on_batch", "test_on_batch"])
-def test_a_batch_that_does_not_fit_is_one_error(change, source, method):
-    *pair, message = CHANGES[change]
-    with _raises_one_line(message):
-        getattr(_model(), method)(*SOURCES[source](*pair))
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        lambda image: image,
-        lambda image: {"image": image, "seed": np.zeros(4, np.int32)},
-        _dataset,
-        _of_unknown_shape,
-    ],
-    ids=["arrays", "dict", "dataset", "unknown"],
-)
-def test_predict_names_an_image_of_other_channels(given):
-    with _raises_one_line("image must have shape .* 1\\), got"):
-        _model().predict(given(np.repeat(IMAGE, 3, axis=-1)), verbose=0)
-
-
-def test_no_examples_are_one_error():
-    model = _model()
-    for call in (model.fit, model.evaluate):
-        with pytest.raises(ValueError, match="image must have an example, got"):
-            call(IMAGE[:0], LABEL[:0], verbose=0)
-    with pytest.raises(ValueError, match="image must have an example, got"):
-        model.predict(IMAGE[:0], verbose=0)
-
-
-def test_a_shape_that_only_a_graph_sees_is_one_error_too():
-    image, label, message = CHANGES["voxels"]
-    with _raises_one_line(rf"{message}.*4, 4, 3, 4|{message}.*4 4 3 4"):
-        _model(compiled={}).fit(_of_unknown_shape(image, label), verbose=0)
-
-
-def test_a_missing_label_is_named():
-    model = _model()
-    for given in (IMAGE, {"image": IMAGE}, _dataset(IMAGE)):
-        with pytest.raises(ValueError, match="got no label"):
-            model.fit(given, verbose=0)
-
-
-@pytest.mark.parametrize(
-    "weights",
-    [
-        {"class_weight": {0: 1.0, 1: 5.0}},
-        {"sample_weight": np.ones(4)},
-        {"validation_data": (IMAGE, LABEL, np.ones(4))},
-    ],
-    ids=["class_weight", "sample_weight", "validation"],
-)
-@pytest.mark.parametrize("source", [(IMAGE, LABEL), (_dataset(IMAGE, LABEL),)])
-def test_weights_are_refused_at_the_call(weights, source):
-    with pytest.raises(ValueError, match="not supported"):
-        _model().fit(*source, verbose=0, **weights)
-    with pytest.raises(ValueError, match="sample_weight is not supported"):
-        _model().evaluate(*source, verbose=0, sample_weight=np.ones(4))
-
-
 @pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize(
     "options", [{}, {"clone_function": lambda layer: layer}], ids=["plain", "function"]
 )
 def test_clone_model_is_refused(compiled, options):
-    model = _model()
+    model = eager_model()
     if not compiled:
         model = DiffusionUNet3D.from_config(model.get_config())
     with pytest.raises(ValueError, match=r"clone_model cannot.*copy.deepcopy\(model\)"):
@@ -343,7 +205,7 @@ def test_clone_model_is_refused(compiled, options):
     ids=["deepcopy", "pickle", "to_json", "from_config"],
 )
 def test_a_copy_is_a_model_of_its_own_and_frozen_alike(copied):
-    model = _model(strategy="recycling")
+    model = eager_model(strategy="recycling")
     model.get_layer("stem").trainable = False
     model.train_on_batch(IMAGE[:1], LABEL[:1])
     other = copied(model)
@@ -359,7 +221,7 @@ def test_a_copy_is_a_model_of_its_own_and_frozen_alike(copied):
 
 
 def test_features_of_a_layer_are_a_model():
-    model = _model(strategy="recycling")
+    model = eager_model(strategy="recycling")
     features = keras.Model(model.input, model.get_layer("stem").output)
     x_t = np.zeros((*LABEL.shape, 2), np.float32)
     found = features({"image": IMAGE, "x_t": x_t, "t": np.ones(4, np.float32)})
@@ -387,7 +249,7 @@ def test_features_of_a_layer_are_a_model():
     ids=["h5", "hdf5", "weights", "save_model", "export"],
 )
 def test_files_that_cannot_hold_the_model_are_refused(save, message, tmp_path):
-    model = _model()
+    model = eager_model()
     with pytest.raises(ValueError, match=message):
         save(model, tmp_path)
     # `save_model` opens its file before it asks the model.
@@ -396,7 +258,7 @@ def test_files_that_cannot_hold_the_model_are_refused(save, message, tmp_path):
 
 
 def test_without_a_layer_to_train_fit_says_so():
-    model = _model()
+    model = eager_model()
     model.trainable = False
     with pytest.raises(ValueError, match="no layer is left to train"):
         model.fit(IMAGE, LABEL, verbose=0)
@@ -404,7 +266,7 @@ def test_without_a_layer_to_train_fit_says_so():
 
 
 def test_layers_frozen_after_a_step_stay_as_they_are():
-    model = _model(optimizers.Adam(1e-2), compiled={})
+    model = eager_model(optimizers.Adam(1e-2), compiled={})
     model.fit(IMAGE, LABEL, verbose=0)
     stem = model.get_layer("stem")
     before, head = np.asarray(stem.kernel), np.asarray(model.get_layer("head").kernel)
@@ -415,7 +277,7 @@ def test_layers_frozen_after_a_step_stay_as_they_are():
 
 
 def test_layers_that_the_optimizer_does_not_fit_are_refused():
-    model = _model(optimizers.Adam(1e-2, use_ema=True))
+    model = eager_model(optimizers.Adam(1e-2, use_ema=True))
     model.fit(IMAGE, LABEL, verbose=0)
     model.get_layer("stem").trainable = False
     # Keras would give the averages of some weights to others.
@@ -426,56 +288,6 @@ def test_layers_that_the_optimizer_does_not_fit_are_refused():
     model.get_layer("stem").trainable = True
     with pytest.raises(ValueError, match="compile the model again, with a new optim"):
         model.fit(IMAGE, LABEL, verbose=0)
-
-
-def _batches(image, label):
-    """Yields batches that cannot be checked before they come."""
-    for start in (0, 2):
-        yield image[start : start + 2], label[start : start + 2]
-
-
-def _trained(fail=None):
-    """Weights and loss after three steps, and after a call that may fail before."""
-    model = _model(optimizers.Adam(1e-2), compiled={}, num_classes=3)
-    if fail:
-        with pytest.raises(ValueError, match="label|image"):
-            fail(model)
-    model.fit(_batches(IMAGE, LABEL), steps_per_epoch=2, verbose=0)
-    scores = model.train_on_batch(IMAGE, LABEL, return_dict=True)
-    assert int(model.optimizer.iterations) == 3
-    return [*model.get_weights(), scores["loss"]]
-
-
-@pytest.fixture(scope="module")
-def undisturbed():
-    """What `_trained` gives without a failure."""
-    return _trained()
-
-
-@pytest.mark.parametrize(
-    "fail",
-    [
-        lambda model: model.fit(_batches(IMAGE, np.eye(3)[LABEL]), verbose=0),
-        pytest.param(
-            lambda model: model.train_on_batch(IMAGE, LABEL + 9),
-            marks=pytest.mark.slow,
-        ),
-        lambda model: model.evaluate(_batches(IMAGE[..., :2, :], LABEL), verbose=0),
-    ],
-    ids=["one-hot", "on_batch", "evaluate"],
-)
-def test_after_a_call_that_failed_training_is_that_of_a_new_model(fail, undisturbed):
-    assert_equal(_trained(fail), undisturbed)
-
-
-def test_an_image_in_a_dict_beside_its_label_is_taken():
-    one, other = _model(optimizers.SGD(0.1)), _model(optimizers.SGD(0.1))
-    other.set_weights(one.get_weights())
-    one.fit({"image": IMAGE}, LABEL, shuffle=False, verbose=0)
-    other.fit(IMAGE, LABEL, shuffle=False, verbose=0)
-    np.testing.assert_array_equal(one.get_weights()[0], other.get_weights()[0])
-    scores = one.evaluate({"image": IMAGE}, LABEL, verbose=0)
-    assert scores == one.evaluate(IMAGE, LABEL, verbose=0)
 
 
 @pytest.mark.parametrize(
@@ -489,7 +301,7 @@ def test_an_image_in_a_dict_beside_its_label_is_taken():
 )
 def test_compile_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
-        _model().compile("adam", **arguments)
+        eager_model().compile("adam", **arguments)
 
 
 def test_several_steps_at_once_need_one_device():
@@ -501,7 +313,7 @@ def test_several_steps_at_once_need_one_device():
 
 def test_fit_names_what_it_takes_by_place():
     with pytest.raises(ValueError, match="fit takes batch_size, epochs and verbose"):
-        _model().fit(IMAGE, LABEL, 2, 1, 0, [])
+        eager_model().fit(IMAGE, LABEL, 2, 1, 0, [])
 
 
 def test_batch_methods_are_refused_on_several_devices(monkeypatch):

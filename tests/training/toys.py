@@ -7,6 +7,7 @@ import tensorflow as tf
 from tf_diffseg.training.flat_network import flat_network
 
 SMALL = {"num_channels": (4,), "num_blocks": (1,), "num_heads": 0}
+TWO_LEVELS = {"num_channels": (4, 8), "num_blocks": (1, 1), "num_heads": 2}
 # Tracing an evaluation takes time for each step.
 TWO_STEPS = {"num_timesteps": 2, "num_timesteps_beta": 2}
 
@@ -31,6 +32,18 @@ def toy_volumes(num_examples=2, num_classes=3):
     generator = np.random.default_rng(0)
     label = generator.integers(0, num_classes, [num_examples, 4, 4, 4])
     return label[..., np.newaxis].astype(np.float32), label
+
+
+def threshold_volumes(num_examples=4):
+    """Volumes of 512 voxels that a threshold segments: -1, 0 and 1 are the classes."""
+    label = np.random.default_rng(0).integers(0, 3, [num_examples, 2, 2, 2])
+    label = label.repeat(4, axis=1).repeat(4, axis=2).repeat(4, axis=3)
+    return label[..., np.newaxis].astype(np.float32) - 1.0, label
+
+
+def threshold_model(optimizer=None, **arguments):
+    """`toy_model` of the classes of `threshold_volumes`."""
+    return toy_model(optimizer or keras.optimizers.Adam(1e-2), 3, **arguments)
 
 
 def batch_of_step(step, num_classes=2, size=4):

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import pathlib
 
 import nibabel as nib
 import numpy as np
@@ -29,7 +28,6 @@ _SPREAD = {"min": [0.9, 1.0, 1.5], "median": [1.0, 1.0, 1.5], "max": [1.0, 1.2, 
 _FINGERPRINT = {"spacing_mm": _SPREAD}
 _OUTSIDE = np.diag([2.0, -2.0, 3.0, 1.0])
 _WITHIN = np.diag([1.1, -1.3, 1.2, 1.0])
-_CASES = pathlib.Path(__file__).parents[3] / "shared" / "cases"
 
 
 @pytest.fixture(scope="module")
@@ -232,10 +230,9 @@ def test_an_evaluation_scores_the_label_map_of_segmentation(tmp_path):
     assert note.endswith("resampled to 1 x 1 x 1.5 mm and back: far")
 
 
-@pytest.mark.skipif(not _CASES.is_dir(), reason="needs real scans beside the checkout")
-def test_the_shipped_model_segments_a_scan_of_2_mm():
-    image = read_image(_CASES / "hippo_2.0mm.nii.gz")
-    truth = np.asarray(nib.load(_CASES / "hippo_2.0mm_truth.nii.gz").dataobj)
+def test_the_shipped_model_segments_a_scan_of_2_mm(cases_dir):
+    image = read_image(cases_dir / "hippo_2.0mm.nii.gz")
+    truth = np.asarray(nib.load(cases_dir / "hippo_2.0mm_truth.nii.gz").dataobj)
     label = load_segmenter("hippocampus").segment(image).label
     for value in (1, 2):
         found, true = label == value, truth == value
