@@ -59,6 +59,7 @@ def test_arms_of_a_file(tmp_path):
     [
         ({"a": {"wide": 1}}, [], "^arms=a: wide is no value of a config$"),
         ({"a": {"epochs": 1}}, [], "^arms=a: epochs is the same for all arms$"),
+        ({"a": {"fold": 1}}, [], "^arms=a: fold is the same for all arms$"),
         ({"a": {"ema": 2}}, [], "^arms=a: ema must be at most 0.99999, got 2$"),
         ({"default": {"ema": 0.9}}, [], "^arms=default is the config that all share"),
         ({"a": {"ema": 0.9}}, ["b"], "^arms=b: expected some of default, a$"),

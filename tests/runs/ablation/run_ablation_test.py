@@ -1,5 +1,6 @@
 """Two arms on small cubes, from shards to the table."""
 
+import dataclasses
 import json
 import shutil
 
@@ -8,7 +9,9 @@ import pytest
 
 from tests.commands import run_module
 from tests.data_tools.cube_shards import cube_shards
+from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
+from tf_diffseg.evaluation.results_folder import read_values
 from tf_diffseg.runs.ablation import clock
 from tf_diffseg.runs.ablation.run_ablation import run_ablation
 from tf_diffseg.runs.planning.config_source import config_source
@@ -66,6 +69,18 @@ def test_tables_plot_and_page_hold_what_was_found(undisturbed):
     assert "<td>supervised</td>" in page and "data:image/png;base64," in page
     assert (results / "ablation.png").stat().st_size > 10_000
     assert (results / "default/seed-0/metrics.csv").is_file()
+
+
+def test_a_fold_is_scored_on_cases_that_it_has_not_seen(shards, tmp_path):
+    fold = {"folds": 4, "fold": 1, "test_in_folds": True}
+    config = dataclasses.replace(_CONFIG, epochs=1, **fold)
+    (row,) = _run(shards, tmp_path / "out", config, chosen=["default"])
+    run = tmp_path / "out/runs/default/seed-0"
+    trained = set(read_manifest(run).split("train").uids)
+    scores = read_values(tmp_path / "out/validation/default/seed-0", "dice")
+    scored = set(scores["foreground"])
+    assert row["steps"] == 3 and len(trained) == 6 and len(scored) == 2
+    assert not trained & scored
 
 
 @pytest.mark.slow

@@ -12,7 +12,10 @@ DEFAULT = "default"
 _SAMPLED_STEPS = 5
 # An arm's folder has its name.
 _NAME = re.compile(r"\w[\w.-]*")
-_SAME_FOR_ALL = ("seed", "epochs", "validation_frequency", "early_stopping")
+_SAME_FOR_ALL = (
+    *("seed", "epochs", "validation_frequency", "early_stopping"),
+    *("folds", "fold", "test_in_folds"),
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,13 +10,14 @@ import gc
 import pathlib
 import time
 
-from tf_diffseg.data.manifest import Manifest, read_manifest
+from tf_diffseg.data.manifest import Manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.output_path import output_folder
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.ablation.arms import make_arms
 from tf_diffseg.runs.ablation.plans import check_plans
 from tf_diffseg.runs.ablation.settings import changed_config, settings_of, shared_folder
+from tf_diffseg.runs.folds.run_data import read_run_data
 from tf_diffseg.runs.run_plan import plan_run
 from tf_diffseg.whole_files import alone_in
 
@@ -63,7 +64,7 @@ def run_ablation(
     """
     deadline = budget_minutes and time.monotonic() + 60 * budget_minutes
     folder = output_folder("output_dir", output_dir)
-    ablation = _Ablation(data_dir, folder, read_manifest(data_dir), split)
+    ablation = _Ablation(data_dir, folder, read_run_data(config, data_dir), split)
     ablation.check(config, equal)
     settings = settings_of(folder, config, equal, budget_minutes)
     arms = make_arms(config, changes, chosen)
