@@ -50,27 +50,13 @@ coverage: $(QUALITY_INSTALLED)  ## Run the tests and report which lines and bran
 	$(PY) -m pytest $(TWO_AT_A_TIME) -m "not slow" --cov --cov-report=term:skip-covered \
 	  --cov-report=html:build/coverage $(PYTEST_ARGS)
 
-# Each mutant is a change of one operator or number: a test should fail. They are made in
-# a copy of the last commit. diffusion, losses, metrics, preprocessing; for one file,
-# MUTATED=training/noisy_mask.py MUTANT_TESTS="tests/training/noisy_mask_test.py".
+# Each mutant is a change of one operator or number: a test should fail. diffusion, losses,
+# metrics, preprocessing; or a file, MUTATED=training/noisy_mask.py
+# MUTANT_TESTS=tests/training/noisy_mask_test.py.
 MUTATED ?= losses
 MUTANT_TESTS ?= tests/$(MUTATED) tests/addons
-MUTANTS := build/mutants
 mutants: $(QUALITY_INSTALLED)  ## Change MUTATED=losses in small ways, list what no test notices
-	rm -rf $(MUTANTS) && mkdir -p $(MUTANTS)
-	git archive HEAD | tar x -C $(MUTANTS)
-	printf '%s\n' '[cosmic-ray]' 'module-path = ["tf_diffseg/$(MUTATED)"]' \
-	  'timeout = 300.0' 'excluded-modules = ["**/__init__.py"]' \
-	  'test-command = "$(CURDIR)/$(PY) -m pytest -x -q -p no:cacheprovider $(MUTANT_TESTS)"' \
-	  '[cosmic-ray.distributor]' 'name = "local"' > $(MUTANTS)/config.toml
-	cd $(MUTANTS) && export PYTHONPATH=$$PWD PYTHONDONTWRITEBYTECODE=1 && \
-	  bin=$(CURDIR)/$(VENV)/bin && \
-	  $$bin/cosmic-ray init config.toml session.sqlite && \
-	  $$bin/cosmic-ray baseline config.toml && \
-	  $$bin/cosmic-ray exec config.toml session.sqlite && \
-	  $$bin/cr-report --surviving-only --show-diff session.sqlite > survivors.txt; \
-	  $$bin/cr-rate session.sqlite
-	@echo "survivors in percent above; each of them in $(MUTANTS)/survivors.txt"
+	$(PY) .ci/mutants.py $(MUTATED) $(MUTANT_TESTS)
 
 lint: $(DEV_INSTALLED)  ## Check style and types
 	$(PY) -m ruff check .
