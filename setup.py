@@ -27,6 +27,8 @@ setup(
     name="tf_diffseg",
     version=_version(),
     description="Diffusion models for 3D medical image segmentation in Keras 3",
+    author="The authors of tf_diffseg",
+    keywords="segmentation diffusion 3D medical imaging MRI CT NIfTI TensorFlow Keras",
     long_description=_long_description(),
     long_description_content_type="text/markdown",
     # The code, NiiVue with its libraries, and the model: see NOTICE.

@@ -59,6 +59,8 @@ html_static_path = ["site/static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
+# Else the theme complains in the browser of a mode it does not know.
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "tf_diffseg"},
     "navbar_align": "left",

@@ -57,14 +57,18 @@ def test_a_terminal_has_one_line_that_changes(clock):
     assert text.count("\n") == 1 and text.count("\r") > 2
 
 
-def _case_of(windows, stream, clock, seconds, num_samples=1):
+def _case_of(windows, stream, clock, seconds, num_samples=1, traced=True):
     progress = WindowProgress(num_samples, stream)
+    if traced:
+        with progress.of_case("case_0"):
+            progress(1, 2)
+        stream.truncate(0)
     with progress.of_case("case_1"):
         for _ in range(windows):
             clock.now += seconds
             progress(num_samples, windows)
     progress(1, windows)  # No case is shown.
-    return stream.getvalue()
+    return stream.getvalue().strip("\0")
 
 
 def test_a_log_says_after_the_first_window_how_long_a_case_takes(clock):
@@ -72,6 +76,17 @@ def test_a_log_says_after_the_first_window_how_long_a_case_takes(clock):
     assert lines[0] == "case_1 2 of 20 windows, 00:05 gone, 00:45 left"
     assert lines[1] == "case_1 6 of 20 windows, 00:15 gone, 00:35 left"
     assert 4 <= len(lines) <= 5
+
+
+def test_the_window_that_traces_the_graph_tells_nothing_of_the_others(clock):
+    stream = io.StringIO()
+    progress = WindowProgress(1, stream)
+    with progress.of_case("case_1"):
+        for seconds in (40.0, 2.0, 2.0):
+            clock.now += seconds
+            progress(1, 10)
+    lines = stream.getvalue().splitlines()
+    assert lines == ["case_1 2 of 10 windows, 00:02 gone, 00:16 left"]
 
 
 def test_quick_cases_and_those_of_one_window_show_nothing(clock):

@@ -13,6 +13,9 @@ from tf_diffseg.whole_files import alone_in, whole_files, writing
 
 NETWORK = "model.keras"
 _CONFIG, _MANIFEST = "config.json", "manifest.json"
+# Of a run that began from other weights, and of its preset.
+INITIAL_WEIGHTS = "initial_weights.json"
+_OF_RUN = (_CONFIG, _MANIFEST, INITIAL_WEIGHTS)
 # What a message says of the folder of a network alone.
 ALONE = (
     "holds a preset of a network alone, without classes and preprocessing: from_preset "
@@ -38,7 +41,7 @@ def check_preset_dir(preset_dir):
     folder = output_folder("preset_dir", preset_dir)
     found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     names = [name for name in found if not name.startswith(".")]
-    if names and not {NETWORK} <= {*names} <= {NETWORK, _CONFIG, _MANIFEST}:
+    if names and not {NETWORK} <= {*names} <= {NETWORK, *_OF_RUN}:
         others = [name for name in names if name != NETWORK]
         raise InputError(
             f"preset_dir={preset_dir} holds something else than a preset, such as "
@@ -69,5 +72,5 @@ def preset_files(preset_dir):
     with alone_in("preset_dir", folder), whole_files() as whole:
         yield whole
         with writing(folder):
-            for name in (_CONFIG, _MANIFEST):
+            for name in _OF_RUN:
                 (folder / name).unlink(missing_ok=True)

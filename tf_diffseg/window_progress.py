@@ -9,9 +9,9 @@ from tf_diffseg.progress_bar import SECONDS_BETWEEN_LINES, progress_bar
 class WindowProgress:
     """Shows the windows of a case that takes long: in a log, or below another bar.
 
-    A `SlidingWindow` calls it from its graph. Once the first window is done, it says
-    how long the case will take. It shows nothing outside of `of_case`, and nothing for
-    a case of one window.
+    A `SlidingWindow` calls it from its graph. Once a window is done, it says how long
+    the case will take; of the first case once two are, since the first traces the
+    graph. It shows nothing outside of `of_case`, and nothing for a case of one window.
 
     Args:
         num_passes: how often each window of a case is segmented: number of models times
@@ -24,6 +24,7 @@ class WindowProgress:
         self._stream = stream
         self._name = self._bar = None
         self._started = 0.0
+        self._is_traced = False
 
     @contextlib.contextmanager
     def of_case(self, name):
@@ -47,16 +48,24 @@ class WindowProgress:
         total = int(num_windows) * self._num_passes
         if self._name is None or total == 1:
             return
-        is_first = self._bar is None
-        if is_first:
+        num_done = int(num_done)
+        if self._bar is None:
+            # The time of tracing says nothing of the other windows.
+            begun = 0 if self._is_traced else num_done
+            self._started = time.time() if begun else self._started
+            self._is_traced = True
             self._bar = progress_bar(
                 total,
                 "window",
                 self._name,
+                done=begun,
                 stream=self._stream,
                 started=self._started,
             )
-        self._bar.update(int(num_done))
-        seconds = (time.time() - self._started) * total / max(int(num_done), 1)
-        if is_first and seconds > SECONDS_BETWEEN_LINES:
-            self._bar.refresh()  # It shows how long the case will take.
+            num_done -= begun
+        is_first = self._bar.n == self._bar.initial
+        self._bar.update(num_done)
+        if num_done and is_first:
+            seconds = (time.time() - self._started) * total / num_done
+            if seconds > SECONDS_BETWEEN_LINES:
+                self._bar.refresh()  # It shows how long the case will take.

@@ -213,8 +213,9 @@ def test_shipped_models_are_listed_and_loaded_by_name(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", tf_diffseg.presets())
 def test_each_shipped_model_says_what_it_is(name):
     metadata = tf_diffseg.presets()[name]["metadata"]
-    for field in ("description", "license", "attribution", "class_names", "metrics"):
+    for field in ("description", "license", "attribution", "class_names"):
         assert metadata[field], field
+    assert 0 < metadata["mean_foreground_dice"] < 1
 
 
 def test_no_run_is_overwritten_and_no_preset_goes_on_as_a_run(run, preset):

@@ -17,7 +17,8 @@ def _check(device_counts, cases_and_batches, arguments, accumulation_steps=1):
 
 # (cases, batch size): last batches of all sizes, and batches smaller than the devices.
 _FEW = [(3, 2), (7, 4), (1, 1), (5, 3), (4, 6)]
-_ALL = [(cases, batch) for cases in range(1, 10) for batch in range(1, 9)]
+# Every size of a batch up to 8, with every size of the last one after it.
+_ALL = [(batch + last, batch) for batch in range(1, 9) for last in range(batch)]
 
 
 def test_two_devices_train_score_and_predict_as_one():

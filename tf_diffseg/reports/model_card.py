@@ -59,8 +59,20 @@ def model_card(trained, name, served, metrics=None, attribution=None):
             },
             "fingerprint": manifest.fingerprint,
         },
-        "metrics": metrics,
+        "initial_weights": [
+            terms for folder in trained.run_folders for terms in folder.initial_terms()
+        ],
+        "metrics": metrics and _without_paths(metrics),
     }
+
+
+def _without_paths(metrics):
+    """The results with names of checkpoints in place of paths on this machine."""
+    inference = dict(metrics.get("inference", {}))
+    if "checkpoints" in inference:
+        paths = map(pathlib.PurePath, inference["checkpoints"])
+        inference["checkpoints"] = [path.name for path in paths]
+    return metrics | {"inference": inference}
 
 
 def _ensemble(trained):

@@ -1,7 +1,7 @@
 """Initial weights of a run: `init_from` and `freeze`, once at its start.
 
 A run that began from other weights holds a file beside its config, with the weights
-that were taken and the frozen layers.
+that were taken, their terms and the frozen layers.
 """
 
 import dataclasses
@@ -9,10 +9,10 @@ import json
 import os
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.preset_folder import INITIAL_WEIGHTS
+from tf_diffseg.runs.terms import terms_of_source, terms_text
 from tf_diffseg.shipped_models import model_names
 from tf_diffseg.whole_files import write_json
-
-_FILE = "initial_weights.json"
 
 
 def config_of_start(config, run_folder):
@@ -76,15 +76,20 @@ def set_initial_weights(model, config, run_folder, place):
     return taken
 
 
-def remember(taken, run_folder):
-    """Writes the result of `set_initial_weights`, if any, into the run folder."""
-    if taken is not None:
-        write_json(run_folder.path / _FILE, dataclasses.asdict(taken), indent=2)
+def remember(taken, config, run_folder):
+    """Writes what `set_initial_weights` took, if anything, and under what terms."""
+    if taken is None:
+        return
+    terms = terms_of_source(config.init_from)
+    if terms_text(terms):
+        print(terms_text(terms), flush=True)
+    found = dataclasses.asdict(taken) | {"terms": terms}
+    write_json(run_folder.path / INITIAL_WEIGHTS, found, indent=2)
 
 
 def _frozen(run_folder):
     """Names of the layers that the run froze at its start."""
-    path = run_folder.path / _FILE
+    path = run_folder.path / INITIAL_WEIGHTS
     try:
         return json.loads(path.read_text(encoding="utf-8"))["frozen"]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -3,13 +3,14 @@
 import pathlib
 import re
 
-from tf_diffseg.preset_folder import check_preset_dir, preset_files
+from tf_diffseg.preset_folder import INITIAL_WEIGHTS, check_preset_dir, preset_files
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.shipped_models import find_model, model_names
 from tf_diffseg.text import read_json
-from tf_diffseg.whole_files import write_text
+from tf_diffseg.whole_files import write_json, write_text
 
-_OF_CARD = ("dataset", "modality", "class_names", "license", "attribution", "metrics")
+_OF_CARD = ("dataset", "modality", "class_names", "license", "attribution")
+_SCORES = ("num_cases", "mean_foreground_dice", "mean_foreground_dice_ci95")
 
 
 def presets():
@@ -18,7 +19,8 @@ def presets():
     Returns:
         Dict from the name of each, to give to `from_preset`, `load_segmenter` and
         `init_from`, to a dict of its `path` and its `metadata`: the description, the
-        data set, classes, license, attribution and scores.
+        data set, classes, license, attribution and Dice. All scores are in the file
+        `assets/model_card.json` below the path.
 
     Example:
         >>> for name, preset in presets().items():
@@ -32,6 +34,8 @@ def _preset(path):
     known = read_json(card) if card.is_file() else {}
     metadata = {"description": _first_paragraph(path.parent / "README.md")}
     metadata |= {name: known[name] for name in _OF_CARD if name in known}
+    scores = known.get("metrics") or {}
+    metadata |= {name: scores[name] for name in _SCORES if name in scores}
     return {"path": str(path), "metadata": metadata}
 
 
@@ -52,7 +56,8 @@ def save_to_preset(model_dir, preset_dir):
     the commands that take a run take its path.
 
     Args:
-        model_dir: the run folder.
+        model_dir: the run folder. Of a model that comes with the package, or of an
+            export, `from_preset(...).save_to_preset` keeps the network alone.
         preset_dir: folder to write into, made if it is missing; a preset in it is
             replaced.
 
@@ -72,4 +77,7 @@ def save_to_preset(model_dir, preset_dir):
     with preset_files(preset_dir) as whole:
         write_network(model, preset, whole)
         manifest.write(preset, whole)
+        if run.initial_terms():
+            terms = {"terms": run.initial_terms()}
+            write_json(preset.path / INITIAL_WEIGHTS, terms, indent=2, whole=whole)
         write_text(preset.config_path, config.to_json(), whole)

@@ -6,8 +6,9 @@ import pathlib
 
 from tf_diffseg.data.manifest import FILE_NAME, read_manifest
 from tf_diffseg.errors import InputError
-from tf_diffseg.preset_folder import ALONE, NETWORK, is_preset
+from tf_diffseg.preset_folder import ALONE, INITIAL_WEIGHTS, NETWORK, is_preset
 from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.text import read_json
 from tf_diffseg.whole_files import write_text
 
 _LEARNING_RATE_FIELDS = ("learning_rate", "schedule", "warmup_steps")
@@ -171,6 +172,11 @@ class RunFolder:
                 argument="model_dir",
             )
         return read_manifest(self.path)
+
+    def initial_terms(self):
+        """Terms of the weights that the run began from: `terms.terms_of_source`."""
+        path = self.path / INITIAL_WEIGHTS
+        return read_json(path).get("terms", []) if path.is_file() else []
 
     def newest_checkpoint(self):
         """Path of the newest checkpoint or None; raises InputError if it is damaged.

@@ -38,7 +38,7 @@ def train_plan(plan, data_service=None, num_devices=None, tracker=None, callback
     changed_rate = run_folder.changed_rate(config)
     if chief:
         run_folder.begin(config, manifest)
-        remember(taken, run_folder)
+        remember(taken, config, run_folder)
     _describe(plan, model, num_steps, strategy)
     if any(place):
         from_here = f"; {changed_rate}, from here on" if changed_rate else ""

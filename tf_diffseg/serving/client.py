@@ -15,6 +15,7 @@ import sys
 from absl import app, flags
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.quiet import load_tensorflow
 
 _SERVER = flags.DEFINE_string("server", None, "host:port of TF Serving.")
 _MODEL = flags.DEFINE_string("model", None, "Name of the model on the server.")
@@ -90,6 +91,7 @@ def _nifti_bytes(image):
 def _main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"expected flags only, got {argv[1:]}")
+    load_tensorflow()
     from tf_diffseg.serving.prediction_client import (
         GrpcClient,
         RestClient,

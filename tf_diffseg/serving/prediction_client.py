@@ -131,8 +131,10 @@ class GrpcClient(_Client):
         try:
             response = self._stub.Predict(request, timeout=self.timeout_s)
         except grpc.RpcError as error:
-            code = error.code().name
-            raise self._error(f"{code}: {error.details()}", code) from None
+            code, text = error.code().name, error.details()
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                text = f"no answer within {self.timeout_s:g} s: is there a server?"
+            raise self._error(f"{code}: {text}", code) from None
         return {
             name: tf.make_ndarray(proto) for name, proto in response.outputs.items()
         }
@@ -149,7 +151,7 @@ class RestClient(_Client):
     text. It asks again as `GrpcClient` does.
 
     Args:
-        server: http://host:port, or host:port.
+        server: `http://host:port`, or host:port.
         model: name of the model.
         version: version of the model; None for the newest.
         timeout_s: seconds for each try of a request.

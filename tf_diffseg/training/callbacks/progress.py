@@ -57,7 +57,8 @@ class Progress(keras.callbacks.Callback):
             self._training_seconds += now - self._step_began
         self._steps_done += 1
         interval = 0.2 if self._is_terminal else self.seconds_between_lines
-        if now - self._last_line >= interval:
+        is_last = batch + 1 == self.params["steps"]  # The epoch's own line comes.
+        if now - self._last_line >= interval and not is_last:
             self._last_line = now
             self._write(self._line(batch + 1, logs), is_final=False)
 

@@ -51,7 +51,12 @@ def load_preset(model_class, preset, load_weights, changes):
     unknown = [name for name in changes if name not in config]
     if unknown:
         raise ValueError(f"{type(trained).__name__} has no argument {unknown[0]}")
-    model = type(trained).from_config(config | changes)
+    try:
+        model = type(trained).from_config(config | changes)
+    except ValueError as error:
+        raise ValueError(
+            f"{preset}: {error}: its other arguments stay, unless given, too"
+        ) from error
     if load_weights:
         try:
             report = take_weights(model, weights_of(trained), str(preset))
