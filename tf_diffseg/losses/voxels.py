@@ -39,6 +39,7 @@ def mean_over_voxels(loss, is_labelled=None):
     """
     if is_labelled is None:
         return tf.reduce_mean(loss, list(range(1, loss.shape.rank)))
+    is_labelled = tf.convert_to_tensor(is_labelled)
     axes = list(range(1, is_labelled.shape.rank))
     num_labelled = tf.math.count_nonzero(is_labelled, axes)
     num_voxels = tf.reduce_prod(tf.shape(is_labelled, tf.int64)[1:])
