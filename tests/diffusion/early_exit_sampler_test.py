@@ -150,3 +150,22 @@ def test_a_self_conditioned_network_gets_its_last_prediction(method):
     np.testing.assert_array_equal(given[0], np.zeros(_SHAPE))
     for t_index, condition in zip((4, 3, 2, 1), given[1:], strict=True):
         np.testing.assert_array_equal(condition, _x_start(t_index % 3))
+
+
+def test_nothing_is_saved_before_the_first_sample():
+    assert EarlyExitSampler(DDIMSampler(GaussianDiffusion()), 0.0).saved_steps == 0.0
+
+
+@pytest.mark.parametrize("max_change, steps", [(0.49, 5), (0.51, 2)])
+def test_a_change_counts_as_a_share_of_the_foreground(max_change, steps):
+    # Of two voxels that were ever foreground, one changes at each step.
+    def denoise(x_t, t_index):
+        x_start = _x_start(0)
+        x_start[0, 0, 0, 0] = _x_start(1)[0, 0, 0, 0]
+        if int(t_index[0]) % 2:
+            x_start[0, 1, 0, 0] = _x_start(1)[0, 1, 0, 0]
+        return x_start
+
+    sampler = EarlyExitSampler(DDIMSampler(GaussianDiffusion()), max_change)
+    sampler.sample(denoise, initial_noise([1], _SHAPE), seed=[1])
+    assert int(sampler.num_steps) == steps

@@ -35,6 +35,14 @@ def test_regions_of_labels_may_overlap():
     np.testing.assert_array_equal(mask, expected)
 
 
+def test_regions_of_volumes_are_those_of_each_voxel():
+    label = np.random.default_rng(0).integers(0, 4, [2, 3, 4, 5])
+    regions = [(1, 3), (2,)]
+    mask = label_to_region_mask(label, regions)
+    expected = np.stack([np.isin(label, region) for region in regions], axis=-1)
+    np.testing.assert_array_equal(mask, expected)
+
+
 def test_the_last_region_of_a_voxel_gives_its_label():
     probabilities = np.array(
         [[0.1, 0.1, 0.5], [0.9, 0.1, 0.1], [0.9, 0.6, 0.4], [0.6, 0.3, 0.8]], np.float32

@@ -116,6 +116,20 @@ def test_history_keeps_only_the_newest_losses_of_a_batch():
     np.testing.assert_array_equal(counts, [8, 0])
 
 
+def test_losses_that_are_not_counted_leave_the_history_as_it_was():
+    sampler = TimestepSampler(2, "loss", history_per_step=2)
+    before = warm_state(sampler, [3.0, 4.0])
+    steps, losses = tf.constant([0, 0, 1, 0]), [7.0, 8.0, 9.0, 5.0]
+
+    history, counts = sampler.update(
+        *before, steps, losses, tf.constant([False, True, False, False])
+    )
+
+    np.testing.assert_array_equal(np.sort(history[0]), [3.0, 8.0])
+    np.testing.assert_array_equal(history[1], [4.0, 4.0])
+    np.testing.assert_array_equal(counts, [3, 2])
+
+
 def test_graph_agrees_with_eager():
     sampler = TimestepSampler(5, "loss")
 

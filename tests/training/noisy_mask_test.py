@@ -79,6 +79,20 @@ def test_recycling_adds_fresh_noise_to_the_prediction_alone(function):
     assert abs(np.corrcoef(np.ravel(seen[0]), np.ravel(noise))[0, 1]) < 0.1
 
 
+def test_the_condition_of_an_earlier_step_is_predicted_from_other_noise():
+    x_start, seen = _x_start(), []
+
+    def predict_x_start(x_t, t_index):
+        seen.append(DIFFUSION.predict_noise_from_x_start(x_t, x_start, t_index))
+        return x_t
+
+    x_t = self_condition_from_next(
+        DIFFUSION, predict_x_start, x_start, T_INDEX, SEED
+    ).x_t
+    noise = DIFFUSION.predict_noise_from_x_start(x_t, x_start, T_INDEX)
+    assert abs(np.corrcoef(np.ravel(seen[0]), np.ravel(noise))[0, 1]) < 0.1
+
+
 def test_reverse_step_is_that_of_the_sampler():
     seen = []
 
