@@ -51,8 +51,8 @@ def _insert(path, code, anchor, is_above):
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the library and its tests, without models and other data."""
-    unneeded = shutil.ignore_patterns("hub", "*.gz", "*.xz", "__pycache__")
+    """A copy of the library and its tests."""
+    unneeded = shutil.ignore_patterns("__pycache__")
     for name in _CODE:
         shutil.copytree(_ROOT / name, tmp_path / name, ignore=unneeded)
     shutil.copy(_ROOT / "pyproject.toml", tmp_path)

@@ -476,7 +476,7 @@ def test_trains_without_a_number_of_the_users(chain):
     log = command("experiments.train", **run, epochs=1, memory_gib=1.1)
     assert "epoch 1/1" in log
     config = read_json(chain / "auto" / "config.json")
-    assert config["patch_shape"] == [24, 24, 24]
+    assert max(config["patch_shape"]) <= 24
     assert config["scale_factor"] == [2, 2, 2]
     none = command("experiments.train", expected_code=1, **run, memory_gib=0.5)
     assert "does not fit in 0.5 GiB" in none

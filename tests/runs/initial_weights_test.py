@@ -101,7 +101,8 @@ def test_a_run_that_goes_on_keeps_its_weights_and_its_frozen_layers(
 ):
     # Of the strategies the one that compiles fastest.
     supervised = {"strategy": "supervised"}
-    source, run = toy_run(tmp_path / "source", **supervised), tmp_path / "run"
+    source = toy_run(tmp_path / "source", **TWO_LEVELS, **supervised)
+    run = tmp_path / "run"
     _train(shards, run, init_from=str(source), freeze="encoder", **supervised)
     first, origin = _weights(run), _weights(source)
     frozen = json.loads((run / "initial_weights.json").read_text())["frozen"]

@@ -5,6 +5,7 @@ import functools
 import keras
 from keras import ops
 
+from tf_diffseg.models.convolutions import Conv3D
 from tf_diffseg.models.dropout import Dropout, dropout_draws, next_draw
 from tf_diffseg.models.norms import build_norm
 
@@ -54,7 +55,7 @@ class ResidualBlock3D(keras.layers.Layer):
         self.projection = None
 
     def _conv(self, kernel_size, name):
-        return keras.layers.Conv3D(
+        return Conv3D(
             self.channels,
             kernel_size,
             padding="same",

@@ -4,6 +4,7 @@ import functools
 
 import keras
 
+from tf_diffseg.models.convolutions import Conv3D, Conv3DTranspose
 from tf_diffseg.models.fit_shape import CropLike, PadToMultiple
 from tf_diffseg.models.mask_branch import add, join_mask, project_levels
 from tf_diffseg.models.norms import build_norm
@@ -33,8 +34,8 @@ class UNetGraph:
         self._axes = _mixed_axes(arguments)
         # No biases, because the norms shift.
         unbiased = {"padding": "same", "use_bias": False, "dtype": dtype}
-        self._conv = functools.partial(keras.layers.Conv3D, **unbiased)
-        self._transposed = functools.partial(keras.layers.Conv3DTranspose, **unbiased)
+        self._conv = functools.partial(Conv3D, **unbiased)
+        self._transposed = functools.partial(Conv3DTranspose, **unbiased)
 
     def build(self):
         """Makes and connects the layers.
