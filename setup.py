@@ -103,16 +103,18 @@ setup(
             "pydicom>=3.0.1",
             "pytest>=8.0",
             "pytest-xdist>=3.5",
-            "python-gdcm>=3.0.24.1",
+            "python-gdcm>=3.0.25",
             # The clients against a server, and the requests of the loader's tests.
             "tensorflow-serving-api>=2.16.1,<3",
-            # Opens the converted data set.
+            # Opens the converted data set. Newer metadata want another protobuf than
+            # the oldest TensorFlow has, and do not say so: the oldest is named.
             "tensorflow-datasets>=4.9.8",
+            "tensorflow-metadata>=1.16.1",
         ],
         # Conversion on a cluster. Wants protobuf below 7, as TensorFlow allows.
         "beam": ["apache-beam>=2.60"],
         # .nrrd, .mha and DICOM series.
-        "itk": ["SimpleITK>=2.3", "pydicom>=3.0.1", "python-gdcm>=3.0.24.1"],
+        "itk": ["SimpleITK>=2.3", "pydicom>=3.0.1", "python-gdcm>=3.0.25"],
         # The oldest that say what today's say: ruff before 0.13 has rules since
         # withdrawn, mypy before 1.12 does not follow all of the code (nor knows
         # Python 3.13).
