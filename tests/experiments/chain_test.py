@@ -482,5 +482,6 @@ def test_trains_without_a_number_of_the_users(chain):
     config = read_json(chain / "auto" / "config.json")
     assert max(config["patch_shape"]) <= 24
     assert config["scale_factor"] == [2, 2, 2]
-    none = command("experiments.train", expected_code=1, **run, memory_gib=0.5)
-    assert "does not fit in 0.5 GiB" in none
+    new = run | {"model_dir": chain / "none"}
+    none = command("experiments.train", expected_code=1, **new, memory_gib=0.5)
+    assert "--memory_gib=0.5: the smallest patch, 16x16x16, needs" in none
