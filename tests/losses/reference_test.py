@@ -52,7 +52,7 @@ def _expected(name, mask, logits, exclusive):
     return entropy(mask, p, gamma=2.0 if name == "focal_loss" else 0.0)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["dice_loss", "cross_entropy", "focal_loss"])
 @pytest.mark.parametrize("options", [_SOFTMAX, _SIGMOID], ids=["softmax", "sigmoid"])
 @pytest.mark.parametrize("only_some", [False, True])
 def test_every_loss_has_the_value_of_its_formula(name, options, only_some):
