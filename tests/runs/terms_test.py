@@ -25,7 +25,7 @@ def fine_tuned(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     first, second = folder / "first", folder / "second"
     for run, source in ((first, "hippocampus"), (second, first)):
-        toy_run(run)
+        toy_run(run, init_from=str(source))
         _begin_from(source, run)
     return second
 
@@ -50,6 +50,7 @@ def test_a_checkpoint_and_a_preset_say_what_their_run_does(fine_tuned, tmp_path)
     expected = [each["license"] for each in terms_of_source(fine_tuned)]
     assert len(expected) == 3
     tf_diffseg.save_to_preset(fine_tuned, tmp_path / "preset")
+    assert RunFolder(tmp_path / "preset").config().init_from == "first"
     checkpoint = fine_tuned / "checkpoints" / "epoch-00001.keras"
     for source in (checkpoint, tmp_path / "preset"):
         assert [each["license"] for each in terms_of_source(source)] == expected

@@ -48,7 +48,7 @@ def model_card(trained, name, served, metrics=None, attribution=None):
         },
         "served": served,
         "checkpoint": trained.checkpoints[0].name,
-        "training": dataclasses.asdict(trained.run_folders[0].config()),
+        "training": dataclasses.asdict(trained.run_folders[0].shared_config()),
         "ensemble": _ensemble(trained),
         "training_data": {
             "num_cases": {name: len(split.uids) for name, split in splits.items()},
@@ -68,11 +68,11 @@ def model_card(trained, name, served, metrics=None, attribution=None):
 
 def _without_paths(metrics):
     """The results with names of checkpoints in place of paths on this machine."""
-    inference = dict(metrics.get("inference", {}))
-    if "checkpoints" in inference:
-        paths = map(pathlib.PurePath, inference["checkpoints"])
-        inference["checkpoints"] = [path.name for path in paths]
-    return metrics | {"inference": inference}
+    inference = metrics.get("inference")
+    if not inference:
+        return metrics
+    names = [pathlib.PurePath(path).name for path in inference["checkpoints"]]
+    return metrics | {"inference": inference | {"checkpoints": names}}
 
 
 def _ensemble(trained):

@@ -73,7 +73,7 @@ def save_to_preset(model_dir, preset_dir):
     from tf_diffseg.training.saving.presets import write_network
 
     run, preset = RunFolder(model_dir), RunFolder(check_preset_dir(preset_dir))
-    config, manifest, model = run.config(), run.manifest(), run.load_model()
+    config, manifest, model = run.shared_config(), run.manifest(), run.load_model()
     with preset_files(preset_dir) as whole:
         write_network(model, preset, whole)
         manifest.write(preset, whole)

@@ -159,6 +159,12 @@ class RunFolder:
             raise InputError(f"model_dir={self.path} {problem}", argument="model_dir")
         return TrainConfig.from_json(self.config_path)
 
+    def shared_config(self):
+        """`config`, to hand on: without the path of `init_from` on this machine."""
+        config = self.config()
+        name = pathlib.PurePath(config.init_from).name
+        return dataclasses.replace(config, init_from=name)
+
     def manifest(self):
         """`Manifest` of the data that the run was trained on.
 
