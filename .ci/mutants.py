@@ -44,7 +44,7 @@ def main(part, *tests):
     server = socket.create_server(("127.0.0.1", 0))
     # A process of its own: one with threads should not be forked.
     multiprocessing.get_context("fork").Process(
-        target=_serve, args=(server, folder, tests), daemon=True
+        target=_serve, args=(server, folder, part, tests), daemon=True
     ).start()
     (folder / "config.toml").write_text(_config(part, server.getsockname()))
     session = folder / "session.sqlite"
@@ -89,7 +89,22 @@ def _call(folder, command, *arguments):
     return subprocess.check_output([path, *arguments], cwd=folder, text=True)
 
 
-def _serve(server, folder, tests):
+def _changed(part):
+    """The file of the mutant, which was written last."""
+    return max(part.rglob("*.py"), key=os.path.getmtime) if part.is_dir() else part
+
+
+def _ordered(tests, path):
+    """The tests with the name of a file before all others: they end most mutants."""
+    files = []
+    for test in filter(os.path.exists, tests):
+        files += [test, *map(str, pathlib.Path(test).rglob("*_test.py"))]
+    others = [test for test in tests if not os.path.isdir(test)]
+    first = [file for file in files if file.endswith(f"/{path.stem}_test.py")]
+    return list(dict.fromkeys([*first, *filter(os.path.isfile, files), *others]))
+
+
+def _serve(server, folder, part, tests):
     """Runs the tests in a fork for each connection, and answers 0 if they pass."""
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(folder))
@@ -106,7 +121,8 @@ def _serve(server, folder, tests):
             os.dup2(output, 1)
             os.dup2(output, 2)
             arguments = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
-            os._exit(sys.modules["pytest"].main([*arguments, *tests]))
+            arguments += _ordered(tests, _changed(folder / "tf_diffseg" / part))
+            os._exit(sys.modules["pytest"].main(arguments))
         _, status = os.waitpid(fork, 0)
         with connection:
             connection.send(b"1" if status else b"0")
