@@ -12,7 +12,7 @@ from collections.abc import Callable
 from data_tools.datasets.dataset import Case, Dataset, Region
 from data_tools.datasets.msd_dataset import msd_dataset
 from tf_diffseg.errors import InputError
-from tf_diffseg.text import read_json, shown
+from tf_diffseg.text import one_line, read_json, shown
 
 _MOST_NAMES = 5
 
@@ -24,14 +24,16 @@ class _Download:
     Attributes:
         layout: what its folder holds, in words.
         marks: patterns of files by which the folder is known.
-        places: where the folder may lie below the one that is given.
+        num_cases: number of labelled cases that were published.
         read: function from the folder, a `pathlib.Path`, to a `Dataset`.
+        places: where the folder may lie below the one that is given.
     """
 
     layout: str
     marks: tuple[str, ...]
-    places: tuple[str, ...]
+    num_cases: int
     read: Callable[[pathlib.Path], Dataset]
+    places: tuple[str, ...] = ()
 
 
 def read_download(name, source_dir):
@@ -45,17 +47,40 @@ def read_download(name, source_dir):
         A `Dataset`. Its cases have the published splits, if the publication has a rule.
 
     Raises:
-        InputError: the folder does not hold the data set, or a list in it is damaged.
+        InputError: the folder does not hold the data set, or holds it twice, or a list
+            in it is damaged.
     """
     download, folder = DOWNLOADS[name], pathlib.Path(source_dir)
-    for place in ("", *download.places):
-        if all(any((folder / place).glob(mark)) for mark in download.marks):
-            return download.read(folder / place).with_name(name)
-    raise InputError(
-        f"source_dir={source_dir}: expected {download.layout}, as {name} is "
-        f"downloaded; {_found(folder)}",
-        argument="source_dir",
+    lacking = {place: _lacking(folder / place, download) for place in download.places}
+    lacking[""] = _lacking(folder, download)
+    places = [place for place, marks in lacking.items() if not marks]
+    if len(places) > 1:
+        raise InputError(
+            f"source_dir={source_dir} holds {name} twice, in "
+            f"{' and '.join(str(folder / place) for place in places)}; name the one to "
+            "read",
+            argument="source_dir",
+        )
+    if not places:
+        fewest = min(lacking.values(), key=len)
+        raise InputError(
+            f"source_dir={source_dir}: expected {download.layout}, as {name} is "
+            f"downloaded; {_found(folder)}, and nothing for {' and '.join(fewest)}",
+            argument="source_dir",
+        )
+    dataset = download.read(folder / places[0]).with_name(name)
+    if len(dataset.cases) == download.num_cases:
+        return dataset
+    note = (
+        f"{len(dataset.cases)} case(s) are here, {download.num_cases} were published: "
+        "splits and figures may differ from the published ones"
     )
+    return dataclasses.replace(dataset, split_notes=(*dataset.split_notes, note))
+
+
+def _lacking(folder, download):
+    """Marks that a folder does not have."""
+    return [mark for mark in download.marks if not any(folder.glob(mark))]
 
 
 def _found(folder):
@@ -107,7 +132,8 @@ def _amos_ct(folder):
     listed["training"] = [*ct, *others]
     dataset = msd_dataset(path, {k: v for k, v in listed.items() if v is not None})
     by_path = {str(folder / image): split for image, split in split_of.items()}
-    unused = [*training, *validation, *fields.get("test", [])]
+    tested = fields.get("test")
+    unused = [*training, *validation, *(tested if isinstance(tested, list) else ())]
     return dataclasses.replace(
         dataset,
         channel_names=["CT"],
@@ -166,8 +192,31 @@ _BRATS_SUFFIXES = ("t1", "t1ce", "t2", "flair")
 _BRATS_CASES, _BRATS_TRAIN, _BRATS_TEST = 1251, 938, 282
 
 
+def _brats_folders(folder):
+    """Dict from the uid of each case to its folder.
+
+    Single cases are also archives of their own, which may lie unpacked beside the
+    others: a case that is there twice is taken from the folder of its name.
+    """
+    folder_of: dict[str, pathlib.Path] = {}
+    for path in sorted(folder.rglob("BraTS2021_*_seg.nii.gz")):
+        uid = path.name.removesuffix("_seg.nii.gz")
+        if uid not in folder_of or path.parent.name == uid:
+            folder_of[uid] = path.parent
+    around = {path.parent for uid, path in folder_of.items() if path.name == uid}
+    for path in sorted(path for each in around for path in each.iterdir()):
+        is_case = path.is_dir() and re.fullmatch("BraTS2021_[0-9]+", path.name)
+        if is_case and path.name not in folder_of:
+            raise InputError(
+                f"{path} holds no {path.name}_seg.nii.gz: without this case, others "
+                "would leave their published splits"
+            )
+    return folder_of
+
+
 def _brats2021(folder):
-    uids = sorted(path.parent.name for path in folder.glob("BraTS2021_*/*_seg.nii.gz"))
+    folder_of = _brats_folders(folder)
+    uids = sorted(folder_of)
     train = round(len(uids) * _BRATS_TRAIN / _BRATS_CASES)
     test = round(len(uids) * _BRATS_TEST / _BRATS_CASES)
     # Of a part of the cases, too.
@@ -176,7 +225,7 @@ def _brats2021(folder):
     for index, uid in enumerate(uids):
         split = "train" if index < train else "validation"
         files = [
-            str(folder / uid / f"{uid}_{suffix}.nii.gz")
+            str(folder_of[uid] / f"{uid}_{suffix}.nii.gz")
             for suffix in (*_BRATS_SUFFIXES, "seg")
         ]
         if index >= len(uids) - test:
@@ -214,7 +263,11 @@ _PELVIC_VALIDATED, _PELVIC_NOT_TESTED = 2, 0.75
 def _male_pelvic_mr(folder):
     uids_of = {}
     path = folder / "institution.txt"
-    for line in path.read_text(encoding="utf-8").splitlines():
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {one_line(error)}") from error
+    for line in text.splitlines():
         words = line.split()
         if words and len(words) != 2:
             raise InputError(
@@ -256,19 +309,29 @@ _MUSCLE_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
 
 def _muscle_us(folder):
-    cases = [
-        Case(image.stem, (str(image),), str(label), split)
-        for name, split in _MUSCLE_SPLITS.items()
-        for image in sorted((folder / name).glob("*.png"))
-        if (label := folder / f"{name}annot" / image.name).exists()
-    ]
+    cases = []
+    for name, split in _MUSCLE_SPLITS.items():
+        labels = _pictures(folder / f"{name}annot")
+        for key, image in _pictures(folder / name).items():
+            if key in labels:
+                cases.append(Case(image.stem, (str(image),), str(labels[key]), split))
+    # Several muscles of a person, and several pictures of a muscle.
+    persons = {case.uid: re.search(r"_anon_(\d+)_", case.uid) for case in cases}
     return _declared(
         folder,
         [(0, "background"), (255, "muscle")],
         ["ultrasound"],
         cases,
         "https://data.mendeley.com/datasets/3jykz7wz8d",
+        groups={uid: found[1] if found else uid for uid, found in persons.items()},
     )
+
+
+def _pictures(folder):
+    """Dict from the name of each .png of a folder, in lower case, to its path."""
+    found = {path.name.lower(): path for path in sorted(folder.iterdir())}
+    # Files that begin with a dot are those of a system.
+    return {key: path for key, path in found.items() if re.match(r"[^.].*\.png$", key)}
 
 
 def _hippocampus(folder):
@@ -281,36 +344,39 @@ DOWNLOADS = {
         "institution.txt beside a folder data of files such as 001000_img.nii and "
         "001000_mask.nii",
         ("institution.txt", "data/*_img.nii"),
-        (),
+        589,
         _male_pelvic_mr,
     ),
     "amos_ct": _Download(
         "dataset.json beside imagesTr, labelsTr, imagesVa and labelsVa",
         ("dataset.json", "imagesTr", "labelsTr", "imagesVa", "labelsVa"),
-        ("amos22",),
+        300,
         _amos_ct,
+        ("amos22",),
     ),
     "brats2021": _Download(
         "folders such as BraTS2021_00000, each with BraTS2021_00000_flair.nii.gz, "
         "_t1, _t1ce, _t2 and _seg",
-        ("BraTS2021_*/*_seg.nii.gz",),
-        ("BraTS2021_Training_Data",),
+        ("**/BraTS2021_*_seg.nii.gz",),
+        _BRATS_CASES,
         _brats2021,
     ),
     "muscle_us": _Download(
         "folders train, trainannot, val, valannot, test and testannot of .png",
         tuple(f"{name}{end}/*.png" for name in _MUSCLE_SPLITS for end in ("", "annot")),
+        3910,
+        _muscle_us,
         (
             "Polito-Radboud-DeepLearningUS/Segmentation_models/data/MuscleCNN",
             "Segmentation_models/data/MuscleCNN",
             "MuscleCNN",
         ),
-        _muscle_us,
     ),
     "hippocampus": _Download(
         "dataset.json beside imagesTr and labelsTr",
         ("dataset.json", "imagesTr", "labelsTr"),
-        ("Task04_Hippocampus",),
+        260,
         _hippocampus,
+        ("Task04_Hippocampus",),
     ),
 }

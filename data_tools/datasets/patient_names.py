@@ -110,6 +110,45 @@ def grouping_note(names, group_by):
     )
 
 
+def own_splits_notes(cases, groups):
+    """Notes on patients of whom a split that was made elsewhere takes no account.
+
+    Args:
+        cases: list of `dataset.Case`, each with a split.
+        groups: dict from uid to patient, if the data set knows them; or empty.
+
+    Returns:
+        List of one line of text or none.
+    """
+    split_of = {case.uid: case.split for case in cases}
+    group_by = None if groups else suggested_group_by(list(split_of))
+    found = _groups(split_of, group_by) if group_by else _of_each_group(groups)
+    for scans in found:
+        others = [uid for uid in scans if split_of[uid] != split_of[scans[0]]]
+        if others:
+            first, second = shown(scans[0]), shown(others[0])
+            return [
+                f"{first} and {second} look like scans of one patient, and are in the "
+                f"splits {split_of[scans[0]]} and {split_of[others[0]]}: scores may be "
+                "of patients that were trained on"
+            ]
+    if group_by is None:
+        return []
+    first, second = map(shown, next(scans for scans in found if len(scans) > 1)[:2])
+    return [
+        f"names such as {first} and {second} look like scans of one patient: "
+        f"`group_by='{group_by}'` keeps them in one fold of a cross-validation"
+    ]
+
+
+def _of_each_group(groups):
+    """Lists of the uids of each group."""
+    uids = collections.defaultdict(list)
+    for uid, group in groups.items():
+        uids[group].append(uid)
+    return list(uids.values())
+
+
 def _groups(names, group_by):
     """Lists of the names in which the regular expression finds the same group."""
     groups = collections.defaultdict(list)

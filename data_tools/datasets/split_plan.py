@@ -7,6 +7,7 @@ import re
 from data_tools.datasets.patient_names import (
     grouping_hint,
     grouping_note,
+    own_splits_notes,
     suggested_group_by,
 )
 from data_tools.datasets.problems import first_names
@@ -57,7 +58,7 @@ def with_splits(dataset, rule):
         group_by, more = _group_by_names(dataset)
         rule = dataclasses.replace(rule, group_by=group_by)
         notes += more
-    groups = _groups(dataset, rule.group_by)
+    groups = _groups(dataset, rule.group_by) or dataset.groups
     if not dataset.has_splits:
         group_of = groups or {case.uid: case.uid for case in dataset.cases}
         division = divide(group_of.values(), rule.fractions)
@@ -71,14 +72,16 @@ def with_splits(dataset, rule):
         )
         notes += _division_notes(division, "group" if groups else "case")
         notes += [] if groups else grouping_hint(dataset.cases)
-    elif groups:
+    elif groups is dataset.groups:
+        notes += own_splits_notes(dataset.cases, groups)
+    else:
         _check_groups(dataset.cases, groups, rule)
     column = str(rule.group_by).lower()
     return dataclasses.replace(
         dataset,
         unused_columns=tuple(name for name in dataset.unused_columns if name != column),
         split_notes=(*dataset.split_notes, *notes),
-        groups=groups or {},
+        groups=groups,
     )
 
 

@@ -6,11 +6,13 @@ import os
 from experiments.chains import chain
 from tf_diffseg.data import manifest
 from tf_diffseg.errors import InputError
+from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.text import read_json, read_json_value
 from tf_diffseg.whole_files import write_json
 
 _OPTIONS = "options.json"
 _REPORT = "verification.json"
+_TRAINED_BY = "training_command.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +23,13 @@ class Stage:
         command: words of its command, see `chain.command`.
         result: path of what it writes.
         is_done: whether that is there and whole.
+        record: path of a file that keeps the command once it has ended well, or None.
     """
 
     command: list[str]
     result: os.PathLike
     is_done: bool
+    record: os.PathLike | None = None
 
 
 def check_options(folder, options):
@@ -82,6 +86,8 @@ def run(to_do):
         if code:
             print(f"\n{stage.command[0]} ended with exit code {code}")
             return code
+        if stage.record and "--dry_run" not in stage.command:
+            write_json(stage.record, stage.command, indent=2)
     return 0
 
 
@@ -114,9 +120,16 @@ def stages(folder, data, preprocessing, training, evaluation=(), variant="."):
     split = scored_split(shards)
     data_and_run = {"data_dir": shards, "model_dir": run}
     train = chain.command("experiments.train", *training, **data_and_run)
-    metrics = results / "metrics.json"
-    # Only a complete run is evaluated.
-    yield Stage(train, run, _is_of_run(run, metrics, _evaluated_checkpoint))
+    metrics, trained_by = results / "metrics.json", folder / variant / _TRAINED_BY
+    # Only a complete run is evaluated. Whether it goes on with other flags, or refuses
+    # them, is for the training to say.
+    is_trained = _is_of_run(run, metrics, _evaluated_checkpoint)
+    if trained_by.is_file():
+        is_trained &= read_json_value(trained_by) == train
+    yield Stage(train, run, is_trained, trained_by)
+    # Shards know the fold that a run is validated on from its config alone.
+    if RunFolder(run).config().test_in_folds:
+        split = "validation"
     scored = {**data_and_run, "split": split, "output_dir": results}
     evaluate = chain.command("experiments.evaluate", *evaluation, **scored)
     yield Stage(evaluate, results, _is_of_run(run, metrics, _evaluated_checkpoint))

@@ -37,6 +37,17 @@ def test_networks_of_a_data_set_share_its_shards(tmp_path):
     code, output = _call(*flags)
     assert code == 0, output
     assert output.count("done before") == 2
+    # Flags of the training, changed: refused, or more of the same.
+    code, output = _call(*flags, "--learning_rate=0.5")
+    assert code == 1 and "now 0.5 would train nothing; ask for more" in output
+    code, output = _call(*flags, "--num_channels=8,16")
+    assert code == 1 and "with another config: num_channels was" in output
+    code, output = _call(*flags, "--dry_run")
+    assert code == 0 and "nothing was kept" in output
+    code, output = _call(*flags, "--epochs=2")
+    assert code == 0 and "epoch 2/2" in output, output
+    code, output = _call(*flags, "--epochs=2")
+    assert code == 0 and output.count("done before") == 5
     code, output = _call(*flags, "--dimensions=2", "--nodiffusion")
     assert code == 0, output
     assert (out / "2d_supervised" / "export" / "1" / "saved_model.pb").is_file()

@@ -235,3 +235,36 @@ def test_memory_grows_with_the_tokens_and_not_with_their_square():
     kept_bytes = 4 * 6 * tokens * 20
     assert chunk_bytes < peak_bytes(graph) < 6 * chunk_bytes + kept_bytes
     assert 2 * tokens**2 > 100 * chunked_attention.CHUNK_PAIRS
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"attention_mask": np.tril(np.ones((1, 18, 18), bool))},
+        {"use_causal_mask": True},
+        {"return_attention_scores": True},
+        {"training": True},
+        {},
+    ],
+    ids=str,
+)
+def test_what_needs_all_pairs_is_done_by_keras(options, monkeypatch):
+    monkeypatch.setattr(chunked_attention, "CHUNK_PAIRS", 100)
+    arguments = {"num_heads": 2, "key_dim": 4, "dropout": 0.5, "seed": 1}
+    tokens = np.random.default_rng(0).normal(size=(2, 18, 6)).astype(np.float32)
+    layers = [
+        kind(**arguments)
+        for kind in (
+            chunked_attention.ChunkedAttention,
+            keras.layers.MultiHeadAttention,
+        )
+    ]
+    for layer in layers:
+        layer.build(tokens.shape, tokens.shape)
+    layers[1].set_weights(layers[0].get_weights())
+    found, expected = (
+        keras.tree.flatten(layer(tokens, tokens, **options)) for layer in layers
+    )
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)

@@ -8,8 +8,12 @@ import pytest
 from tests.runs.toy_run import MANIFEST, TWO_LEVELS, toy_run
 from tf_diffseg.data.manifest import Shard, Split
 from tf_diffseg.errors import InputError
+from tf_diffseg.runs.folds.run_data import check_start_is_unaware
+from tf_diffseg.runs.initial_weights import remember
+from tf_diffseg.runs.presets import save_to_preset
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.train_config import TrainConfig
+from tf_diffseg.training.saving.initial_weights import InitialWeights
 
 
 def _split(uids, sha256="0"):
@@ -35,6 +39,35 @@ def test_a_split_with_cases_that_were_trained_on_is_refused(run_folder):
         run_folder.check_unseen(moved, "test")
     run_folder.check_unseen(moved, "train")
     run_folder.check_unseen(_manifest(test=_split(["d"])), "test")
+
+
+def test_cases_that_initial_weights_were_trained_on_are_not_scored(
+    tmp_path, run_folder, capsys
+):
+    """Through any number of runs, checkpoints in them, and presets."""
+    second, third = RunFolder(tmp_path / "second"), RunFolder(tmp_path / "third")
+    data = _manifest(train=_split(["e"]), validation=_split(["f"]), test=_split(["b"]))
+    for source, run in ((run_folder, second), (second, third)):
+        toy_run(run.path, data, init_from=str(source.path))
+        remember(InitialWeights("", 1, 1, [], []), run.config(), run)
+        note = f"note: {source.path} was trained on 1 case(s) of the split test:"
+        assert note in capsys.readouterr().out
+    save_to_preset(third, tmp_path / "preset")
+    preset = RunFolder(tmp_path / "preset")
+    assert preset.trained_on() == {MANIFEST.dataset: ["a", "b", "e"]}
+    for run in (third, preset):
+        run.check_unseen(data, "validation")
+        with pytest.raises(
+            InputError, match=r"did not train on, but the weights .*: b"
+        ):
+            run.check_unseen(data, "test")
+    run.check_unseen(dataclasses.replace(data, dataset="other"), "test")
+    config = TrainConfig(folds=2, fold=0, init_from=str(preset.path))
+    fold = _manifest(train=_split(["g"]), validation=_split(["a"]))
+    with pytest.raises(
+        InputError, match="trained on 1 of the cases that fold 0 is vali"
+    ):
+        check_start_is_unaware(config, fold)
 
 
 @pytest.mark.parametrize(

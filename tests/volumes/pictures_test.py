@@ -47,6 +47,17 @@ def test_colours_are_channels_unless_all_are_grey(tmp_path):
     np.testing.assert_array_equal(image[:, :, 0].swapaxes(0, 1), colours)
 
 
+def test_an_image_has_the_colours_of_its_palette(tmp_path):
+    picture = Image.fromarray(_ROWS % 3, "L").convert("P")
+    picture.putdata((_ROWS % 3).ravel())
+    picture.putpalette([10, 10, 10, 90, 90, 90, 200, 200, 200])
+    picture.save(tmp_path / "a.png")
+    image = read_image(tmp_path / "a.png").array
+    np.testing.assert_array_equal(
+        image[..., 0, 0].T, np.array([10, 90, 200])[_ROWS % 3]
+    )
+
+
 def test_a_label_map_has_the_numbers_of_its_palette(tmp_path):
     picture = Image.fromarray(_ROWS % 3, "L").convert("P")
     picture.putdata((_ROWS % 3).ravel())

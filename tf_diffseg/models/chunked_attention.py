@@ -24,18 +24,25 @@ class ChunkedAttention(keras.layers.MultiHeadAttention):
     1024 tokens. If the number of tokens is not known before the graph runs, there is
     one chunk for so few. Where Keras has a kernel that holds no pairs at all (JAX and
     PyTorch on GPUs, in half precision), it takes the place of the chunks.
+
+    Masks, dropout and returned weights need all pairs: Keras's own code sees to them.
     """
 
-    def _compute_attention(self, query, key, value, *arguments, **keywords):
+    def _compute_attention(
+        self, query, key, value, attention_mask=None, training=None, *others, **named
+    ):
         """As Keras's, which is made to be replaced."""
+        drops = bool(self.dropout and training)
+        if attention_mask is not None or drops or any((*others, *named.values())):
+            others = (attention_mask, training, *others)
+            return super()._compute_attention(query, key, value, *others, **named)
         num_tokens = query.shape[1]
         if num_tokens is None or self.num_heads * num_tokens**2 > CHUNK_PAIRS:
             mixed = _by_flash_kernel(query, key, value)
             if mixed is None:
                 mixed = chunked_attention(query, key, value)
             return mixed, None
-        compute = super()._compute_attention
-        return compute(query, key, value, *arguments, **keywords)
+        return super()._compute_attention(query, key, value, training=training)
 
 
 def _by_flash_kernel(query, key, value):

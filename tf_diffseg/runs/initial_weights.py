@@ -10,6 +10,7 @@ import os
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.preset_folder import INITIAL_WEIGHTS
+from tf_diffseg.runs.run_folder import run_around
 from tf_diffseg.runs.terms import terms_of_source, terms_text
 from tf_diffseg.shipped_models import model_names
 from tf_diffseg.whole_files import write_json
@@ -77,14 +78,34 @@ def set_initial_weights(model, config, run_folder, place):
 
 
 def remember(taken, config, run_folder):
-    """Writes what `set_initial_weights` took, if anything, and under what terms."""
+    """Writes what `set_initial_weights` took, if anything, and where that is from.
+
+    Says under what terms it is, and which cases of the data it has seen.
+    """
     if taken is None:
         return
     terms = terms_of_source(config.init_from)
     if terms_text(terms):
         print(terms_text(terms), flush=True)
-    found = dataclasses.asdict(taken) | {"terms": terms}
+    source = run_around(config.init_from)
+    trained_on = source.trained_on() if source else {}
+    _tell_seen(trained_on, config, run_folder.manifest())
+    found = dataclasses.asdict(taken) | {"terms": terms, "trained_on": trained_on}
     write_json(run_folder.path / INITIAL_WEIGHTS, found, indent=2)
+
+
+def _tell_seen(trained_on, config, manifest):
+    """Says if the weights have seen cases that this run is to be scored on."""
+    seen = set(trained_on.get(manifest.dataset, []))
+    for name in manifest.splits.keys() - {"train"}:
+        number = len(seen.intersection(manifest.split(name).uids))
+        if number:
+            print(
+                f"note: {config.init_from} was trained on {number} case(s) of the "
+                f"split {name}: scores on it are of cases that the network has seen, "
+                "and experiments.evaluate refuses them",
+                flush=True,
+            )
 
 
 def _frozen(run_folder):

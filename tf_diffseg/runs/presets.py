@@ -77,7 +77,7 @@ def save_to_preset(model_dir, preset_dir):
     with preset_files(preset_dir) as whole:
         write_network(model, preset, whole)
         manifest.write(preset, whole)
-        if run.initial_terms():
-            terms = {"terms": run.initial_terms()}
-            write_json(preset.path / INITIAL_WEIGHTS, terms, indent=2, whole=whole)
+        if (run.path / INITIAL_WEIGHTS).is_file():
+            known = {"terms": run.initial_terms(), "trained_on": run.trained_on()}
+            write_json(preset.path / INITIAL_WEIGHTS, known, indent=2, whole=whole)
         write_text(preset.config_path, config.to_json(), whole)

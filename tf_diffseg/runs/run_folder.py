@@ -134,15 +134,22 @@ class RunFolder:
             split: name of a split; "train" is always allowed.
 
         Raises:
-            InputError: it holds a training case.
+            InputError: it holds a training case, or one that the weights which the run
+                began from were trained on.
         """
-        trained_on = set(self.manifest().split("train").uids)
-        seen = [uid for uid in manifest.split(split).uids if uid in trained_on]
-        if seen and split != "train":
+        if split == "train":
+            return
+        own = set(self.manifest().split("train").uids)
+        before = set(self.trained_on().get(manifest.dataset, []))
+        seen = [uid for uid in manifest.split(split).uids if uid in own | before]
+        if seen:
             names = ", ".join(seen[:3]) + (", ..." if len(seen) > 3 else "")
+            what = "was trained on"
+            if own.isdisjoint(seen):
+                what = "did not train on, but the weights that it began from did"
             raise InputError(
                 f"split={split} of `data_dir` holds {len(seen)} case(s) that the run "
-                f"in `model_dir={self.path}` was trained on: {names}. Evaluate on "
+                f"in `model_dir={self.path}` {what}: {names}. Evaluate on "
                 "the data that it was trained with, or on `split=train`",
                 argument="split",
             )
@@ -181,8 +188,22 @@ class RunFolder:
 
     def initial_terms(self):
         """Terms of the weights that the run began from: `terms.terms_of_source`."""
+        return self._initial_weights().get("terms", [])
+
+    def trained_on(self):
+        """Cases that its weights were trained on, those that it began from included.
+
+        Returns:
+            Dict from the name of a data set to the sorted uids.
+        """
+        manifest = self.manifest()
+        found = dict(self._initial_weights().get("trained_on", {}))
+        own = {*manifest.split("train").uids, *found.get(manifest.dataset, [])}
+        return found | {manifest.dataset: sorted(own)}
+
+    def _initial_weights(self):
         path = self.path / INITIAL_WEIGHTS
-        return read_json(path).get("terms", []) if path.is_file() else []
+        return read_json(path) if path.is_file() else {}
 
     def newest_checkpoint(self):
         """Path of the newest checkpoint or None; raises InputError if it is damaged.

@@ -27,6 +27,12 @@ def train_plan(plan, data_service=None, num_devices=None, tracker=None, callback
     config, manifest, run_folder = plan.config, plan.manifest, plan.run_folder
     place = run_folder.place()
     why_complete = _why_complete(config, run_folder, place)
+    changed_rate = run_folder.changed_rate(config)
+    if why_complete and changed_rate:
+        raise InputError(
+            f"the run in {run_folder.path} {why_complete}, so {changed_rate} would "
+            "train nothing; ask for more `epochs`, or name another folder"
+        )
     if why_complete:
         print(f"the run in {run_folder.path} {why_complete}; nothing to do")
         return
@@ -35,7 +41,6 @@ def train_plan(plan, data_service=None, num_devices=None, tracker=None, callback
     model = build_model(config, manifest, num_steps, strategy)
     taken = set_initial_weights(model, config, run_folder, place)
     chief = is_chief(strategy)
-    changed_rate = run_folder.changed_rate(config)
     if chief:
         run_folder.begin(config, manifest)
         remember(taken, config, run_folder)

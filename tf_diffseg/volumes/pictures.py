@@ -20,6 +20,7 @@ _AFFINE = np.diag([1.0, -1.0, 1.0, 1.0])
 # Number of colours, by Pillow's mode of a picture; the values of other modes are grey,
 # or numbers of a palette as label maps have them.
 _COLOURS = {"LA": 1, "RGB": 3, "RGBA": 3}
+_PALETTES = ("P", "PA")
 
 
 def read(path, dtype=None):
@@ -27,7 +28,9 @@ def read(path, dtype=None):
 
     Args:
         path: path of the file.
-        dtype: unused: the values are whole numbers, and stay as they are stored.
+        dtype: floating type for an image, whose palette gives its colours. Otherwise
+            it is a label map, whose classes are the numbers of a palette. Values stay
+            the whole numbers that are stored.
 
     Returns:
         `Volume` of (i, j, 1); or of (i, j, 1, 3) if it has colours. Transparency is
@@ -36,12 +39,14 @@ def read(path, dtype=None):
     Raises:
         InputError: the file is damaged, of another format, or has several pictures.
     """
-    del dtype
+    is_image = dtype is not None and np.issubdtype(dtype, np.floating)
     path = str(path)
     try:
         with Image.open(path, formats=_FORMATS) as picture:
             if getattr(picture, "n_frames", 1) > 1:
                 raise InputError(f"{path} holds several pictures, expected one")
+            if is_image and picture.mode in _PALETTES:
+                picture = picture.convert("RGB")
             mode, array = picture.mode, np.asarray(picture)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, InputError):

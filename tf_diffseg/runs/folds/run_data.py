@@ -68,16 +68,17 @@ def check_start_is_unaware(config, manifest):
         manifest: `Manifest` from `read_run_data`.
 
     Raises:
-        InputError: `init_from` is a run, or a checkpoint in one, that was trained on
-            cases that the fold is validated on.
+        InputError: `init_from` is a run, or a checkpoint in one, whose weights were
+            trained on cases that the fold is validated on.
     """
     if not (config.folds and config.init_from):
         return
     source = run_around(config.init_from)
-    if source is None or source.manifest().dataset != manifest.dataset:
+    if source is None:
         return
     held_out = set(manifest.split("validation").uids)
-    seen = [uid for uid in source.manifest().split("train").uids if uid in held_out]
+    trained_on = source.trained_on().get(manifest.dataset, [])
+    seen = [uid for uid in trained_on if uid in held_out]
     if seen:
         raise InputError(
             f"init_from={config.init_from} was trained on {len(seen)} of the cases "
