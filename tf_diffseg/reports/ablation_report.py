@@ -99,6 +99,8 @@ def _sections(rows, found):
         "seeds. More/less: cases with a higher and a lower Dice. p: two-sided Wilcoxon "
         "signed-rank test over the cases; Holm: corrected for the number of arms."
     )
+    if found["left_out"]:
+        main += f" Not in the table: {', '.join(found['left_out'])}."
     sections = [(main, table(rows)), ("By class:", _class_table(rows))]
     if len(rows) > 1:
         sections.append(("What the arms change:", _change_table(rows)))
@@ -118,7 +120,8 @@ def write(arms, rows, found, folder):
     Args:
         arms: list of `ArmScores`.
         rows: result of `compare_arms` for them.
-        found: JSON-able dict that says what was scored, with `dataset` and `split`.
+        found: JSON-able dict that says what was scored, with `dataset` and `split`,
+            and in `left_out` the arms that are not there.
         folder: `pathlib.Path`, made if it is missing.
 
     Raises:

@@ -116,8 +116,23 @@ def test_seeds_and_splits_are_added(shards, undisturbed, capsys):
     output = capsys.readouterr().out
     assert output.count("nothing to do") == 1 and "== default, seed-1" in output
     assert [len(row["dice"]) for row in more] == [2]
-    assert (folder / "test/ablation.md").is_file()
+    table = (folder / "test/ablation.md").read_text()
+    assert "Not in the table: supervised (0 of 2 seeds)." in table
     assert rows[0]["names"] == more[0]["names"]
+    with pytest.raises(InputError, match="^seeds=1: .* has tables of 2 seeds"):
+        _run(shards, folder, split="test", chosen=["recycling"])
+
+
+@pytest.mark.slow
+def test_arms_that_are_added_do_not_take_the_place_of_others(
+    shards, undisturbed, tmp_path
+):
+    copy = shutil.copytree(undisturbed[0], tmp_path / "copy")
+    added = {"ema": {"ema": 0.5}}
+    rows = run_ablation(_CONFIG, added, shards, copy, num_seeds=1)
+    names = [row["names"][0] for row in rows]
+    assert names == ["default", "supervised", "ema"]
+    assert "| ema | " in (copy / "validation" / "ablation.md").read_text()
 
 
 @pytest.mark.slow

@@ -37,7 +37,8 @@ def run_ablation(
     """Trains and scores every arm for every seed, or goes on with it.
 
     It checks all it can before it trains the first. All arms are trained with a seed
-    before the next seed; then the table is written.
+    before the next seed; then the table is written. It has the arms of earlier calls
+    too, if they have as many seeds.
 
     Args:
         config: `TrainConfig` that all arms share: the default arm.
@@ -58,7 +59,8 @@ def run_ablation(
 
     Raises:
         InputError: as in `training.train`; an arm is wrong or cannot be trained; the
-            folder was begun with other settings; or the time is too short.
+            folder was begun with other settings, or has more seeds; or the time is too
+            short.
         TrainingStopped: as in `training.train`.
         WorkerLost: as in `training.train`.
     """
@@ -67,7 +69,9 @@ def run_ablation(
     ablation = _Ablation(data_dir, folder, read_run_data(config, data_dir), split)
     ablation.check(config, equal)
     settings = settings_of(folder, config, equal, budget_minutes)
-    arms = make_arms(config, changes, chosen)
+    known = {**settings.arms, **changes}
+    arms = make_arms(config, known, chosen or list(changes))
+    ablation.check_seeds(arms[0], num_seeds)
     plans = {arm.name: ablation.plan(arm, 0, config.epochs) for arm in arms}
     load_tensorflow()
     check_plans(plans, "arms", memory_gib)
@@ -78,11 +82,15 @@ def run_ablation(
         settings = with_lengths(
             settings, arms, ablation.manifest, num_seeds, ablation.measure, deadline
         )
+        trained = {name for arm in arms for name in arm.names} & known.keys()
+        of_folder = settings.arms | {name: known[name] for name in sorted(trained)}
+        settings = dataclasses.replace(settings, arms=of_folder)
         settings.write(folder)
         for seed in range(num_seeds):
             for arm in arms:
                 ablation.train_and_score(arm, seed, settings.epochs[arm.name])
-            rows = ablation.compare(arms, seed + 1, settings.epochs)
+            all_arms = make_arms(config, settings.arms)
+            rows = ablation.compare(all_arms, seed + 1, settings.epochs)
     return rows
 
 
@@ -108,6 +116,24 @@ class _Ablation:
                 f"others, and all are to have equal {equal}",
                 argument="early_stopping",
             )
+
+    def check_seeds(self, default, num_seeds):
+        """Refuses fewer seeds than there are, which a table would lose."""
+        done = 0
+        while self.is_scored(default, done):
+            done += 1
+        if num_seeds < done:
+            raise InputError(
+                f"seeds={num_seeds}: {self.folder / self.split} has tables of {done} "
+                f"seeds, and arms that are added need as many; name {done} or more",
+                argument="seeds",
+            )
+
+    def is_scored(self, arm, seed):
+        from tf_diffseg.runs.ablation.scores import SCORES
+
+        _, scores = self.folders(arm, seed)
+        return (scores / SCORES).is_file()
 
     def folders(self, arm, seed):
         """Folders of a run and of its scores."""
@@ -144,11 +170,11 @@ class _Ablation:
         import keras
 
         from tf_diffseg.runs.ablation.clock import Clock
-        from tf_diffseg.runs.ablation.scores import SCORES, score_run
+        from tf_diffseg.runs.ablation.scores import score_run
         from tf_diffseg.runs.training_run import train_plan
 
         run, scores = self.folders(arm, seed)
-        if (scores / SCORES).is_file():
+        if self.is_scored(arm, seed):
             print(f"== {arm.name}, {run.name}: done", flush=True)
             return
         print(f"== {arm.name}, {run.name}", flush=True)
@@ -160,18 +186,25 @@ class _Ablation:
         score_run(plan.run_folder, self.manifest, self.data_dir, self.split, scores)
 
     def compare(self, arms, num_seeds, epochs):
-        """Compares all arms by the first seeds, and writes the tables."""
+        """Compares the arms that have the first seeds, and writes the tables."""
         from tf_diffseg.evaluation.arm_scores import compare_arms
         from tf_diffseg.reports import ablation_report
         from tf_diffseg.runs.ablation.scores import read_arm
         from tf_diffseg.runs.fitting import steps_per_epoch
 
-        scores = []
+        scores, left_out = [], []
         for arm in arms:
+            done = sum(self.is_scored(arm, seed) for seed in range(num_seeds))
+            if done < num_seeds:
+                left_out.append(f"{arm.name} ({done} of {num_seeds} seeds)")
+                continue
             steps = epochs[arm.name] * steps_per_epoch(arm.config, self.manifest)
             folders = [self.folders(arm, seed) for seed in range(num_seeds)]
             scores.append(read_arm(arm, steps, folders))
         rows = compare_arms(scores)
         found = {"dataset": self.manifest.dataset, "split": self.split}
+        found["left_out"] = left_out
+        if left_out:
+            print(f"not in the table: {', '.join(left_out)}", flush=True)
         ablation_report.write(scores, rows, found, self.folder / self.split)
         return rows

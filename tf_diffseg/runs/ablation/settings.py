@@ -22,12 +22,14 @@ class Settings:
         budget_minutes: time for all runs of the first call, or None.
         length: steps or minutes of a run; None before they are chosen.
         epochs: dict from the names of arms to epochs.
+        arms: dict from the names of all arms that were trained to their changes.
     """
 
     equal: str = "steps"
     budget_minutes: float | None = None
     length: float | None = None
     epochs: dict[str, int] = dataclasses.field(default_factory=dict)
+    arms: dict[str, dict] = dataclasses.field(default_factory=dict)
 
     def write(self, folder):
         """Writes the settings into the folder of an ablation."""
