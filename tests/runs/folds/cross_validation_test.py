@@ -166,6 +166,18 @@ def test_an_ensemble_needs_all_its_folds(tmp_path):
     (tmp_path / "fold_0" / "config.json").write_text(_fold(0).to_json())
     with pytest.raises(InputError, match="the mean of 2 folds yet: fold 1 has no run"):
         TrainedModels([tmp_path], InferenceOptions())
+    # A copy of another fold would count twice.
+    (tmp_path / "fold_1").mkdir()
+    (tmp_path / "fold_1" / "config.json").write_text(_fold(0).to_json())
+    with pytest.raises(InputError, match="fold_1 is no run on fold 1 of 2: its config"):
+        TrainedModels([tmp_path], InferenceOptions())
+
+
+def test_folds_are_not_trained_within_a_run(shards, validated):
+    folder, _ = validated
+    with pytest.raises(InputError, match="^output_dir=.*fold_0 holds a run, and is to"):
+        cross_validate(CONFIG, shards, folder / "fold_0")
+    assert not (folder / "fold_0" / "fold_0").exists()
 
 
 def test_a_fold_does_not_begin_from_a_run_that_has_seen_its_cases(shards, validated):

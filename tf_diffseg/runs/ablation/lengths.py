@@ -71,7 +71,8 @@ def length_in_time(equal, costs, num_seeds, seconds):
     if training <= 0:
         raise InputError(
             f"budget_minutes: starting and scoring {num_runs} runs takes about "
-            f"{once / 60:.1f} minutes, and {max(0.0, seconds) / 60:.1f} are left",
+            f"{once / 60:.1f} minutes, and {max(0.0, seconds) / 60:.1f} are left after "
+            "measuring; give more time, or choose fewer `arms` or `seeds`",
             argument="budget_minutes",
         )
     if equal == "minutes":

@@ -7,6 +7,7 @@ from tf_diffseg.errors import InputError
 from tf_diffseg.output_path import output_folder
 from tf_diffseg.runs.folds.run_data import fold_dir
 from tf_diffseg.runs.inference_options import InferenceOptions
+from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.training import checked_plan
 from tf_diffseg.whole_files import alone_in, write_text
 
@@ -57,6 +58,12 @@ def cross_validate(
     if output_dir.resolve() == pathlib.Path(data_dir).resolve():
         raise InputError(
             f"output_dir={output_dir} is `data_dir`, name another",
+            argument="output_dir",
+        )
+    if RunFolder(output_dir).config_path.is_file():
+        raise InputError(
+            f"output_dir={output_dir} holds a run, and is to hold a folder of one for "
+            "each fold; name another",
             argument="output_dir",
         )
     num_folds = config.folds or DEFAULT_FOLDS

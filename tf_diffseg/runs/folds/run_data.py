@@ -98,17 +98,25 @@ def runs_of(path):
         List of paths; `path` itself if it is no cross-validation.
 
     Raises:
-        InputError: the run of a fold has not begun.
+        InputError: the run of a fold has not begun, or is on another fold.
     """
     if not is_cross_validation(path):
         return [path]
-    num_folds = RunFolder(fold_dir(path, 0)).config().folds
+    first = RunFolder(fold_dir(path, 0)).config()
+    num_folds = first.folds
     runs = [fold_dir(path, fold) for fold in range(num_folds)]
     for fold, run in enumerate(runs):
         if not RunFolder(run).config_path.is_file():
             raise InputError(
                 f"{path} is not the mean of {num_folds} folds yet: fold {fold} has no "
                 "run; experiments.cross_validate goes on"
+            )
+        expected = num_folds, fold, first.test_in_folds
+        found = _fold_of(RunFolder(run).config())
+        if found != expected:
+            raise InputError(
+                f"{run} is no run on fold {fold} of {num_folds}: its config has "
+                f"(folds, fold, test_in_folds) of {found}, expected {expected}"
             )
     return runs
 
