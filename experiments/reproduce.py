@@ -15,10 +15,14 @@ from absl import flags
 
 from experiments.chains import own_data
 from tf_diffseg import command_line
-from tf_diffseg.errors import InputError
 from tf_diffseg.option_flags import define_flags, given_values
 from tf_diffseg.output_path import output_folder
-from tf_diffseg.runs.recipes.published import RECIPES, comparison, variant_name
+from tf_diffseg.runs.recipes.published import (
+    RECIPES,
+    check_dimensions,
+    comparison,
+    variant_name,
+)
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.text import read_json, with_options
 from tf_diffseg.whole_files import alone_in
@@ -52,11 +56,8 @@ def main(argv):
     del argv
     recipe = RECIPES[_DATASET.value]
     variant = _DIMENSIONS.value or recipe.dimensions[0], _DIFFUSION.value
-    if variant[0] not in recipe.dimensions:
-        raise InputError(
-            f"dimensions={variant[0]}: {_DATASET.value} are pictures of 2 dimensions",
-            argument="dimensions",
-        )
+    patch_shape = given_values(TrainConfig).get("patch_shape")
+    check_dimensions(_DATASET.value, variant[0], patch_shape)
     folder = output_folder("output_dir", _OUTPUT_DIR.value)
     with alone_in("output_dir", folder):
         code = own_data.run(_stages(folder, recipe, *variant))

@@ -22,6 +22,8 @@ def test_a_folder_of_something_else_ends_with_what_is_expected(tmp_path):
     assert "as amos_ct is downloaded; found 'dataset.json', 'imagesTr'" in line
     code, output = _call("--dataset=muscle_us", "--dimensions=3", *flags)
     assert code == 1 and "--dimensions=3: muscle_us are pictures" in output
+    code, output = _call("--dataset=muscle_us", "--patch_shape=16,16,8", *flags)
+    assert code == 1 and "--patch_shape=16,16,8: slice by slice, a patch has" in output
 
 
 @pytest.mark.slow

@@ -35,6 +35,11 @@ def test_arms_change_only_what_they_are_about():
     }
 
 
+def test_a_supervised_default_has_no_arms_of_steps():
+    names = paper_arms(TrainConfig(strategy="supervised"))
+    assert "recycling" in names and not [n for n in names if n.startswith("steps")]
+
+
 def test_the_supervised_twin_is_the_branch_of_the_image():
     config = TrainConfig(mask_branch=(16, 32), mask_output="logits")
     arms = make_arms(config, paper_arms(config), ["supervised"])

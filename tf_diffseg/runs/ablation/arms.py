@@ -59,6 +59,11 @@ def paper_arms(config=TrainConfig()):  # noqa: B008 immutable
 
     name, options = named_options(config.sampler)
     few_steps = with_options(name, options | {"num_timesteps": _SAMPLED_STEPS})
+    steps = {
+        "steps_5": {"num_timesteps": _SAMPLED_STEPS},
+        "steps_11": {"num_timesteps": 11, "sampler": few_steps},
+        "steps_1001": {"num_timesteps": 1001, "sampler": few_steps},
+    }
     return {
         # Losses of logits do not apply to noise.
         "noise": {
@@ -83,9 +88,8 @@ def paper_arms(config=TrainConfig()):  # noqa: B008 immutable
                 "self_conditioning_from_next",
             )
         },
-        "steps_5": {"num_timesteps": _SAMPLED_STEPS},
-        "steps_11": {"num_timesteps": 11, "sampler": few_steps},
-        "steps_1001": {"num_timesteps": 1001, "sampler": few_steps},
+        # A network without diffusion has none.
+        **({} if config.strategy == "supervised" else steps),
         "supervised": strategy("supervised"),
     }
 

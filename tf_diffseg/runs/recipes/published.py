@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from tf_diffseg.errors import InputError
 from tf_diffseg.text_table import text_table
 
 
@@ -81,6 +82,27 @@ RECIPES = {
         "nnU-Net, 5 folds",
     ),
 }
+
+
+def check_dimensions(name, dimensions, patch_shape=None):
+    """Raises InputError unless data and patches have the dimensions of a network.
+
+    Args:
+        name: one of `RECIPES`.
+        dimensions: 3, or 2 for slice by slice.
+        patch_shape: of the training; None for that of the recipe.
+    """
+    if dimensions not in RECIPES[name].dimensions:
+        raise InputError(
+            f"dimensions={dimensions}: {name} are pictures of 2 dimensions",
+            argument="dimensions",
+        )
+    if patch_shape and dimensions == 2 and patch_shape[-1] != 1:
+        raise InputError(
+            f"patch_shape={','.join(map(str, patch_shape))}: slice by slice, a patch has "
+            "one slice along z, expected 1 as the last number",
+            argument="patch_shape",
+        )
 
 
 def comparison(recipe, summaries):
