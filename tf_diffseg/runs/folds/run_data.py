@@ -116,7 +116,7 @@ def runs_of(path):
         if found != expected:
             raise InputError(
                 f"{run} is no run on fold {fold} of {num_folds}: its config has "
-                f"(folds, fold, test_in_folds) of {found}, expected {expected}"
+                f"`folds`, `fold` and `test_in_folds` of {found}, expected {expected}"
             )
     return runs
 

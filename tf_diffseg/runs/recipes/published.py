@@ -99,8 +99,8 @@ def check_dimensions(name, dimensions, patch_shape=None):
         )
     if patch_shape and dimensions == 2 and patch_shape[-1] != 1:
         raise InputError(
-            f"patch_shape={','.join(map(str, patch_shape))}: slice by slice, a patch has "
-            "one slice along z, expected 1 as the last number",
+            f"patch_shape={','.join(map(str, patch_shape))}: slice by slice, a patch "
+            "has one slice along z, expected 1 as the last number",
             argument="patch_shape",
         )
 
