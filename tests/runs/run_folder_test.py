@@ -70,6 +70,17 @@ def test_cases_that_initial_weights_were_trained_on_are_not_scored(
         check_start_is_unaware(config, fold)
 
 
+def test_a_model_that_does_not_say_what_it_has_seen_is_noted(tmp_path, capsys):
+    config = TrainConfig(init_from="hippocampus")
+    for dataset, number in (("hippocampus", 1), ("phantoms", 0)):
+        data = dataclasses.replace(_manifest(train=_split(["a"])), dataset=dataset)
+        run = RunFolder(toy_run(tmp_path / dataset, data))
+        remember(InitialWeights("", 1, 1, [], []), config, run)
+        assert run.trained_on()[dataset] == ["a"]
+        note = "note: hippocampus was trained on cases of hippocampus and does not say"
+        assert capsys.readouterr().out.count(note) == number
+
+
 @pytest.mark.parametrize(
     "name, splits",
     [

@@ -7,12 +7,14 @@ that were taken, their terms and the frozen layers.
 import dataclasses
 import json
 import os
+import pathlib
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.preset_folder import INITIAL_WEIGHTS
 from tf_diffseg.runs.run_folder import run_around
 from tf_diffseg.runs.terms import terms_of_source, terms_text
-from tf_diffseg.shipped_models import model_names
+from tf_diffseg.shipped_models import find_model, model_names
+from tf_diffseg.text import read_json
 from tf_diffseg.whole_files import write_json
 
 
@@ -88,15 +90,28 @@ def remember(taken, config, run_folder):
     if terms_text(terms):
         print(terms_text(terms), flush=True)
     source = run_around(config.init_from)
-    trained_on = source.trained_on() if source else {}
+    trained_on = source.trained_on() if source else _of_export(config.init_from)
     _tell_seen(trained_on, config, run_folder.manifest())
     found = dataclasses.asdict(taken) | {"terms": terms, "trained_on": trained_on}
     write_json(run_folder.path / INITIAL_WEIGHTS, found, indent=2)
 
 
+def _of_export(path_or_name):
+    """`RunFolder.trained_on` of an export; empty for other files."""
+    card = pathlib.Path(find_model(path_or_name), "assets", "model_card.json")
+    dataset = read_json(card).get("dataset") if card.is_file() else None
+    return {dataset: None} if dataset else {}
+
+
 def _tell_seen(trained_on, config, manifest):
     """Says if the weights have seen cases that this run is to be scored on."""
-    seen = set(trained_on.get(manifest.dataset, []))
+    if manifest.dataset in trained_on and trained_on[manifest.dataset] is None:
+        print(
+            f"note: {config.init_from} was trained on cases of {manifest.dataset} and "
+            "does not say which: scores may be of cases that the network has seen",
+            flush=True,
+        )
+    seen = set(trained_on.get(manifest.dataset) or [])
     for name in manifest.splits.keys() - {"train"}:
         number = len(seen.intersection(manifest.split(name).uids))
         if number:

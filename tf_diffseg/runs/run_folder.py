@@ -140,7 +140,7 @@ class RunFolder:
         if split == "train":
             return
         own = set(self.manifest().split("train").uids)
-        before = set(self.trained_on().get(manifest.dataset, []))
+        before = set(self.trained_on().get(manifest.dataset) or [])
         seen = [uid for uid in manifest.split(split).uids if uid in own | before]
         if seen:
             names = ", ".join(seen[:3]) + (", ..." if len(seen) > 3 else "")
@@ -194,11 +194,12 @@ class RunFolder:
         """Cases that its weights were trained on, those that it began from included.
 
         Returns:
-            Dict from the name of a data set to the sorted uids.
+            Dict from the name of a data set to the sorted uids; to None if weights that
+            it began from, of an export, do not say which.
         """
         manifest = self.manifest()
         found = dict(self._initial_weights().get("trained_on", {}))
-        own = {*manifest.split("train").uids, *found.get(manifest.dataset, [])}
+        own = {*manifest.split("train").uids, *(found.get(manifest.dataset) or [])}
         return found | {manifest.dataset: sorted(own)}
 
     def _initial_weights(self):

@@ -202,8 +202,11 @@ class _Ablation:
             folders = [self.folders(arm, seed) for seed in range(num_seeds)]
             scores.append(read_arm(arm, steps, folders))
         rows = compare_arms(scores)
-        found = {"dataset": self.manifest.dataset, "split": self.split}
-        found["left_out"] = left_out
+        found = {
+            "dataset": self.manifest.dataset,
+            "split": self.split,
+            "left_out": left_out,
+        }
         if left_out:
             print(f"not in the table: {', '.join(left_out)}", flush=True)
         ablation_report.write(scores, rows, found, self.folder / self.split)

@@ -77,7 +77,7 @@ def check_start_is_unaware(config, manifest):
     if source is None:
         return
     held_out = set(manifest.split("validation").uids)
-    trained_on = source.trained_on().get(manifest.dataset, [])
+    trained_on = source.trained_on().get(manifest.dataset) or []
     seen = [uid for uid in trained_on if uid in held_out]
     if seen:
         raise InputError(
