@@ -82,14 +82,12 @@ def run_ablation(
         settings = with_lengths(
             settings, arms, ablation.manifest, num_seeds, ablation.measure, deadline
         )
-        trained = {name for arm in arms for name in arm.names} & known.keys()
-        of_folder = settings.arms | {name: known[name] for name in sorted(trained)}
-        settings = dataclasses.replace(settings, arms=of_folder)
+        settings = settings.with_arms(arms, known)
         settings.write(folder)
+        all_arms = make_arms(config, settings.arms)
         for seed in range(num_seeds):
             for arm in arms:
                 ablation.train_and_score(arm, seed, settings.epochs[arm.name])
-            all_arms = make_arms(config, settings.arms)
             rows = ablation.compare(all_arms, seed + 1, settings.epochs)
     return rows
 

@@ -31,6 +31,12 @@ class Settings:
     epochs: dict[str, int] = dataclasses.field(default_factory=dict)
     arms: dict[str, dict] = dataclasses.field(default_factory=dict)
 
+    def with_arms(self, arms, changes_by_name):
+        """The settings with further `Arm`s, and their changes from those of all."""
+        names = {name for arm in arms for name in arm.names}
+        new = {k: changes for k, changes in changes_by_name.items() if k in names}
+        return dataclasses.replace(self, arms=self.arms | new)
+
     def write(self, folder):
         """Writes the settings into the folder of an ablation."""
         write_json(folder / _FILE, dataclasses.asdict(self), indent=2)
