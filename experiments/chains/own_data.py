@@ -123,7 +123,8 @@ def stages(folder, data, preprocessing, training, evaluation=(), variant="."):
     metrics, trained_by = results / "metrics.json", folder / variant / _TRAINED_BY
     # Only a complete run is evaluated. Whether it goes on with other flags, or refuses
     # them, is for the training to say.
-    is_trained = _is_of_run(run, metrics, _evaluated_checkpoint)
+    is_trained = "--dry_run" not in train
+    is_trained &= _is_of_run(run, metrics, _evaluated_checkpoint)
     if trained_by.is_file():
         is_trained &= read_json_value(trained_by) == train
     yield Stage(train, run, is_trained, trained_by)

@@ -14,7 +14,6 @@ import pytest
 from experiments.chains import chain as chain_of_commands
 from experiments.chains import own_data
 from tests.commands import run_module
-from tf_diffseg.whole_files import write_json
 
 HAS_SERVING = importlib.util.find_spec("tensorflow_serving") is not None
 
@@ -148,24 +147,6 @@ def test_stages_are_done_if_they_belong_to_the_run(chain, tmp_path):
     (copy / "run" / "checkpoints" / "epoch-00002.keras").touch()
     done = [module for module, stage in own_stages(copy).items() if stage.is_done]
     assert done == ["data_tools.verify_dataset", "data_tools.convert_nifti"]
-
-
-def test_a_training_by_other_flags_is_not_done(chain, tmp_path):
-    copy = shutil.copytree(chain, tmp_path / "copy")
-    train = own_stages(copy)["experiments.train"]
-    write_json(train.record, train.command)
-    assert own_stages(copy)["experiments.train"].is_done
-    write_json(train.record, [*train.command, "--learning_rate=0.5"])
-    assert not own_stages(copy)["experiments.train"].is_done
-
-
-def test_a_run_of_a_fold_is_scored_on_that_fold(chain, tmp_path):
-    copy = shutil.copytree(chain, tmp_path / "copy")
-    assert "--split=test" in own_stages(copy)["experiments.evaluate"].command
-    path = copy / "run" / "config.json"
-    fold = {"folds": 2, "fold": 0, "test_in_folds": True}
-    write_json(path, read_json(path) | fold)
-    assert "--split=validation" in own_stages(copy)["experiments.evaluate"].command
 
 
 def test_printed_stages_are_commands(chain):

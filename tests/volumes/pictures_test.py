@@ -47,23 +47,25 @@ def test_colours_are_channels_unless_all_are_grey(tmp_path):
     np.testing.assert_array_equal(image[:, :, 0].swapaxes(0, 1), colours)
 
 
-def test_an_image_has_the_colours_of_its_palette(tmp_path):
+def _save_with_palette(path, *colours):
+    """Saves the remainders of `_ROWS` by 3 as numbers of three colours."""
     picture = Image.fromarray(_ROWS % 3, "L").convert("P")
     picture.putdata((_ROWS % 3).ravel())
-    picture.putpalette([10, 10, 10, 90, 90, 90, 200, 200, 200])
-    picture.save(tmp_path / "a.png")
-    image = read_image(tmp_path / "a.png").array
-    np.testing.assert_array_equal(
-        image[..., 0, 0].T, np.array([10, 90, 200])[_ROWS % 3]
-    )
+    picture.putpalette(sum(colours, []))
+    picture.save(path)
+    return path
+
+
+def test_an_image_has_the_colours_of_its_palette(tmp_path):
+    greys = ([10] * 3, [90] * 3, [200] * 3)
+    image = read_image(_save_with_palette(tmp_path / "a.png", *greys)).array
+    expected = np.array([10, 90, 200])[_ROWS % 3]
+    np.testing.assert_array_equal(image[..., 0, 0].T, expected)
 
 
 def test_a_label_map_has_the_numbers_of_its_palette(tmp_path):
-    picture = Image.fromarray(_ROWS % 3, "L").convert("P")
-    picture.putdata((_ROWS % 3).ravel())
-    picture.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
-    picture.save(tmp_path / "a.png")
-    label = read_label(tmp_path / "a.png").array
+    colours = ([255, 0, 0], [0, 255, 0], [0, 0, 255])
+    label = read_label(_save_with_palette(tmp_path / "a.png", *colours)).array
     np.testing.assert_array_equal(label[..., 0].T, _ROWS % 3)
     Image.fromarray(_ROWS > 7).save(tmp_path / "black_and_white.png")
     label = read_label(tmp_path / "black_and_white.png").array

@@ -102,6 +102,7 @@ class _Ablation:
     split: str
 
     def check(self, config, equal):
+        """Raises InputError if split, folder or config cannot be used."""
         self.manifest.shard_paths(self.data_dir, self.split)
         if self.folder.resolve() == pathlib.Path(self.data_dir).resolve():
             raise InputError(
@@ -128,6 +129,7 @@ class _Ablation:
             )
 
     def is_scored(self, arm, seed):
+        """Whether the run of an arm is trained and scored."""
         from tf_diffseg.runs.ablation.scores import SCORES
 
         _, scores = self.folders(arm, seed)

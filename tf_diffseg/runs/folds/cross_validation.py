@@ -54,18 +54,7 @@ def cross_validate(
         2
     """
     inference = InferenceOptions(**options)
-    output_dir = output_folder("output_dir", output_dir)
-    if output_dir.resolve() == pathlib.Path(data_dir).resolve():
-        raise InputError(
-            f"output_dir={output_dir} is `data_dir`, name another",
-            argument="output_dir",
-        )
-    if RunFolder(output_dir).config_path.is_file():
-        raise InputError(
-            f"output_dir={output_dir} holds a run, and is to hold a folder of one for "
-            "each fold; name another",
-            argument="output_dir",
-        )
+    output_dir = _checked_output(output_dir, data_dir)
     num_folds = config.folds or DEFAULT_FOLDS
     plans = [
         checked_plan(
@@ -82,6 +71,23 @@ def cross_validate(
             for plan in plans
         ]
         return _write(output_dir, plans[0], parts, inference, viewer_mb * 1e6)
+
+
+def _checked_output(output_dir, data_dir):
+    """Path of a folder for runs; raises InputError if it has another use."""
+    output_dir = output_folder("output_dir", output_dir)
+    if output_dir.resolve() == pathlib.Path(data_dir).resolve():
+        raise InputError(
+            f"output_dir={output_dir} is `data_dir`, name another",
+            argument="output_dir",
+        )
+    if RunFolder(output_dir).config_path.is_file():
+        raise InputError(
+            f"output_dir={output_dir} holds a run, and is to hold a folder of one for "
+            "each fold; name another",
+            argument="output_dir",
+        )
+    return output_dir
 
 
 def _train_and_score(plan, inference, num_devices, viewer_bytes):
