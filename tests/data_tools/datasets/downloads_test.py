@@ -176,7 +176,7 @@ def test_cases_of_brats_are_found_wherever_they_were_unpacked(tmp_path):
     for path in (whole / "BraTS2021_00001").iterdir():
         path.rename(tmp_path / path.name)
     (whole / "BraTS2021_00001").rmdir()
-    shutil.copytree(whole / "BraTS2021_00002", tmp_path / "copy")
+    shutil.copytree(whole / "BraTS2021_00002", tmp_path / "A copy")
     dataset = read_download("brats2021", tmp_path)
     check_cases(dataset)
     assert _splits(dataset) == _splits(dataclasses.replace(dataset, cases=expected))
