@@ -31,6 +31,26 @@ def test_one_voxel_class_is_not_smoothed_away():
     np.testing.assert_array_equal(dice_loss(mask, found), [[0.0]])
 
 
+def test_a_class_that_is_nowhere_has_a_loss_of_one():
+    nowhere = np.zeros([1, 2, 2, 2, 1], np.float32)
+
+    np.testing.assert_array_equal(dice_loss(nowhere, nowhere), [[1.0]])
+
+
+def test_soft_masks_smaller_than_a_voxel_are_not_smoothed_away():
+    mask = np.float32([0.125, 0.0]).reshape(1, 2, 1)
+
+    np.testing.assert_allclose(dice_loss(mask, mask), [[0.875]], rtol=1e-6)
+
+
+def test_classes_are_exclusive_unless_told_otherwise():
+    mask = logits = np.ones([1, 4, 2], np.float32)
+
+    np.testing.assert_allclose(
+        dice_loss_from_logits(mask, logits), [[1 / 3, 1 / 3]], rtol=1e-6
+    )
+
+
 def test_overlapping_classes_do_not_compete():
     mask = np.ones([1, 4, 2], np.float32)
     logits = np.full([1, 4, 2], 40.0, np.float32)
