@@ -36,3 +36,18 @@ def test_wrong_shapes_are_refused():
         expected_calibration_error([0.5, 0.5], [0, 1, 1])
     with pytest.raises(ValueError, match="got 0 and 0"):
         expected_calibration_error([], [])
+
+
+def test_a_probability_of_one_is_in_the_last_bin():
+    assert expected_calibration_error([1.0, 0.95], [0, 1]) == pytest.approx(0.475)
+
+
+def test_there_are_15_bins_unless_told_otherwise():
+    probability, limit = np.random.default_rng(0).random((2, 500))
+    is_class = limit < probability**2
+    by_number = [
+        expected_calibration_error(probability, is_class, number)
+        for number in (14, 15, 16)
+    ]
+    assert expected_calibration_error(probability, is_class) == by_number[1]
+    assert len(set(by_number)) == 3

@@ -184,3 +184,82 @@ def test_sheared_affine_has_distances_of_the_world():
     assert metrics.hd_mm[1] == pytest.approx(5.0)
     assert metrics.assd_mm[1] < 4.4
     assert metrics.centroid_distance_mm[1] == pytest.approx(5.0)
+
+
+def test_volumes_are_each_mask_s_own():
+    truth = _label(class_1=((4, 2, 2), (8, 6, 5)))
+    half = _label(class_1=((4, 2, 2), (4, 6, 5)))
+    metrics = case_metrics(truth, half, 2, _AFFINE)
+    assert metrics.true_volume_ml[1] == pytest.approx(0.72)
+    assert metrics.predicted_volume_ml[1] == pytest.approx(0.36)
+    assert metrics.volume_error_ml[1] == pytest.approx(-0.36)
+    assert metrics.relative_volume_error[1] == pytest.approx(-0.5)
+
+
+def test_a_voxel_is_found_or_not():
+    one, other = _label(class_1=((4, 2, 2), (1, 1, 1))), _label()
+    metrics = case_metrics(one, one, 2, _AFFINE)
+    assert (metrics.precision[1], metrics.recall[1]) == (1.0, 1.0)
+    metrics = case_metrics(one, other, 2, _AFFINE)
+    assert (metrics.precision[1], metrics.recall[1]) == (0.0, 0.0)
+
+
+def test_surfaces_may_be_1_and_2_mm_apart_unless_told_otherwise():
+    truth = _label((40, 12, 10), class_1=((4, 2, 2), (20, 6, 5)))
+    predicted = _label((40, 12, 10), class_1=((7, 2, 2), (20, 6, 5)))  # by 1.5 mm
+    found = case_metrics(truth, predicted, 2, _AFFINE).surface_dice
+    expected = case_metrics(truth, predicted, 2, _AFFINE, (1.0, 2.0)).surface_dice
+    np.testing.assert_array_equal(found, expected)
+    assert found[0][1] < found[1][1]
+
+
+def test_unknown_voxels_are_background_in_both_and_in_no_volume():
+    rng = np.random.default_rng(2)
+    truth, predicted = rng.integers(0, 3, size=(2, 9, 8, 7))
+    probabilities = rng.dirichlet(np.ones(3), size=truth.shape)
+    truth[:4] = 255
+    found = case_metrics(
+        truth, predicted, 3, _AFFINE, probabilities=probabilities, ignored_id=255
+    )
+    emptied = [np.where(truth == 255, 0, label) for label in (truth, predicted)]
+    expected = case_metrics(*emptied, 3, _AFFINE)
+    for name in ("dice", "iou", "precision", "recall", "hd_mm", "assd_mm"):
+        one, other = getattr(found, name), getattr(expected, name)
+        np.testing.assert_array_equal(one, other, err_msg=name)
+    counts = [np.bincount(label[4:].ravel()) for label in (truth, predicted)]
+    np.testing.assert_allclose(found.true_volume_ml, counts[0] * 0.003)
+    np.testing.assert_allclose(found.predicted_volume_ml, counts[1] * 0.003)
+    # The margin of 10 mm reaches beyond the volume, on all sides.
+    known = case_metrics(
+        truth[4:], predicted[4:], 3, _AFFINE, (1.0,), probabilities[4:]
+    )
+    np.testing.assert_allclose(found.ece, known.ece)
+    assert np.isfinite(found.ece[1:]).all()
+
+
+def test_an_ignored_id_that_no_voxel_has_changes_nothing():
+    truth, predicted = np.random.default_rng(3).integers(0, 3, size=(2, 9, 8, 7))
+    found = case_metrics(truth, predicted, 3, _AFFINE, ignored_id=255)
+    expected = case_metrics(truth, predicted, 3, _AFFINE)
+    for name, values in dataclasses.asdict(expected).items():
+        np.testing.assert_array_equal(getattr(found, name), values, err_msg=name)
+
+
+def test_nothing_is_defined_where_no_voxel_is_known():
+    predicted = _label(class_1=((4, 2, 2), (8, 6, 5)))
+    truth = np.full(predicted.shape, 255)
+    metrics = case_metrics(
+        truth, predicted, 3, _AFFINE, (1.0,), np.eye(3)[predicted], ignored_id=255
+    )
+    for name, values in dataclasses.asdict(metrics).items():
+        values = np.atleast_2d(values)
+        assert values.shape == (1, 3) and np.isnan(values).all(), name
+
+
+def test_calibration_of_an_invented_class_reaches_the_edge_of_the_volume():
+    truth = _label((60, 30, 30))
+    predicted = _label((60, 30, 30), class_1=((0, 0, 0), (8, 6, 5)))
+    probabilities = np.eye(2)[predicted]
+    metrics = case_metrics(truth, predicted, 2, _AFFINE, probabilities=probabilities)
+    # A margin of 10 mm has 20, 5 and 4 voxels.
+    assert metrics.ece[1] == pytest.approx(8 * 6 * 5 / (28 * 11 * 9))

@@ -29,3 +29,11 @@ def test_config_rebuilds_it():
     config = metric.get_config()
     assert StreamingDiceByStep.from_config(config).get_config() == config
     assert config["num_steps"] == 5 and config["include_background"]
+
+
+def test_the_step_is_the_first_unless_told_otherwise():
+    labels = np.random.default_rng(0).integers(0, 3, (2, 2, 4, 4, 4))
+    metric, first = (StreamingDiceByStep(3, 3) for _ in range(2))
+    metric.update_state(*labels)
+    first.update_state(*labels, step=0)
+    np.testing.assert_array_equal(metric.result(), first.result())

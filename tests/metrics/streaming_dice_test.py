@@ -122,3 +122,28 @@ def test_serialization_keeps_the_config():
 def test_two_replicas_agree_with_one():
     done = run_module("tests.metrics.two_replicas")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("from_masks", [False, True])
+def test_unlabelled_voxels_and_examples_without_others_are_left_out(from_masks):
+    rng = np.random.default_rng(0)
+    truth, predicted = rng.integers(3, size=(2, 3, 4, 4, 4))
+    is_labelled = np.zeros([3, 4, 4, 4], bool)
+    is_labelled[0, 1, 2:], is_labelled[1] = True, True
+    metric = StreamingDice(3, include_background=True, from_masks=from_masks)
+
+    encoded = [np.eye(3)[each] if from_masks else each for each in (truth, predicted)]
+    metric.update_state(*encoded, is_labelled=tf.constant(is_labelled))
+
+    scores = [
+        dice_score(truth[i][is_labelled[i]], predicted[i][is_labelled[i]], 3)
+        for i in range(2)
+    ]
+    expected, _ = mean_of_volumes(scores)
+    np.testing.assert_allclose(metric.per_class(), expected, rtol=1e-6)
+
+
+def test_a_single_voxel_that_is_missed_counts():
+    metric = StreamingDice(2)
+    metric.update_state([[[[1, 0]]]], [[[[0, 0]]]])
+    np.testing.assert_array_equal(metric.absent_counts(), [0, 0])

@@ -193,18 +193,21 @@ def test_sheared_axes_have_distances_of_the_world(turned):
     assert np.abs(np.subtract(*apart_mm)).max() > 0.5
 
 
-def test_missed_structure_in_a_sheared_volume_has_its_longest_diagonal():
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_missed_structure_in_a_sheared_volume_has_its_longest_diagonal(side):
+    axes_mm = _SHEARED_MM * [[1.0], [side], [1.0]] * [1.0, side, 1.0]
     corner, empty = np.zeros((2, 5, 6, 7), bool)
     corner[0, 0, 0] = True
 
-    distances = surface_distances(corner, empty, _SHEARED_MM)
+    distances = surface_distances(corner, empty, axes_mm)
 
-    corners = np.array(list(np.ndindex(2, 2, 2))) * (5, 6, 7) @ _SHEARED_MM.T
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (5, 6, 7) @ axes_mm.T
     assert distances.hausdorff_mm() == pytest.approx(distance.pdist(corners).max())
 
 
-@pytest.mark.parametrize("axes_mm", [np.diag([0.8, 1.0, 2.5]), np.eye(3)[[2, 0, 1]]])
-def test_orthogonal_axes_equal_their_spacing(axes_mm):
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+def test_orthogonal_axes_equal_their_spacing(order):
+    axes_mm = np.diag([0.8, 1.0, 2.5])[order]
     masks = np.random.default_rng(0).random((2, 7, 8, 6)) < 0.3
 
     by_axes = surface_distances(*masks, axes_mm)
@@ -225,7 +228,8 @@ def test_different_shapes_are_refused():
 
 
 @pytest.mark.parametrize(
-    "spacing_mm", [(1.0, 1.0), (1.0, 0.0, 1.0), 1.0, np.ones((2, 3))]
+    "spacing_mm",
+    [(1.0, 1.0), (1.0, 0.0, 1.0), 1.0, np.ones((2, 3)), np.eye(3)[[0, 1, 1]]],
 )
 def test_wrong_spacing_is_refused(spacing_mm):
     mask = np.ones((4, 4, 4))
@@ -242,3 +246,28 @@ def test_the_surface_of_a_slice_is_its_outline(axis):
     distances = surface_distances(*volumes, spacing_mm)
     assert distances.hausdorff_mm() == flat.hausdorff_mm() == pytest.approx(5**0.5)
     assert distances.average_mm() == flat.average_mm() > 1.0
+
+
+def test_an_absent_class_leaves_those_after_it():
+    label = np.zeros((4, 4, 4), int)
+    label[1:3] = 2
+
+    metrics = surface_metrics(label, label, 3, _SPACING_MM)
+
+    np.testing.assert_array_equal(metrics.is_defined, [True, False, True])
+    np.testing.assert_array_equal(metrics.surface_dice, [1.0, 0.0, 1.0])
+
+
+def test_the_percentile_is_95_and_the_tolerance_1_mm_unless_told_otherwise():
+    masks = np.random.default_rng(0).random((2, 9, 10, 8)) < 0.02
+    distances = surface_distances(*masks, _SPACING_MM)
+    assert distances.hausdorff_mm() == distances.hausdorff_mm(95)
+    assert len({distances.hausdorff_mm(percentile) for percentile in (94, 95, 96)}) == 3
+
+    one, other = (np.zeros((9, 9, 9), int) for _ in range(2))
+    one[2, 2, 2] = other[3, 2, 2] = 1
+    apart = [
+        surface_metrics(one, other, 2, (mm, 1.0, 1.0)).surface_dice[1]
+        for mm in (1.0, 1.1)
+    ]
+    assert apart == [1.0, 0.0]
