@@ -18,12 +18,10 @@ from experiments.configs import msd_hippocampus
 
 
 def get_config():
-    """As msd_hippocampus, but wider, with a light mask branch, and for longer."""
+    """As msd_hippocampus, but wider, and for longer."""
     return dataclasses.replace(
         msd_hippocampus.get_config(),
         num_channels=(32, 64, 80, 96),
-        mask_branch=(16, 32),
-        mask_output="logits",
         precision="mixed_bfloat16",
         epochs=70,
         learning_rate=2e-3,

@@ -9,8 +9,8 @@ Cost: 8 minutes on 2 CPU cores that had other work. Score: mean foreground Dice 
 (anterior 0.879, posterior 0.868), 0.872 after the first of five reverse steps, on the
 34 cases of the test split, by `python -m experiments.evaluate`.
 
-The network of slices is `--config=msd_hippocampus:dimensions=2`, that without diffusion
-`--config=msd_hippocampus:diffusion=False`.
+Others: `--config=msd_hippocampus:dimensions=2`, the network of slices; `:diffusion=False`,
+that without diffusion; `:mask_branch=False`, one that sees image and noisy mask together.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from tf_diffseg.runs.recipes.published_training import on_slices
 from tf_diffseg.runs.train_config import TrainConfig
 
 
-def get_config(dimensions=3, diffusion=True):
+def get_config(dimensions=3, diffusion=True, mask_branch=True):
     """Whole volumes of 40x56x40, which hold every labelled voxel, or their slices."""
     if dimensions not in (2, 3):
         raise InputError(f"dimensions={dimensions} must be 2 or 3")
@@ -41,4 +41,8 @@ def get_config(dimensions=3, diffusion=True):
         num_channels=(16, 32, 64, 128),
     )
     config = on_slices(config) if dimensions == 2 else config
-    return config if diffusion else dataclasses.replace(config, strategy="supervised")
+    if not diffusion:
+        return dataclasses.replace(config, strategy="supervised")
+    if not mask_branch:
+        return config
+    return dataclasses.replace(config, mask_branch=(16, 32), mask_output="logits")

@@ -1,7 +1,5 @@
 """A flag for every value of a `TrainConfig`."""
 
-import dataclasses
-
 from absl import flags
 
 from experiments.flags.config_file import load_config
@@ -62,9 +60,9 @@ def chosen_config(data_dir, model_dir, num_devices=None, hours=None, **given):
     run_folder = RunFolder(model_dir)
     if _CONFIG.value != AUTO:
         config = load_config(_CONFIG.value)
-        asked = from_flags(TrainConfig, config)
-        network = network_to_begin_from(asked, run_folder)
-        return from_flags(TrainConfig, dataclasses.replace(config, **network)), None
+        values = given_values(TrainConfig)
+        network = network_to_begin_from(config.with_values(**values), run_folder)
+        return config.with_values(**network | values), None
     if run_folder.config_path.is_file():
         return from_flags(TrainConfig, run_folder.config()), None
     recommendation = recommend_config(

@@ -130,3 +130,32 @@ def test_options_of_a_config_are_checked(options, message):
 def test_losses_without_a_value_are_named():
     with pytest.raises(InputError, match="^more_losses=focal_loss:gamma: expected a n"):
         TrainConfig(more_losses="dice_loss focal_loss:gamma")
+
+
+@pytest.mark.parametrize(
+    "values, branch, output",
+    [
+        ({}, (16, 32), "logits"),
+        ({"num_channels": (4, 8)}, (16,), "logits"),
+        ({"num_channels": (4,)}, None, "features"),
+        ({"strategy": "diffusion"}, (16, 32), "logits"),
+        ({"strategy": "supervised"}, None, "features"),
+        ({"mask_branch": ()}, None, "features"),
+        ({"mask_branch": None}, None, "features"),
+        ({"mask_output": "features"}, (16, 32), "features"),
+        ({"mask_branch": (4, 8, 8)}, (4, 8, 8), "logits"),
+    ],
+)
+def test_the_mask_branch_follows_other_values(values, branch, output):
+    config = TrainConfig(mask_branch=(16, 32), mask_output="logits")
+    changed = config.with_values(**values)
+    assert (changed.mask_branch, changed.mask_output) == (branch, output)
+
+
+def test_a_mask_branch_without_a_noisy_mask_is_refused():
+    with pytest.raises(
+        InputError, match="mask_branch=8 needs a noisy mask, which `str"
+    ):
+        TrainConfig(strategy="supervised", mask_branch=(8,))
+    with pytest.raises(InputError, match="mask_branch=8,4 needs a noisy mask"):
+        TrainConfig().with_values(strategy="supervised", mask_branch=(8, 4))

@@ -6,7 +6,6 @@ import time
 from tf_diffseg.errors import InputError
 from tf_diffseg.output_path import output_folder
 from tf_diffseg.quiet import load_tensorflow
-from tf_diffseg.runs.ablation.arms import with_changes
 from tf_diffseg.runs.ablation.plans import check_plans
 from tf_diffseg.runs.run_plan import plan_run
 
@@ -43,7 +42,7 @@ def compare_strategies(
         )
     plans = {
         strategy: plan_run(
-            with_changes(config, {"strategy": strategy}),
+            config.with_values(strategy=strategy),
             data_dir,
             output_dir / strategy,
         )

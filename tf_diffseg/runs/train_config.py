@@ -274,8 +274,8 @@ class TrainConfig(AugmentationConfig):
     mask_branch: tuple[int, ...] | None = _network(
         None,
         "Features of a light branch for noisy mask and time at each resolution from "
-        "the second finest on, such as 16,32. The network then sees the image once for "
-        "all steps. By default one network sees image and mask.",
+        "the second finest on, such as 16,32; empty for none. With it the network sees "
+        "the image once for all steps, without it one network sees image and mask.",
         at_least=1,
     )
     mask_output: str = _network(
@@ -295,6 +295,8 @@ class TrainConfig(AugmentationConfig):
 
     def __post_init__(self):
         """Turns lists into tuples; raises InputError if a value is wrong."""
+        if self.mask_branch in ((), []):
+            object.__setattr__(self, "mask_branch", None)
         super().__post_init__()
         self._check_folds()
         self._check_losses()
@@ -303,6 +305,13 @@ class TrainConfig(AugmentationConfig):
                 f"freeze={self.freeze} needs `init_from`: the frozen weights would "
                 "stay random",
                 argument="freeze",
+            )
+        if self.mask_branch and self.strategy == "supervised":
+            branch = ",".join(map(str, self.mask_branch))
+            raise InputError(
+                f"mask_branch={branch} needs a noisy mask, "
+                "which `strategy=supervised` does not have",
+                argument="mask_branch",
             )
 
     def _check_losses(self):
@@ -330,6 +339,28 @@ class TrainConfig(AugmentationConfig):
                 f"fold={fold}: expected 0 to {folds - 1} with `folds={folds}`",
                 argument="fold",
             )
+
+    def with_values(self, **values):
+        """A config with other values, and with a mask branch that fits them.
+
+        Where `values` say nothing of it, the branch has at most the resolutions of the
+        network below the finest, and a supervised network has none.
+
+        Raises:
+            InputError: a value is wrong.
+        """
+        follows = not {"mask_branch", "mask_output"} & {*values}
+        if values.get("strategy") == "supervised" and follows:
+            values = {"mask_branch": None, "mask_output": "features"} | values
+        changed = dataclasses.replace(self, **values)
+        if "mask_branch" not in values and changed.mask_branch:
+            most = len(changed.num_channels) - 1
+            changed = dataclasses.replace(
+                changed, mask_branch=changed.mask_branch[:most]
+            )
+        if "mask_output" not in values and not changed.mask_branch:
+            changed = dataclasses.replace(changed, mask_output="features")
+        return changed
 
     def to_json(self):
         """The values as JSON text, one per line."""

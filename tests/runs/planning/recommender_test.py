@@ -82,7 +82,7 @@ def test_a_small_volume_is_one_patch_of_four_resolutions():
     assert config.patch_shape == (40, 56, 40)
     assert config.num_channels == (16, 32, 64, 128)
     assert config.scale_factor == (2, 2, 2) and config.kernel_size == (3, 3, 3)
-    assert config.mask_branch == (32, 64)
+    assert config.mask_branch == (16, 32) and config.mask_output == "logits"
 
 
 def test_long_voxels_are_first_halved_within_the_slices():
@@ -120,7 +120,7 @@ def test_given_values_stay_and_are_planned_with():
         56,
     )
     supervised = _recommend(16.0, {"strategy": "supervised"}, **values)
-    assert supervised.mask_branch is None
+    assert supervised.mask_branch is None and supervised.mask_output == "features"
 
 
 def test_less_memory_first_divides_the_batch():

@@ -142,13 +142,6 @@ def make_arms(config, changes_by_name, chosen=()):
     ]
 
 
-def with_changes(config, changes):
-    """The config with changes; a supervised network is the image's branch alone."""
-    if changes.get("strategy") == "supervised":
-        changes = {"mask_branch": None, "mask_output": "features"} | changes
-    return dataclasses.replace(config, **changes)
-
-
 def _arm_config(config, name, changes):
     fields = {field.name for field in dataclasses.fields(TrainConfig)}
     for value in changes:
@@ -163,7 +156,7 @@ def _arm_config(config, name, changes):
             argument="arms",
         )
     try:
-        return with_changes(config, changes)
+        return config.with_values(**changes)
     except InputError as error:
         raise InputError(f"arms={name}: {error}", argument="arms") from error
 

@@ -210,6 +210,7 @@ class Recommender:
             "kernel_size": "an axis is mixed where its voxels are at most "
             f"{ANISOTROPY:g} times as long as others",
             "mask_branch": "the image is encoded once for all steps",
+            "mask_output": "the light branch only corrects the logits of the image",
             "accumulation_steps": "the batch fits in parts",
         }
         for name, why in reasons.items():
@@ -328,14 +329,17 @@ def _network_values(given, resolutions):
     channels = given.get("num_channels") or tuple(
         min(_FINEST_CHANNELS * 2**level, _MOST_CHANNELS) for level in range(num_levels)
     )
-    # At half of the resolution and below, as wide as the image's branch.
-    branch = tuple(channels[1 : min(3, num_levels)]) or None
-    supervised = given.get("strategy") == "supervised"
+    # At half of the resolution and below, half as wide as the image's branch.
+    branch = channels[: min(2, num_levels - 1)]
+    if given.get("strategy") == "supervised":
+        branch = None
+    branch = given.get("mask_branch", branch)
     return {
         "num_channels": channels,
         "scale_factor": _shortest_form(resolutions.scale_factors, (2, 2, 2)),
         "kernel_size": _shortest_form(resolutions.kernel_sizes, (3, 3, 3)),
-        "mask_branch": None if supervised else branch,
+        "mask_branch": branch or None,
+        "mask_output": "logits" if branch else "features",
     }
 
 

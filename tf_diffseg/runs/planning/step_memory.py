@@ -67,7 +67,7 @@ def _num_features(network, voxels):
         (of_block * blocks + of_level) * channels * number
         for (channels, blocks), number in zip(_blocks(network), voxels, strict=True)
     )
-    if network.mask_branch:
+    if network.mask_branch and network.mask_output == "features":
         # Its finest resolution has no block.
         features += of_level * network.num_channels[0] * voxels[0]
     for channels, number in zip(network.mask_branch or (), voxels[1:], strict=False):
