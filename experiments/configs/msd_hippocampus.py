@@ -9,8 +9,9 @@ Cost: 8 minutes on 2 CPU cores that had other work. Score: mean foreground Dice 
 (anterior 0.879, posterior 0.868), 0.872 after the first of five reverse steps, on the
 34 cases of the test split, by `python -m experiments.evaluate`.
 
-Others: `--config=msd_hippocampus:dimensions=2`, the network of slices; `:diffusion=False`,
-that without diffusion; `:mask_branch=False`, one that sees image and noisy mask together.
+Others: `--config=msd_hippocampus:dimensions=2` is the network of slices,
+`:diffusion=False` that without diffusion, and `:mask_branch=False` one network that sees
+image and noisy mask together.
 """
 
 import dataclasses
