@@ -10,8 +10,8 @@ Cost: 8 minutes on 2 CPU cores that had other work. Score: mean foreground Dice 
 34 cases of the test split, by `python -m experiments.evaluate`.
 
 Others: `--config=msd_hippocampus:dimensions=2` is the network of slices,
-`:diffusion=False` that without diffusion, and `:mask_branch=False` one network that sees
-image and noisy mask together.
+`:diffusion=False` that without diffusion, and `:mask_branch=False` one network that
+sees image and noisy mask together.
 """
 
 import dataclasses
