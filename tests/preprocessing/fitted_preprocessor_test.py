@@ -191,5 +191,7 @@ def test_wrong_arguments_are_refused():
         FittedPreprocessor(_TRAINED, spacing_mm=(1, 1, 1))
     with pytest.raises(ValueError, match="along every axis"):
         TrainedSpacing((1, 1, 1), (0.5, 1, 1), (2, 2, 2))
+    with pytest.raises(ValueError, match="expected 0 < smallest_mm"):
+        TrainedSpacing((0, 1, 1), (1, 1, 1), (2, 2, 2))
     with pytest.raises(ValueError, match="must be 3 numbers"):
         TrainedSpacing((1, 1), (1, 1), (2, 2))

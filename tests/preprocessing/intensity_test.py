@@ -102,14 +102,26 @@ def test_constant_channel_becomes_zero(image, value, intensity):
     assert scaled[..., 0].std() > 0.3
 
 
-def test_none_changes_no_bit(image):
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_none_changes_no_bit(image, channels):
+    image = np.tile(image[..., :1], channels)
     scaled = normalize(image, Intensity.NONE)
     np.testing.assert_array_equal(scaled, image)
 
 
-def test_each_channel_has_its_own_intensity(image):
-    kinds, windows = (Intensity.CT_WINDOW, Intensity.ZSCORE), ((0.0, 200.0), None)
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        (Intensity.CT_WINDOW, Intensity.ZSCORE),
+        (Intensity.ZSCORE, Intensity.CT_WINDOW),
+        (Intensity.PERCENTILE, Intensity.NONE),
+        (Intensity.NONE, Intensity.NONE),
+    ],
+)
+def test_each_channel_has_its_own_intensity(image, kinds):
+    windows = [(0.0, 200.0) if k is Intensity.CT_WINDOW else None for k in kinds]
     scaled = normalize(image, kinds, windows).numpy()
+    assert scaled.shape == image.shape
     for channel in range(2):
         alone = image[..., channel : channel + 1]
         expected = normalize(alone, kinds[channel], windows[channel])

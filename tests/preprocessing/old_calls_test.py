@@ -5,9 +5,17 @@ import pytest
 import tensorflow as tf
 
 from tf_diffseg.inference import Segmenter
-from tf_diffseg.preprocessing import SourceGrid, VolumePreprocessor
+from tf_diffseg.preprocessing import (
+    FittedPreprocessor,
+    SourceGrid,
+    TrainedSpacing,
+    VolumePreprocessor,
+)
 
 _PREPROCESSOR = VolumePreprocessor((1.1, 1.3, 1.2), (7, 6, 5), "zscore", None, True)
+_FITTED = FittedPreprocessor(
+    TrainedSpacing((3, 3, 3), (4, 4, 4), (5, 5, 5)), crop_to_foreground=True
+)
 _AFFINE = np.array(
     [[0, 0, 1.1, 3], [0.9, 0.1, 0, 2], [0, -1.3, 0, 1], [0, 0, 0, 1]], np.float32
 )
@@ -64,11 +72,27 @@ def _calls(volume):
     ]
 
 
-def test_parts_give_the_result_of_a_source_grid():
-    volume = _PREPROCESSOR.preprocess(_image(), _AFFINE)
-    for method, earlier, named, arguments in _calls(volume):
-        with pytest.warns(DeprecationWarning, match=f"{method.__name__} takes a Sour"):
+def _calls_of_fitted(volume):
+    """As `_calls`, of the methods that `FittedPreprocessor` has of its own."""
+    place = _SHAPE, _AFFINE
+    box, source, p = volume.source.crop_box, volume.source, _FITTED
+    return [
+        (p.grid_sizes, place, {}, (source,)),
+        (p.from_stored, (volume.image, *place, box), {}, (volume.image, source)),
+        (p.to_stored, (_LABEL, _LABEL, _AFFINE, box), {}, (_LABEL, _LABEL, source)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "preprocessor, calls", [(_PREPROCESSOR, _calls), (_FITTED, _calls_of_fitted)]
+)
+def test_parts_give_the_result_of_a_source_grid(preprocessor, calls):
+    volume = preprocessor.preprocess(_image(), _AFFINE)
+    for method, earlier, named, arguments in calls(volume):
+        expected = f"{method.__name__} takes a Sour"
+        with pytest.warns(DeprecationWarning, match=expected) as warned:
             found = method(*earlier, **named)
+        assert warned[0].filename == __file__
         expected = method(*arguments)
         tf.nest.map_structure(np.testing.assert_array_equal, found, expected)
 

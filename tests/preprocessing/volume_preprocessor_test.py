@@ -264,6 +264,21 @@ def test_config_of_the_defaults():
 
 
 @pytest.mark.parametrize(
+    "config, keeps_values",
+    [
+        ({"intensity": "none"}, True),
+        ({"intensity": ["none", "none"]}, True),
+        ({"intensity": ["none", "zscore"]}, False),
+        ({"intensity": "zscore"}, False),
+        ({"intensity": "none", "spacing_mm": (1, 1, 1)}, False),
+        ({"intensity": "none", "volume_shape": (8, 8, 8)}, True),
+    ],
+)
+def test_values_are_those_of_the_file_unless_something_computes(config, keeps_values):
+    assert VolumePreprocessor(**config).keeps_values is keeps_values
+
+
+@pytest.mark.parametrize(
     "config, message",
     [
         ({"spacing_mm": (1.0, 1.0)}, "spacing_mm must be 3 positive"),
@@ -275,6 +290,7 @@ def test_config_of_the_defaults():
         ({"intensity": "ct_window"}, "needs ct_window"),
         ({"ct_window": (0, 1)}, "ct_window is for intensity 'ct_window' only"),
         ({"intensity": "ct_window", "ct_window": (5, 1)}, "low < high, got"),
+        ({"intensity": "ct_window", "ct_window": (5, 5)}, "low < high, got"),
         ({"intensity": "ct_window", "ct_window": (5,)}, "low < high, got"),
         ({"intensity": ["zscore", "ct_window"]}, "needs ct_window"),
         ({"intensity": ["zscore"], "ct_window": [None, (0, 1)]}, "each of 1 channels"),
