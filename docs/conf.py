@@ -57,6 +57,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"tf_diffseg {version}"
 html_static_path = ["site/static"]
 html_css_files = ["site.css"]
+# These have no pages below them to list.
+html_sidebars = {page: [] for page in ("getting_started", "method", "results")}
 html_copy_source = False
 html_show_sourcelink = False
 # Else the theme complains in the browser of a mode it does not know.
