@@ -1,5 +1,6 @@
 """The equal length of runs."""
 
+import dataclasses
 import time
 
 import pytest
@@ -45,6 +46,17 @@ def test_equal_minutes_are_those_of_the_default():
     settings = _with_lengths(Settings(equal="minutes"))
     assert settings.length == 1.0
     assert settings.epochs == {"default": 6, "few": 15, "dice": 3}
+
+
+def test_a_step_that_is_measured_a_little_longer_costs_no_epoch(monkeypatch):
+    for seconds, epochs in [(1.05, 6), (1.08, 6), (1.1, 5), (0.95, 6), (0.92, 7)]:
+        monkeypatch.setitem(_COSTS, "dice", RunCost(seconds, 10.0))
+        settings = _with_lengths(Settings(equal="minutes"))
+        assert settings.epochs["dice"] == epochs
+        # Nothing takes longer than the time that was given.
+        settings = dataclasses.replace(settings, epochs={"default": 6, "few": 15})
+        settings = _with_lengths(settings, deadline=time.monotonic() + 1e6)
+        assert settings.epochs["dice"] == int(6 / seconds)
 
 
 @pytest.mark.parametrize("equal, length", [("steps", 100), ("minutes", 400 / 180)])

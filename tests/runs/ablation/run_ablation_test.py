@@ -152,7 +152,7 @@ def test_the_command_measures_steps_and_takes_arms_of_a_file(shards, tmp_path):
         "--epochs=10",
     )
     assert process.returncode == 0, process.stderr
-    assert "measuring dice" in process.stdout and "each run: at most" in process.stdout
+    assert "measuring dice" in process.stdout and "in whole epochs" in process.stdout
     assert "| dice | " in process.stdout and "| ema | " not in process.stdout
     settings = json.loads((tmp_path / "out/settings.json").read_text())
     assert settings["equal"] == "minutes" and set(settings["epochs"]) == {

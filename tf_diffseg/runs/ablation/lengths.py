@@ -43,8 +43,12 @@ def with_lengths(settings, arms, manifest, num_seeds, measure, deadline=None):
         length = default.config.epochs * steps[default.name]
         if equal == "minutes":
             length *= costs[default.name].step_seconds / 60
+    # A step is measured to about a tenth: rounded down, arms that take as long as the
+    # default would often have an epoch less.
+    has_to_fit = equal == "steps" or deadline
     epochs = {
-        name: _epochs(equal, length, steps[name], costs.get(name)) for name in steps
+        name: _epochs(equal, length, steps[name], costs.get(name), has_to_fit)
+        for name in steps
     }
     _tell(equal, length, epochs, steps, costs, num_seeds)
     return dataclasses.replace(settings, length=length, epochs=settings.epochs | epochs)
@@ -80,10 +84,11 @@ def length_in_time(equal, costs, num_seeds, seconds):
     return training / (num_seeds * sum(cost.step_seconds for cost in costs))
 
 
-def _epochs(equal, length, steps_per_epoch, cost):
-    """Whole epochs, no longer than the length."""
+def _epochs(equal, length, steps_per_epoch, cost, has_to_fit):
+    """Whole epochs, no longer than the length, or nearest to it."""
     steps = length if equal == "steps" else length * 60 / cost.step_seconds
-    epochs = int(steps / steps_per_epoch + 1e-6)
+    epochs = steps / steps_per_epoch
+    epochs = int(epochs + 1e-6) if has_to_fit else round(epochs)
     if not epochs:
         raise InputError(
             f"equal={equal}: a run would have {steps:.1f} steps, and an epoch has "
@@ -95,7 +100,7 @@ def _epochs(equal, length, steps_per_epoch, cost):
 
 def _tell(equal, length, epochs, steps, costs, num_seeds):
     amount = f"{int(length)} steps" if equal == "steps" else f"{length:.2f} minutes"
-    print(f"each run: at most {amount}, in whole epochs", flush=True)
+    print(f"each run: {amount}, in whole epochs", flush=True)
     total = 0.0
     for name, number in epochs.items():
         text = f"  {name}: {number} epoch(s) of {steps[name]} steps"
