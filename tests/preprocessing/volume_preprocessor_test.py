@@ -284,6 +284,7 @@ def test_values_are_those_of_the_file_unless_something_computes(config, keeps_va
         ({"spacing_mm": (1.0, 1.0)}, "spacing_mm must be 3 positive"),
         ({"spacing_mm": (1.0, 0.0, 1.0)}, "spacing_mm must be 3 positive"),
         ({"spacing_mm": (1.0, float("nan"), 1.0)}, "spacing_mm must be 3 positive"),
+        ({"spacing_mm": (1.0, float("inf"), 1.0)}, "spacing_mm must be 3 positive"),
         ({"volume_shape": (8, 8, -8)}, "volume_shape must be 3 positive"),
         ({"volume_shape": (8, 8, 8.5)}, "volume_shape must be whole numbers"),
         ({"intensity": "minmax"}, "'minmax' is not a valid Intensity"),
