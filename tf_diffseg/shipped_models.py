@@ -28,6 +28,11 @@ def find_model(path, models_dir=None):
     name = str(path)
     if os.path.exists(name) or name not in model_names(models_dir):
         return path
+    return newest_version(name, models_dir)
+
+
+def newest_version(name, models_dir=None):
+    """Folder of the newest version of a named model."""
     return _versions((models_dir or MODELS_DIR) / name)[-1]
 
 

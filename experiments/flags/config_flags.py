@@ -3,7 +3,7 @@
 from absl import flags
 
 from experiments.flags.config_file import load_config
-from tf_diffseg.option_flags import define_flags, from_flags, given_values
+from tf_diffseg.option_flags import define_flags, given_values
 from tf_diffseg.runs.planning.recommendation import DEFAULT_HOURS, recommend_config
 from tf_diffseg.runs.planning.source_network import network_to_begin_from
 from tf_diffseg.runs.run_folder import RunFolder
@@ -62,9 +62,9 @@ def chosen_config(data_dir, model_dir, num_devices=None, hours=None, **given):
         config = load_config(_CONFIG.value)
         values = given_values(TrainConfig)
         network = network_to_begin_from(config.with_values(**values), run_folder)
-        return config.with_values(**network | values), None
+        return config.with_values(**network).with_values(**values), None
     if run_folder.config_path.is_file():
-        return from_flags(TrainConfig, run_folder.config()), None
+        return run_folder.config().with_values(**given_values(TrainConfig)), None
     recommendation = recommend_config(
         data_dir,
         MEMORY_GIB.value,

@@ -211,8 +211,13 @@ def test_shipped_models_are_listed_and_loaded_by_name(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", tf_diffseg.presets())
-def test_each_shipped_model_says_what_it_is(name):
+def test_each_shipped_model_says_what_it_is(name, tmp_path, monkeypatch):
+    # A folder of the same name does not come with the package.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    (tmp_path / "README.md").write_text("# Another\n\nAnother project.\n")
     metadata = tf_diffseg.presets()[name]["metadata"]
+    assert metadata["description"] != "Another project."
     for field in ("description", "license", "attribution", "class_names"):
         assert metadata[field], field
     assert 0 < metadata["mean_foreground_dice"] < 1

@@ -144,6 +144,9 @@ def test_losses_without_a_value_are_named():
         ({"mask_branch": None}, None, "features"),
         ({"mask_output": "features"}, (16, 32), "features"),
         ({"mask_branch": (4, 8, 8)}, (4, 8, 8), "logits"),
+        ({"strategy": "supervised", "mask_output": "features"}, None, "features"),
+        ({"strategy": "diffusion", "model_output": "noise"}, None, "features"),
+        ({"mask_branch": (), "num_channels": (4, 8)}, None, "features"),
     ],
 )
 def test_the_mask_branch_follows_other_values(values, branch, output):
@@ -152,10 +155,12 @@ def test_the_mask_branch_follows_other_values(values, branch, output):
     assert (changed.mask_branch, changed.mask_output) == (branch, output)
 
 
-def test_a_mask_branch_without_a_noisy_mask_is_refused():
-    with pytest.raises(
-        InputError, match="mask_branch=8 needs a noisy mask, which `str"
-    ):
+def test_a_mask_branch_that_cannot_be_is_refused():
+    with pytest.raises(InputError, match="branch=8 cannot be: `strategy=supervised`"):
         TrainConfig(strategy="supervised", mask_branch=(8,))
-    with pytest.raises(InputError, match="mask_branch=8,4 needs a noisy mask"):
+    with pytest.raises(InputError, match="branch=8,4 cannot be: `strategy=supervised`"):
         TrainConfig().with_values(strategy="supervised", mask_branch=(8, 4))
+    with pytest.raises(InputError, match="branch=8 cannot be: `model_output=noise` is"):
+        TrainConfig(strategy="diffusion", model_output="noise", mask_branch=(8,))
+    with pytest.raises(InputError, match="mask_output=logits needs `mask_branch`"):
+        TrainConfig(mask_output="logits")

@@ -99,12 +99,14 @@ def test_a_refusal_of_the_server_is_raised(opened, contents, options, message, c
 
 
 @pytest.mark.parametrize("kind", [GrpcClient, RestClient])
-def test_a_server_that_is_not_there_is_named(kind, monkeypatch):
+def test_a_server_that_is_not_there_is_named(kind, monkeypatch, caplog):
     monkeypatch.setattr("tf_diffseg.serving.prediction_client._FIRST_WAIT_S", 0.01)
     with kind("localhost:1", "toy", timeout_s=30.0) as nobody:
         with pytest.raises(ServerError, match="localhost:1, model toy") as error:
             nobody.segment_nifti(nifti_files()[0])
     assert error.value.code == "UNAVAILABLE"
+    assert "refused" in str(error.value) and len(str(error.value)) < 200
+    assert not [each for each in caplog.records if each.name.startswith("urllib3")]
 
 
 def test_numbers_that_json_cannot_hold_are_refused():

@@ -1,11 +1,10 @@
 """Presets: those that come with the package, and those made of runs."""
 
-import pathlib
 import re
 
 from tf_diffseg.preset_folder import INITIAL_WEIGHTS, check_preset_dir, preset_files
 from tf_diffseg.runs.run_folder import RunFolder
-from tf_diffseg.shipped_models import find_model, model_names
+from tf_diffseg.shipped_models import model_names, newest_version
 from tf_diffseg.text import read_json
 from tf_diffseg.whole_files import write_json, write_text
 
@@ -26,7 +25,7 @@ def presets():
         >>> for name, preset in presets().items():
         ...     print(name, preset["metadata"]["description"])
     """
-    return {name: _preset(pathlib.Path(find_model(name))) for name in model_names()}
+    return {name: _preset(newest_version(name)) for name in model_names()}
 
 
 def _preset(path):

@@ -306,12 +306,18 @@ class TrainConfig(AugmentationConfig):
                 "stay random",
                 argument="freeze",
             )
-        if self.mask_branch and self.strategy == "supervised":
+        self._check_mask_branch()
+
+    def _check_mask_branch(self):
+        if self.mask_branch and self.lacks_mask_branch:
             branch = ",".join(map(str, self.mask_branch))
             raise InputError(
-                f"mask_branch={branch} needs a noisy mask, "
-                "which `strategy=supervised` does not have",
+                f"mask_branch={branch} cannot be: {self.lacks_mask_branch}",
                 argument="mask_branch",
+            )
+        if self.mask_output == "logits" and not self.mask_branch:
+            raise InputError(
+                "mask_output=logits needs `mask_branch`", argument="mask_output"
             )
 
     def _check_losses(self):
@@ -344,23 +350,30 @@ class TrainConfig(AugmentationConfig):
         """A config with other values, and with a mask branch that fits them.
 
         Where `values` say nothing of it, the branch has at most the resolutions of the
-        network below the finest, and a supervised network has none.
+        network below the finest, and there is none if there is no noisy mask, or if the
+        network predicts noise.
 
         Raises:
             InputError: a value is wrong.
         """
-        follows = not {"mask_branch", "mask_output"} & {*values}
-        if values.get("strategy") == "supervised" and follows:
-            values = {"mask_branch": None, "mask_output": "features"} | values
-        changed = dataclasses.replace(self, **values)
-        if "mask_branch" not in values and changed.mask_branch:
-            most = len(changed.num_channels) - 1
-            changed = dataclasses.replace(
-                changed, mask_branch=changed.mask_branch[:most]
-            )
-        if "mask_output" not in values and not changed.mask_branch:
-            changed = dataclasses.replace(changed, mask_output="features")
-        return changed
+        none = {"mask_branch": None, "mask_output": "features"}
+        changed = dataclasses.replace(self, **values | none)
+        branch = values.get("mask_branch", self.mask_branch)
+        if "mask_branch" not in values:
+            branch = (branch or ())[: len(changed.num_channels) - 1]
+            branch = () if changed.lacks_mask_branch else branch
+        output = self.mask_output if branch else "features"
+        output = values.get("mask_output", output)
+        return dataclasses.replace(changed, mask_branch=branch, mask_output=output)
+
+    @property
+    def lacks_mask_branch(self):
+        """Why the network cannot have a mask branch, or an empty text."""
+        if self.strategy == "supervised":
+            return "`strategy=supervised` has no noisy mask"
+        if self.model_output == "noise":
+            return "`model_output=noise` is finer than what the branch sees"
+        return ""
 
     def to_json(self):
         """The values as JSON text, one per line."""

@@ -11,6 +11,7 @@ import abc
 import base64
 import contextlib
 import json
+import logging
 
 import numpy as np
 
@@ -165,6 +166,8 @@ class RestClient(_Client):
         address = server if "://" in server else f"http://{server}"
         version_path = "" if version is None else f"/versions/{version}"
         self._url = f"{address}/v1/models/{model}{version_path}:predict"
+        # It warns of each further try, at length; the error at the end says enough.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         retry = Retry(
             total=_NUM_TRIES - 1,
             read=False,  # The deadline holds, and a lost answer may have cost much.
@@ -197,7 +200,9 @@ class RestClient(_Client):
             text = f"expected finite numbers: {error}"
             raise self._error(text, "INVALID_ARGUMENT") from None
         except requests.RequestException as error:
-            raise self._error(f"no connection: {error}", "UNAVAILABLE") from None
+            raise self._error(
+                f"no connection: {_cause(error)}", "UNAVAILABLE"
+            ) from None
         try:
             answer = response.json()
         except ValueError:
@@ -211,6 +216,15 @@ class RestClient(_Client):
     def close(self):
         """Ends the connection."""
         self._session.close()
+
+
+def _cause(error):
+    """The reason of an error of requests, which repeats it in layers of names."""
+    while True:
+        inner = getattr(error, "reason", None) or next(iter(error.args), None)
+        if not isinstance(inner, Exception):
+            return str(error).rsplit(": ", 1)[-1] or type(error).__name__
+        error = inner
 
 
 def _retry_policy():

@@ -82,6 +82,32 @@ def test_initial_weights_bring_their_network(shards):
     assert config.num_channels == (4, 8)
 
 
+@pytest.mark.parametrize(
+    "given, branch, output",
+    [
+        ({"mask_branch": ()}, None, "features"),
+        ({"num_channels": (4, 8)}, (16,), "logits"),
+        ({"num_channels": (4,)}, None, "features"),
+        ({"strategy": "supervised"}, None, "features"),
+        ({"mask_output": "features"}, (16, 32), "features"),
+    ],
+)
+@pytest.mark.parametrize("init_from", ["", "hippocampus"])
+def test_the_mask_branch_follows_what_is_given(
+    shards, init_from, given, branch, output
+):
+    given = {"epochs": 1, "num_heads": 0, "init_from": init_from, **given}
+    config = recommend_config(shards, **given).config
+    if branch and not init_from:
+        branch = config.num_channels[:-1][: len(branch)]
+    assert (config.mask_branch, config.mask_output) == (branch, output)
+
+
+def test_a_network_of_noise_sees_image_and_mask_together(shards):
+    given = {"strategy": "diffusion", "model_output": "noise", "epochs": 1}
+    assert recommend_config(shards, **given).config.mask_branch is None
+
+
 def test_a_checkpoint_brings_the_network_of_its_run(shards, tmp_path):
     config = TrainConfig(num_channels=(4, 8), num_heads=0)
     RunFolder(tmp_path).begin(config, read_manifest(shards))
@@ -98,6 +124,26 @@ def test_free_memory_is_that_of_the_container(monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "_CGROUP", tmp_path)
     monkeypatch.setattr(machine, "_held_bytes", lambda: 0)
     assert machine.free_gib() == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    "flags, written",
+    [
+        (["--mask_branch="], ["num_channels=(32, 64, 80, 96)"]),
+        (
+            ["--num_channels=16,32"],
+            ["num_channels=(16, 32)", "mask_branch=(16,)", "mask_output='logits'"],
+        ),
+    ],
+)
+def test_flags_change_the_network_of_initial_weights(shards, tmp_path, flags, written):
+    common = ["--config=msd_hippocampus", "--init_from=hippocampus", "--print_config"]
+    folders = [f"--data_dir={shards}", f"--model_dir={tmp_path / 'run'}"]
+    process = run_module("experiments.train", *common, *flags, *folders)
+    assert process.returncode == 0, process.stderr
+    of_network = ("num_channels", "mask_branch", "mask_output")
+    lines = [line.strip(" ,") for line in process.stdout.splitlines()]
+    assert [line for line in lines if line.startswith(of_network)] == written
 
 
 def test_print_config_writes_nothing_but_the_file(shards, tmp_path):

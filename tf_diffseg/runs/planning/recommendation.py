@@ -75,7 +75,8 @@ def recommend_config(
     manifest = read_run_data(TrainConfig(**given), data_dir)
     if given.get("init_from"):
         source = network_of_source(given["init_from"], given.get("strategy"))
-        given = source | given
+        config = TrainConfig().with_values(**source).with_values(**given)
+        given = {name: getattr(config, name) for name in source} | given
     recommender = _with_network(manifest, memory_gib, given)
     if "epochs" not in given:
         measured = (manifest, data_dir, memory_gib, num_devices)

@@ -331,7 +331,7 @@ def _network_values(given, resolutions):
     )
     # At half of the resolution and below, half as wide as the image's branch.
     branch = channels[: min(2, num_levels - 1)]
-    if given.get("strategy") == "supervised":
+    if TrainConfig().with_values(**given).lacks_mask_branch:
         branch = None
     branch = given.get("mask_branch", branch)
     return {
