@@ -156,13 +156,14 @@ def test_nothing_is_saved_before_the_first_sample():
     assert EarlyExitSampler(DDIMSampler(GaussianDiffusion()), 0.0).saved_steps == 0.0
 
 
+@pytest.mark.parametrize("grows", [0, 1])
 @pytest.mark.parametrize("max_change, steps", [(0.49, 5), (0.51, 2)])
-def test_a_change_counts_as_a_share_of_the_foreground(max_change, steps):
+def test_a_change_counts_as_a_share_of_the_foreground(max_change, steps, grows):
     # Of two voxels that were ever foreground, one changes at each step.
     def denoise(x_t, t_index):
         x_start = _x_start(0)
         x_start[0, 0, 0, 0] = _x_start(1)[0, 0, 0, 0]
-        if int(t_index[0]) % 2:
+        if int(t_index[0]) % 2 == grows:
             x_start[0, 1, 0, 0] = _x_start(1)[0, 1, 0, 0]
         return x_start
 

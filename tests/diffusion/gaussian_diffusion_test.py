@@ -215,6 +215,21 @@ def test_bound_is_least_for_the_true_x_start():
     assert np.isfinite(worst).all()
 
 
+def test_bound_of_a_wrong_mean_is_its_squared_distance_in_bits():
+    diffusion = GaussianDiffusion()
+    x_start, wrong, x_t = np.random.default_rng(0).normal(size=(3, 2, 4, 3, 2, 1))
+    t_index = np.array([2, 3])
+
+    bound = diffusion.variational_lower_bound(wrong, x_start, x_t, t_index)
+
+    means = [
+        diffusion.q_posterior_mean_variance(x, x_t, t_index) for x in (x_start, wrong)
+    ]
+    distance = np.mean((means[0].mean - means[1].mean) ** 2, axis=(1, 2, 3, 4))
+    variance = diffusion.posterior_variance[t_index]
+    np.testing.assert_allclose(bound, distance / (2 * variance) / np.log(2), rtol=1e-6)
+
+
 def test_bound_of_learned_variance_is_least_for_the_posterior_variance():
     diffusion = GaussianDiffusion(model_variance="learned")
     draws, noise = random_volumes(1, 4, 4, 4, 2)

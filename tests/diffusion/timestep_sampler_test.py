@@ -57,6 +57,17 @@ def test_probabilities_are_root_mean_squares_mixed_with_uniform():
     np.testing.assert_allclose(probabilities, [0.95, 0.05], rtol=1e-6)
 
 
+def test_probabilities_do_not_depend_on_the_unit_of_losses():
+    sampler = TimestepSampler(3, "loss")
+    found = [
+        sampler.probabilities(*warm_state(sampler, unit * np.array([3.0, 2.0, 1.0])))
+        for unit in (1e-4, 1.0, 1e4)
+    ]
+    np.testing.assert_allclose(found[1], [1 / 2, 1 / 3, 1 / 6], rtol=0.01)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
+    np.testing.assert_allclose(found[2], found[1], rtol=1e-5)
+
+
 def test_loss_aware_sampling_is_unbiased():
     sampler = TimestepSampler(5, TimestepSampling.LOSS)
     loss_per_step = np.float32([8.0, 4.0, 2.0, 1.0, 0.5])

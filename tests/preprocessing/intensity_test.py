@@ -128,6 +128,12 @@ def test_each_channel_has_its_own_intensity(image, kinds):
         np.testing.assert_array_equal(scaled[..., channel : channel + 1], expected)
 
 
+@pytest.mark.parametrize("kind", [Intensity.ZSCORE, Intensity.PERCENTILE])
+def test_one_channel_may_have_a_list_of_one_intensity(image, kind):
+    image = image[..., :1]
+    np.testing.assert_array_equal(normalize(image, (kind,)), normalize(image, kind))
+
+
 def test_wrong_number_of_intensities_is_refused(image):
     with pytest.raises(ValueError, match="must have 1 channels, one per .*, got 2"):
         normalize(image, (Intensity.ZSCORE,))
