@@ -170,3 +170,15 @@ def test_a_change_counts_as_a_share_of_the_foreground(max_change, steps, grows):
     sampler = EarlyExitSampler(DDIMSampler(GaussianDiffusion()), max_change)
     sampler.sample(denoise, initial_noise([1], _SHAPE), seed=[1])
     assert int(sampler.num_steps) == steps
+
+
+def test_a_single_voxel_of_foreground_that_goes_is_all_of_it():
+    def denoise(x_t, t_index):
+        x_start = _x_start(0)
+        if int(t_index[0]) % 2:
+            x_start[0, 0, 0, 0] = _x_start(1)[0, 0, 0, 0]
+        return x_start
+
+    sampler = EarlyExitSampler(DDIMSampler(GaussianDiffusion()), 0.6)
+    sampler.sample(denoise, initial_noise([1], _SHAPE), seed=[1])
+    assert int(sampler.num_steps) == 5

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tf_diffseg.diffusion.beta_schedule import BetaSchedule
 from tf_diffseg.diffusion.gaussian_diffusion import GaussianDiffusion
+from tf_diffseg.diffusion.likelihood import mask_log_likelihood
 
 _TOLERANCE = {np.float32: 1e-6, np.float64: 1e-12}
 
@@ -230,6 +231,22 @@ def test_bound_of_a_wrong_mean_is_its_squared_distance_in_bits():
     np.testing.assert_allclose(bound, distance / (2 * variance) / np.log(2), rtol=1e-6)
 
 
+def test_bound_of_the_first_step_is_the_likelihood_of_the_mask():
+    diffusion = GaussianDiffusion()
+    x_start = np.where(
+        np.random.default_rng(0).random((2, 4, 3, 2, 1)) < 0.5, -1.0, 1.0
+    )
+    wrong, x_t = 0.9 * x_start, 0.95 * x_start
+
+    bound = diffusion.variational_lower_bound(wrong, x_start, x_t, np.array([0, 1]))
+
+    model = diffusion.p_mean_variance(wrong, x_t, np.array([0, 0]))
+    likelihood = mask_log_likelihood(x_start, model.mean, model.log_variance)
+    expected = -np.mean(likelihood, axis=(1, 2, 3, 4)) / np.log(2)
+    np.testing.assert_allclose(bound[0], expected[0], rtol=1e-9)
+    assert abs(bound[1] - expected[1]) > 1e-3
+
+
 def test_bound_of_learned_variance_is_least_for_the_posterior_variance():
     diffusion = GaussianDiffusion(model_variance="learned")
     draws, noise = random_volumes(1, 4, 4, 4, 2)
@@ -329,6 +346,19 @@ def test_respaced_to_fewer_steps_that_do_not_divide_it_takes_those_of_the_schedu
     np.testing.assert_array_equal(respaced.alphas_cumprod, direct.alphas_cumprod)
     np.testing.assert_array_equal(respaced.kept_steps, [0.0, 2.5, 5.0, 7.5, 10.0])
     np.testing.assert_allclose(respaced.time(1), 3.5 / 11, rtol=1e-6)
+
+
+def test_a_diffusion_is_made_of_its_config_or_of_nothing():
+    diffusion = GaussianDiffusion(num_timesteps=11, beta_schedule="cosine")
+    assert GaussianDiffusion.get(diffusion) is diffusion
+    assert GaussianDiffusion.get(None).get_config() == GaussianDiffusion().get_config()
+    config = diffusion.get_config()
+    assert GaussianDiffusion.get(config).get_config() == config
+    assert not diffusion.is_respaced and diffusion.respaced(6).is_respaced
+    with pytest.raises(ValueError, match="must be a GaussianDiffusion or None, got 5"):
+        GaussianDiffusion.get(5)
+    with pytest.raises(ValueError, match="diffusion has no option steps"):
+        GaussianDiffusion.get({"steps": 5})
 
 
 def test_refuses_a_number_of_steps_that_does_not_divide():

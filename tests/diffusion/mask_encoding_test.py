@@ -92,3 +92,13 @@ def test_half_precision_logits_are_computed_in_float32(encoding, half):
     assert x_start.dtype == tf.float32
     expected = logits_to_x_start(tf.cast(logits, tf.float32), encoding)
     np.testing.assert_array_equal(x_start, expected)
+
+
+def test_labels_of_regions_have_the_shape_of_the_volume():
+    probabilities = np.random.default_rng(0).random((2, 3, 4, 5, 2))
+    label = probabilities_to_label(probabilities, region_labels=[1, 4])
+    expected = np.where(probabilities[..., 0] > 0.5, 1, 0)
+    expected = np.where(probabilities[..., 1] > 0.5, 4, expected)
+    np.testing.assert_array_equal(label, expected)
+    np.testing.assert_array_equal(probabilities_to_label(probabilities, []), 0)
+    assert probabilities_to_label(probabilities, []).shape == (2, 3, 4, 5)

@@ -54,3 +54,9 @@ def test_refuses_wrong_samplers(identifier, options, message):
 
 def test_ddim_draws_no_noise_unless_told_otherwise():
     assert identifier_of(get_sampler("ddim", _DIFFUSION)) == "ddim:eta=0.0"
+
+
+def test_only_noise_that_is_drawn_needs_a_seed():
+    drawing = ["ddpm", "ddim:eta=0.5"]
+    assert all(get_sampler(name, _DIFFUSION).draws_noise is True for name in drawing)
+    assert get_sampler("ddim", _DIFFUSION).draws_noise is False

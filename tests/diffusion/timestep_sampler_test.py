@@ -43,6 +43,15 @@ def test_sampling_is_uniform_until_every_step_has_losses_above_zero():
     np.testing.assert_allclose(sampler.probabilities(*state), 1 / 3, rtol=1e-6)
 
 
+def test_ten_losses_of_every_step_count_unless_told_otherwise():
+    sampler = TimestepSampler(2, "loss")
+    state = sampler.initial_state()
+    for number in range(1, 12):
+        state = sampler.update(*state, tf.constant([0, 1]), [3.0, 1.0])
+        is_uniform = abs(sampler.probabilities(*state)[0] - 0.5) < 1e-6
+        assert is_uniform == (number < 10)
+
+
 def test_probabilities_are_root_mean_squares_mixed_with_uniform():
     sampler = TimestepSampler(2, "loss", history_per_step=2, uniform_probability=0.1)
     history, counts = tf.constant([[3.0, 4.0], [0.0, 5.0]]), tf.constant([2, 2])

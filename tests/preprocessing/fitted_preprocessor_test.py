@@ -186,6 +186,10 @@ def test_result_lies_over_the_scan_that_was_resampled(permutation, signs, factor
     assert prediction.preprocessed_entropy.shape == expected.shape
 
 
+def test_equal_spacings_are_a_range():
+    assert not TrainedSpacing((1, 1, 1), (1, 1, 1), (1, 1, 1)).is_outside((1, 1, 1))
+
+
 def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match="spacing_mm must be None"):
         FittedPreprocessor(_TRAINED, spacing_mm=(1, 1, 1))

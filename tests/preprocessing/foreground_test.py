@@ -37,7 +37,10 @@ def test_constant_image_is_kept_whole():
     np.testing.assert_array_equal(box, [(0, 0, 0), (3, 4, 5)])
 
 
-@pytest.mark.parametrize("box", [((1, 2, 0), (3, 2, 7)), foreground.WHOLE_BOX])
+@pytest.mark.parametrize(
+    "box",
+    [((1, 2, 0), (3, 2, 7)), foreground.WHOLE_BOX, ((1, 2, 0), (-1, 3, -1))],
+)
 def test_uncrop_undoes_crop(box):
     volume = np.random.default_rng(0).normal(size=(9, 8, 7, 2)).astype(np.float32)
     cropped = foreground.crop_to_box(volume, box)

@@ -31,6 +31,15 @@ def test_zscore_is_per_channel(image):
     np.testing.assert_allclose(scaled[..., 0].std(), 1.0, rtol=1e-5)
 
 
+def test_zscore_counts_every_voxel_of_a_long_volume():
+    image = np.random.default_rng(0).gamma(2.0, 50.0, (37, 3, 2, 1)).astype(np.float32)
+    image[:3] += 1e3
+    image[-3:] -= 1e3
+    exact = image.astype(np.float64)
+    expected = (exact - exact.mean()) / exact.std()
+    np.testing.assert_allclose(normalize(image, Intensity.ZSCORE), expected, atol=1e-5)
+
+
 def test_zscore_removes_the_scale_of_the_scanner(image):
     first = image[..., :1]
     scaled = normalize(first, Intensity.ZSCORE)

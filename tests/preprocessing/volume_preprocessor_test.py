@@ -87,6 +87,7 @@ def test_grid_is_known_without_preprocessing(
     image[:3] = image[:, 7:] = image.min()
     preprocessor = VolumePreprocessor(spacing_mm, volume_shape, crop_to_foreground=crop)
     source = preprocessor.locate(image, affine)
+    np.testing.assert_array_equal(source.shape, image.shape[:3])
     processed, expected = preprocessor(image, affine)
     np.testing.assert_array_equal(preprocessor.stored_affine(source), expected)
     assert tuple(preprocessor.processed_shape(source).numpy()) == processed.shape[:3]
@@ -182,6 +183,9 @@ def test_cropped_voxels_become_background(background_class, expected):
     probabilities = tf.one_hot(tf.ones((4, 4, 4), tf.int32), 3)
     source = SourceGrid(label.shape, affine)
     restored = preprocessor.restore(probabilities, source, background_class).numpy()
+    if background_class == 0:  # As by default.
+        same = preprocessor.restore(probabilities, source)
+        np.testing.assert_array_equal(same, restored)
     assert np.sum(restored[..., 1]) == 4**3
     assert np.sum(restored[..., 0]) == expected * (label.size - 4**3)
     assert not np.any(restored[..., 2])
