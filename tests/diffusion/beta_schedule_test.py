@@ -24,6 +24,10 @@ def test_warmup_reaches_beta_end_after_its_share_of_steps(schedule, num_warmup):
     assert betas[num_warmup - 2] < 0.02
 
 
+def test_betas_may_all_be_the_same():
+    np.testing.assert_allclose(get_betas("linear", 5, 0.02, 0.02), 0.02)
+
+
 def test_two_steps_are_its_ends():
     np.testing.assert_allclose(get_betas("linear", 2, 0.01, 0.03), [0.01, 0.03])
 

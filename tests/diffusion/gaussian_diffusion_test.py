@@ -361,6 +361,19 @@ def test_a_diffusion_is_made_of_its_config_or_of_nothing():
         GaussianDiffusion.get({"steps": 5})
 
 
+def test_a_network_may_be_sampled_with_its_own_diffusion_or_a_respaced_one():
+    trained = GaussianDiffusion(num_timesteps=11)
+    same = GaussianDiffusion(num_timesteps=11)
+    for sampled in (trained, same, trained.respaced(6), same.respaced(6).respaced(3)):
+        assert sampled.is_respaced_from(trained)
+    for other in (
+        GaussianDiffusion(num_timesteps=6),
+        GaussianDiffusion(num_timesteps=11, beta_schedule="cosine"),
+        GaussianDiffusion(num_timesteps=21).respaced(11),
+    ):
+        assert not other.is_respaced_from(trained)
+
+
 def test_refuses_a_number_of_steps_that_does_not_divide():
     with pytest.raises(ValueError, match="num_timesteps=4 .* 1001 steps .* 3 and 5"):
         GaussianDiffusion(num_timesteps=4)
@@ -371,10 +384,12 @@ def test_refuses_a_number_of_steps_that_does_not_divide():
 
 
 def test_refuses_a_wrong_number_of_channels():
-    x_t = np.zeros([1, 4, 4, 4, 3], np.float32)
+    x_t = np.zeros([1, 4, 4, 5, 3], np.float32)
     diffusion = GaussianDiffusion(model_variance="learned")
 
-    with pytest.raises(ValueError, match="3 channels, expected 6 .* learned variance"):
+    with pytest.raises(
+        ValueError, match="3 channels, expected 6 .* with 3 and learned"
+    ):
         diffusion.p_mean_variance(x_t, x_t, 0)
 
 

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffseg.diffusion.noise import initial_noise, normal_per_example
+from tf_diffseg.diffusion.noise import (
+    initial_noise,
+    normal_per_example,
+    uniform_per_example,
+)
 
 _SHAPE = (3, 4, 2)
 
@@ -65,3 +69,14 @@ def test_graph_with_unknown_shape_agrees_with_eager(seed, seed_type):
 def test_refuses_too_few_seeds():
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
         normal_per_example([1], 0, (2, *_SHAPE))
+
+
+def test_uniform_numbers_are_one_or_a_volume_per_example():
+    seeds = [3, 4, 3]
+    numbers = uniform_per_example(seeds, 1000).numpy()
+    assert numbers.shape == (3,) and numbers[0] == numbers[2] != numbers[1]
+    volumes = uniform_per_example(seeds, 1000, (3, 20, 10, 5)).numpy()
+    assert volumes.shape == (3, 20, 10, 5)
+    np.testing.assert_array_equal(volumes[0], volumes[2])
+    assert volumes.min() >= 0.0 and volumes.max() < 1.0
+    np.testing.assert_allclose(volumes.mean(axis=(1, 2, 3)), 0.5, atol=0.05)

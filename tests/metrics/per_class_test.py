@@ -206,11 +206,11 @@ def test_a_voxel_is_found_or_not():
 
 def test_surfaces_may_be_1_and_2_mm_apart_unless_told_otherwise():
     truth = _label((40, 12, 10), class_1=((4, 2, 2), (20, 6, 5)))
-    predicted = _label((40, 12, 10), class_1=((7, 2, 2), (20, 6, 5)))  # by 1.5 mm
+    predicted = _label((40, 12, 10), class_1=((9, 2, 2), (20, 6, 5)))  # by 2.5 mm
     found = case_metrics(truth, predicted, 2, _AFFINE).surface_dice
-    expected = case_metrics(truth, predicted, 2, _AFFINE, (1.0, 2.0)).surface_dice
-    np.testing.assert_array_equal(found, expected)
-    assert found[0][1] < found[1][1]
+    apart = case_metrics(truth, predicted, 2, _AFFINE, (0.5, 1, 1.5, 2, 2.5))
+    np.testing.assert_array_equal(found, [apart.surface_dice[i] for i in (1, 3)])
+    assert len({values[1] for values in apart.surface_dice}) == 5
 
 
 def test_unknown_voxels_are_background_in_both_and_in_no_volume():

@@ -141,6 +141,7 @@ def test_unlabelled_voxels_and_examples_without_others_are_left_out(from_masks):
     ]
     expected, _ = mean_of_volumes(scores)
     np.testing.assert_allclose(metric.per_class(), expected, rtol=1e-6)
+    np.testing.assert_array_equal(metric.absent_counts(), [0, 0, 0])
 
 
 def test_a_single_voxel_that_is_missed_counts():
