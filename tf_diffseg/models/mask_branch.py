@@ -19,19 +19,23 @@ class Branches:
         inputs: dict of the network's inputs.
         image_features: list of the outputs of the image branch.
         logits: the network's output.
+        deep_logits: list of logits of coarser resolutions of the image branch.
         dtype: the network's policy, or None.
 
     Attributes:
         image_model: model from the image to `image_features`.
+        deep_model: model from the image to [*image_features, *deep_logits].
         mask_model: model from [*image_features, x_t, t] to the logits.
     """
 
-    def __init__(self, inputs, image_features, logits, dtype):
+    def __init__(self, inputs, image_features, logits, deep_logits, dtype):
         self.image_model = keras.Model(inputs["image"], image_features)
+        self.deep_model = keras.Model(inputs["image"], [*image_features, *deep_logits])
         mask_inputs = [*image_features, inputs["x_t"], inputs["t"]]
         self.mask_model = keras.Model(mask_inputs, logits)
         if dtype is not None:
-            self.image_model.dtype_policy = self.mask_model.dtype_policy = dtype
+            for model in (self.image_model, self.deep_model, self.mask_model):
+                model.dtype_policy = dtype
 
 
 def project_levels(levels, channels, conv):

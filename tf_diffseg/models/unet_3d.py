@@ -61,6 +61,9 @@ class UNet3D(keras.Model):
         mask_output: what a mask branch gives at the finest resolution: "features",
             which a convolution joins with those of the image, or "logits", which are
             added to logits of the image, so that a step does little there.
+        deep_supervision: number of resolutions, from the second finest on, whose
+            features of the image give logits of their own in training (Lee et al.
+            2015, arXiv 1409.5185); see `with_deep_logits`.
         **kwargs: name and dtype, as for every Keras model.
 
     Raises:
@@ -89,6 +92,7 @@ class UNet3D(keras.Model):
         norm="instance",
         mask_branch=None,
         mask_output="features",
+        deep_supervision=0,
         **kwargs,
     ):
         arguments = UNetArguments(
@@ -107,12 +111,15 @@ class UNet3D(keras.Model):
             norm=norm,
             mask_branch=mask_branch,
             mask_output=mask_output,
+            deep_supervision=deep_supervision,
         )
         dtype = kwargs.pop("dtype", None)
         for name in set(kwargs) - {"name", "trainable"}:  # Keras would ignore them.
             raise TypeError(f"{type(self).__name__} has no argument {name!r}")
-        inputs, image_features, logits = UNetGraph(arguments, dtype).build()
-        super().__init__(inputs=inputs, outputs=logits, **kwargs)
+        inputs, features, logits, deep_logits = UNetGraph(arguments, dtype).build()
+        # Only what is an output has its weights trained and saved.
+        outputs = [logits, *deep_logits] if deep_logits else logits
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         # A functional model takes no dtype. Without this, the global policy would be
         # saved and would scale the loss.
         if dtype is not None:
@@ -120,10 +127,19 @@ class UNet3D(keras.Model):
         for field in dataclasses.fields(arguments):
             setattr(self, field.name, getattr(arguments, field.name))
         if self.mask_branch:
-            self._branches = Branches(inputs, image_features, logits, dtype)
+            self._branches = Branches(inputs, features, logits, deep_logits, dtype)
 
     def call(self, inputs, training=None, mask=None):
         """Logits of `inputs`, which the class describes."""
+        outputs = self._all_outputs(inputs, training, mask)
+        return outputs[0] if self.deep_supervision else outputs
+
+    def compute_output_spec(self, *args, **kwargs):
+        """That of `call`."""
+        outputs = super().compute_output_spec(*args, **kwargs)
+        return outputs[0] if self.deep_supervision else outputs
+
+    def _all_outputs(self, inputs, training, mask=None):
         channels = {"image": self.image_channels, "x_t": self.mask_channels}
         inputs = {
             name: _with_channels(value, channels[name]) if name in channels else value
@@ -145,6 +161,28 @@ class UNet3D(keras.Model):
             return image
         image = _with_channels(image, self.image_channels)
         return self._branches.image_model(image, training=training)
+
+    def with_deep_logits(self, image, training=None):
+        """What training needs of an image.
+
+        Args:
+            image: [batch, x, y, z, image_channels].
+            training: whether to drop features.
+
+        Returns:
+            `(features, deep_logits)`: the result of `encode`, or the logits of a
+            network without noisy mask; and a list of `deep_supervision` logits, float32
+            [batch, x, y, z, out_channels], from the second finest resolution on.
+        """
+        number = self.deep_supervision
+        if self.mask_branch and number:
+            image = _with_channels(image, self.image_channels)
+            outputs = self._branches.deep_model(image, training=training)
+            return outputs[:-number], outputs[-number:]
+        if self.mask_channels:
+            return self.encode(image, training=training), []
+        outputs = self._all_outputs({"image": image}, training)
+        return (outputs[0], outputs[1:]) if number else (outputs, [])
 
     def denoise(self, features, x_t, t, training=None):
         """Logits of a noisy mask.

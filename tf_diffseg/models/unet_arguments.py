@@ -31,6 +31,7 @@ class UNetArguments:
     norm: str
     mask_branch: tuple[int, ...] | None
     mask_output: str
+    deep_supervision: int
 
     def __post_init__(self):
         self.num_channels = tuple(self.num_channels)
@@ -56,6 +57,20 @@ class UNetArguments:
         self._check_sizes("kernel_size", num_levels, "resolution")
         self._check_sizes("scale_factor", num_levels - 1, "step between resolutions")
         self._check_mask_branch()
+        self._check_deep_supervision(num_levels - 1)
+
+    def _check_deep_supervision(self, most):
+        self._check(
+            0 <= self.deep_supervision <= most,
+            "deep_supervision",
+            f"0 to {most}, the number of resolutions but the finest",
+        )
+        if self.deep_supervision and self.mask_channels and not self.mask_branch:
+            raise InputError(
+                "deep_supervision needs `mask_branch`, or no noisy mask: it is of the "
+                "features of the image",
+                argument="deep_supervision",
+            )
 
     def _check_sizes(self, name, number=None, of_what=None):
         """Makes a tuple of sizes per axis, or of `number` tuples of such sizes."""

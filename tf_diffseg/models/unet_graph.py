@@ -41,8 +41,9 @@ class UNetGraph:
         """Makes and connects the layers.
 
         Returns:
-            `(inputs, image_features, logits)`: a dict from name to input, the features
-            that a mask branch takes or None, and the output.
+            `(inputs, image_features, logits, deep_logits)`: a dict from name to input,
+            the features that a mask branch takes or None, the output, and a list of
+            the logits of coarser resolutions.
         """
         inputs = self._inputs()
         time_embedding = None
@@ -55,7 +56,8 @@ class UNetGraph:
         timed_block = functools.partial(self._block, time_embedding=time_embedding)
         if not self._arguments.mask_branch:
             levels = self._unet(self._image_and_mask(inputs), timed_block)
-            return inputs, None, self._head(levels[0], inputs["image"])
+            logits = self._head(levels[0], inputs["image"])
+            return inputs, None, logits, self._deep_logits(levels, inputs["image"])
         levels = self._unet(inputs["image"], self._block)
         features = project_levels(levels, self._arguments.mask_branch, self._conv)
         finish = self._join_features
@@ -63,7 +65,8 @@ class UNetGraph:
             features = self._with_logits(levels[0], features, inputs["image"])
             finish = self._add_logits
         joined = self._join_mask(inputs["x_t"], features, timed_block)
-        return inputs, features, finish(joined, features[0], inputs["x_t"])
+        logits = finish(joined, features[0], inputs["x_t"])
+        return inputs, features, logits, self._deep_logits(levels, inputs["image"])
 
     def _inputs(self):
         volume = (None, None, None)
@@ -205,6 +208,13 @@ class UNetGraph:
         starts = {"use_bias": False, "kernel_initializer": "zeros"}
         logits = self._head(features, like, self._multiple(2), "mask_", **starts)
         return add("mask_and_image_0", image_logits, logits)
+
+    def _deep_logits(self, levels, like):
+        """Logits of the finest resolution from each of the coarser ones."""
+        return [
+            self._head(levels[level], like, self._multiple(level + 1), f"deep_{level}_")
+            for level in range(1, self._arguments.deep_supervision + 1)
+        ]
 
     def _head(self, features, like, patch_size=None, prefix="", **options):
         """Logits from features, of the shape of the volume `like`.

@@ -284,6 +284,12 @@ class TrainConfig(AugmentationConfig):
         "add to those of the image, which makes a step cheaper.",
         choices=MASK_OUTPUTS,
     )
+    deep_supervision: int = _network(
+        0,
+        "Resolutions below the finest whose features of the image are trained to give "
+        "the segmentation, too; needs `mask_branch` or `strategy=supervised`.",
+        at_least=0,
+    )
     dropout: float = _network(
         0.0, "Share of features dropped inside a block.", at_least=0
     )

@@ -239,11 +239,14 @@ class DiffusionUNet3D(SegmentationUNet3D):
     def _example_losses(self, image, mask, draws):
         seeds = draws.dropout_seeds
         # Each branch of the network counts its dropout layers from 0.
-        features = run_network(self.encode, image, dropout_seeds=seeds ^ _OF_IMAGE)
+        features, deep_logits = run_network(
+            self.with_deep_logits, image, dropout_seeds=seeds ^ _OF_IMAGE
+        )
         noisy_mask = self._make_noisy_mask(features, mask, draws)
         t = self.diffusion.time(draws.t_index)
         network_out = self._denoise(features, noisy_mask, t, seeds)
-        return self._weighted_losses(mask, network_out, noisy_mask.x_t, draws.t_index)
+        losses = self._weighted_losses(mask, network_out, noisy_mask.x_t, draws.t_index)
+        return self._with_deep_losses(losses, mask, deep_logits)
 
     def _make_noisy_mask(self, features, mask, draws):
         """The `NoisyMask` of the strategy; no gradient flows through predictions."""

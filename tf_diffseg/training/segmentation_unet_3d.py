@@ -160,6 +160,8 @@ class SegmentationUNet3D(KerasUNet3D):
     def _build_losses(self):
         has_ignored = self.ignore_label is not None
         self._weighted_losses = self._bound_loss(has_ignored)
+        if self.deep_supervision:
+            self._deep_loss = self.training_loss.of_one_pass(self.encoding, has_ignored)
         self._validation_loss = ValidationLoss(
             self.training_loss, self.encoding, has_ignored
         )
@@ -169,7 +171,9 @@ class SegmentationUNet3D(KerasUNet3D):
 
     def _start_from_frequencies(self):
         bias = initial_bias(self.class_frequencies, self.out_channels, self.encoding)
-        self.get_layer("head").bias.assign(bias)
+        deep = (f"deep_{level}_head" for level in range(1, self.deep_supervision + 1))
+        for name in ("head", *deep):
+            self.get_layer(name).bias.assign(bias)
 
     @property
     def _kind_of_dice(self):
@@ -289,10 +293,23 @@ class SegmentationUNet3D(KerasUNet3D):
 
     def _example_losses(self, image, mask, draws):
         """Dict from the names of losses to their values for each example."""
-        network_out = run_network(
-            self, {"image": image}, dropout_seeds=draws.dropout_seeds
+        logits, deep_logits = run_network(
+            self.with_deep_logits, image, dropout_seeds=draws.dropout_seeds
         )
-        return self._weighted_losses(mask, network_out)
+        losses = self._weighted_losses(mask, logits)
+        return self._with_deep_losses(losses, mask, deep_logits)
+
+    def _with_deep_losses(self, losses, mask, deep_logits):
+        """Losses whose sum is a mean over resolutions, each half as much as the finer.
+
+        The parts of the sum stay those of the finest.
+        """
+        total, weights = losses["loss"], 1.0
+        for level, logits in enumerate(deep_logits, 1):
+            of_level = self._deep_loss(mask, logits[..., : self.num_classes])
+            total += 0.5**level * of_level["loss"]
+            weights += 0.5**level
+        return losses | {"loss": total / weights}
 
     def _observe_norm(self, gradients):
         """Updates the mean norm, unless the scaled gradient is not finite."""

@@ -109,6 +109,10 @@ class TrainingLoss:
         """
         if self.variational_weight:
             raise ValueError("variational_weight must be 0 where nothing is diffused")
+        return self.of_one_pass(encoding, has_ignored)
+
+    def of_one_pass(self, encoding, has_ignored=False):
+        """As `of_segmentation`, but the losses of diffusion may have weights too."""
         return WeightedLosses(self.of_logits(encoding), has_ignored)
 
     def of_diffusion(self, diffusion, encoding, has_ignored=False):

@@ -21,6 +21,8 @@ MAPS_PER_LEVEL = 4.0
 # Volumes in float32: noise, masks, logits, losses and their gradients.
 VOLUMES_PER_CLASS = 9.0
 VOLUMES_PER_CHANNEL = 8.0
+# Logits of a coarser resolution, their losses and gradients.
+VOLUMES_OF_DEEP_LOGITS = 6.0
 # See `tf_diffseg.models.chunked_attention`.
 BYTES_PER_PAIR, MOST_ATTENTION_BYTES = 26, 110 * 2**20
 
@@ -49,6 +51,7 @@ def step_gib(config, num_classes, image_channels):
     size = BYTES_PER_FEATURE[config.precision]
     voxels = _level_voxels(network, config.patch_shape)
     volumes = VOLUMES_PER_CLASS * num_classes + VOLUMES_PER_CHANNEL * image_channels
+    volumes += VOLUMES_OF_DEEP_LOGITS * network.deep_supervision * num_classes
     of_example = (
         size * _num_features(network, voxels)
         + 4 * volumes * math.prod(config.patch_shape)
