@@ -39,8 +39,13 @@ assert "tensorflow" not in sys.modules
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"dtype": "mixed_float16"}, {"dtype": "mixed_bfloat16", **_SLICE_WISE}],
-    ids=["float32", "mixed_float16", "mixed_bfloat16_slice_wise"],
+    [
+        {},
+        {"dtype": "mixed_float16"},
+        {"dtype": "mixed_bfloat16", **_SLICE_WISE},
+        {"mask_branch": (4,), "deep_supervision": 1},
+    ],
+    ids=["float32", "mixed_float16", "mixed_bfloat16_slice_wise", "deep"],
 )
 def test_a_loaded_network_gives_the_same_bits(changes, tmp_path):
     network, inputs = random_unet(**changes), toy_inputs((4, 5, 6))
@@ -50,6 +55,8 @@ def test_a_loaded_network_gives_the_same_bits(changes, tmp_path):
     np.testing.assert_array_equal(
         outputs_of(loaded, inputs), outputs_of(network, inputs)
     )
+    for one, other in zip(loaded.weights, network.weights, strict=True):
+        np.testing.assert_array_equal(one, other, err_msg=one.path)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ _CHANGED = {
     "norm": "channel",
     "mask_branch": (6,),
     "mask_output": "logits",
+    "deep_supervision": 1,
 }
 
 
@@ -418,6 +419,9 @@ def test_blocks_and_attention_at_each_resolution():
         ({"mask_branch": (4,), "mask_channels": 0}, "mask_branch needs `mask_c"),
         ({"mask_output": "labels"}, "mask_output must be one of"),
         ({"mask_output": "logits"}, "mask_output must be features without mask_branch"),
+        ({"deep_supervision": -1}, "deep_supervision must be 0 to 1, the number of"),
+        ({"deep_supervision": 2}, "deep_supervision must be 0 to 1, the number of"),
+        ({"deep_supervision": 1}, "deep_supervision needs `mask_branch`, or no noisy"),
     ],
 )
 def test_refuses_a_wrong_argument_by_name(changes, message):
@@ -488,3 +492,63 @@ def test_a_new_branch_of_logits_leaves_those_of_the_image():
     features = network.encode(inputs["image"])
     np.testing.assert_array_equal(network(inputs), features[0])
     assert features[0].shape == (1, 7, 5, 3, 2) and features[0].dtype == tf.float32
+
+
+_THREE_LEVELS = {"num_channels": (4, 6, 8), "deep_supervision": 2}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mask_channels": 0},
+        {"mask_branch": (4,), "mask_output": "logits"},
+        {"mask_branch": (4, 4), "dtype": "mixed_bfloat16"},
+        {"mask_channels": 0, "patch_size": (2, 1, 1), "scale_factor": (2, 1, 2)},
+    ],
+    ids=str,
+)
+def test_deep_logits_are_of_the_image_and_beside_those_of_the_call(changes):
+    network = random_unet(**_THREE_LEVELS, **changes)
+    inputs = toy_inputs((7, 5, 3), 2, network.mask_channels)
+    image = inputs["image"]
+
+    found, deep = network.with_deep_logits(image)
+
+    expected = network.encode(image) if network.mask_channels else network(inputs)
+    for one, other in zip(*map(tf.nest.flatten, (found, expected)), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert [each.shape for each in deep] == 2 * [(2, 7, 5, 3, 2)]
+    assert all(each.dtype == tf.float32 for each in deep)
+    assert np.abs(deep[0] - deep[1]).max() > 1e-3
+    moved = network.with_deep_logits(image[:, ::-1])[1]
+    assert np.abs(moved[0] - deep[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"mask_channels": 0}, {"mask_branch": (4,), "mask_output": "logits"}],
+    ids=str,
+)
+def test_deep_supervision_changes_no_other_layer(changes):
+    plain = random_unet(num_channels=(4, 6, 8), **changes)
+    network = UNet3D(**plain.get_config() | {"deep_supervision": 2})
+    own = {weight.path: weight for weight in network.weights}
+    for weight in plain.weights:
+        own.pop(weight.path).assign(weight)
+    assert {path.split("/")[0] for path in own} == {
+        f"deep_{level}_head{end}" for level in (1, 2) for end in ("", "_norm")
+    }
+    inputs = toy_inputs((7, 5, 3), mask_channels=plain.mask_channels)
+    np.testing.assert_array_equal(network(inputs), plain(inputs))
+    assert plain.with_deep_logits(inputs["image"])[1] == []
+    outer = keras.Model(*_wrapped(network))
+    np.testing.assert_array_equal(outer(inputs), plain(inputs))
+
+
+def _wrapped(network):
+    """Inputs and output of a functional model around a network."""
+    inputs = {
+        each.name: keras.Input(each.shape[1:], name=each.name)
+        for each in network.inputs
+    }
+    return inputs, network(inputs)

@@ -155,6 +155,23 @@ def test_the_mask_branch_follows_other_values(values, branch, output):
     assert (changed.mask_branch, changed.mask_output) == (branch, output)
 
 
+@pytest.mark.parametrize(
+    "values, levels",
+    [
+        ({}, 3),
+        ({"num_channels": (4, 8, 8)}, 2),
+        ({"num_channels": (4,)}, 0),
+        ({"strategy": "supervised"}, 3),
+        ({"mask_branch": ()}, 0),
+        ({"strategy": "diffusion", "model_output": "noise"}, 0),
+        ({"deep_supervision": 1}, 1),
+    ],
+)
+def test_deep_supervision_follows_other_values(values, levels):
+    config = TrainConfig(mask_branch=(16, 32), mask_output="logits", deep_supervision=3)
+    assert config.with_values(**values).deep_supervision == levels
+
+
 def test_a_mask_branch_that_cannot_be_is_refused():
     with pytest.raises(InputError, match="branch=8 cannot be: `strategy=supervised`"):
         TrainConfig(strategy="supervised", mask_branch=(8,))

@@ -353,11 +353,11 @@ class TrainConfig(AugmentationConfig):
             )
 
     def with_values(self, **values):
-        """A config with other values, and with a mask branch that fits them.
+        """A config with other values, and with branch and supervision that fit them.
 
         Where `values` say nothing of it, the branch has at most the resolutions of the
         network below the finest, and there is none if there is no noisy mask, or if the
-        network predicts noise.
+        network predicts noise. Deep supervision follows likewise.
 
         Raises:
             InputError: a value is wrong.
@@ -368,9 +368,16 @@ class TrainConfig(AugmentationConfig):
         if "mask_branch" not in values:
             branch = (branch or ())[: len(changed.num_channels) - 1]
             branch = () if changed.lacks_mask_branch else branch
-        output = self.mask_output if branch else "features"
-        output = values.get("mask_output", output)
-        return dataclasses.replace(changed, mask_branch=branch, mask_output=output)
+        following = {
+            "mask_output": self.mask_output if branch else "features",
+            "deep_supervision": min(
+                self.deep_supervision, len(changed.num_channels) - 1
+            ),
+        }
+        if not branch and changed.strategy != "supervised":
+            following["deep_supervision"] = 0
+        following |= {name: values[name] for name in following if name in values}
+        return dataclasses.replace(changed, mask_branch=branch, **following)
 
     @property
     def lacks_mask_branch(self):
