@@ -24,6 +24,26 @@ def test_warmup_reaches_beta_end_after_its_share_of_steps(schedule, num_warmup):
     assert betas[num_warmup - 2] < 0.02
 
 
+@pytest.mark.parametrize(
+    "schedule, share_of_rise",
+    [
+        ("linear", lambda s: s),
+        ("cosine", lambda s: np.sin(np.pi / 2 * (s + 0.008) / 1.008) ** 2),
+    ],
+)
+def test_betas_follow_their_formula(schedule, share_of_rise):
+    share = np.linspace(0.0, 1.0, 21)
+    rise = share_of_rise(share)
+    rise = (rise - rise[0]) / (rise[-1] - rise[0])
+    found = (get_betas(schedule, 21, 1e-3, 0.05) - 1e-3) / (0.05 - 1e-3)
+    np.testing.assert_allclose(found, rise, atol=2e-4)
+
+
+def test_the_quadratic_schedule_is_linear_in_the_root():
+    roots = np.sqrt(get_betas("quadratic", 21, 1e-3, 0.05))
+    np.testing.assert_allclose(roots, np.linspace(roots[0], roots[-1], 21), rtol=1e-9)
+
+
 def test_betas_may_all_be_the_same():
     np.testing.assert_allclose(get_betas("linear", 5, 0.02, 0.02), 0.02)
 

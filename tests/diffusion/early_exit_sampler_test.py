@@ -153,7 +153,9 @@ def test_a_self_conditioned_network_gets_its_last_prediction(method):
 
 
 def test_nothing_is_saved_before_the_first_sample():
-    assert EarlyExitSampler(DDIMSampler(GaussianDiffusion()), 0.0).saved_steps == 0.0
+    sampler = EarlyExitSampler(DDIMSampler(GaussianDiffusion()), 0.0)
+    assert sampler.saved_steps == 0.0
+    assert not sampler.num_steps.trainable and not sampler.num_samples.trainable
 
 
 @pytest.mark.parametrize("grows", [0, 1])

@@ -169,3 +169,9 @@ def test_graph_agrees_with_eager():
 def test_refuses_a_share_of_uniform_draws_out_of_range(share):
     with pytest.raises(ValueError, match=f"uniform_probability .* got {share}"):
         TimestepSampler(5, uniform_probability=share)
+
+
+def test_all_draws_may_be_uniform():
+    sampler = TimestepSampler(3, "loss", uniform_probability=1.0)
+    state = warm_state(sampler, [3.0, 2.0, 1.0])
+    np.testing.assert_allclose(sampler.probabilities(*state), 1 / 3, rtol=1e-6)
