@@ -517,9 +517,11 @@ def test_deep_logits_are_of_the_image_and_beside_those_of_the_call(changes):
     expected = network.encode(image) if network.mask_channels else network(inputs)
     for one, other in zip(*map(tf.nest.flatten, (found, expected)), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert [each.shape for each in deep] == 2 * [(2, 7, 5, 3, 2)]
-    assert all(each.dtype == tf.float32 for each in deep)
-    assert np.abs(deep[0] - deep[1]).max() > 1e-3
+    multiple = np.array(network.shape_multiple)
+    padded = -(-np.array([7, 5, 3]) // multiple) * multiple
+    for each, factor in zip(deep, network.deep_factors, strict=True):
+        assert tuple(each.shape) == (2, *np.floor_divide(padded, factor), 2)
+        assert each.dtype == tf.float32
     moved = network.with_deep_logits(image[:, ::-1])[1]
     assert np.abs(moved[0] - deep[0]).max() > 1e-3
 
@@ -536,7 +538,8 @@ def test_deep_supervision_changes_no_other_layer(changes):
     for weight in plain.weights:
         own.pop(weight.path).assign(weight)
     assert {path.split("/")[0] for path in own} == {
-        f"deep_{level}_head{end}" for level in (1, 2) for end in ("", "_norm")
+        "deep_head_1",
+        "deep_head_2",
     }
     inputs = toy_inputs((7, 5, 3), mask_channels=plain.mask_channels)
     np.testing.assert_array_equal(network(inputs), plain(inputs))

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tests.training.toys import arrays, threshold_model, threshold_volumes
 from tf_diffseg.diffusion import label_to_mask
+from tf_diffseg.training.batches.coarse_mask import coarse_mask
 from tf_diffseg.training.batches.ignored_voxels import mark_ignored
 
 _THREE_LEVELS = {
@@ -31,7 +32,9 @@ def test_the_loss_is_a_mean_over_resolutions(kind):
     losses = model._with_deep_losses({"loss": tf.constant([7.0, 1.0])}, mask, deep)
 
     one_pass = model.training_loss.of_one_pass(model.encoding, has_ignored=True)
-    of_levels = [np.array([7.0, 1.0])] + [one_pass(mask, each)["loss"] for each in deep]
+    of_levels = [np.array([7.0, 1.0])]
+    for each, factor in zip(deep, [(2, 2, 2), (4, 4, 4)], strict=True):
+        of_levels.append(one_pass(coarse_mask(mask, factor, (4, 4, 4)), each)["loss"])
     expected = (of_levels[0] + of_levels[1] / 2 + of_levels[2] / 4) / 1.75
     np.testing.assert_allclose(losses["loss"], expected, rtol=1e-6)
 
@@ -65,7 +68,7 @@ def test_all_resolutions_start_from_the_class_frequencies(kind):
     model = threshold_model(
         **_THREE_LEVELS, **kind, class_frequencies=[0.9, 0.09, 0.01]
     )
-    for name in ("head", "deep_1_head", "deep_2_head"):
+    for name in ("head", "deep_head_1", "deep_head_2"):
         bias = np.asarray(model.get_layer(name).bias)
         shares = np.exp(bias) / np.exp(bias).sum()
         np.testing.assert_allclose(shares, [0.9, 0.09, 0.01], rtol=1e-5)

@@ -172,7 +172,8 @@ class UNet3D(keras.Model):
         Returns:
             `(features, deep_logits)`: the result of `encode`, or the logits of a
             network without noisy mask; and a list of `deep_supervision` logits, float32
-            [batch, x, y, z, out_channels], from the second finest resolution on.
+            [batch, x', y', z', out_channels], from the second finest resolution on, of
+            which each voxel stands for `deep_factors` voxels of the padded image.
         """
         number = self.deep_supervision
         if self.mask_branch and number:
@@ -209,6 +210,14 @@ class UNet3D(keras.Model):
         return shape_multiple(
             self.patch_size, self.scale_factor, len(self.num_channels)
         )
+
+    @property
+    def deep_factors(self):
+        """Voxels (x, y, z) of the image for each of those of `with_deep_logits`."""
+        return [
+            shape_multiple(self.patch_size, self.scale_factor, level + 1)
+            for level in range(1, self.deep_supervision + 1)
+        ]
 
     def get_config(self):
         """Constructor arguments, and which layers are frozen, if any is."""

@@ -57,7 +57,7 @@ class UNetGraph:
         if not self._arguments.mask_branch:
             levels = self._unet(self._image_and_mask(inputs), timed_block)
             logits = self._head(levels[0], inputs["image"])
-            return inputs, None, logits, self._deep_logits(levels, inputs["image"])
+            return inputs, None, logits, self._deep_logits(levels)
         levels = self._unet(inputs["image"], self._block)
         features = project_levels(levels, self._arguments.mask_branch, self._conv)
         finish = self._join_features
@@ -66,7 +66,7 @@ class UNetGraph:
             finish = self._add_logits
         joined = self._join_mask(inputs["x_t"], features, timed_block)
         logits = finish(joined, features[0], inputs["x_t"])
-        return inputs, features, logits, self._deep_logits(levels, inputs["image"])
+        return inputs, features, logits, self._deep_logits(levels)
 
     def _inputs(self):
         volume = (None, None, None)
@@ -209,11 +209,14 @@ class UNetGraph:
         logits = self._head(features, like, self._multiple(2), "mask_", **starts)
         return add("mask_and_image_0", image_logits, logits)
 
-    def _deep_logits(self, levels, like):
-        """Logits of the finest resolution from each of the coarser ones."""
+    def _deep_logits(self, levels):
+        """Logits of coarser resolutions, each of the shape of its features."""
+        arguments = self._arguments
         return [
-            self._head(levels[level], like, self._multiple(level + 1), f"deep_{level}_")
-            for level in range(1, self._arguments.deep_supervision + 1)
+            keras.layers.Conv3D(
+                arguments.out_channels, 1, dtype="float32", name=f"deep_head_{level}"
+            )(levels[level])
+            for level in range(1, arguments.deep_supervision + 1)
         ]
 
     def _head(self, features, like, patch_size=None, prefix="", **options):

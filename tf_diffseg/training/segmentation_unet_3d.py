@@ -20,6 +20,7 @@ from tf_diffseg.diffusion.sampler import Sampler
 from tf_diffseg.metrics import StreamingDice
 from tf_diffseg.models.dropout import dropout_draws
 from tf_diffseg.training.batches.batch import check_image, image_and_label
+from tf_diffseg.training.batches.coarse_mask import coarse_mask
 from tf_diffseg.training.batches.ignored_voxels import (
     has_labelled_voxels,
     mark_ignored,
@@ -161,7 +162,8 @@ class SegmentationUNet3D(KerasUNet3D):
         has_ignored = self.ignore_label is not None
         self._weighted_losses = self._bound_loss(has_ignored)
         if self.deep_supervision:
-            self._deep_loss = self.training_loss.of_one_pass(self.encoding, has_ignored)
+            # A coarse mask is unknown where the network pads the volume.
+            self._deep_loss = self.training_loss.of_one_pass(self.encoding, True)
         self._validation_loss = ValidationLoss(
             self.training_loss, self.encoding, has_ignored
         )
@@ -171,7 +173,7 @@ class SegmentationUNet3D(KerasUNet3D):
 
     def _start_from_frequencies(self):
         bias = initial_bias(self.class_frequencies, self.out_channels, self.encoding)
-        deep = (f"deep_{level}_head" for level in range(1, self.deep_supervision + 1))
+        deep = (f"deep_head_{level}" for level in range(1, self.deep_supervision + 1))
         for name in ("head", *deep):
             self.get_layer(name).bias.assign(bias)
 
@@ -304,11 +306,13 @@ class SegmentationUNet3D(KerasUNet3D):
 
         The parts of the sum stay those of the finest.
         """
-        total, weights = losses["loss"], 1.0
-        for level, logits in enumerate(deep_logits, 1):
-            of_level = self._deep_loss(mask, logits[..., : self.num_classes])
-            total += 0.5**level * of_level["loss"]
-            weights += 0.5**level
+        total, weight, weights = losses["loss"], 1.0, 1.0
+        for factor, logits in zip(self.deep_factors, deep_logits, strict=True):
+            coarse = coarse_mask(mask, factor, self.shape_multiple)
+            of_level = self._deep_loss(coarse, logits[..., : self.num_classes])
+            weight /= 2.0
+            weights += weight
+            total += weight * of_level["loss"]
         return losses | {"loss": total / weights}
 
     def _observe_norm(self, gradients):

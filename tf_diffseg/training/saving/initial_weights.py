@@ -163,7 +163,7 @@ def _likely_channels(own, weights):
 
 def _layer_pieces(path, variables, others, here, there):
     """The pieces of a whole layer, or its `Misfit`s."""
-    is_head = path == _HEAD or path.startswith("deep_") and path.endswith(_HEAD)
+    is_head = path == _HEAD or path.startswith(f"deep_{_HEAD}_")
     agree = not is_head or here.outputs == there.outputs
     if not agree or _shapes(variables) != _shapes(others):
         return [], _differences(path, variables, others)
