@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import pathlib
+from typing import Any
 
 from tf_diffseg.data.augmentation.options import AugmentationConfig
 from tf_diffseg.data.remainder import Remainder
@@ -364,20 +365,19 @@ class TrainConfig(AugmentationConfig):
         """
         none = {"mask_branch": None, "mask_output": "features"}
         changed = dataclasses.replace(self, **values | none)
-        branch = values.get("mask_branch", self.mask_branch)
-        if "mask_branch" not in values:
-            branch = (branch or ())[: len(changed.num_channels) - 1]
-            branch = () if changed.lacks_mask_branch else branch
-        following = {
+        most = len(changed.num_channels) - 1
+        branch = () if changed.lacks_mask_branch else (self.mask_branch or ())[:most]
+        branch = values.get("mask_branch", branch)
+        sees_image_alone = branch or changed.strategy == "supervised"
+        following: dict[str, Any] = {
+            "mask_branch": branch,
             "mask_output": self.mask_output if branch else "features",
             "deep_supervision": min(
-                self.deep_supervision, len(changed.num_channels) - 1
+                self.deep_supervision, most * bool(sees_image_alone)
             ),
         }
-        if not branch and changed.strategy != "supervised":
-            following["deep_supervision"] = 0
         following |= {name: values[name] for name in following if name in values}
-        return dataclasses.replace(changed, mask_branch=branch, **following)
+        return dataclasses.replace(changed, **following)
 
     @property
     def lacks_mask_branch(self):
