@@ -184,3 +184,9 @@ def test_a_single_voxel_of_foreground_that_goes_is_all_of_it():
     sampler = EarlyExitSampler(DDIMSampler(GaussianDiffusion()), 0.6)
     sampler.sample(denoise, initial_noise([1], _SHAPE), seed=[1])
     assert int(sampler.num_steps) == 5
+
+
+def test_nothing_but_background_is_settled_at_once():
+    sampler = EarlyExitSampler(DDIMSampler(GaussianDiffusion()), 0.0)
+    sampler.sample(lambda x_t, t_index: _x_start(0), initial_noise([1], _SHAPE))
+    assert int(sampler.num_steps) == 2
