@@ -538,8 +538,8 @@ def test_deep_supervision_changes_no_other_layer(changes):
     for weight in plain.weights:
         own.pop(weight.path).assign(weight)
     assert {path.split("/")[0] for path in own} == {
-        "deep_head_1",
-        "deep_head_2",
+        "deep_1_head",
+        "deep_2_head",
     }
     inputs = toy_inputs((7, 5, 3), mask_channels=plain.mask_channels)
     np.testing.assert_array_equal(network(inputs), plain(inputs))

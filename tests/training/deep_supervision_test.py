@@ -68,7 +68,7 @@ def test_all_resolutions_start_from_the_class_frequencies(kind):
     model = threshold_model(
         **_THREE_LEVELS, **kind, class_frequencies=[0.9, 0.09, 0.01]
     )
-    for name in ("head", "deep_head_1", "deep_head_2"):
+    for name in ("head", "deep_1_head", "deep_2_head"):
         bias = np.asarray(model.get_layer(name).bias)
         shares = np.exp(bias) / np.exp(bias).sum()
         np.testing.assert_allclose(shares, [0.9, 0.09, 0.01], rtol=1e-5)

@@ -214,7 +214,7 @@ class UNetGraph:
         arguments = self._arguments
         return [
             keras.layers.Conv3D(
-                arguments.out_channels, 1, dtype="float32", name=f"deep_head_{level}"
+                arguments.out_channels, 1, dtype="float32", name=f"deep_{level}_head"
             )(levels[level])
             for level in range(1, arguments.deep_supervision + 1)
         ]

@@ -173,7 +173,7 @@ class SegmentationUNet3D(KerasUNet3D):
 
     def _start_from_frequencies(self):
         bias = initial_bias(self.class_frequencies, self.out_channels, self.encoding)
-        deep = (f"deep_head_{level}" for level in range(1, self.deep_supervision + 1))
+        deep = (f"deep_{level}_head" for level in range(1, self.deep_supervision + 1))
         for name in ("head", *deep):
             self.get_layer(name).bias.assign(bias)
 

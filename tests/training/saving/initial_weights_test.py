@@ -105,6 +105,17 @@ def test_the_stem_of_a_mask_branch_is_a_layer_of_its_own():
     _check_rest(report, before, after, values, but=())
 
 
+@pytest.mark.parametrize("regions", [None, [[1, 2], [2], [1]]])
+def test_coarse_logits_of_other_classes_start_afresh(regions):
+    deep = {"mask_branch": (4,), "deep_supervision": 1}
+    here = _network(4 if regions is None else 3, seed=1, regions=regions, **deep)
+    there = _network(3, seed=2, **deep)
+    report, before, after, values = _take(here, there)
+    of_classes = {*_HEAD_WEIGHTS, "deep_1_head/kernel", "deep_1_head/bias"}
+    assert _afresh(report) == {"mask_stem/kernel", *of_classes}
+    _check_rest(report, before, after, values, but=())
+
+
 @pytest.mark.parametrize("strategy_here", ["recycling", "supervised"])
 def test_weights_go_from_and_into_a_supervised_network(strategy_here):
     diffuses = strategy_here != "supervised"

@@ -18,7 +18,7 @@ from tf_diffseg.text_table import text_table
 from tf_diffseg.training.saving.frozen_layers import freeze_layers
 from tf_diffseg.training.saving.network_weights import Channels, weights_of
 
-_STEM, _HEAD = "stem", "head"
+_STEM, _MASK_STEM, _HEAD, _DEEP_HEADS = "stem", "mask_stem", "head", "deep_"
 
 
 class MisfitError(ValueError):
@@ -163,8 +163,11 @@ def _likely_channels(own, weights):
 
 def _layer_pieces(path, variables, others, here, there):
     """The pieces of a whole layer, or its `Misfit`s."""
-    is_head = path == _HEAD or path.startswith(f"deep_{_HEAD}_")
-    agree = not is_head or here.outputs == there.outputs
+    agree = True
+    if path == _HEAD or path.startswith(_DEEP_HEADS):
+        agree = here.outputs == there.outputs
+    elif path == _MASK_STEM:  # Its input has a channel for each class.
+        agree = here.outputs[:2] == there.outputs[:2]
     if not agree or _shapes(variables) != _shapes(others):
         return [], _differences(path, variables, others)
     pairs = zip(variables, others, strict=True)

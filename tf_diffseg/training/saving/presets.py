@@ -16,7 +16,7 @@ _MODELS = ("SegmentationUNet3D", "DiffusionUNet3D")
 # What says which classes there are. Other classes have others.
 _OF_CLASSES = ("regions", "class_frequencies")
 # Ends of the names of layers that are new if classes or channels are others: stem,
-# mask_stem, head, mask_head.
+# mask_stem, head, mask_head, deep_1_head.
 _OF_CHANNELS = ("stem", "head")
 
 
