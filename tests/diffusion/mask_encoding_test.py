@@ -102,3 +102,9 @@ def test_labels_of_regions_have_the_shape_of_the_volume():
     np.testing.assert_array_equal(label, expected)
     np.testing.assert_array_equal(probabilities_to_label(probabilities, []), 0)
     assert probabilities_to_label(probabilities, []).shape == (2, 3, 4, 5)
+
+
+def test_the_label_of_a_voxel_is_its_likeliest_class():
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), size=(2, 3, 4, 5))
+    label = probabilities_to_label(probabilities)
+    np.testing.assert_array_equal(label, probabilities.argmax(axis=-1))
