@@ -48,19 +48,16 @@ def _define(name, kind, default, metadata):
         flags.DEFINE_list(name, default, help_text)
 
 
-def from_flags(cls, base=None):
+def from_flags(cls):
     """Makes an instance of `cls` from the flags of `define_flags`.
 
     Args:
-        cls: a dataclass of options.
-        base: an instance that gives the values of flags that are None, or None to
-            take the defaults of `cls`.
+        cls: a dataclass of options; it gives the values of flags that are None.
 
     Raises:
         InputError: a value does not fit its option.
     """
-    values = given_values(cls)
-    return cls(**values) if base is None else dataclasses.replace(base, **values)
+    return cls(**given_values(cls))
 
 
 def given_values(cls):
