@@ -21,6 +21,9 @@ MAPS_PER_LEVEL = 4.0
 # Volumes in float32: noise, masks, logits, losses and their gradients.
 VOLUMES_PER_CLASS = 9.0
 VOLUMES_PER_CHANNEL = 8.0
+# Known voxels and their mask, padded, once for all coarser resolutions, whose logits,
+# masks and losses are small.
+VOLUMES_OF_COARSE_MASKS = 5.0
 # See `tf_diffseg.models.chunked_attention`.
 BYTES_PER_PAIR, MOST_ATTENTION_BYTES = 26, 110 * 2**20
 
@@ -49,8 +52,7 @@ def step_gib(config, num_classes, image_channels):
     size = BYTES_PER_FEATURE[config.precision]
     voxels = _level_voxels(network, config.patch_shape)
     volumes = VOLUMES_PER_CLASS * num_classes + VOLUMES_PER_CHANNEL * image_channels
-    # The whole mask again, once for all coarser resolutions, and less at each of these.
-    volumes += 2.0 * num_classes * (network.deep_supervision > 0)
+    volumes += VOLUMES_OF_COARSE_MASKS * num_classes * (network.deep_supervision > 0)
     of_example = (
         size * _num_features(network, voxels)
         + 4 * volumes * math.prod(config.patch_shape)
