@@ -42,8 +42,9 @@ def get_config(dimensions=3, diffusion=True, mask_branch=True):
         num_channels=(16, 32, 64, 128),
     )
     config = on_slices(config) if dimensions == 2 else config
-    if not diffusion:
-        return dataclasses.replace(config, strategy="supervised")
-    if not mask_branch:
+    if diffusion and not mask_branch:
         return config
-    return dataclasses.replace(config, mask_branch=(16, 32), mask_output="logits")
+    config = dataclasses.replace(
+        config, mask_branch=(16, 32), mask_output="logits", deep_supervision=2
+    )
+    return config if diffusion else config.with_values(strategy="supervised")

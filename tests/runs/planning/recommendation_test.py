@@ -83,29 +83,33 @@ def test_initial_weights_bring_their_network(shards):
 
 
 @pytest.mark.parametrize(
-    "given, branch, output",
+    "given, branch, output, deep",
     [
-        ({"mask_branch": ()}, None, "features"),
-        ({"num_channels": (4, 8)}, (16,), "logits"),
-        ({"num_channels": (4,)}, None, "features"),
-        ({"strategy": "supervised"}, None, "features"),
-        ({"mask_output": "features"}, (16, 32), "features"),
+        ({"mask_branch": ()}, None, "features", 0),
+        ({"num_channels": (4, 8)}, (16,), "logits", 1),
+        ({"num_channels": (4,)}, None, "features", 0),
+        ({"strategy": "supervised"}, None, "features", 2),
+        ({"mask_output": "features"}, (16, 32), "features", 2),
+        ({"deep_supervision": 0}, (16, 32), "logits", 0),
     ],
 )
 @pytest.mark.parametrize("init_from", ["", "hippocampus"])
-def test_the_mask_branch_follows_what_is_given(
-    shards, init_from, given, branch, output
+def test_branch_and_supervision_follow_what_is_given(
+    shards, init_from, given, branch, output, deep
 ):
     given = {"epochs": 1, "num_heads": 0, "init_from": init_from, **given}
     config = recommend_config(shards, **given).config
     if branch and not init_from:
         branch = config.num_channels[:-1][: len(branch)]
     assert (config.mask_branch, config.mask_output) == (branch, output)
+    if not init_from:
+        assert config.deep_supervision == min(deep, len(config.num_channels) - 1)
 
 
 def test_a_network_of_noise_sees_image_and_mask_together(shards):
     given = {"strategy": "diffusion", "model_output": "noise", "epochs": 1}
-    assert recommend_config(shards, **given).config.mask_branch is None
+    config = recommend_config(shards, **given).config
+    assert config.mask_branch is None and config.deep_supervision == 0
 
 
 def test_a_checkpoint_brings_the_network_of_its_run(shards, tmp_path):

@@ -83,6 +83,7 @@ def test_a_small_volume_is_one_patch_of_four_resolutions():
     assert config.num_channels == (16, 32, 64, 128)
     assert config.scale_factor == (2, 2, 2) and config.kernel_size == (3, 3, 3)
     assert config.mask_branch == (16, 32) and config.mask_output == "logits"
+    assert config.deep_supervision == 2
 
 
 def test_long_voxels_are_first_halved_within_the_slices():
@@ -121,6 +122,7 @@ def test_given_values_stay_and_are_planned_with():
     )
     supervised = _recommend(16.0, {"strategy": "supervised"}, **values)
     assert supervised.mask_branch is None and supervised.mask_output == "features"
+    assert supervised.deep_supervision == 2
 
 
 def test_less_memory_first_divides_the_batch():

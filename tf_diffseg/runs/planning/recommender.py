@@ -211,6 +211,7 @@ class Recommender:
             f"{ANISOTROPY:g} times as long as others",
             "mask_branch": "the image is encoded once for all steps",
             "mask_output": "the light branch only corrects the logits of the image",
+            "deep_supervision": "resolutions below the finest learn the mask, too",
             "accumulation_steps": "the batch fits in parts",
         }
         for name, why in reasons.items():
@@ -330,16 +331,16 @@ def _network_values(given, resolutions):
         min(_FINEST_CHANNELS * 2**level, _MOST_CHANNELS) for level in range(num_levels)
     )
     # At half of the resolution and below, half as wide as the image's branch.
-    branch = channels[: min(2, num_levels - 1)]
-    if TrainConfig().with_values(**given).lacks_mask_branch:
-        branch = None
-    branch = given.get("mask_branch", branch)
+    branches = TrainConfig(
+        mask_branch=channels[:2], mask_output="logits", deep_supervision=2
+    ).with_values(**given | {"num_channels": channels})
     return {
         "num_channels": channels,
         "scale_factor": _shortest_form(resolutions.scale_factors, (2, 2, 2)),
         "kernel_size": _shortest_form(resolutions.kernel_sizes, (3, 3, 3)),
-        "mask_branch": branch or None,
-        "mask_output": "logits" if branch else "features",
+        "mask_branch": branches.mask_branch,
+        "mask_output": branches.mask_output,
+        "deep_supervision": branches.deep_supervision,
     }
 
 
