@@ -131,6 +131,27 @@ def test_free_memory_is_that_of_the_container(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "flags, precision",
+    [
+        ("fpu avx512f amx_bf16 amx_tile avx512_bf16", "mixed_bfloat16"),
+        ("fpu avx512f avx512_bf16 avx512_vnni", "mixed_bfloat16"),
+        ("fpu avx512f not_avx512_bf16", "float32"),
+        ("fpu avx2", "float32"),
+    ],
+)
+def test_bfloat16_is_for_processors_that_compute_in_it(
+    shards, monkeypatch, tmp_path, flags, precision
+):
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
+    monkeypatch.setattr(machine, "_CPU", tmp_path / "cpuinfo")
+    assert recommend_config(shards, epochs=1).config.precision == precision
+    config = recommend_config(shards, epochs=1, precision="float32").config
+    assert config.precision == "float32"
+    monkeypatch.setattr(machine, "_CPU", tmp_path / "none")
+    assert machine.bfloat16_instructions() == ""
+
+
+@pytest.mark.parametrize(
     "flags, written",
     [
         (["--mask_branch="], ["num_channels=(32, 64, 80, 96)"]),

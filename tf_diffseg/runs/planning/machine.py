@@ -5,6 +5,9 @@ import pathlib
 import resource
 
 _CGROUP = pathlib.Path("/sys/fs/cgroup")
+_CPU = pathlib.Path("/proc/cpuinfo")
+# As Linux names them: Intel's matrices, and vectors of Intel and AMD.
+_FOR_BFLOAT16 = ("amx_bf16", "avx512_bf16")
 
 
 def free_gib():
@@ -18,11 +21,12 @@ def free_gib():
     return (min(known) + _held_bytes()) / 2**30 if known else None
 
 
-def has_fast_bfloat16():
-    """Whether the CPU multiplies matrices of bfloat16 numbers (Intel's AMX)."""
+def bfloat16_instructions():
+    """Instructions of the CPU for products of bfloat16 numbers, or an empty text."""
     with contextlib.suppress(OSError):
-        return "amx_bf16" in pathlib.Path("/proc/cpuinfo").read_text()
-    return False
+        flags = _CPU.read_text().split()
+        return next((name for name in _FOR_BFLOAT16 if name in flags), "")
+    return ""
 
 
 def _held_bytes():

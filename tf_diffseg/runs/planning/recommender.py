@@ -5,7 +5,7 @@ import math
 from typing import NamedTuple
 
 from tf_diffseg.errors import InputError
-from tf_diffseg.runs.planning.machine import free_gib, has_fast_bfloat16
+from tf_diffseg.runs.planning.machine import bfloat16_instructions, free_gib
 from tf_diffseg.runs.planning.patches import SMALLEST, patch_candidates
 from tf_diffseg.runs.planning.resolutions import ANISOTROPY, assumed_spacing
 from tf_diffseg.runs.planning.run_length import (
@@ -108,8 +108,8 @@ class Recommender:
         Raises:
             InputError: not even the smallest patch fits into memory.
         """
-        if has_fast_bfloat16():
-            why = "the CPU multiplies bfloat16 faster (AMX)"
+        if instructions := bfloat16_instructions():
+            why = f"the CPU multiplies bfloat16 faster ({instructions})"
             self._choose("precision", "mixed_bfloat16", why)
         if "batch_size" not in self._given:
             batch = min(SMALL_BATCH, self._num_cases)
