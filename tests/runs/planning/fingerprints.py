@@ -13,8 +13,12 @@ def manifest_of(
     num_cases=40,
     class_names=None,
     volume_shape=None,
+    class_ml=None,
 ):
-    """A manifest whose cases all have one shape and one spacing."""
+    """A manifest whose cases all have one shape and one spacing.
+
+    The classes have `class_ml` each, or no known volume.
+    """
     names = class_names or [f"class_{index}" for index in range(1, num_classes)]
     extent_mm = [size * mm for size, mm in zip(shape, spacing_mm, strict=True)]
     uids = [f"case_{index}" for index in range(num_cases)]
@@ -30,6 +34,7 @@ def manifest_of(
         fingerprint={
             "spacing_mm": {"median": list(spacing_mm)},
             "extent_mm": {"median": extent_mm},
+            "class_ml": [class_ml and {"median": class_ml}] * (1 + len(names)),
         },
     )
 

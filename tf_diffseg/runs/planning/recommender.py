@@ -5,9 +5,15 @@ import math
 from typing import NamedTuple
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.runs.planning.coarse_features import relative_cost
 from tf_diffseg.runs.planning.machine import bfloat16_instructions, free_gib
-from tf_diffseg.runs.planning.patches import SMALLEST, patch_candidates
-from tf_diffseg.runs.planning.resolutions import ANISOTROPY, assumed_spacing
+from tf_diffseg.runs.planning.network_plans import (
+    FINEST_CHANNELS,
+    MOST_CHANNELS,
+    NetworkPlans,
+)
+from tf_diffseg.runs.planning.patches import SMALLEST
+from tf_diffseg.runs.planning.resolutions import ANISOTROPY
 from tf_diffseg.runs.planning.run_length import (
     BATCH_SHARE,
     ENOUGH_STEPS,
@@ -26,7 +32,6 @@ from tf_diffseg.runs.train_config import TrainConfig
 _DEFAULT_GIB = 16.0
 # Other programs need some of what is free.
 _SHARE_OF_FREE = 0.8
-_FINEST_CHANNELS, _MOST_CHANNELS = 16, 128
 _LEARNING_RATE = 3e-3
 # From so many passes over each case on, a network remembers cases.
 _MANY_PASSES = 40
@@ -54,7 +59,8 @@ class Recommender:
         memory_gib: memory of the training process on each device; None for 16, or less
             if less is free.
         given: dict of values of `TrainConfig` that stay as they are.
-        most_voxels: largest patch, such that time allows enough steps; None for any.
+        most_voxels: largest patch with a feature in each voxel, such that time allows
+            enough steps; None for any.
         most_examples: largest batch, such that time allows many steps.
 
     Attributes:
@@ -81,6 +87,7 @@ class Recommender:
         self._manifest = manifest
         self._given = dict(given or {})
         self._memory_gib = memory_gib or default_memory_gib()
+        self._plans = NetworkPlans(manifest, self._given)
         self.config = TrainConfig(**self._given)
         self.choices = []
         self._most_voxels = most_voxels or math.inf
@@ -89,12 +96,6 @@ class Recommender:
     @property
     def _num_cases(self):
         return len(self._manifest.split("train").uids)
-
-    @property
-    def _claimed_spacing(self):
-        """(x, y, z) in mm of the volumes that are trained on, by their headers."""
-        of_training = self._manifest.preprocessing["spacing_mm"]
-        return of_training or self._manifest.fingerprint["spacing_mm"]["median"]
 
     def _choose(self, name, value, why):
         if name in self._given:
@@ -139,74 +140,53 @@ class Recommender:
         return config.accumulation_steps == 1 and self._gib(config) <= self._memory_gib
 
     def _choose_patch(self):
-        spacing_mm, wanted, origin = self._wanted_patch()
-        given_levels = self._given.get("num_channels") or self._given.get("num_blocks")
-        candidates = patch_candidates(
-            wanted, spacing_mm, len(given_levels) if given_levels else None
-        )
+        plans = self._plans
         is_given = "patch_shape" in self._given
-        if is_given:
-            candidates = [next(candidates)]
-        first = None
-        for patch, resolutions in candidates:
-            first = first or patch
-            too_slow = math.prod(patch) > max(self._most_voxels, SMALLEST**3)
-            if too_slow and not is_given:
-                continue
-            for config in self._fitted(patch, resolutions):
+        for patch_size in plans.patch_sizes:
+            largest = None
+            for config in plans.configs(self.config, patch_size):
+                largest = largest or config.patch_shape
                 gib = self._gib(config)
-                if gib <= self._memory_gib or is_given:
-                    self._take_patch(config, spacing_mm, first, origin, gib)
+                if gib > self._memory_gib and not is_given:
+                    continue
+                if is_given or self._is_fast(config):
+                    self._take_network(config, gib, config.patch_shape != largest)
                     return
+                if patch_size != plans.patch_sizes[-1]:
+                    break  # Rather coarser features than a cut patch.
         raise InputError(
             f"memory_gib={self._memory_gib:.3g}: the smallest patch, "
-            f"{_times(patch)}, needs about {gib:.3g} GiB; give more memory, or fewer "
-            f"`num_channels` than {config.num_channels}",
+            f"{_times(config.patch_shape)}, needs about {gib:.3g} GiB; give more "
+            f"memory, or fewer `num_channels` than {config.num_channels}",
             argument="memory_gib",
         )
 
-    def _wanted_patch(self):
-        """(spacing to plan by, wanted patch, where the patch is from)."""
-        fingerprint = self._manifest.fingerprint
-        preprocessing = self._manifest.preprocessing
-        spacing_mm = self._claimed_spacing
-        if "patch_shape" in self._given:
-            shape, origin = self._given["patch_shape"], "given"
-        elif preprocessing["volume_shape"]:
-            shape, origin = preprocessing["volume_shape"], "the whole volume"
-        else:
-            extent_mm = fingerprint["extent_mm"]["median"]
-            shape = [
-                max(1, round(mm / step))
-                for mm, step in zip(extent_mm, spacing_mm, strict=True)
-            ]
-            origin = f"the median case, {_times(shape)}"
-        return assumed_spacing(shape, spacing_mm), tuple(shape), origin
-
-    def _fitted(self, patch, resolutions):
-        """Configs for a patch, the one that needs least memory last."""
-        values = _network_values(self._given, resolutions) | self._given
-        values.setdefault("patch_shape", patch)
-        config = dataclasses.replace(self.config, **values)
-        yield config
-        if "accumulation_steps" not in self._given and config.batch_size > 1:
-            yield dataclasses.replace(config, accumulation_steps=config.batch_size)
+    def _is_fast(self, config):
+        """Whether time allows enough steps, or the patch cannot be smaller."""
+        smallest = [SMALLEST * by for by in config.patch_size]
+        limit = max(self._most_voxels, relative_cost(smallest, config.patch_size))
+        return relative_cost(config.patch_shape, config.patch_size) <= limit
 
     def _gib(self, config):
         return step_gib(config, self._manifest.num_labels, self._manifest.num_channels)
 
-    def _take_patch(self, config, spacing_mm, largest, origin, gib):
-        spacing = f"voxels of {_times(f'{mm:.3g}' for mm in spacing_mm)} mm"
-        if config.patch_shape != largest:
+    def _take_network(self, config, gib, is_cut):
+        origin = self._plans.origin
+        features_mm = self._plans.features_mm(config.patch_size)
+        of_voxels = "voxels" if config.patch_size == (1, 1, 1) else "features"
+        spacing = f"{of_voxels} of {_times(f'{mm:.3g}' for mm in features_mm)} mm"
+        if is_cut:
             limits = f"{self._memory_gib:.3g} GiB"
             if self._most_voxels < math.inf:
                 limits += f" and {ENOUGH_STEPS} steps in the time"
             origin += f", cut for {limits}"
         reasons = {
             "patch_shape": f"{origin}; a step takes about {gib:.2g} GiB",
+            "patch_size": f"voxels of a feature: {ENOUGH_STEPS} steps of such a patch "
+            "fit into the time",
             "num_channels": "doubled at each resolution, "
-            f"from {_FINEST_CHANNELS} to {_MOST_CHANNELS}",
-            "scale_factor": f"{spacing}{self._doubt(spacing_mm)}",
+            f"from {FINEST_CHANNELS} to {MOST_CHANNELS}",
+            "scale_factor": f"{spacing}{self._plans.doubt}",
             "kernel_size": "an axis is mixed where its voxels are at most "
             f"{ANISOTROPY:g} times as long as others",
             "mask_branch": "the image is encoded once for all steps",
@@ -218,19 +198,6 @@ class Recommender:
             value = getattr(config, name)
             if value != getattr(TrainConfig(), name) or name == "patch_shape":
                 self._choose(name, value, why)
-
-    def _doubt(self, spacing_mm):
-        """What is said of a spacing that cannot be true, or nothing."""
-        axes = [
-            f"{axis} {mm:.3g} mm"
-            for axis, mm, assumed in zip(
-                "xyz", self._claimed_spacing, spacing_mm, strict=True
-            )
-            if mm != assumed
-        ]
-        if not axes:
-            return ""
-        return f", assumed: the headers' {', '.join(axes)} would be a very flat volume"
 
     def choose_epoch(self):
         """Chooses the patches of each case in an epoch."""
@@ -270,7 +237,7 @@ class Recommender:
 
     def choose_augmentation(self):
         """Chooses flips, axes of rotation, and how much is augmented."""
-        spacing_mm, shape, _ = self._wanted_patch()
+        spacing_mm, shape = self._plans.spacing_mm, self._plans.wanted
         side = class_of_one_side(self._manifest.class_names[1:])
         if side:
             self._choose("flip_axes", "", f"class {side} is of one side")
@@ -323,30 +290,6 @@ def rotation_axes(shape, spacing_mm):
         if mm > 3 * min(spacing_mm) or size == 1
     ]
     return long[0] if len(long) == 1 else "xyz"
-
-
-def _network_values(given, resolutions):
-    num_levels = len(resolutions.kernel_sizes)
-    channels = given.get("num_channels") or tuple(
-        min(_FINEST_CHANNELS * 2**level, _MOST_CHANNELS) for level in range(num_levels)
-    )
-    # At half of the resolution and below, half as wide as the image's branch.
-    branches = TrainConfig(
-        mask_branch=channels[:2], mask_output="logits", deep_supervision=2
-    ).with_values(**given | {"num_channels": channels})
-    return {
-        "num_channels": channels,
-        "scale_factor": _shortest_form(resolutions.scale_factors, (2, 2, 2)),
-        "kernel_size": _shortest_form(resolutions.kernel_sizes, (3, 3, 3)),
-        "mask_branch": branches.mask_branch,
-        "mask_output": branches.mask_output,
-        "deep_supervision": branches.deep_supervision,
-    }
-
-
-def _shortest_form(triples, usual):
-    """One triple if all are the usual one, which is easier to read."""
-    return usual if set(triples) <= {usual} else triples
 
 
 def _times(sizes):

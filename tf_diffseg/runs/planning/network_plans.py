@@ -1,0 +1,129 @@
+"""Networks and patches for a data set, in the order in which they are tried."""
+
+import dataclasses
+
+from tf_diffseg.runs.planning.coarse_features import (
+    of_features,
+    patch_sizes,
+    smallest_class_mm,
+)
+from tf_diffseg.runs.planning.patches import patch_candidates
+from tf_diffseg.runs.planning.resolutions import assumed_spacing
+from tf_diffseg.runs.train_config import TrainConfig
+
+FINEST_CHANNELS, MOST_CHANNELS = 16, 128
+
+
+class NetworkPlans:
+    """What a network for a data set may be.
+
+    Args:
+        manifest: `Manifest` with a fingerprint.
+        given: dict of values of `TrainConfig` that stay as they are.
+
+    Attributes:
+        spacing_mm: (x, y, z) of a voxel, to plan by.
+        doubt: what is said of headers whose spacing cannot be true, or an empty text.
+        wanted: (x, y, z) voxels of the patch to be had if memory and time allow.
+        origin: where this shape is from.
+        patch_sizes: list of (x, y, z), voxels of a feature, the finest first.
+    """
+
+    def __init__(self, manifest, given):
+        self._given = given
+        claimed_mm = (
+            manifest.preprocessing["spacing_mm"]
+            or manifest.fingerprint["spacing_mm"]["median"]
+        )
+        self.wanted, self.origin = _wanted_patch(manifest, given, claimed_mm)
+        self.spacing_mm = assumed_spacing(self.wanted, claimed_mm)
+        self.doubt = _doubt(claimed_mm, self.spacing_mm)
+        self.patch_sizes = self._patch_sizes(manifest.fingerprint.get("class_ml"))
+
+    def _patch_sizes(self, class_ml):
+        if "patch_size" in self._given:
+            return [tuple(self._given["patch_size"])]
+        if "patch_shape" in self._given:
+            return [(1, 1, 1)]
+        return patch_sizes(self.wanted, self.spacing_mm, smallest_class_mm(class_ml))
+
+    def features_mm(self, patch_size):
+        """(x, y, z) of a feature of so many voxels."""
+        return times_each(self.spacing_mm, patch_size)
+
+    def configs(self, config, patch_size):
+        """Yields configs whose features have so many voxels, each needs less memory.
+
+        Args:
+            config: `TrainConfig` with the other values.
+            patch_size: of `patch_sizes`.
+        """
+        given_levels = self._given.get("num_channels") or self._given.get("num_blocks")
+        candidates = patch_candidates(
+            of_features(self.wanted, patch_size),
+            self.features_mm(patch_size),
+            len(given_levels) if given_levels else None,
+        )
+        if "patch_shape" in self._given:
+            candidates = [next(candidates)]
+        for features, resolutions in candidates:
+            values = _network_values(self._given, resolutions)
+            values["patch_size"] = patch_size
+            values["patch_shape"] = times_each(features, patch_size)
+            whole = dataclasses.replace(config, **values | self._given)
+            yield whole
+            if "accumulation_steps" not in self._given and whole.batch_size > 1:
+                yield dataclasses.replace(whole, accumulation_steps=whole.batch_size)
+
+
+def _wanted_patch(manifest, given, spacing_mm):
+    """((x, y, z) voxels, where they are from)."""
+    if "patch_shape" in given:
+        return tuple(given["patch_shape"]), "given"
+    if volume_shape := manifest.preprocessing["volume_shape"]:
+        return tuple(volume_shape), "the whole volume"
+    extent_mm = manifest.fingerprint["extent_mm"]["median"]
+    shape = tuple(
+        max(1, round(mm / step)) for mm, step in zip(extent_mm, spacing_mm, strict=True)
+    )
+    return shape, f"the median case, {'x'.join(map(str, shape))}"
+
+
+def _doubt(claimed_mm, assumed_mm):
+    axes = [
+        f"{axis} {mm:.3g} mm"
+        for axis, mm, assumed in zip("xyz", claimed_mm, assumed_mm, strict=True)
+        if mm != assumed
+    ]
+    if not axes:
+        return ""
+    return f", assumed: the headers' {', '.join(axes)} would be a very flat volume"
+
+
+def _network_values(given, resolutions):
+    num_levels = len(resolutions.kernel_sizes)
+    channels = given.get("num_channels") or tuple(
+        min(FINEST_CHANNELS * 2**level, MOST_CHANNELS) for level in range(num_levels)
+    )
+    # At half of the resolution and below, half as wide as the image's branch.
+    branches = TrainConfig(
+        mask_branch=channels[:2], mask_output="logits", deep_supervision=2
+    ).with_values(**given | {"num_channels": channels})
+    return {
+        "num_channels": channels,
+        "scale_factor": _shortest_form(resolutions.scale_factors, (2, 2, 2)),
+        "kernel_size": _shortest_form(resolutions.kernel_sizes, (3, 3, 3)),
+        "mask_branch": branches.mask_branch,
+        "mask_output": branches.mask_output,
+        "deep_supervision": branches.deep_supervision,
+    }
+
+
+def _shortest_form(triples, usual):
+    """One triple if all are the usual one, which is easier to read."""
+    return usual if set(triples) <= {usual} else triples
+
+
+def times_each(sizes, factors):
+    """The products of each axis, (x, y, z)."""
+    return tuple(size * by for size, by in zip(sizes, factors, strict=True))
