@@ -9,8 +9,9 @@ import math
 
 from tf_diffseg.runs.planning.resolutions import plan_resolutions
 
-# Features that a class of median size has at least across.
-_ACROSS = 8
+# Features that a ball of the volume of a class has at least across: a shell, such as the
+# wall of a heart, still has two or three.
+_ACROSS = 12
 # Voxels that a feature has at most along an axis.
 _MOST_VOXELS = 4
 # Share of a step that goes by voxels: noise, masks, losses, augmentation, logits.
