@@ -28,18 +28,22 @@ def _recommend(most_voxels, given=None, **values):
 @pytest.mark.parametrize(
     "shape, spacing_mm, smallest_mm, expected",
     [
-        ((149, 144, 62), (0.98, 0.98, 3.27), 90.0, [(1, 1, 1), (2, 2, 1), (4, 4, 2)]),
+        ((149, 144, 62), (0.98, 0.98, 3.27), 90.0, [(1, 1, 1), (2, 2, 1), (4, 4, 1)]),
+        ((149, 144, 62), (0.7, 0.7, 5.0), 90.0, [(1, 1, 1), (2, 2, 1), (4, 4, 1)]),
         # 12 features of 2 mm fit into 24 mm, of 4 mm they do not.
         ((149, 144, 62), (0.98, 0.98, 3.27), 24.0, [(1, 1, 1), (2, 2, 1)]),
         ((149, 144, 62), (0.98, 0.98, 3.27), 23.0, [(1, 1, 1)]),
         ((149, 144, 62), (0.98, 0.98, 3.27), 0.0, [(1, 1, 1)]),
         ((200, 200, 200), (1.0, 1.0, 1.0), 90.0, [(1, 1, 1), (2, 2, 2), (4, 4, 4)]),
         ((480, 512, 1), (1.0, 1.0, 1.0), 90.0, [(1, 1, 1), (2, 2, 1), (4, 4, 1)]),
-        ((20, 12, 7), (1.0, 1.0, 1.0), 90.0, [(1, 1, 1), (2, 2, 1)]),
-        ((6, 6, 6), (1.0, 1.0, 1.0), 90.0, [(1, 1, 1)]),
+        ((120, 140, 60), (1.0, 1.0, 1.3), 90.0, [(1, 1, 1), (2, 2, 2), (4, 4, 4)]),
+        ((30, 16, 15), (1.0, 1.0, 1.0), 90.0, [(1, 1, 1), (2, 2, 1)]),
+        ((15, 15, 15), (1.0, 1.0, 1.0), 90.0, [(1, 1, 1)]),
     ],
 )
-def test_features_follow_the_resolutions(shape, spacing_mm, smallest_mm, expected):
+def test_features_are_first_made_as_wide_as_long(
+    shape, spacing_mm, smallest_mm, expected
+):
     assert patch_sizes(shape, spacing_mm, smallest_mm) == expected
     turned = [tuple(size[axis] for axis in (2, 0, 1)) for size in expected]
     shape, spacing_mm = (
@@ -58,6 +62,14 @@ def test_a_feature_is_small_beside_a_class(values, class_ml):
     for finer, coarser in itertools.pairwise(sizes):
         assert all(b in (a, 2 * a) for a, b in zip(finer, coarser, strict=True))
         assert coarser != finer and max(coarser) <= 4
+        mm = [before * by for before, by in zip(finer, spacing_mm, strict=True)]
+        is_doubled = [b > a for a, b in zip(finer, coarser, strict=True)]
+        least = min(length for length, d in zip(mm, is_doubled, strict=True) if d)
+        assert least == min(
+            length
+            for length, size, by in zip(mm, values["shape"], finer, strict=True)
+            if math.ceil(size / by) >= 16
+        )
         for before, by, mm in zip(finer, coarser, spacing_mm, strict=True):
             assert by == before or 12 * by * mm <= diameter
 
@@ -78,7 +90,7 @@ def test_less_time_never_costs_more(values):
     assert costs == sorted(costs, reverse=True) and volumes == sorted(volumes)
     for plan, cost, time in zip(plans, costs, _TIMES, strict=True):
         least = relative_cost([16 * by for by in plan.patch_size], plan.patch_size)
-        assert cost <= max(time, least)
+        assert cost <= max(2.0 * time, least)
         number = len(plan.num_channels)
         multiple = shape_multiple(plan.patch_size, plan.scale_factor, number)
         pairs = zip(plan.patch_shape, multiple, strict=True)
@@ -89,16 +101,15 @@ def test_a_whole_volume_of_coarse_features_comes_before_a_small_patch():
     values = {"shape": (149, 144, 62), "spacing_mm": (0.98, 0.98, 3.27)}
     tried = [_recommend(time, class_ml=400.0, **values) for time in (3e6, 1e6, 3e5)]
     found = [each.config for each in tried]
-    assert [c.patch_size for c in found] == [(1, 1, 1), (2, 2, 1), (4, 4, 2)]
+    assert [c.patch_size for c in found] == [(1, 1, 1), (2, 2, 1), (4, 4, 1)]
     assert [c.patch_shape for c in found] == [(160, 160, 64)] * 3
-    # The network is the one without the finest resolutions.
     whole = found[0].scale_factor
     assert whole[0] == (2, 2, 1) and set(whole[1:]) == {(2, 2, 2)}
-    assert {c.scale_factor for c in found[1:]} == {(2, 2, 2)}
+    assert found[1].scale_factor == (2, 2, 2)
     reasons = {choice.name: choice.why for choice in tried[1].choices}
-    assert "1000 steps of such a patch fit into the time" in reasons["patch_size"]
+    assert "there would be fewer than 1000 steps" in reasons["patch_size"]
     assert "cut" not in reasons["patch_shape"]
-    small = _recommend(1e6, class_ml=0.1, **values).config
+    small = _recommend(5e5, class_ml=0.1, **values).config
     assert small.patch_size == (1, 1, 1) and math.prod(small.patch_shape) <= 1e6
 
 

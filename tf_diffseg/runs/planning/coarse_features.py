@@ -7,11 +7,11 @@ more to see a whole volume in this way than a small patch of it in detail.
 
 import math
 
-from tf_diffseg.runs.planning.resolutions import plan_resolutions
-
-# Features that a ball of the volume of a class has at least across: a shell, such as the
-# wall of a heart, still has two or three.
+# Features across a ball of the volume of a class, at least. A shell, such as the wall of
+# a heart, then has two or three.
 _ACROSS = 12
+# Axes of fewer features are left as they are.
+_FEW_FEATURES = 16
 # Voxels that a feature has at most along an axis.
 _MOST_VOXELS = 4
 # Share of a step that goes by voxels: noise, masks, losses, augmentation, logits.
@@ -19,7 +19,10 @@ _SHARE_OF_VOXELS = 0.1
 
 
 def patch_sizes(shape, spacing_mm, smallest_mm):
-    """Voxels of a feature, from one on, each as the next resolution would have them.
+    """Voxels of a feature, from one on, each twice as long along some axes.
+
+    These are the axes along which features are short beside others, or all if features
+    are about as long as wide, but none of few features.
 
     Args:
         shape: (x, y, z) voxels of a volume.
@@ -31,21 +34,26 @@ def patch_sizes(shape, spacing_mm, smallest_mm):
     """
     sizes = [(1, 1, 1)]
     while True:
-        finest = sizes[-1]
-        features = of_features(shape, finest)
-        mm = [size * by for size, by in zip(spacing_mm, finest, strict=True)]
-        factors = plan_resolutions(features, mm, 2).scale_factors[0]
-        size = tuple(by * factor for by, factor in zip(finest, factors, strict=True))
-        merged_mm = [
-            by * length
-            for by, length, factor in zip(size, spacing_mm, factors, strict=True)
-            if factor > 1
-        ]
-        if not merged_mm or max(size) > _MOST_VOXELS:
+        doubled = _doubled(sizes[-1], shape, spacing_mm)
+        size = tuple(
+            2 * by if axis in doubled else by for axis, by in enumerate(sizes[-1])
+        )
+        lengths = [size[axis] * spacing_mm[axis] for axis in doubled]
+        if not doubled or max(size) > _MOST_VOXELS:
             return sizes
-        if _ACROSS * max(merged_mm) > smallest_mm:
+        if _ACROSS * max(lengths) > smallest_mm:
             return sizes
         sizes.append(size)
+
+
+def _doubled(patch_size, shape, spacing_mm):
+    """Axes along which features may become twice as long."""
+    features = of_features(shape, patch_size)
+    long = [axis for axis in range(3) if features[axis] >= _FEW_FEATURES]
+    lengths = [by * mm for by, mm in zip(patch_size, spacing_mm, strict=True)]
+    longest = max([lengths[axis] for axis in long], default=0.0)
+    short = [axis for axis in long if math.sqrt(2.0) * lengths[axis] <= longest]
+    return short or long
 
 
 def of_features(shape, patch_size):

@@ -17,6 +17,7 @@ from tf_diffseg.runs.planning.resolutions import ANISOTROPY
 from tf_diffseg.runs.planning.run_length import (
     BATCH_SHARE,
     ENOUGH_STEPS,
+    FEWEST_STEPS,
     MANY_STEPS,
     SMALL_BATCH,
     VALIDATIONS,
@@ -60,7 +61,7 @@ class Recommender:
             if less is free.
         given: dict of values of `TrainConfig` that stay as they are.
         most_voxels: largest patch with a feature in each voxel, such that time allows
-            enough steps; None for any.
+            `ENOUGH_STEPS` steps; None for any.
         most_examples: largest batch, such that time allows many steps.
 
     Attributes:
@@ -143,16 +144,17 @@ class Recommender:
         plans = self._plans
         is_given = "patch_shape" in self._given
         for patch_size in plans.patch_sizes:
+            is_coarsest = patch_size == plans.patch_sizes[-1]
             largest = None
             for config in plans.configs(self.config, patch_size):
                 largest = largest or config.patch_shape
                 gib = self._gib(config)
                 if gib > self._memory_gib and not is_given:
                     continue
-                if is_given or self._is_fast(config):
+                if is_given or self._is_fast(config, is_coarsest):
                     self._take_network(config, gib, config.patch_shape != largest)
                     return
-                if patch_size != plans.patch_sizes[-1]:
+                if not is_coarsest:
                     break  # Rather coarser features than a cut patch.
         raise InputError(
             f"memory_gib={self._memory_gib:.3g}: the smallest patch, "
@@ -161,10 +163,13 @@ class Recommender:
             argument="memory_gib",
         )
 
-    def _is_fast(self, config):
+    def _is_fast(self, config, is_coarsest):
         """Whether time allows enough steps, or the patch cannot be smaller."""
         smallest = [SMALLEST * by for by in config.patch_size]
-        limit = max(self._most_voxels, relative_cost(smallest, config.patch_size))
+        limit = self._most_voxels
+        if is_coarsest:
+            limit *= ENOUGH_STEPS / FEWEST_STEPS
+        limit = max(limit, relative_cost(smallest, config.patch_size))
         return relative_cost(config.patch_shape, config.patch_size) <= limit
 
     def _gib(self, config):
@@ -178,12 +183,12 @@ class Recommender:
         if is_cut:
             limits = f"{self._memory_gib:.3g} GiB"
             if self._most_voxels < math.inf:
-                limits += f" and {ENOUGH_STEPS} steps in the time"
+                limits += f" and {FEWEST_STEPS} steps in the time"
             origin += f", cut for {limits}"
         reasons = {
             "patch_shape": f"{origin}; a step takes about {gib:.2g} GiB",
-            "patch_size": f"voxels of a feature: {ENOUGH_STEPS} steps of such a patch "
-            "fit into the time",
+            "patch_size": "voxels of a feature; with a feature in each voxel, there "
+            f"would be fewer than {ENOUGH_STEPS} steps",
             "num_channels": "doubled at each resolution, "
             f"from {FINEST_CHANNELS} to {MOST_CHANNELS}",
             "scale_factor": f"{spacing}{self._plans.doubt}",

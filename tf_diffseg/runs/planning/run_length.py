@@ -3,8 +3,9 @@
 # A longer run is rarely better: nnU-Net's has 250,000 steps for far larger networks.
 MOST_STEPS = 50_000
 LEAST_STEPS = 100
-# With fewer, a network sees too little of the data: patches are cut first.
-ENOUGH_STEPS = 1_000
+# With fewer, a network sees too little of the data: features become coarser first, and
+# patches are cut if even then there are fewer than the second number.
+ENOUGH_STEPS, FEWEST_STEPS = 1_000, 500
 # Noise of the gradient helps as long as there are few steps: time for more of them goes
 # into larger batches, which a GPU needs to be busy. nnU-Net has the same share of the
 # data in a batch at most.
