@@ -17,6 +17,7 @@ from tf_diffseg.data.input_pipeline import (
 )
 from tf_diffseg.data.shard_index import ShardError, index_shards
 from tf_diffseg.data.some_cases import SomeCases
+from tf_diffseg.data.windows import window_starts
 
 _NUM_CASES = 7
 _PATCH_SHAPE = (3, 3, 3)
@@ -334,24 +335,38 @@ def test_validation_keeps_its_last_partial_batch(shard_paths, cases_in_batch):
         np.testing.assert_array_equal(batch["image"][..., 1], batch["label"])
 
 
-@pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize(
+    "window_shape",
+    [
+        tuple(SHAPE),
+        (1, *SHAPE[1:]),
+        (*SHAPE[:2], 1),
+        tuple(size - 1 for size in SHAPE),
+        (SHAPE[0] + 3, SHAPE[1] - 2, SHAPE[2]),
+        tuple(size + 1 for size in SHAPE),
+    ],
+)
 @pytest.mark.parametrize("num_workers", [None, 2])
-def test_slices_are_validated_one_by_one(shard_paths, axis, num_workers):
-    """Together they are the volumes, in batches that a device has room for."""
-    per_slice = np.prod(SHAPE) // SHAPE[axis]
+def test_windows_are_validated_one_by_one(shard_paths, window_shape, num_workers):
+    """Each voxel of each case is in one, in batches that a device has room for."""
     found = {}
     for worker in range(num_workers or 1):
         context = num_workers and tf.distribute.InputContext(2, worker, 2)
-        dataset = validation_dataset(shard_paths, 2 * per_slice, context, axis)
+        room = 2 * np.prod(window_shape)
+        dataset = validation_dataset(shard_paths, room, context, window_shape)
         for batch in dataset.as_numpy_iterator():
             assert len(batch["label"]) <= 2
             for image, label in zip(batch["image"], batch["label"], strict=True):
-                assert label.shape[axis] == 1
+                assert label.shape == window_shape
+                # The channels are the case and the place, which is the label, too.
                 np.testing.assert_array_equal(image[..., 1], label)
-                found.setdefault(image[0, 0, 0, 0], []).append(label)
+                found.setdefault(int(image.max((0, 1, 2))[0]), []).append(label)
     assert sorted(found) == list(range(_NUM_CASES))
-    for slices in found.values():
-        assert np.concatenate(slices, axis=axis).shape == SHAPE
+    number = len(window_starts(SHAPE, window_shape))
+    places = np.unique(next(iter(evaluation_dataset(shard_paths)))["label"])
+    for windows in found.values():
+        assert len(windows) == number
+        np.testing.assert_array_equal(np.unique(windows), places)
 
 
 @pytest.mark.parametrize("replicas_per_worker", [1, 2])

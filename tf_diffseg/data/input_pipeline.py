@@ -6,12 +6,16 @@ import tensorflow as tf
 from tf_diffseg.data.augmentation.chain import augment
 from tf_diffseg.data.augmentation.options import check_options
 from tf_diffseg.data.augmentation.random_numbers import fold_in, split
+from tf_diffseg.data.augmentation.resampling import cut
 from tf_diffseg.data.epoch_order import EpochOrder, Remainder
 from tf_diffseg.data.example_schema import KEYS, TRAINING_KEYS
 from tf_diffseg.data.random_patch import patch_start
 from tf_diffseg.data.record_reader import RecordReader
 from tf_diffseg.data.shard_index import VERIFY, ShardError, index_shards
-from tf_diffseg.data.validation_batches import batches_of_one_shape, batches_of_slices
+from tf_diffseg.data.validation_batches import (
+    batches_of_one_shape,
+    batches_of_windows,
+)
 
 # How many batches wait for the trainer. A fixed number bounds the memory.
 _WAITING_BATCHES = 4
@@ -197,9 +201,9 @@ def evaluation_dataset(shard_paths, keys=KEYS, input_context=None):
 
 
 def validation_dataset(
-    shard_paths, batch_voxels=0, input_context=None, slice_axis=None
+    shard_paths, batch_voxels=0, input_context=None, window_shape=None
 ):
-    """Batches of whole cases, or of their slices, each once and without changes.
+    """Batches of whole cases, or of windows that cover them, without changes.
 
     The cases of a batch have one shape, see `validation_batches`; all labels are read
     once to learn the shapes. The scores do not depend on the batches.
@@ -211,8 +215,9 @@ def validation_dataset(
             of one worker. Batches then are for one replica each and are dealt out in
             turn. All workers get equally many; the last ones may be empty. None for
             all batches.
-        slice_axis: axis across which volumes are cut into slices, each an example, as
-            a network that trains on slices needs them; None for whole volumes.
+        window_shape: (x, y, z) voxels of the windows of each case, each an example, as
+            a network needs them that trains on patches of this shape; a smaller case
+            is padded with its darkest value. None for whole volumes.
 
     Returns:
         Dataset of dicts: `image` float32 [batch, x, y, z, channels], `label` int32
@@ -224,12 +229,10 @@ def validation_dataset(
     labels = evaluation_dataset(shard_paths, ("label",)).as_numpy_iterator()
     shapes = [example["label"].shape for example in labels]
     num_replicas = input_context.num_replicas_in_sync if input_context else 1
-    if slice_axis is not None and all(shape[slice_axis] == 1 for shape in shapes):
-        slice_axis = None
-    if slice_axis is None:
+    if window_shape is None:
         batches = batches_of_one_shape(shapes, batch_voxels, num_replicas)
     else:
-        batches = batches_of_slices(shapes, slice_axis, batch_voxels)
+        batches = batches_of_windows(shapes, window_shape, batch_voxels)
     batches = _dealt(batches, input_context)
     read = RecordReader(index_shards(shard_paths), ("image", "label"))
     first_case = next(evaluation_dataset(shard_paths, ("image",)).as_numpy_iterator())
@@ -242,10 +245,10 @@ def validation_dataset(
         return {"image": image, "label": example["label"]}
 
     filled = [batch for batch in batches if batch]
-    if slice_axis is None:
+    if window_shape is None:
         dataset = _of_whole_cases(filled, read_case)
     else:
-        dataset = _of_slices(filled, read_case, slice_axis)
+        dataset = _of_windows(filled, read_case, window_shape)
     empty = {
         "image": tf.zeros([0, 1, 1, 1, num_channels]),
         "label": tf.zeros([0, 1, 1, 1], tf.int32),
@@ -287,23 +290,30 @@ def _of_whole_cases(batches, read_case):
     return tf.data.Dataset.from_tensor_slices((ends[:-1], ends[1:])).flat_map(load)
 
 
-def _of_slices(batches, read_case, axis):
-    """Dataset of batches, each the index of a case, its first slice, and the end."""
-    others = [other for other in range(3) if other != axis]
+def _of_windows(batches, read_case, window_shape):
+    """Dataset of batches of `batches_of_windows`."""
+    ends = np.cumsum([0, *map(len, batches)])
+    windows = np.array([window for batch in batches for window in batch], np.int64)
+    windows = tf.constant(windows.reshape(-1, 4))
 
     @_no_autograph
-    def load(batch):
-        case, first, last = tf.unstack(batch)
-        example = read_case(case)
-        image = tf.transpose(example["image"], [axis, *others, 3])[first:last]
-        label = tf.transpose(example["label"], [axis, *others])[first:last]
-        return {
-            "image": tf.expand_dims(image, axis + 1),
-            "label": tf.expand_dims(label, axis + 1),
-        }
+    def load(first, last):
+        of_batch = windows[first:last]
+        example = read_case(of_batch[0, 0])
 
-    batches = np.array(batches, np.int64).reshape(-1, 3)
-    return tf.data.Dataset.from_tensor_slices(batches).map(
+        @_no_autograph
+        def of_window(window):
+            start = tf.cast(window[1:], tf.int32)
+            image, label = cut(example["image"], example["label"], start, window_shape)
+            return {"image": image, "label": label}
+
+        return tf.map_fn(
+            of_window,
+            of_batch,
+            fn_output_signature={"image": tf.float32, "label": tf.int32},
+        )
+
+    return tf.data.Dataset.from_tensor_slices((ends[:-1], ends[1:])).map(
         load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
 

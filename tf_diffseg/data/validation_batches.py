@@ -2,6 +2,8 @@
 
 import math
 
+from tf_diffseg.data.windows import window_starts
+
 
 def batches_of_one_shape(shapes, batch_voxels, num_devices=1):
     """Groups cases into batches of one shape.
@@ -30,23 +32,21 @@ def batches_of_one_shape(shapes, batch_voxels, num_devices=1):
     return batches
 
 
-def batches_of_slices(shapes, axis, batch_voxels):
-    """Groups the slices of each case into batches.
+def batches_of_windows(shapes, window_shape, batch_voxels):
+    """Groups the windows that cover each case into batches.
 
     Args:
         shapes: (x, y, z) of each case.
-        axis: across which the slices lie.
-        batch_voxels: largest number of voxels of a batch of several slices.
+        window_shape: (x, y, z) voxels of a window.
+        batch_voxels: largest number of voxels of a batch of several windows.
 
     Returns:
-        List of batches: index of the case, its first slice, and the end of the slices.
-        Large cases come first.
+        List of batches, each of windows of one case: a list of (index of the case,
+        first voxel along x, y, z), see `windows.window_starts`.
     """
+    size = max(batch_voxels // math.prod(window_shape), 1)
     batches = []
-    for case, shape in sorted(enumerate(shapes), key=lambda item: -math.prod(item[1])):
-        number = shape[axis]
-        size = max(batch_voxels * number // max(math.prod(shape), 1), 1)
-        batches += [
-            [case, first, min(first + size, number)] for first in range(0, number, size)
-        ]
+    for case, shape in enumerate(shapes):
+        windows = [(case, *start) for start in window_starts(shape, window_shape)]
+        batches += [windows[i : i + size] for i in range(0, len(windows), size)]
     return batches

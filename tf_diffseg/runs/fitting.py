@@ -99,16 +99,9 @@ def _validation(plan, model):
     examples = examples_of_device(config, num_replicas)
     examples = -(-examples // config.accumulation_steps)
     batch_voxels = examples * math.prod(config.patch_shape)
-    slice_axis = slice_axis_of(config.patch_shape)
     return functools.partial(
-        validation_dataset, paths, batch_voxels, slice_axis=slice_axis
+        validation_dataset, paths, batch_voxels, window_shape=config.patch_shape
     )
-
-
-def slice_axis_of(patch_shape):
-    """Axis along which patches have one voxel; None if it is none, or not unique."""
-    flat = [axis for axis, size in enumerate(patch_shape) if size == 1]
-    return flat[0] if len(flat) == 1 else None
 
 
 def _uids_of(plan):

@@ -6,7 +6,7 @@ import keras
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.evaluation.targets import targets_of
-from tf_diffseg.runs.fitting import fit_to_folder, slice_axis_of, steps_per_epoch
+from tf_diffseg.runs.fitting import fit_to_folder, steps_per_epoch
 from tf_diffseg.runs.initial_weights import remember, set_initial_weights
 from tf_diffseg.runs.run_devices import strategy_of
 from tf_diffseg.runs.trackers import tracking
@@ -109,8 +109,8 @@ def _pictures(plan):
             manifest.class_names,
             targets_of(config, manifest).region_labels,
             plan.run_folder.path,
+            config.patch_shape,
             manifest.ignored_id,
-            slice_axis_of(config.patch_shape),
         )
     ]
 

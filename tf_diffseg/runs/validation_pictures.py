@@ -2,10 +2,11 @@
 
 import io
 
-import numpy as np
 import tensorflow as tf
 
+from tf_diffseg.data.augmentation.resampling import cut
 from tf_diffseg.data.input_pipeline import evaluation_dataset
+from tf_diffseg.data.windows import window_around
 from tf_diffseg.diffusion import probabilities_to_label
 from tf_diffseg.reports.overlay import foreground_centre, save_overlay
 from tf_diffseg.training.callbacks.segmentation_images import SegmentationImages
@@ -20,8 +21,8 @@ def validation_pictures(
     class_names,
     region_labels,
     run_dir,
+    window_shape,
     ignored_id=None,
-    slice_axis=None,
 ):
     """Returns the callback that draws the first cases of the validation split.
 
@@ -34,9 +35,9 @@ def validation_pictures(
         class_names: background first.
         region_labels: those of `Targets`.
         run_dir: folder of the run, a `pathlib.Path`.
+        window_shape: (x, y, z) voxels of what is drawn, about the centre of the
+            foreground: those of the patches that the network trains on.
         ignored_id: that of the `Manifest`.
-        slice_axis: axis across which slices lie, if the network trains on slices: the
-            slice at the centre of the foreground is drawn. None for whole volumes.
     """
     keys = ("uid", "image", "label", "spacing_mm")
     examples = evaluation_dataset(shard_paths, keys).take(num_cases)
@@ -62,10 +63,10 @@ def validation_pictures(
 
     def shown(case):
         image, label = case["image"], case["label"]
-        if slice_axis is None:
-            return [image, label]
-        place = [foreground_centre(label, ignored_id)[slice_axis]]
-        return [np.take(volume, place, axis=slice_axis) for volume in (image, label)]
+        centre = foreground_centre(label, ignored_id)
+        start = window_around(centre, label.shape, window_shape)
+        window = cut(image, label, start, window_shape)
+        return tuple(volume.numpy() for volume in window)
 
-    cases = {uid: tuple(shown(case)) for uid, case in by_uid.items()}
+    cases = {uid: shown(case) for uid, case in by_uid.items()}
     return SegmentationImages(run_dir / "logs", cases, draw)
