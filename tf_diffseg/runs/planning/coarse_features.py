@@ -32,7 +32,7 @@ def patch_sizes(shape, spacing_mm, smallest_mm):
     Returns:
         List of (x, y, z), the first (1, 1, 1).
     """
-    sizes = [(1, 1, 1)]
+    sizes: list[tuple[int, ...]] = [(1, 1, 1)]
     while True:
         doubled = _doubled(sizes[-1], shape, spacing_mm)
         size = tuple(
