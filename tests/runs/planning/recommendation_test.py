@@ -5,10 +5,12 @@ import pytest
 from experiments.flags.config_file import load_config
 from tests.commands import run_module
 from tests.data_tools.cube_shards import cube_shards
+from tests.runs.planning.fingerprints import manifest_of
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.fields import part_values
-from tf_diffseg.runs.planning import machine, memory_check
+from tf_diffseg.runs.planning import machine, memory_check, recommendation
+from tf_diffseg.runs.planning.coarse_features import relative_cost
 from tf_diffseg.runs.planning.config_source import config_source
 from tf_diffseg.runs.planning.memory_check import check_memory
 from tf_diffseg.runs.planning.recommendation import recommend_config
@@ -33,6 +35,30 @@ def test_steps_are_measured_and_a_patch_is_cut_if_they_are_too_few(shards):
     # At least some hundred steps, whatever the time.
     assert recommendation.config.epochs * 64 >= 100
     assert reasons["epochs"].startswith("1e-06 h at ")
+
+
+@pytest.mark.parametrize("given", [{}, {"patch_size": (2, 2, 1)}])
+@pytest.mark.parametrize("hours", [0.05, 0.3, 2.0, 20.0])
+def test_the_time_is_enough_for_some_steps(monkeypatch, tmp_path, hours, given):
+    voxels = {"shape": (149, 144, 62), "spacing_mm": (0.98, 0.98, 3.27)}
+    manifest = manifest_of(**voxels, class_ml=400.0, num_cases=50)
+    monkeypatch.setattr(recommendation, "read_run_data", lambda *_: manifest)
+
+    def step_seconds(config, *_):
+        return 6e-6 * relative_cost(config.patch_shape, config.patch_size)
+
+    monkeypatch.setattr(recommendation, "_step_seconds", step_seconds)
+    config = recommend_config(tmp_path, time_budget_hours=hours, **given).config
+    steps = 25 * config.patches_per_volume * config.epochs
+    seconds = steps * step_seconds(config)
+    assert steps >= 450
+    assert 0.6 * hours <= seconds / 3600 <= hours
+    fewer_voxels = config.patch_shape != (160, 160, 64) or config.patch_size != (
+        1,
+        1,
+        1,
+    )
+    assert fewer_voxels == bool(hours < 20.0 or given)
 
 
 def test_a_config_that_is_written_is_read_as_it_was(shards, tmp_path):

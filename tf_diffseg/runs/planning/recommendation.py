@@ -2,11 +2,11 @@
 
 import contextlib
 import dataclasses
-import math
 import sys
 
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.folds.run_data import read_run_data
+from tf_diffseg.runs.planning.coarse_features import relative_cost
 from tf_diffseg.runs.planning.memory_check import check_memory
 from tf_diffseg.runs.planning.recommender import Choice, Recommender
 from tf_diffseg.runs.planning.run_length import (
@@ -96,7 +96,8 @@ def recommend_config(
 def _limits_of_time(steps, config):
     """Arguments of `Recommender`, if so many steps of a config fit into the time."""
     if steps < ENOUGH_STEPS:
-        return {"most_voxels": steps / ENOUGH_STEPS * math.prod(config.patch_shape)}
+        voxels = relative_cost(config.patch_shape, config.patch_size)
+        return {"most_voxels": steps / ENOUGH_STEPS * voxels}
     return {"most_examples": examples_in_time(steps)}
 
 
