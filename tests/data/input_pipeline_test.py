@@ -246,8 +246,8 @@ def test_some_cases_are_evaluated_and_validated_alone(some_cases):
     assert uids == [b"case_1", b"case_2", b"case_5", b"case_6"]
     context = tf.distribute.InputContext(2, 1, 2)
     for found, expected in zip(
-        validation_dataset(chosen, 10**9, context),
-        validation_dataset(alone, 10**9, context),
+        validation_dataset(chosen, SHAPE, 10**9, context),
+        validation_dataset(alone, SHAPE, 10**9, context),
         strict=True,
     ):
         np.testing.assert_array_equal(found["image"], expected["image"])
@@ -326,7 +326,7 @@ def test_evaluation_reads_only_the_keys_of_interest(shard_paths, keys):
 
 @pytest.mark.parametrize("cases_in_batch", [1, 3, 16])
 def test_validation_keeps_its_last_partial_batch(shard_paths, cases_in_batch):
-    dataset = validation_dataset(shard_paths, cases_in_batch * np.prod(SHAPE))
+    dataset = validation_dataset(shard_paths, SHAPE, cases_in_batch * np.prod(SHAPE))
     batches = list(dataset.as_numpy_iterator())
     assert len(batches) == -(-_NUM_CASES // cases_in_batch)
     cases = np.concatenate([batch["image"][:, 0, 0, 0, 0] for batch in batches])
@@ -341,8 +341,8 @@ def test_validation_keeps_its_last_partial_batch(shard_paths, cases_in_batch):
         tuple(SHAPE),
         (1, *SHAPE[1:]),
         (*SHAPE[:2], 1),
-        tuple(size - 1 for size in SHAPE),
-        (SHAPE[0] + 3, SHAPE[1] - 2, SHAPE[2]),
+        (SHAPE[0] // 2, *SHAPE[1:]),
+        (SHAPE[0] + 3, SHAPE[1], SHAPE[2] // 2),
         tuple(size + 1 for size in SHAPE),
     ],
 )
@@ -353,7 +353,7 @@ def test_windows_are_validated_one_by_one(shard_paths, window_shape, num_workers
     for worker in range(num_workers or 1):
         context = num_workers and tf.distribute.InputContext(2, worker, 2)
         room = 2 * np.prod(window_shape)
-        dataset = validation_dataset(shard_paths, room, context, window_shape)
+        dataset = validation_dataset(shard_paths, window_shape, room, context)
         for batch in dataset.as_numpy_iterator():
             assert len(batch["label"]) <= 2
             for image, label in zip(batch["image"], batch["label"], strict=True):
@@ -374,7 +374,7 @@ def test_workers_share_the_validation(shard_paths, replicas_per_worker):
     cases = []
     for worker in range(3):
         context = tf.distribute.InputContext(3, worker, 3 * replicas_per_worker)
-        dataset = validation_dataset(shard_paths, 10**9, context)
+        dataset = validation_dataset(shard_paths, SHAPE, 10**9, context)
         batches = list(dataset)
         assert len(batches) == dataset.cardinality() == replicas_per_worker
         for batch in batches:

@@ -10,7 +10,7 @@ from tf_diffseg import load_pretrained
 from tf_diffseg.data.augmentation.resampling import cut
 from tf_diffseg.data.input_pipeline import evaluation_dataset
 from tf_diffseg.data.manifest import read_manifest
-from tf_diffseg.data.windows import window_starts
+from tf_diffseg.data.windows import window_of, window_starts
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.runs.training import train
 
@@ -63,6 +63,8 @@ def _expected(shards, run, window_shape):
     for case in evaluation_dataset(manifest.shard_paths(shards, "validation")):
         seen.add(tuple(case["label"].shape))
         for start in window_starts(case["label"].shape, window_shape):
+            if not window_of(case["label"].numpy(), start, window_shape).any():
+                continue
             image, label = cut(case["image"], case["label"], start, window_shape)
             probabilities = model.sample(image[None], np.zeros([1], np.int32))[0]
             predicted, label = np.argmax(probabilities, -1), label.numpy()

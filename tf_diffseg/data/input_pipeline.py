@@ -1,5 +1,7 @@
 """Makes batches of the cases in TFRecord shards."""
 
+import itertools
+
 import numpy as np
 import tensorflow as tf
 
@@ -12,10 +14,7 @@ from tf_diffseg.data.example_schema import KEYS, TRAINING_KEYS
 from tf_diffseg.data.random_patch import patch_start
 from tf_diffseg.data.record_reader import RecordReader
 from tf_diffseg.data.shard_index import VERIFY, ShardError, index_shards
-from tf_diffseg.data.validation_batches import (
-    batches_of_one_shape,
-    batches_of_windows,
-)
+from tf_diffseg.data.validation_batches import batches_of_windows, validated_windows
 
 # How many batches wait for the trainer. A fixed number bounds the memory.
 _WAITING_BATCHES = 4
@@ -201,23 +200,23 @@ def evaluation_dataset(shard_paths, keys=KEYS, input_context=None):
 
 
 def validation_dataset(
-    shard_paths, batch_voxels=0, input_context=None, window_shape=None
+    shard_paths, window_shape, batch_voxels=0, input_context=None, ignored_id=None
 ):
-    """Batches of whole cases, or of windows that cover them, without changes.
+    """Batches of windows of each case, each once and without changes.
 
-    The cases of a batch have one shape, see `validation_batches`; all labels are read
-    once to learn the shapes. The scores do not depend on the batches.
+    They are those of `validation_batches`; all labels are read once to choose them. The
+    scores do not depend on the batches.
 
     Args:
         shard_paths: paths of TFRecord files of `data.example_schema`, or `SomeCases`.
-        batch_voxels: largest number of voxels of a batch, unless it has only one case.
+        window_shape: (x, y, z) voxels of a window: the shape of the patches that the
+            network trains on. A smaller case is padded with its darkest value.
+        batch_voxels: largest number of voxels of a batch, unless it has one window.
         input_context: `tf.distribute.InputContext` if a strategy asks for the dataset
             of one worker. Batches then are for one replica each and are dealt out in
             turn. All workers get equally many; the last ones may be empty. None for
             all batches.
-        window_shape: (x, y, z) voxels of the windows of each case, each an example, as
-            a network needs them that trains on patches of this shape; a smaller case
-            is padded with its darkest value. None for whole volumes.
+        ignored_id: id of voxels whose class is not known, or None.
 
     Returns:
         Dataset of dicts: `image` float32 [batch, x, y, z, channels], `label` int32
@@ -226,13 +225,11 @@ def validation_dataset(
     Raises:
         ShardError: a ValueError; a shard is missing or truncated.
     """
-    labels = evaluation_dataset(shard_paths, ("label",)).as_numpy_iterator()
-    shapes = [example["label"].shape for example in labels]
+    examples = evaluation_dataset(shard_paths, ("label",)).as_numpy_iterator()
+    labels = (example["label"] for example in examples)
+    windows = validated_windows(labels, window_shape, ignored_id)
     num_replicas = input_context.num_replicas_in_sync if input_context else 1
-    if window_shape is None:
-        batches = batches_of_one_shape(shapes, batch_voxels, num_replicas)
-    else:
-        batches = batches_of_windows(shapes, window_shape, batch_voxels)
+    batches = batches_of_windows(windows, window_shape, batch_voxels, num_replicas)
     batches = _dealt(batches, input_context)
     read = RecordReader(index_shards(shard_paths), ("image", "label"))
     first_case = next(evaluation_dataset(shard_paths, ("image",)).as_numpy_iterator())
@@ -242,16 +239,13 @@ def validation_dataset(
     def read_case(case):
         example = read(case)
         image = tf.ensure_shape(example["image"], [None, None, None, num_channels])
-        return {"image": image, "label": example["label"]}
+        return image, example["label"]
 
     filled = [batch for batch in batches if batch]
-    if window_shape is None:
-        dataset = _of_whole_cases(filled, read_case)
-    else:
-        dataset = _of_windows(filled, read_case, window_shape)
+    dataset = _of_windows(filled, read_case, window_shape)
     empty = {
-        "image": tf.zeros([0, 1, 1, 1, num_channels]),
-        "label": tf.zeros([0, 1, 1, 1], tf.int32),
+        "image": tf.zeros([0, *window_shape, num_channels]),
+        "label": tf.zeros([0, *window_shape], tf.int32),
     }
     num_empty = len(batches) - len(filled)
     return (
@@ -274,48 +268,33 @@ def _dealt(batches, input_context):
     return [b for i, b in enumerate(batches) if i % num_replicas in mine]
 
 
-def _of_whole_cases(batches, read_case):
-    """Dataset of batches, each a list of indices of cases."""
-    ends = np.cumsum([0, *map(len, batches)])
-    cases = tf.constant([case for batch in batches for case in batch], tf.int64)
-
-    @_no_autograph
-    def load(first, last):
-        return (
-            tf.data.Dataset.from_tensor_slices(cases[first:last])
-            .map(read_case, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .batch(last - first)
-        )
-
-    return tf.data.Dataset.from_tensor_slices((ends[:-1], ends[1:])).flat_map(load)
-
-
 def _of_windows(batches, read_case, window_shape):
-    """Dataset of batches of `batches_of_windows`."""
-    ends = np.cumsum([0, *map(len, batches)])
-    windows = np.array([window for batch in batches for window in batch], np.int64)
-    windows = tf.constant(windows.reshape(-1, 4))
+    """Dataset of batches of `batches_of_windows`, which reads one case at a time."""
+    rows = [window for batch in batches for window in batch]
+    numbers = [len(list(of_case)) for _, of_case in itertools.groupby(rows, _case_of)]
+    ends = np.cumsum([0, *numbers])
+    windows = tf.constant(np.array(rows, np.int32).reshape(-1, 4))
 
     @_no_autograph
-    def load(first, last):
-        of_batch = windows[first:last]
-        example = read_case(of_batch[0, 0])
+    def of_case(first, last):
+        image, label = read_case(tf.cast(windows[first, 0], tf.int64))
 
         @_no_autograph
-        def of_window(window):
-            start = tf.cast(window[1:], tf.int32)
-            image, label = cut(example["image"], example["label"], start, window_shape)
-            return {"image": image, "label": label}
+        def at(start):
+            part, part_label = cut(image, label, start, window_shape)
+            return {"image": part, "label": part_label}
 
-        return tf.map_fn(
-            of_window,
-            of_batch,
-            fn_output_signature={"image": tf.float32, "label": tf.int32},
-        )
+        return tf.data.Dataset.from_tensor_slices(windows[first:last, 1:]).map(at)
 
-    return tf.data.Dataset.from_tensor_slices((ends[:-1], ends[1:])).map(
-        load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    return (
+        tf.data.Dataset.from_tensor_slices((ends[:-1], ends[1:]))
+        .flat_map(of_case)
+        .batch(max(map(len, batches), default=1))
     )
+
+
+def _case_of(window):
+    return window[0]
 
 
 def _worker_share(batch_size, input_context):

@@ -1,52 +1,50 @@
-"""Groups cases into batches for validation."""
+"""Which windows of which cases are validated, and together."""
 
 import math
 
-from tf_diffseg.data.windows import window_starts
+from tf_diffseg.data.windows import window_of, window_starts
 
 
-def batches_of_one_shape(shapes, batch_voxels, num_devices=1):
-    """Groups cases into batches of one shape.
+def validated_windows(labels, window_shape, ignored_id=None):
+    """The windows of `windows.window_starts` that have foreground.
 
-    Cases are not padded, because padding changes the output of a network that
-    normalises over a volume. A batch has at least one case, and not so many that a
-    device would have none.
+    A window without any has no Dice, or 0 for a single voxel. Of a case without
+    foreground all are taken, since what is invented there counts.
 
     Args:
-        shapes: (x, y, z) of each case.
-        batch_voxels: largest number of voxels of a batch of several cases.
-        num_devices: number of devices that get the batches in turn.
+        labels: iterable of the class ids (x, y, z) of each case.
+        window_shape: (x, y, z) voxels of a window.
+        ignored_id: id of voxels whose class is not known, or None.
 
     Returns:
-        List of batches, each a list of indices of cases. Large cases come first, so
-        that devices that work side by side need about the same time.
+        List of (index of the case, first voxel along x, y, z).
     """
-    by_shape = {}
-    for case, shape in enumerate(shapes):
-        by_shape.setdefault(tuple(shape), []).append(case)
-    batches = []
-    for shape, cases in sorted(by_shape.items(), key=lambda item: -math.prod(item[0])):
-        fitting = max(batch_voxels // max(math.prod(shape), 1), 1)
-        size = min(fitting, math.ceil(len(cases) / num_devices))
-        batches += [cases[i : i + size] for i in range(0, len(cases), size)]
-    return batches
+    windows = []
+    for case, label in enumerate(labels):
+        is_foreground = (label > 0) & (label != ignored_id)
+        starts = window_starts(label.shape, window_shape)
+        counted = [
+            start
+            for start in starts
+            if window_of(is_foreground, start, window_shape).any()
+        ]
+        windows += [(case, *start) for start in counted or starts]
+    return windows
 
 
-def batches_of_windows(shapes, window_shape, batch_voxels):
-    """Groups the windows that cover each case into batches.
+def batches_of_windows(windows, window_shape, batch_voxels, num_devices=1):
+    """Groups windows into batches.
 
     Args:
-        shapes: (x, y, z) of each case.
+        windows: list, as from `validated_windows`.
         window_shape: (x, y, z) voxels of a window.
         batch_voxels: largest number of voxels of a batch of several windows.
+        num_devices: number of devices that get the batches in turn; none is to have
+            nothing because batches are large.
 
     Returns:
-        List of batches, each of windows of one case: a list of (index of the case,
-        first voxel along x, y, z), see `windows.window_starts`.
+        List of batches, each a list of windows; all but the last are equally large.
     """
-    size = max(batch_voxels // math.prod(window_shape), 1)
-    batches = []
-    for case, shape in enumerate(shapes):
-        windows = [(case, *start) for start in window_starts(shape, window_shape)]
-        batches += [windows[i : i + size] for i in range(0, len(windows), size)]
-    return batches
+    fitting = max(batch_voxels // math.prod(window_shape), 1)
+    size = max(1, min(fitting, math.ceil(len(windows) / num_devices)))
+    return [windows[i : i + size] for i in range(0, len(windows), size)]

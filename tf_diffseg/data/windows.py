@@ -1,4 +1,4 @@
-"""Windows that cover a volume, for a network that sees no more at once."""
+"""Windows over a volume, for a network that sees no more at once."""
 
 import itertools
 
@@ -6,7 +6,11 @@ import numpy as np
 
 
 def window_starts(shape, window_shape):
-    """Places of the fewest windows that cover a volume, evenly spread.
+    """Places of windows, each in the middle of one of equal parts of a volume.
+
+    There are as many along an axis as its length in windows, rounded: the windows hold
+    about as many voxels as the volume. A third of the voxels of an axis may be in none,
+    or in two.
 
     Args:
         shape: (x, y, z) voxels of the volume.
@@ -20,14 +24,15 @@ def window_starts(shape, window_shape):
 
 
 def _starts(size, window):
+    number = max(1, (2 * size + window) // (2 * window))
+    middles = [(2 * i + 1) * size // (2 * number) for i in range(number)]
+    return [_start(middle, size, window) for middle in middles]
+
+
+def _start(middle, size, window):
     if size <= window:
-        return [_before(size, window)]
-    number = -(-size // window)
-    return [round(i * (size - window) / (number - 1)) for i in range(number)]
-
-
-def _before(size, window):
-    return -((window - size) // 2)
+        return -((window - size) // 2)
+    return int(np.clip(middle - window // 2, 0, size - window))
 
 
 def window_around(centre, shape, window_shape):
@@ -41,9 +46,14 @@ def window_around(centre, shape, window_shape):
     Returns:
         (x, y, z), the first voxel of the window.
     """
-    return tuple(
-        _before(size, window)
-        if size <= window
-        else int(np.clip(middle - window // 2, 0, size - window))
-        for middle, size, window in zip(centre, shape, window_shape, strict=True)
-    )
+    return tuple(map(_start, centre, shape, window_shape))
+
+
+def window_of(volume, start, window_shape):
+    """The part of a volume [x, y, z, ...] that lies in a window, as an array."""
+    return volume[
+        tuple(
+            slice(max(0, first), max(0, first + size))
+            for first, size in zip(start, window_shape, strict=True)
+        )
+    ]

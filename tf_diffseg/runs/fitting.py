@@ -100,7 +100,11 @@ def _validation(plan, model):
     examples = -(-examples // config.accumulation_steps)
     batch_voxels = examples * math.prod(config.patch_shape)
     return functools.partial(
-        validation_dataset, paths, batch_voxels, window_shape=config.patch_shape
+        validation_dataset,
+        paths,
+        config.patch_shape,
+        batch_voxels,
+        ignored_id=plan.manifest.ignored_id,
     )
 
 

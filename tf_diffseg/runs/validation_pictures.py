@@ -26,8 +26,8 @@ def validation_pictures(
 ):
     """Returns the callback that draws the first cases of the validation split.
 
-    `run_dir/pictures/UID.png` is the case as the last validation saw it; TensorBoard
-    has those of all validations, in `run_dir/logs`.
+    `run_dir/pictures/UID.png` is the one of the last validation; TensorBoard has those
+    of all validations, in `run_dir/logs`.
 
     Args:
         shard_paths: shards of the validation split.

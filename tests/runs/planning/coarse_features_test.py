@@ -6,6 +6,7 @@ import math
 import pytest
 
 from tests.runs.planning.fingerprints import drawn_values, manifest_of
+from tf_diffseg.errors import InputError
 from tf_diffseg.models.unet_arguments import shape_multiple
 from tf_diffseg.runs.planning.coarse_features import (
     patch_sizes,
@@ -13,6 +14,7 @@ from tf_diffseg.runs.planning.coarse_features import (
     smallest_class_mm,
 )
 from tf_diffseg.runs.planning.recommender import Recommender
+from tf_diffseg.runs.planning.step_memory import step_gib
 
 _LARGE_MM = 1000.0
 _TIMES = (1e7, 3e6, 1e6, 3e5, 1e5, 3e4, 1e4, 1.0)
@@ -107,10 +109,36 @@ def test_a_whole_volume_of_coarse_features_comes_before_a_small_patch():
     assert whole[0] == (2, 2, 1) and set(whole[1:]) == {(2, 2, 2)}
     assert found[1].scale_factor == (2, 2, 2)
     reasons = {choice.name: choice.why for choice in tried[1].choices}
-    assert "there would be fewer than 1000 steps" in reasons["patch_size"]
+    assert "would leave fewer than 1000 steps" in reasons["patch_size"]
     assert "cut" not in reasons["patch_shape"]
     small = _recommend(5e5, class_ml=0.1, **values).config
     assert small.patch_size == (1, 1, 1) and math.prod(small.patch_shape) <= 1e6
+
+
+def test_finer_features_come_back_where_coarse_ones_do_not_fit_into_memory():
+    values = {
+        "shape": (200, 200, 200),
+        "spacing_mm": (1.0, 1.0, 1.0),
+        "num_classes": 16,
+    }
+    manifest = manifest_of(**values, class_ml=900.0)
+    recommender = Recommender(manifest, 1.25, {}, most_voxels=5000.0)
+    recommender.choose_network()
+    assert recommender.config.patch_size == (2, 2, 2)
+    with pytest.raises(InputError, match="smallest patch, 16x16x16, needs about 1.0"):
+        Recommender(manifest, 1.0, {}, most_voxels=5000.0).choose_network()
+
+
+@pytest.mark.parametrize("values", DRAWN[::4])
+@pytest.mark.parametrize("memory_gib", [2.0, 4.0])
+def test_little_memory_and_time_give_a_plan_within_both(values, memory_gib):
+    for time in _TIMES:
+        manifest = manifest_of(class_ml=500.0, **values)
+        recommender = Recommender(manifest, memory_gib, {}, time)
+        recommender.choose_network()
+        config = recommender.config
+        counts = values["num_classes"], values["num_channels"]
+        assert step_gib(config, *counts) <= memory_gib
 
 
 def test_given_values_stay():

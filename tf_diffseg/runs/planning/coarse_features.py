@@ -7,8 +7,8 @@ more to see a whole volume in this way than a small patch of it in detail.
 
 import math
 
-# Features across a ball of the volume of a class, at least. A shell, such as the wall
-# of a heart, then has two or three.
+# Features across a ball of the volume of a class, at least, along the axes along which
+# they are made longer. A shell, such as the wall of a heart, then has two or three.
 _ACROSS = 12
 # Axes of fewer features are left as they are.
 _FEW_FEATURES = 16

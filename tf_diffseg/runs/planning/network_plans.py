@@ -47,6 +47,22 @@ class NetworkPlans:
             return [(1, 1, 1)]
         return patch_sizes(self.wanted, self.spacing_mm, smallest_class_mm(class_ml))
 
+    def attempts(self):
+        """Sizes of features in the order in which to try them.
+
+        Coarser features come before a patch that is cut for the time, and finer ones
+        again if the coarsest do not fit into memory.
+
+        Returns:
+            List of (patch_size, whether patches may be cut for the time).
+        """
+        *finer, coarsest = self.patch_sizes
+        return [
+            *((size, False) for size in finer),
+            (coarsest, True),
+            *((size, True) for size in reversed(finer)),
+        ]
+
     def features_mm(self, patch_size):
         """(x, y, z) of a feature of so many voxels."""
         return times_each(self.spacing_mm, patch_size)

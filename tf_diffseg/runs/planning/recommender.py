@@ -141,21 +141,21 @@ class Recommender:
         return config.accumulation_steps == 1 and self._gib(config) <= self._memory_gib
 
     def _choose_patch(self):
-        plans = self._plans
-        is_given = "patch_shape" in self._given
-        for patch_size in plans.patch_sizes:
-            is_coarsest = patch_size == plans.patch_sizes[-1]
+        needs = []
+        for patch_size, may_cut in self._plans.attempts():
             largest = None
-            for config in plans.configs(self.config, patch_size):
+            for config in self._plans.configs(self.config, patch_size):
                 largest = largest or config.patch_shape
                 gib = self._gib(config)
-                if gib > self._memory_gib and not is_given:
+                needs.append((gib, config))
+                if gib > self._memory_gib and "patch_shape" not in self._given:
                     continue
-                if is_given or self._is_fast(config, is_coarsest):
+                if self._is_fast(config, may_cut):
                     self._take_network(config, gib, config.patch_shape != largest)
                     return
-                if not is_coarsest:
-                    break  # Rather coarser features than a cut patch.
+                if not may_cut:
+                    break
+        gib, config = min(needs, key=lambda need: need[0])
         raise InputError(
             f"memory_gib={self._memory_gib:.3g}: the smallest patch, "
             f"{_times(config.patch_shape)}, needs about {gib:.3g} GiB; give more "
@@ -163,11 +163,13 @@ class Recommender:
             argument="memory_gib",
         )
 
-    def _is_fast(self, config, is_coarsest):
+    def _is_fast(self, config, may_cut):
         """Whether time allows enough steps, or the patch cannot be smaller."""
+        if "patch_shape" in self._given:
+            return True
         smallest = [SMALLEST * by for by in config.patch_size]
         limit = self._most_voxels
-        if is_coarsest:
+        if may_cut:
             limit *= ENOUGH_STEPS / FEWEST_STEPS
         limit = max(limit, relative_cost(smallest, config.patch_size))
         return relative_cost(config.patch_shape, config.patch_size) <= limit
@@ -183,12 +185,12 @@ class Recommender:
         if is_cut:
             limits = f"{self._memory_gib:.3g} GiB"
             if self._most_voxels < math.inf:
-                limits += f" and {FEWEST_STEPS} steps in the time"
+                limits += " and the time"
             origin += f", cut for {limits}"
         reasons = {
             "patch_shape": f"{origin}; a step takes about {gib:.2g} GiB",
-            "patch_size": "voxels of a feature; with a feature in each voxel, there "
-            f"would be fewer than {ENOUGH_STEPS} steps",
+            "patch_size": "voxels of a feature; finer ones would leave fewer than "
+            f"{ENOUGH_STEPS} steps, or not fit into memory",
             "num_channels": "doubled at each resolution, "
             f"from {FINEST_CHANNELS} to {MOST_CHANNELS}",
             "scale_factor": f"{spacing}{self._plans.doubt}",
