@@ -172,7 +172,8 @@ def test_each_resolution_may_have_its_kernel_and_scale(sizes, branch, multiple):
     logits = outputs_of(network, inputs)
     assert logits.shape == (1, *shape, 2)
     np.testing.assert_array_equal(rebuilt(inputs), logits)
-    padding = [(0, 0), *((0, -n % m) for n, m in zip(shape, multiple)), (0, 0)]  # noqa: B905
+    after = [-size % by for size, by in zip(shape, multiple, strict=True)]
+    padding = [(0, 0), *((0, number) for number in after), (0, 0)]
     padded = {name: np.pad(inputs[name], padding) for name in ("image", "x_t")}
     x, y, z = shape
     whole = outputs_of(network, {**inputs, **padded})
