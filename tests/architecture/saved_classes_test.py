@@ -13,8 +13,13 @@ _KINDS = (
     keras.metrics.Metric,
     keras.optimizers.schedules.LearningRateSchedule,
 )
-# Inner layers, which their owners make again, and a base class.
-_NOT_SAVED = {"ChunkedAttention", "KerasUNet3D", "ModulatedNormalization"}
+# Inner layers, which their owners make again, and base classes.
+_NOT_SAVED = {
+    "ChunkedAttention",
+    "CompiledUNet3D",
+    "KerasUNet3D",
+    "ModulatedNormalization",
+}
 
 
 def test_classes_that_keras_saves_are_registered():

@@ -31,7 +31,7 @@ from tf_diffseg.training.class_arguments import (
     checked_frequencies,
     label_ids,
 )
-from tf_diffseg.training.distribution.multi_worker import adapt_to_workers
+from tf_diffseg.training.compiled_unet_3d import CompiledUNet3D
 from tf_diffseg.training.distribution.replica_share import (
     fill_up,
     share_of_replica,
@@ -40,23 +40,12 @@ from tf_diffseg.training.distribution.replica_share import (
 from tf_diffseg.training.distribution.whole_batch import (
     result_over_replicas,
     sum_gradients,
-    take_whole_gradients,
 )
 from tf_diffseg.training.gradient_accumulation import accumulate_gradients
-from tf_diffseg.training.keras_unet_3d import KerasUNet3D
 from tf_diffseg.training.network_output import initial_bias
-from tf_diffseg.training.saving.optimizer_state import (
-    build_optimizer,
-    numeric_rate,
-    trained_places,
-)
 from tf_diffseg.training.several_samples import each_sample
 from tf_diffseg.training.step_draws import example_seeds, step_seeds
-from tf_diffseg.training.training_checks import (
-    check_compile,
-    compiles_with_xla,
-    refuse_hdf5,
-)
+from tf_diffseg.training.training_checks import compiles_with_xla, refuse_hdf5
 from tf_diffseg.training.training_loss import TrainingLoss
 from tf_diffseg.training.validation_loss import ValidationLoss
 
@@ -74,7 +63,7 @@ class Draws(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="tf_diffseg")
-class SegmentationUNet3D(KerasUNet3D):
+class SegmentationUNet3D(CompiledUNet3D):
     """Segments volumes with one forward pass of a U-Net.
 
     `compile(optimizer)`, then `fit` on pairs (image, label) or dicts with these
@@ -104,7 +93,6 @@ class SegmentationUNet3D(KerasUNet3D):
     Attributes:
         encoding: the `MaskEncoding` of the labels.
         sampler: None; diffusion models have one.
-        asked_rate: learning rate that `compile` was given, if it is a number.
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
@@ -189,69 +177,6 @@ class SegmentationUNet3D(KerasUNet3D):
         self._gradient_norm = keras.metrics.Mean(name="gradient_norm")
         self._dice = StreamingDice(self.num_classes, **self._kind_of_dice)
 
-    def compile(
-        self, optimizer="adamw", jit_compile="auto", accumulation_steps=1, **kwargs
-    ):
-        """Prepares for training, as `keras.Model.compile`.
-
-        Args:
-            optimizer: a Keras optimizer or its name.
-            jit_compile: whether to compile with XLA, on one device; "auto" does on a
-                GPU or TPU.
-            accumulation_steps: number of parts of a device's batch, which are
-                processed one after the other to take less memory. Gradient and random
-                draws are those of the whole batch.
-            **kwargs: other arguments of Keras; loss and metrics are built in.
-
-        Raises:
-            ValueError: a loss or metrics are given, accumulation_steps is below 1, the
-                optimizer accumulates gradients by itself, or several devices are to
-                use XLA.
-        """
-        several = self.distribute_strategy.num_replicas_in_sync > 1
-        check_compile(optimizer, jit_compile, accumulation_steps, several, kwargs)
-        self._accumulation_steps = accumulation_steps
-        if jit_compile == "auto":
-            jit_compile = compiles_with_xla() and not several
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
-        adapt_to_workers(self)
-        self.asked_rate = numeric_rate(self.optimizer)
-        with self.distribute_strategy.scope():
-            take_whole_gradients(self.optimizer)
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Builds the optimizer before a step is traced, which could fail half-way.
-
-        Keras would take a batch to build it, and expects that its shares are equal.
-        """
-        del iterator, data_batch
-        if not self.optimizer.built:
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
-
-    def get_compile_config(self):
-        """The argument of `compile_from_config`; None before `compile`."""
-        if not self.compiled:
-            return None
-        return {
-            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
-            "accumulation_steps": self._accumulation_steps,
-            "asked_rate": self.asked_rate,
-            "trained": trained_places(self),
-        }
-
-    def compile_from_config(self, config):
-        """Compiles a loaded model with the optimizer that was saved with it."""
-        self.compile(
-            keras.saving.deserialize_keras_object(config["optimizer"]),
-            accumulation_steps=config.get("accumulation_steps", 1),
-        )
-        self.asked_rate = config.get("asked_rate", self.asked_rate)
-        if "trained" not in config:  # Saved by an earlier version.
-            self.optimizer.build(self.trainable_variables)
-        elif config["trained"] is not None:
-            build_optimizer(self, config["trained"])
-
     def train_step(self, data):
         """One step on one replica's share of a batch."""
         image, mask = self._image_and_mask(data)
@@ -266,13 +191,7 @@ class SegmentationUNet3D(KerasUNet3D):
         )
         gradients = sum_gradients(gradients)
         self._observe_norm(gradients)
-        if not self.optimizer.built:  # `fit` builds it before it traces a step.
-            self.optimizer.build(self.trainable_variables)
-        with tf.control_dependencies([each for each in gradients if each is not None]):
-            # After the gradients, so that a step that fails is not counted.
-            self.optimizer.apply_gradients(
-                zip(gradients, self.trainable_variables, strict=True)
-            )
+        self._apply(gradients)
 
         losses = {name: values[: share.size] for name, values in losses.items()}
         self._observe_losses(losses, draws, counted, share)
