@@ -29,7 +29,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "VolumePreprocessor": "preprocessing.volume_preprocessor",
         "cross_validate": "runs.folds.cross_validation",
         "evaluate_run": "runs.evaluation",
-        "evaluation_dataset": "data.input_pipeline",
+        "evaluation_dataset": "data.evaluation_pipeline",
         "export_saved_model": "serving.export",
         "init_from": "runs.pretrained",
         "load_pretrained": "runs.pretrained",
@@ -40,7 +40,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "read_volume": "volumes.volume_files",
         "save_to_preset": "runs.presets",
         "train": "runs.training",
-        "training_dataset": "data.input_pipeline",
+        "training_dataset": "data.training_pipeline",
         "write_label": "volumes.result_files",
     },
 )

@@ -8,8 +8,8 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
+from tf_diffseg.data.evaluation_pipeline import evaluation_dataset
 from tf_diffseg.data.example_schema import encode_example, shard_file_name
-from tf_diffseg.data.input_pipeline import evaluation_dataset
 from tf_diffseg.data.manifest import read_manifest
 
 

@@ -17,7 +17,8 @@ import tensorflow as tf
 from experiments.benchmarks.example_shards import example_shards
 from tf_diffseg.data.augmentation.chain import augment
 from tf_diffseg.data.augmentation.options import AugmentationConfig
-from tf_diffseg.data.input_pipeline import evaluation_dataset, training_dataset
+from tf_diffseg.data.evaluation_pipeline import evaluation_dataset
+from tf_diffseg.data.training_pipeline import training_dataset
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 
 BATCH_SIZE = 2

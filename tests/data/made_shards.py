@@ -35,3 +35,8 @@ def write_shards(folder, *shards):
         write_shard(folder / f"toy-{index}.tfrecord", map(serialized_case, cases))
         for index, cases in enumerate(shards)
     ]
+
+
+def write_seven_cases(folder):
+    """Writes three shards of the cases 0 to 6; returns their paths."""
+    return write_shards(folder, [0, 1, 2], [3, 4, 5], [6])

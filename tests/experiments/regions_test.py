@@ -11,7 +11,7 @@ import pytest
 
 from tests.commands import run_module
 from tests.data_tools.in_process import convert_here
-from tf_diffseg.data.input_pipeline import evaluation_dataset
+from tf_diffseg.data.evaluation_pipeline import evaluation_dataset
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.evaluation.targets import targets_of

@@ -8,7 +8,7 @@ import pytest
 from tests.data_tools.cube_shards import cube_shards
 from tf_diffseg import load_pretrained
 from tf_diffseg.data.augmentation.resampling import cut
-from tf_diffseg.data.input_pipeline import evaluation_dataset
+from tf_diffseg.data.evaluation_pipeline import evaluation_dataset
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.data.windows import window_of, window_starts
 from tf_diffseg.runs.train_config import TrainConfig

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests.training.toys import SMALL, TWO_STEPS, batches_from
-from tf_diffseg.data.input_pipeline import validation_dataset
+from tf_diffseg.data.validation_pipeline import validation_dataset
 from tf_diffseg.training.distribution.devices import mirrored_strategy
 from tf_diffseg.training.fit import fit
 from tf_diffseg.training.flat_network import flat_network

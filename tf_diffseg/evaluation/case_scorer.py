@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from tf_diffseg.data.input_pipeline import evaluation_dataset
+from tf_diffseg.data.evaluation_pipeline import evaluation_dataset
 from tf_diffseg.data.shard_errors import named_shard_errors
 from tf_diffseg.evaluation.case_scores import CaseScores, CaseVolumes
 from tf_diffseg.evaluation.error_auroc import error_auroc

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tf_diffseg.data.input_pipeline import evaluation_dataset
+from tf_diffseg.data.evaluation_pipeline import evaluation_dataset
 from tf_diffseg.evaluation.target_dice import dice_of_targets
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from tf_diffseg.data.input_pipeline import evaluation_dataset
+from tf_diffseg.data.evaluation_pipeline import evaluation_dataset
 from tf_diffseg.diffusion import x_start_to_probabilities
 from tf_diffseg.reports.colours import IGNORED_COLOUR, class_colour
 from tf_diffseg.reports.overlay import foreground_centre

@@ -4,8 +4,9 @@ import functools
 import math
 
 from tf_diffseg.data.epoch_order import steps_per_epoch as count_steps
-from tf_diffseg.data.input_pipeline import training_dataset, validation_dataset
 from tf_diffseg.data.shard_errors import named_shard_errors
+from tf_diffseg.data.training_pipeline import training_dataset
+from tf_diffseg.data.validation_pipeline import validation_dataset
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.run_devices import examples_of_device
 from tf_diffseg.training.batches.batch_uids import batch_uids

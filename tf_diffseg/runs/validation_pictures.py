@@ -5,7 +5,7 @@ import io
 import tensorflow as tf
 
 from tf_diffseg.data.augmentation.resampling import cut
-from tf_diffseg.data.input_pipeline import evaluation_dataset
+from tf_diffseg.data.evaluation_pipeline import evaluation_dataset
 from tf_diffseg.data.windows import window_around
 from tf_diffseg.diffusion import probabilities_to_label
 from tf_diffseg.reports.overlay import foreground_centre, save_overlay

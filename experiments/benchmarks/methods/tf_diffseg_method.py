@@ -8,8 +8,8 @@ import keras
 import nibabel
 
 from tf_diffseg import load_segmenter
-from tf_diffseg.data.input_pipeline import training_dataset
 from tf_diffseg.data.manifest import read_manifest
+from tf_diffseg.data.training_pipeline import training_dataset
 from tf_diffseg.module_process import module_command
 from tf_diffseg.runs.fitting import steps_per_epoch
 from tf_diffseg.runs.run_devices import strategy_of

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from tests.data_tools.conftest import MsdFolder
 from tests.data_tools.in_process import contents, convert_by_flags, convert_here
+from tf_diffseg.data.evaluation_pipeline import evaluation_dataset
 from tf_diffseg.data.example_schema import parse_example
-from tf_diffseg.data.input_pipeline import evaluation_dataset
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.data.record_reader import damaged_record
 from tf_diffseg.data.shard_index import ShardError

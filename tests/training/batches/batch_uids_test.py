@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tf_diffseg.data.example_schema import encode_example, shard_file_name
-from tf_diffseg.data.input_pipeline import training_dataset
+from tf_diffseg.data.training_pipeline import training_dataset
 from tf_diffseg.training.batches.batch_uids import batch_uids
 
 _NUM_CASES = 5

@@ -1,23 +1,15 @@
-"""The input pipeline gives the right cases in an order that can be repeated."""
+"""Batches hold the right cases in an order that can be repeated."""
 
 import collections
 import contextlib
-import pathlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.data.made_shards import SHAPE, write_shards
-from tf_diffseg.data.example_schema import KEYS, TRAINING_KEYS
-from tf_diffseg.data.input_pipeline import (
-    evaluation_dataset,
-    training_dataset,
-    validation_dataset,
-)
-from tf_diffseg.data.shard_index import ShardError, index_shards
-from tf_diffseg.data.some_cases import SomeCases
-from tf_diffseg.data.windows import window_starts
+from tests.data.made_shards import write_seven_cases
+from tf_diffseg.data.shard_index import ShardError
+from tf_diffseg.data.training_pipeline import training_dataset
 
 _NUM_CASES = 7
 _PATCH_SHAPE = (3, 3, 3)
@@ -28,7 +20,7 @@ _Origin = collections.namedtuple("_Origin", "case place")
 
 @pytest.fixture(scope="module")
 def shard_paths(tmp_path_factory):
-    return write_shards(tmp_path_factory.mktemp("shards"), [0, 1, 2], [3, 4, 5], [6])
+    return write_seven_cases(tmp_path_factory.mktemp("shards"))
 
 
 def _dataset(shard_paths, batch_size=2, **keywords):
@@ -216,61 +208,6 @@ def test_another_number_of_cases_is_refused(shard_paths):
         training_dataset(shard_paths, 9, _PATCH_SHAPE, batch_size=2)
 
 
-@pytest.fixture(scope="module")
-def some_cases(shard_paths, tmp_path_factory):
-    """(`SomeCases`, shards that hold the same cases and no others)."""
-    alone = write_shards(tmp_path_factory.mktemp("alone"), [1, 2], [5, 6])
-    return SomeCases(tuple(shard_paths), (1, 2, 5, 6)), alone
-
-
-@pytest.mark.parametrize(
-    "keywords",
-    [
-        {"first_step": 3, "patches_per_volume": 2},
-        {"input_context": tf.distribute.InputContext(2, 1, 2), "remainder": "pad"},
-    ],
-)
-def test_some_cases_are_batched_as_if_there_were_no_others(some_cases, keywords):
-    found, expected = (
-        training_dataset(paths, 4, _PATCH_SHAPE, 2, seed=5, **keywords).take(6)
-        for paths in some_cases
-    )
-    for ours, theirs in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(ours["image"], theirs["image"])
-        np.testing.assert_array_equal(ours["label"], theirs["label"])
-
-
-def test_some_cases_are_evaluated_and_validated_alone(some_cases):
-    chosen, alone = some_cases
-    uids = [case["uid"] for case in evaluation_dataset(chosen).as_numpy_iterator()]
-    assert uids == [b"case_1", b"case_2", b"case_5", b"case_6"]
-    context = tf.distribute.InputContext(2, 1, 2)
-    for found, expected in zip(
-        validation_dataset(chosen, SHAPE, 10**9, context),
-        validation_dataset(alone, SHAPE, 10**9, context),
-        strict=True,
-    ):
-        np.testing.assert_array_equal(found["image"], expected["image"])
-
-
-def test_other_cases_are_not_read(some_cases, tmp_path):
-    """Bytes of the data of all other records may be anything."""
-    chosen, _ = some_cases
-    index, paths = index_shards(chosen.shard_paths), []
-    for shard, path in enumerate(chosen.shard_paths):
-        content = bytearray(pathlib.Path(path).read_bytes())
-        for row in np.flatnonzero(index.shard == shard):
-            if row not in chosen.numbers:
-                first = index.offset[row] + 12
-                content[first : first + 40] = bytes(40)
-        (tmp_path / str(shard)).write_bytes(content)
-        paths.append(str(tmp_path / str(shard)))
-    damaged = SomeCases(tuple(paths), chosen.numbers)
-    assert len(list(evaluation_dataset(damaged))) == len(chosen.numbers)
-    with pytest.raises(ShardError, match="hold 7 cases, expected more than 7"):
-        evaluation_dataset(SomeCases(chosen.shard_paths, (0, 7)))
-
-
 @contextlib.contextmanager
 def _data_service(num_workers):
     """Gives the address of a `tf.data` service."""
@@ -298,86 +235,3 @@ def test_two_workers_of_a_tf_data_service_give_no_batch_twice(shard_paths):
     # The order depends on the workers.
     own = collections.Counter(map(tuple, _batches(shard_paths, 60)))
     assert not collections.Counter(map(tuple, served)) - own
-
-
-def test_evaluation_gives_whole_cases_in_the_order_of_the_shards(shard_paths):
-    dataset = evaluation_dataset(shard_paths)
-    assert tuple(dataset.element_spec) == KEYS
-    cases = list(dataset.as_numpy_iterator())
-    assert [case["uid"].decode() for case in cases] == [
-        f"case_{n}" for n in range(_NUM_CASES)
-    ]
-    for n, case in enumerate(cases):
-        assert case["image"].shape == (*SHAPE, 2)
-        np.testing.assert_array_equal(case["image"][..., 0], n)
-        np.testing.assert_array_equal(case["image"][..., 1], case["label"])
-        np.testing.assert_array_equal(case["source_label"], np.full((2, 3, 4), n))
-
-
-@pytest.mark.parametrize("keys", [("image", "label"), ("uid",), TRAINING_KEYS])
-def test_evaluation_reads_only_the_keys_of_interest(shard_paths, keys):
-    dataset = evaluation_dataset(shard_paths[::-1], keys)
-    assert tuple(dataset.element_spec) == keys
-    first = next(dataset.as_numpy_iterator())
-    assert tuple(first) == keys
-    if "uid" in keys:
-        assert first["uid"] == b"case_6"
-
-
-@pytest.mark.parametrize("cases_in_batch", [1, 3, 16])
-def test_validation_keeps_its_last_partial_batch(shard_paths, cases_in_batch):
-    dataset = validation_dataset(shard_paths, SHAPE, cases_in_batch * np.prod(SHAPE))
-    batches = list(dataset.as_numpy_iterator())
-    assert len(batches) == -(-_NUM_CASES // cases_in_batch)
-    cases = np.concatenate([batch["image"][:, 0, 0, 0, 0] for batch in batches])
-    np.testing.assert_array_equal(cases, range(_NUM_CASES))
-    for batch in batches:
-        np.testing.assert_array_equal(batch["image"][..., 1], batch["label"])
-
-
-@pytest.mark.parametrize(
-    "window_shape",
-    [
-        tuple(SHAPE),
-        (1, *SHAPE[1:]),
-        (*SHAPE[:2], 1),
-        (SHAPE[0] // 2, *SHAPE[1:]),
-        (SHAPE[0] + 3, SHAPE[1], SHAPE[2] // 2),
-        tuple(size + 1 for size in SHAPE),
-    ],
-)
-@pytest.mark.parametrize("num_workers", [None, 2])
-def test_windows_are_validated_one_by_one(shard_paths, window_shape, num_workers):
-    """Each voxel of each case is in one, in batches that a device has room for."""
-    found = {}
-    for worker in range(num_workers or 1):
-        context = num_workers and tf.distribute.InputContext(2, worker, 2)
-        room = 2 * np.prod(window_shape)
-        dataset = validation_dataset(shard_paths, window_shape, room, context)
-        for batch in dataset.as_numpy_iterator():
-            assert len(batch["label"]) <= 2
-            for image, label in zip(batch["image"], batch["label"], strict=True):
-                assert label.shape == window_shape
-                # The channels are the case and the place, which is the label, too.
-                np.testing.assert_array_equal(image[..., 1], label)
-                found.setdefault(int(image.max((0, 1, 2))[0]), []).append(label)
-    assert sorted(found) == list(range(_NUM_CASES))
-    number = len(window_starts(SHAPE, window_shape))
-    places = np.unique(next(iter(evaluation_dataset(shard_paths)))["label"])
-    for windows in found.values():
-        assert len(windows) == number
-        np.testing.assert_array_equal(np.unique(windows), places)
-
-
-@pytest.mark.parametrize("replicas_per_worker", [1, 2])
-def test_workers_share_the_validation(shard_paths, replicas_per_worker):
-    cases = []
-    for worker in range(3):
-        context = tf.distribute.InputContext(3, worker, 3 * replicas_per_worker)
-        dataset = validation_dataset(shard_paths, SHAPE, 10**9, context)
-        batches = list(dataset)
-        assert len(batches) == dataset.cardinality() == replicas_per_worker
-        for batch in batches:
-            assert len(batch["label"]) <= -(-_NUM_CASES // (3 * replicas_per_worker))
-            cases += batch["image"][:, 0, 0, 0, 0].numpy().tolist()
-    assert sorted(cases) == list(range(_NUM_CASES))
