@@ -21,8 +21,8 @@ MEMORY_GIB = flags.DEFINE_float(
     "memory_gib",
     None,
     "Memory that training may take on each device, in GiB. Without the flag "
-    "--config=auto plans for 16, or for most of what is free if that is less, and a "
-    "step that takes more than is free is refused.",
+    "--config=auto plans for 16, or for most of what is free (or a GPU has) if that is "
+    "less, and on a CPU a step that takes more than is free is refused.",
     lower_bound=0.0,
 )
 _TIME_BUDGET_HOURS = flags.DEFINE_float(

@@ -62,6 +62,18 @@ def test_writes_metrics_and_logs(tmp_path):
     assert list((tmp_path / "logs").rglob("events.out.tfevents*"))
 
 
+@pytest.mark.parametrize(
+    "epochs, frequency, expected", [(5, 2, [2, 4, 5]), (3, 3, [3]), (2, 3, [])]
+)
+def test_the_last_epoch_is_validated_too(tmp_path, epochs, frequency, expected):
+    cases = validation_batches(1)
+    how = {"validation_dataset": cases, "validation_frequency": frequency}
+    _fit(_model(), tmp_path, epochs, **how)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
+    assert [line["epoch"] for line in lines if "val_dice" in line] == expected
+    assert (tmp_path / "checkpoints" / "best.keras").exists() == bool(expected)
+
+
 def _epochs(folder):
     kept = checkpoints.list_checkpoints(folder)
     return [checkpoints.checkpoint_place(path).epoch for path in kept]

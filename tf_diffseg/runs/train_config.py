@@ -127,7 +127,10 @@ class TrainConfig(AugmentationConfig):
         choices=Remainder,
     )
     validation_frequency: int = _training(
-        5, "Epochs from one validation to the next.", at_least=1
+        5,
+        "Epochs from one validation to the next; the last is validated, too. More than "
+        "epochs for none.",
+        at_least=1,
     )
     early_stopping: int = _training(
         0,

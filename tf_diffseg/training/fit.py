@@ -54,7 +54,8 @@ def fit(
             `tf.distribute.InputContext`, or None on one device, to a worker's batches
             of one replica, which its replicas take in turn. All workers need the same
             number of batches; the last ones may be empty.
-        validation_frequency: epochs from one validation to the next.
+        validation_frequency: epochs from one validation to the next; the last epoch is
+            validated, too. None is if there are not so many epochs.
         keep_checkpoints: how many checkpoints stay, beside the best.
         checkpoint_steps: steps of an epoch from one checkpoint to the next; 0 for
             checkpoints only at the ends of epochs.
@@ -99,12 +100,19 @@ def fit(
             steps_per_epoch=steps_per_epoch,
             validation_data=validation,
             validation_steps=validation_steps,
-            validation_freq=validation_frequency,
+            validation_freq=_validated_epochs(epochs, validation_frequency),
             shuffle=False,
             verbose=0,
             callbacks=[*own_callbacks, *callbacks],
         )
     return len(history.epoch)
+
+
+def _validated_epochs(epochs, frequency):
+    """Numbers of the epochs to validate, from 1 on; Keras wants a list."""
+    if frequency > epochs:
+        return []
+    return [*range(frequency, epochs, frequency), epochs]
 
 
 def _distributed_validation(strategy, validation_dataset):

@@ -9,7 +9,12 @@ from tests.runs.planning.fingerprints import manifest_of
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.fields import part_values
-from tf_diffseg.runs.planning import machine, memory_check, recommendation
+from tf_diffseg.runs.planning import (
+    machine,
+    memory_check,
+    recommendation,
+    recommender,
+)
 from tf_diffseg.runs.planning.coarse_features import relative_cost
 from tf_diffseg.runs.planning.config_source import config_source
 from tf_diffseg.runs.planning.memory_check import check_memory
@@ -170,6 +175,7 @@ def test_bfloat16_is_for_processors_that_compute_in_it(
 ):
     (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
     monkeypatch.setattr(machine, "_CPU", tmp_path / "cpuinfo")
+    monkeypatch.setattr(recommender, "weakest_gpu", lambda: None)
     assert recommend_config(shards, epochs=1).config.precision == precision
     config = recommend_config(shards, epochs=1, precision="float32").config
     assert config.precision == "float32"

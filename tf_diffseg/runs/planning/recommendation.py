@@ -55,7 +55,7 @@ def recommend_config(
     Args:
         data_dir: folder of the shards and their manifest.
         memory_gib: memory of the training process on each device, in GiB; None for
-            16, or most of what is free if that is less.
+            16, or most of what is free (or a GPU has) if that is less.
         time_budget_hours: time for training, with its validations.
         num_devices: how many GPUs of this machine train; None for all.
         **given: values of `TrainConfig` that are to stay as they are.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.runs.planning.coarse_features import relative_cost
+from tf_diffseg.runs.planning.gpus import weakest_gpu
 from tf_diffseg.runs.planning.machine import bfloat16_instructions, free_gib
 from tf_diffseg.runs.planning.network_plans import (
     FINEST_CHANNELS,
@@ -58,7 +59,7 @@ class Recommender:
     Args:
         manifest: `Manifest` of the converted data.
         memory_gib: memory of the training process on each device; None for 16, or less
-            if less is free.
+            if less is free, or a GPU has less.
         given: dict of values of `TrainConfig` that stay as they are.
         most_voxels: largest patch with a feature in each voxel, such that time allows
             `ENOUGH_STEPS` steps; None for any.
@@ -110,8 +111,7 @@ class Recommender:
         Raises:
             InputError: not even the smallest patch fits into memory.
         """
-        if instructions := bfloat16_instructions():
-            why = f"the CPU multiplies bfloat16 faster ({instructions})"
+        if why := _why_bfloat16():
             self._choose("precision", "mixed_bfloat16", why)
         if "batch_size" not in self._given:
             batch = min(SMALL_BATCH, self._num_cases)
@@ -276,9 +276,20 @@ _LIGHT_AUGMENTATION = {
 
 
 def default_memory_gib():
-    """16 GiB, or most of what is free if that is less."""
-    free = free_gib()
-    return _DEFAULT_GIB if free is None else min(_DEFAULT_GIB, _SHARE_OF_FREE * free)
+    """16 GiB, or most of what a GPU has, or is free for the CPU, if that is less."""
+    gpu = weakest_gpu()
+    gib = free_gib() if gpu is None else gpu.gib
+    return _DEFAULT_GIB if gib is None else min(_DEFAULT_GIB, _SHARE_OF_FREE * gib)
+
+
+def _why_bfloat16():
+    """Why bfloat16 is faster here, or an empty text if it is not."""
+    gpu = weakest_gpu()
+    if gpu is not None:
+        return "the GPU multiplies bfloat16 faster" if gpu.is_fast_in_bfloat16 else ""
+    instructions = bfloat16_instructions()
+    why = f"the CPU multiplies bfloat16 faster ({instructions})"
+    return why if instructions else ""
 
 
 def rotation_axes(shape, spacing_mm):
