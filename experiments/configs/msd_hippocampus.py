@@ -11,7 +11,7 @@ reverse steps, on the 34 cases of the test split, by `python -m experiments.eval
 
 Others: `--config=msd_hippocampus:dimensions=2` is the network of slices,
 `:diffusion=False` that without diffusion, and `:mask_branch=False` one network that
-sees image and noisy mask together.
+sees image and noisy mask together, without deep supervision.
 """
 
 import dataclasses
