@@ -190,3 +190,25 @@ def test_nothing_but_background_is_settled_at_once():
     sampler = EarlyExitSampler(DDIMSampler(GaussianDiffusion()), 0.0)
     sampler.sample(lambda x_t, t_index: _x_start(0), initial_noise([1], _SHAPE))
     assert int(sampler.num_steps) == 2
+
+
+@pytest.mark.parametrize("region", [0, 1, 2])
+def test_a_change_of_any_region_counts(region):
+    # Region 0 alone would be the largest with it as without.
+    def denoise(x_t, t_index):
+        x_start = np.full(_SHAPE, -1.0, np.float32)
+        x_start[..., : region + 1] = 1.0
+        if int(t_index[0]) % 2:
+            x_start[..., region] = -1.0
+        return x_start
+
+    sampler = EarlyExitSampler(DDIMSampler(GaussianDiffusion()), 0.0, "overlapping")
+    sampler.sample(denoise, initial_noise([1], _SHAPE), seed=[1])
+    assert int(sampler.num_steps) == 5
+
+
+def test_regions_that_are_nowhere_are_settled_at_once():
+    sampler = EarlyExitSampler(DDIMSampler(GaussianDiffusion()), 0.0, "overlapping")
+    nowhere = np.full(_SHAPE, -1.0, np.float32)
+    sampler.sample(lambda x_t, t_index: nowhere, initial_noise([1], _SHAPE))
+    assert int(sampler.num_steps) == 2

@@ -15,6 +15,8 @@ from tf_diffseg.data.evaluation_pipeline import evaluation_dataset
 from tf_diffseg.data.manifest import read_manifest
 from tf_diffseg.errors import InputError
 from tf_diffseg.evaluation.targets import targets_of
+from tf_diffseg.reports.reverse_process import load_case, sample_steps
+from tf_diffseg.runs.reverse_process import draw_reverse_process
 from tf_diffseg.runs.run_folder import RunFolder
 from tf_diffseg.runs.segmentation.segmenter import load_segmenter
 from tf_diffseg.runs.train_config import TrainConfig
@@ -107,3 +109,28 @@ def test_a_label_map_has_the_files_own_values(run):
     found = np.asarray(label.dataobj)
     assert set(np.unique(found)) <= {0, 1, 2, 4}
     assert np.mean((found > 0) == (image > 0)) > 0.95
+
+
+@pytest.mark.parametrize("options", [{}, {"early_exit": 0.01}, {"num_samples": 2}])
+def test_windows_over_a_larger_scan_find_each_region(run, options):
+    """A scan of four cubes, which the network sees one by one."""
+    distance = np.abs(np.indices((8, 8, 8)) - 3.5).max(axis=0)
+    label = np.select([distance < 1, distance < 2, distance < 3], [4, 2, 1])
+    label = np.tile(label, (2, 2, 1))
+    image = nib.Nifti1Image(label.astype(np.float32), np.eye(4))
+    found = np.asarray(load_segmenter(run, overlap=0.0, **options)(image).dataobj)
+    for values, dice in (((1, 2, 4), 0.85), ((2, 4), 0.8), ((4,), 0.8)):
+        ours, truth = np.isin(found, values), np.isin(label, values)
+        assert 2.0 * (ours & truth).sum() / (ours.sum() + truth.sum()) > dice
+
+
+def test_the_reverse_process_shows_class_ids(data, run, tmp_path):
+    manifest = read_manifest(data)
+    case = load_case(manifest.shard_paths(data, "test"), 0)
+    labels = targets_of(_CONFIG, manifest).region_labels
+    model = RunFolder(run).load_model()
+    *_, last = sample_steps(model, case["image"], 0, labels)
+    assert np.mean(last.predicted == case["label"]) > 0.9
+    assert set(np.unique(last.predicted)) == {0, 1, 2, 3}
+    draw_reverse_process(run, data, tmp_path / "steps.png")
+    assert (tmp_path / "steps.png").stat().st_size > 1000

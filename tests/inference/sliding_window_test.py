@@ -55,6 +55,25 @@ def test_a_pointwise_network_gives_the_same_as_for_the_whole_volume(shape, overl
     np.testing.assert_allclose(blended, _pointwise(image, None), atol=1e-6)
 
 
+@pytest.mark.parametrize("num_regions", [1, 3])
+@pytest.mark.parametrize("shape, overlap", [((9, 5, 3), 0.8), ((3, 11, 4), 0.5)])
+def test_overlapping_classes_keep_their_probabilities(shape, overlap, num_regions):
+    """No class takes from another: all may be certain at a voxel, or none."""
+    certain = np.linspace(-30.0, 30.0, num_regions * 2)
+
+    def sample(image, seed):
+        del seed
+        bias = tf.where(image > 0.0, certain[:num_regions], certain[num_regions:])
+        return tf.sigmoid(tf.cast(bias, tf.float32) + image)
+
+    image = _image(shape, batch=2)
+    sliding = _sliding(
+        sample, output_shape=(num_regions,), overlap=overlap, encoding="overlapping"
+    )
+    blended = sliding(image, [0, 1])
+    np.testing.assert_allclose(blended, sample(image, None), atol=1e-5)
+
+
 def test_a_graph_of_unknown_shapes_gives_the_eager_result():
     traced = []
 

@@ -4,6 +4,7 @@ import typing
 
 import tensorflow as tf
 
+from tf_diffseg.diffusion.choices import MaskEncoding
 from tf_diffseg.diffusion.sampler import Sampler
 
 
@@ -18,24 +19,27 @@ class EarlyExitSampler(Sampler):
     """Runs another sampler's steps until a step changes few voxels' class.
 
     An example is done if at most `max_change` of its foreground voxels take another
-    class from one reverse step to the next; its result is the last prediction. A batch
-    goes on until all its examples are done. Examples that are done keep their result,
-    so the result of an example does not depend on its batch.
+    class, or other ones if classes overlap, from one reverse step to the next; its
+    result is the last prediction. A batch goes on until all its examples are done.
+    Examples that are done keep their result, so the result of an example does not
+    depend on its batch.
 
     Attributes:
         sampler: the `Sampler` whose steps are run.
         max_change: the share of voxels.
+        encoding: the `MaskEncoding`.
         num_samples: int64 variable, number of examples sampled so far.
         num_steps: int64 variable, total number of reverse steps of these examples.
     """
 
-    def __init__(self, sampler, max_change):
+    def __init__(self, sampler, max_change, encoding=MaskEncoding.EXCLUSIVE):
         """Wraps a sampler.
 
         Args:
             sampler: a `Sampler`.
-            max_change: largest share of the foreground voxels (class 0 is background)
-                that may change in the last step, in [0, 1).
+            max_change: largest share of the foreground voxels (class 0 is background
+                unless classes overlap) that may change in the last step, in [0, 1).
+            encoding: a `MaskEncoding` or its value.
 
         Raises:
             ValueError: if `max_change` is out of range.
@@ -45,6 +49,7 @@ class EarlyExitSampler(Sampler):
         super().__init__(sampler.diffusion, sampler.clip_x_start)
         self.sampler = sampler
         self.max_change = max_change
+        self.encoding = MaskEncoding(encoding)
         self.num_samples = tf.Variable(0, trainable=False, dtype=tf.int64)
         self.num_steps = tf.Variable(0, trainable=False, dtype=tf.int64)
 
@@ -79,7 +84,8 @@ class EarlyExitSampler(Sampler):
         x_start = tf.where(is_done, before, predicted)
         steps = state.steps + tf.cast(tf.logical_not(state.done), tf.int64)
         # The first step has no earlier prediction to compare with.
-        few_changed = _changed_share(before, x_start) <= self.max_change
+        changed = _changed_share(before, x_start, self.encoding)
+        few_changed = changed <= self.max_change
         may_end = tf.logical_and(tf.logical_not(is_first), few_changed)
         return x_start, _State(tf.logical_or(state.done, may_end), steps)
 
@@ -105,14 +111,21 @@ class EarlyExitSampler(Sampler):
         return tf.gather(run.predictions.stack(), index)
 
 
-def _changed_share(before, after):
-    """Voxels whose class changed as a share of the foreground voxels, [batch]."""
-    before, after = (
-        tf.argmax(x, axis=-1, output_type=tf.int32) for x in (before, after)
-    )
+def _changed_share(before, after, encoding):
+    """Voxels whose classes changed as a share of the foreground voxels, [batch]."""
+    before, after = (_foreground_classes(x, encoding) for x in (before, after))
 
     def count(voxels):
-        return tf.reduce_sum(tf.cast(voxels, tf.float32), axis=[1, 2, 3])
+        in_any_class = tf.reduce_any(voxels, axis=-1)
+        return tf.reduce_sum(tf.cast(in_any_class, tf.float32), axis=[1, 2, 3])
 
-    foreground = count(tf.logical_or(before > 0, after > 0))
-    return count(before != after) / tf.maximum(foreground, 1.0)
+    return count(before != after) / tf.maximum(count(before | after), 1.0)
+
+
+def _foreground_classes(x_start, encoding):
+    """Which classes other than background each voxel has, bool [batch, x, y, z, n]."""
+    if not encoding.is_exclusive:
+        return x_start > 0.0
+    num_classes = x_start.shape[-1]
+    classes = tf.argmax(x_start, axis=-1, output_type=tf.int32)
+    return classes[..., tf.newaxis] == tf.range(1, num_classes)

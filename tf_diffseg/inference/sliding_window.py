@@ -9,6 +9,7 @@ et al. 2021, arXiv 1904.08128).
 import numpy as np
 import tensorflow as tf
 
+from tf_diffseg.diffusion.mask_encoding import MaskEncoding
 from tf_diffseg.diffusion.noise import derived_seeds
 from tf_diffseg.preprocessing.crop_pad import crop_or_pad
 
@@ -24,11 +25,9 @@ class SlidingWindow:
     """Samples a volume window by window.
 
     Windows overlap, and their logits are blended: at each voxel the weights sum to 1,
-    and the window with its centre nearest to the voxel has the largest weight. (The
-    logarithm of a probability is its logit up to a constant, which softmax removes.) A
-    volume that is smaller than the window is padded with its darkest value, and the
-    result is cropped. The result for a volume of one window is that of `sample`, bit
-    for bit.
+    and the window with its centre nearest to the voxel has the largest weight. A volume
+    that is smaller than the window is padded with its darkest value, and the result is
+    cropped. The result for a volume of one window is that of `sample`, bit for bit.
 
     The noise of a window depends only on its position and the seed, not on its batch or
     the other windows. The window at the origin has the unchanged seed.
@@ -51,6 +50,7 @@ class SlidingWindow:
         progress: Python function (number of windows that are done since the last call,
             number of windows of a volume), which the graph calls; a window counts once
             per sample. A graph that calls it cannot be saved.
+        encoding: `MaskEncoding` of the probabilities that `sample` gives.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -64,9 +64,11 @@ class SlidingWindow:
         overlap=0.5,
         batch_size=1,
         progress=None,
+        encoding=MaskEncoding.EXCLUSIVE,
     ):
         self.sample = sample
         self.progress = progress
+        self.encoding = MaskEncoding(encoding)
         self.window_shape = tuple(window_shape)
         self.output_shape = tuple(output_shape)
         self.overlap = overlap
@@ -158,7 +160,10 @@ class SlidingWindow:
         """Blended logits [batch, y, z, x, values] to probabilities, x first."""
         rows = tf.transpose(rows, [3, 0, 1, 2, 4])
         logits = tf.reshape(rows, [-1, self.output_shape[-1]])
-        probabilities = tf.cond(is_single, lambda: logits, lambda: _softmax(logits))
+        to_probabilities = _softmax if self.encoding.is_exclusive else tf.sigmoid
+        probabilities = tf.cond(
+            is_single, lambda: logits, lambda: to_probabilities(logits)
+        )
         return tf.reshape(probabilities, tf.shape(rows))
 
     def _add_slab(self, accumulator, image, seed, axes, index_x, is_single):
@@ -220,11 +225,14 @@ class SlidingWindow:
             tf.cast(probabilities, tf.float32),
             [tf.shape(windows)[0], *self.window_shape, -1],
         )
-        return tf.cond(
-            is_single,
-            lambda: values,
-            lambda: tf.math.log(tf.maximum(values, _SMALLEST_PROBABILITY)),
-        )
+        return tf.cond(is_single, lambda: values, lambda: self._logits(values))
+
+    def _logits(self, probabilities):
+        """Logits of probabilities, up to a constant that softmax removes."""
+        log = tf.math.log(tf.maximum(probabilities, _SMALLEST_PROBABILITY))
+        if self.encoding.is_exclusive:
+            return log
+        return log - tf.math.log(tf.maximum(1.0 - probabilities, _SMALLEST_PROBABILITY))
 
     def _voxels(self, volume, starts):
         """Indices (volume, y, z) of windows in an accumulator, [n, y, z, 3]."""

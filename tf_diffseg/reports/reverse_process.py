@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from tf_diffseg.data.evaluation_pipeline import evaluation_dataset
-from tf_diffseg.diffusion import x_start_to_probabilities
+from tf_diffseg.diffusion import probabilities_to_label, x_start_to_probabilities
 from tf_diffseg.reports.colours import IGNORED_COLOUR, class_colour
 from tf_diffseg.reports.overlay import foreground_centre
 
@@ -34,13 +34,14 @@ def load_case(shard_paths, index):
     return {name: value.numpy() for name, value in case.items()}
 
 
-def sample_steps(model, image, seed):
+def sample_steps(model, image, seed, region_labels=None):
     """Samples one case and keeps what the network got and predicted at each step.
 
     Args:
         model: a `DiffusionUNet3D` with diffusion.
         image: float32 [x, y, z, channels].
         seed: int.
+        region_labels: those of `Targets`.
 
     Returns:
         List of `ReverseStep`, from noise to the segmentation.
@@ -59,14 +60,15 @@ def sample_steps(model, image, seed):
         seed,
         model.strategy.is_self_conditioned,
     )
-    predicted = tf.argmax(x_start_to_probabilities(predictions[:, 0]), axis=-1).numpy()
+    probabilities = x_start_to_probabilities(predictions[:, 0])
+    predicted = probabilities_to_label(probabilities, region_labels).numpy()
     return [
         ReverseStep(t_index, x_t, class_ids)
         for (t_index, x_t), class_ids in zip(inputs, predicted, strict=True)
     ]
 
 
-def draw(path, case, steps, ignored_id=None):
+def draw(path, case, steps, ignored_id=None, region_labels=None):
     """Draws the axial slice through the middle of the ground truth.
 
     Args:
@@ -74,6 +76,7 @@ def draw(path, case, steps, ignored_id=None):
         case: dict from `load_case`.
         steps: list of `ReverseStep`.
         ignored_id: `Manifest.ignored_id`; such voxels are grey in the ground truth.
+        region_labels: those of `Targets`.
     """
     cut = foreground_centre(case["label"], ignored_id)[2]
     spacing_x, spacing_y, _ = case["spacing_mm"]
@@ -86,8 +89,9 @@ def draw(path, case, steps, ignored_id=None):
     axes[0, 0].set_title("image", fontsize=9)
     axes[1, 0].imshow(_colours(case["label"][:, :, cut], ignored_id), **shape)
     axes[1, 0].set_title("ground truth", fontsize=9)
+    channel_ids = region_labels or range(steps[0].x_t.shape[-1])
     for (above, below), step in zip(axes[:, 1:].T, steps, strict=True):
-        above.imshow(_mixed_colours(step.x_t[:, :, cut]), **shape)
+        above.imshow(_mixed_colours(step.x_t[:, :, cut], channel_ids), **shape)
         above.set_title(f"$x_t$, t_index {step.t_index}", fontsize=9)
         below.imshow(_colours(step.predicted[:, :, cut]), **shape)
         below.set_title("predicted", fontsize=9)
@@ -109,8 +113,11 @@ def _colours(label, ignored_id=None):
     return palette[label].swapaxes(0, 1)
 
 
-def _mixed_colours(x_t):
-    """RGB picture [y, x, 3] of a noisy mask [x, y, classes]: mixed class colours."""
+def _mixed_colours(x_t, channel_ids):
+    """RGB picture [y, x, 3] of a noisy mask [x, y, channels] of these class ids."""
     shares = np.clip((x_t + 1.0) / 2.0, 0.0, 1.0)
-    shares = shares / np.maximum(shares.sum(axis=-1, keepdims=True), 1e-6)
-    return (shares @ _palette(x_t.shape[-1])).swapaxes(0, 1)
+    # All regions may be absent, but there is always a class, if only background.
+    smallest = 1e-6 if 0 in channel_ids else 1.0
+    shares = shares / np.maximum(shares.sum(axis=-1, keepdims=True), smallest)
+    palette = _palette(max(channel_ids) + 1)[list(channel_ids)]
+    return (shares @ palette).swapaxes(0, 1)

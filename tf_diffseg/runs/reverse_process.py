@@ -3,6 +3,7 @@
 import pathlib
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.evaluation.targets import targets_of
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.folds.run_data import read_as_divided
 from tf_diffseg.runs.run_folder import RunFolder
@@ -48,6 +49,8 @@ def draw_reverse_process(model_dir, data_dir, output, split="test", uid=None, se
 
     shard_paths = manifest.shard_paths(data_dir, split)
     case = reverse_process.load_case(shard_paths, uids.index(uid))
-    steps = reverse_process.sample_steps(run_folder.load_model(), case["image"], seed)
-    reverse_process.draw(output, case, steps, manifest.ignored_id)
+    labels = targets_of(run_folder.config(), manifest).region_labels
+    model = run_folder.load_model()
+    steps = reverse_process.sample_steps(model, case["image"], seed, labels)
+    reverse_process.draw(output, case, steps, manifest.ignored_id, labels)
     return uid

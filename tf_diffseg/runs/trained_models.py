@@ -206,6 +206,7 @@ class TrainedModels:
             self.options.overlap,
             self.options.batch_size,
             progress,
+            model.encoding,
         )
 
     def _with_options(self, model):
@@ -227,7 +228,9 @@ class TrainedModels:
             names = [name for name in given if str(error).startswith(name)]
             raise InputError(str(error), *names) from None
         if self.options.early_exit is not None:
-            model.sampler = EarlyExitSampler(model.sampler, self.options.early_exit)
+            model.sampler = EarlyExitSampler(
+                model.sampler, self.options.early_exit, model.encoding
+            )
         return model
 
 
