@@ -39,6 +39,18 @@ def test_the_loss_is_a_mean_over_resolutions(kind):
     np.testing.assert_allclose(losses["loss"], expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("ignore_label", [None, 255])
+def test_the_loss_of_a_time_step_is_that_of_the_finest_resolution(ignore_label):
+    image, label = threshold_volumes(2)
+    model = threshold_model(
+        **_THREE_LEVELS, **_KINDS[1], num_timesteps=1, ignore_label=ignore_label
+    )
+    history = model.fit(image, label, batch_size=2, epochs=2, verbose=0).history
+    finest = np.add(history["dice_loss"], history["cross_entropy"])
+    np.testing.assert_allclose(history["loss_t0"], finest, rtol=1e-5)
+    assert (np.abs(history["loss"] - finest) > 1e-4).all()
+
+
 @pytest.mark.parametrize("kind", _KINDS, ids=str)
 def test_every_weight_is_trained(kind):
     image, label = threshold_volumes(2)

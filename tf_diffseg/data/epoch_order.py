@@ -48,9 +48,7 @@ class EpochOrder:
     @property
     def rounds_per_epoch(self):
         """Number of rounds in an epoch."""
-        if self.remainder is Remainder.DROP:
-            return self.num_examples // self.batch_size
-        return -(-self.num_examples // self.batch_size)
+        return self.remainder.rounds_per_epoch(self.num_examples, self.batch_size)
 
     @property
     def steps_per_epoch(self):

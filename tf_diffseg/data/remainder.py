@@ -12,3 +12,9 @@ class Remainder(enum.Enum):
 
     DROP = "drop"
     PAD = "pad"
+
+    def rounds_per_epoch(self, num_examples, batch_size):
+        """Number of batches that the cases of an epoch make, a patch of each case."""
+        if self is Remainder.DROP:
+            return num_examples // batch_size
+        return -(-num_examples // batch_size)

@@ -39,9 +39,7 @@ def validation_dataset(
     Raises:
         ShardError: a ValueError; a shard is missing or truncated.
     """
-    examples = evaluation_dataset(shard_paths, ("label",)).as_numpy_iterator()
-    labels = (example["label"] for example in examples)
-    windows = validated_windows(labels, window_shape, ignored_id)
+    windows = windows_of_cases(shard_paths, window_shape, ignored_id)
     num_replicas = input_context.num_replicas_in_sync if input_context else 1
     batches = batches_of_windows(windows, window_shape, batch_voxels, num_replicas)
     batches = _dealt(batches, input_context)
@@ -68,6 +66,13 @@ def validation_dataset(
         .with_options(options())
         .prefetch(1)
     )
+
+
+def windows_of_cases(shard_paths, window_shape, ignored_id=None):
+    """The windows of `validation_batches.validated_windows` of the cases in shards."""
+    examples = evaluation_dataset(shard_paths, ("label",)).as_numpy_iterator()
+    labels = (example["label"] for example in examples)
+    return validated_windows(labels, window_shape, ignored_id)
 
 
 def _dealt(batches, input_context):

@@ -8,7 +8,7 @@ from tf_diffseg.data.shard_errors import named_shard_errors
 from tf_diffseg.data.training_pipeline import training_dataset
 from tf_diffseg.data.validation_pipeline import validation_dataset
 from tf_diffseg.errors import InputError
-from tf_diffseg.runs.run_devices import examples_of_device
+from tf_diffseg.runs.device_share import examples_of_device
 from tf_diffseg.training.batches.batch_uids import batch_uids
 from tf_diffseg.training.fit import fit
 from tf_diffseg.training.saving.checkpoints import CheckpointError
@@ -45,7 +45,7 @@ def fit_to_folder(plan, model, num_steps, data_service=None, callbacks=()):
         with named_shard_errors():
             fit(
                 model,
-                _dataset_maker(plan, data_service),
+                dataset_maker(plan, data_service),
                 model_dir,
                 config.epochs,
                 num_steps,
@@ -64,7 +64,7 @@ def fit_to_folder(plan, model, num_steps, data_service=None, callbacks=()):
         ) from error
 
 
-def _dataset_maker(plan, data_service):
+def dataset_maker(plan, data_service=None):
     """Function from a place in the run to the dataset of all later batches."""
     config = plan.config
 

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.runs.device_share import examples_of_device
 from tf_diffseg.training.distribution.devices import training_strategy
 from tf_diffseg.training.distribution.multi_worker import is_multi_worker
 
@@ -63,8 +64,3 @@ def _check_batch_size(config, strategy):
             "without work",
             flush=True,
         )
-
-
-def examples_of_device(config, num_replicas):
-    """Largest number of examples of a batch on one device."""
-    return -(-config.batch_size // num_replicas)

@@ -283,11 +283,13 @@ class DiffusionUNet3D(SegmentationUNet3D):
 
     def _observe_losses(self, losses, draws, counted, share):
         super()._observe_losses(losses, draws, counted, share)
-        self._remember_losses(losses["loss"], draws.t_index, counted, share)
+        # The image's features at coarser resolutions know no time step.
+        finest = losses["finest"]
+        self._remember_losses(finest, draws.t_index, counted, share)
         groups = self._step_groups.group(draws.t_index)
         if counted is not None:
             groups = tf.where(counted > 0.0, groups, -1)
-        self._loss_by_step.update_state(losses["loss"], groups)
+        self._loss_by_step.update_state(finest, groups)
 
     def _remember_losses(self, losses, t_index, counted, share):
         """Updates the loss history, from which steps are drawn, on all replicas."""

@@ -223,16 +223,17 @@ class SegmentationUNet3D(CompiledUNet3D):
     def _with_deep_losses(self, losses, mask, deep_logits):
         """Losses whose sum is a mean over resolutions, each half as much as the finer.
 
-        The parts of the sum stay those of the finest.
+        The parts of the sum stay those of the finest, whose sum is `finest`.
         """
-        total, weight, weights = losses["loss"], 1.0, 1.0
+        finest = total = losses["loss"]
+        weight = weights = 1.0
         for factor, logits in zip(self.deep_factors, deep_logits, strict=True):
             coarse = coarse_mask(mask, factor, self.shape_multiple)
             of_level = self._deep_loss(coarse, logits[..., : self.num_classes])
             weight /= 2.0
             weights += weight
             total += weight * of_level["loss"]
-        return losses | {"loss": total / weights}
+        return losses | {"loss": total / weights, "finest": finest}
 
     def _observe_norm(self, gradients):
         """Updates the mean norm, unless the scaled gradient is not finite."""

@@ -54,6 +54,16 @@ def test_features_are_first_made_as_wide_as_long(
     assert patch_sizes(shape, spacing_mm, smallest_mm) == turned
 
 
+def test_classes_are_as_large_as_the_assumed_voxels():
+    """The wall of a heart whose headers claim slices of 1 mm is larger than 15 ml."""
+    values = {"shape": (216, 256, 9), "class_ml": 15.0}
+    claimed = _recommend(1e5, spacing_mm=(1.0, 1.0, 1.0), **values)
+    values["class_ml"] *= 64 / 9
+    true = _recommend(1e5, spacing_mm=(1.0, 1.0, 64 / 9), **values)
+    assert claimed.config == true.config
+    assert claimed.config.patch_size == (4, 4, 1)
+
+
 @pytest.mark.parametrize("values", DRAWN)
 @pytest.mark.parametrize("class_ml", [None, 0.5, 50.0])
 def test_a_feature_is_small_beside_a_class(values, class_ml):

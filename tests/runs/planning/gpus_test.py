@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.runs.planning.fingerprints import manifest_of
 from tf_diffseg.runs.planning import machine, recommender
-from tf_diffseg.runs.planning.gpus import weakest_gpu
+from tf_diffseg.runs.planning.gpus import visible_gpus
 from tf_diffseg.runs.planning.recommender import Recommender, default_memory_gib
 
 _SMALL, _LARGE = ("Tesla T4", (7, 5)), ("NVIDIA A100-SXM4-40GB", (8, 0))
@@ -47,14 +47,14 @@ def see(monkeypatch, tmp_path):
         ([_LARGE], None, None, True),
     ],
 )
-def test_the_weakest_gpu_counts(see, gpus, printed, gib, is_fast):
+def test_what_all_gpus_have_counts(see, gpus, printed, gib, is_fast):
     see(gpus, printed)
-    assert weakest_gpu() == (gib, is_fast)
+    assert visible_gpus() == (len(gpus), gib, is_fast)
 
 
 def test_without_gpus_the_cpu_counts(see, monkeypatch):
     see([], _TOOL)
-    assert weakest_gpu() is None
+    assert visible_gpus() is None
     monkeypatch.setattr(recommender, "free_gib", lambda: 5.0)
     assert default_memory_gib() == pytest.approx(4.0)
 

@@ -175,7 +175,7 @@ def test_bfloat16_is_for_processors_that_compute_in_it(
 ):
     (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
     monkeypatch.setattr(machine, "_CPU", tmp_path / "cpuinfo")
-    monkeypatch.setattr(recommender, "weakest_gpu", lambda: None)
+    monkeypatch.setattr(recommender, "visible_gpus", lambda: None)
     assert recommend_config(shards, epochs=1).config.precision == precision
     config = recommend_config(shards, epochs=1, precision="float32").config
     assert config.precision == "float32"

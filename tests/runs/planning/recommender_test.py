@@ -7,6 +7,7 @@ import math
 import pytest
 
 from tests.runs.planning.fingerprints import drawn_values, manifest_of
+from tf_diffseg.data.epoch_order import steps_per_epoch
 from tf_diffseg.errors import InputError
 from tf_diffseg.models.unet_arguments import rows_of, shape_multiple
 from tf_diffseg.runs.planning.recommender import Recommender
@@ -109,6 +110,28 @@ def test_a_flat_volume_of_equal_voxels_is_told():
     assert "the headers' z 1 mm would be a very flat volume" in why
 
 
+@pytest.mark.parametrize("z", [1, 8, 16, 180])
+def test_a_flat_patch_makes_no_headers_wrong(z):
+    values = {"shape": (256, 256, 180), "spacing_mm": (1.0, 1.0, 1.0)}
+    for given, volume in (({"patch_shape": (256, 256, z)}, None), ({}, (256, 256, z))):
+        manifest = manifest_of(**values, volume_shape=volume)
+        recommender = Recommender(manifest, 64.0, given)
+        recommender.choose_network()
+        recommender.choose_augmentation()
+        whys = [choice.why for choice in recommender.choices]
+        assert not any("would be a very flat volume" in why for why in whys)
+        kernels = [kernel for kernel, _ in _levels(recommender.config)]
+        assert z == 1 or kernels[0] == (3, 3, 3)
+
+
+def test_a_given_patch_hides_no_wrong_headers():
+    manifest = manifest_of((216, 256, 9), (1.0, 1.0, 1.0))
+    recommender = Recommender(manifest, 16.0, {"patch_shape": (64, 64, 8)})
+    recommender.choose_network()
+    (why,) = [c.why for c in recommender.choices if c.name == "scale_factor"]
+    assert "the headers' z 1 mm would be a very flat volume" in why
+
+
 def test_given_values_stay_and_are_planned_with():
     values = {"shape": (200, 200, 200), "spacing_mm": (1.0, 1.0, 1.0)}
     given = {"num_channels": (8, 16, 32), "batch_size": 4, "mask_branch": (8,)}
@@ -148,6 +171,13 @@ def test_too_little_memory_is_one_error():
         (["hippocampus_l"], ""),
         (["anterior", "posterior"], "x"),
         (["cleft", "vertebra_L5"], "x"),
+        (["Parotid Lt", "Parotid Rt"], ""),
+        (["LKidney", "RKidney"], ""),
+        (["LV", "RV", "LVM"], "x"),
+        # Nobody has said what they are.
+        (["class_1"], "x"),
+        (["class_1", "class_2"], ""),
+        (["class_1", "tumour"], "x"),
     ],
 )
 def test_volumes_are_mirrored_unless_a_class_is_of_one_side(class_names, axes):
@@ -164,23 +194,87 @@ def test_thick_slices_are_turned_within_their_plane():
     assert recommender.config.rotation_axes == "z"
 
 
-@pytest.mark.parametrize("num_cases, hours", [(1, 0.1), (20, 2.0), (500, 24.0)])
-def test_a_run_fills_its_time(num_cases, hours):
+@pytest.mark.parametrize(
+    "num_cases, hours, given",
+    [
+        (1, 0.1, {}),
+        (3, 2.0, {}),
+        (3, 2.0, {"remainder": "pad"}),
+        (5, 2.0, {}),
+        (15, 2.0, {"batch_size": 8}),
+        (20, 2.0, {}),
+        (500, 24.0, {}),
+    ],
+)
+def test_a_run_fills_its_time(num_cases, hours, given):
     manifest = manifest_of((64, 64, 64), (1.0, 1.0, 1.0), num_cases=num_cases)
-    recommender = Recommender(manifest, 16.0)
+    recommender = Recommender(manifest, 16.0, given)
     recommender.choose_network()
     recommender.choose_epoch()
     recommender.choose_length(2.0, hours)
     recommender.choose_schedule()
     config = recommender.config
-    assert config.batch_size == min(2, num_cases)
-    per_epoch = num_cases * config.patches_per_volume // config.batch_size
+    assert config.batch_size == given.get("batch_size", min(2, num_cases))
+    per_epoch = steps_per_epoch(
+        num_cases, config.batch_size, config.patches_per_volume, config.remainder
+    )
+    assert per_epoch >= min(50, num_cases // config.batch_size * 16)
     steps = config.epochs * per_epoch
     wanted = min(max(100, 0.85 * hours * 1800), 50_000)
     assert abs(steps - wanted) <= max(per_epoch, 1)
     assert config.warmup_steps == pytest.approx(0.05 * steps, abs=1)
     assert 5 <= config.epochs / config.validation_frequency < 20 or config.epochs < 20
     assert math.isclose(1 - config.ema, 8 / steps, abs_tol=1e-4) or steps > 8000
+
+
+@pytest.mark.parametrize(
+    "num_windows, epochs, number",
+    # A step of 2 windows takes 2 s, and the run 7200 s.
+    [
+        (0, 61, 10),
+        (7, 61, 10),
+        (300, 61, 2),
+        (700, 61, 1),
+        (1000, 58, 1),
+        (3000, 68, 0),
+    ],
+)
+def test_validations_take_a_tenth_of_the_time_if_they_can(num_windows, epochs, number):
+    manifest = manifest_of((64, 64, 64), (1.0, 1.0, 1.0), num_cases=100)
+    recommender = Recommender(manifest, 16.0)
+    recommender.choose_network()
+    recommender.choose_epoch()
+    recommender.choose_length(2.0, 2.0, num_windows)
+    recommender.choose_schedule()
+    config = recommender.config
+    assert config.epochs == epochs
+    validated = -(-epochs // config.validation_frequency)
+    assert (validated if config.validation_frequency <= epochs else 0) <= number
+    assert (config.validation_frequency > epochs) == (number == 0)
+    (why,) = [c.why for c in recommender.choices if c.name == "validation_frequency"]
+    assert ("no validation" in why) == (number == 0)
+    stopping = Recommender(manifest, 16.0, {"early_stopping": 2})
+    for choose in (stopping.choose_network, stopping.choose_epoch):
+        choose()
+    stopping.choose_length(2.0, 2.0, num_windows)
+    stopping.choose_schedule()
+    assert stopping.config.validation_frequency <= stopping.config.epochs
+
+
+@pytest.mark.parametrize("num_devices", [1, 2, 3, 4])
+@pytest.mark.parametrize("values, memory_gib", DRAWN[::20])
+def test_each_device_has_its_part_of_the_batch(values, memory_gib, num_devices):
+    recommender = Recommender(
+        manifest_of(**values), memory_gib, num_devices=num_devices
+    )
+    recommender.choose_network()
+    config = recommender.config
+    assert config.batch_size == max(2, num_devices)
+    of_device = -(-config.batch_size // num_devices)
+    assert config.accumulation_steps <= of_device
+    alone = dataclasses.replace(config, batch_size=of_device)
+    sizes = values["num_classes"], values["num_channels"]
+    assert step_gib(alone, *sizes) <= memory_gib
 
 
 def test_patches_are_cut_until_enough_steps_fit_into_the_time():

@@ -11,20 +11,22 @@ _BFLOAT16_FROM = (8, 0)
 _QUERY = "nvidia-smi --query-gpu=name,memory.total --format=csv,noheader,nounits"
 
 
-class Gpu(NamedTuple):
+class Gpus(NamedTuple):
     """What each GPU has at least.
 
     Attributes:
+        count: number of GPUs.
         gib: memory in GiB; None if it is not known.
         is_fast_in_bfloat16: whether products of bfloat16 numbers are fast.
     """
 
+    count: int
     gib: float | None
     is_fast_in_bfloat16: bool
 
 
-def weakest_gpu():
-    """What all GPUs that TensorFlow sees have at least, a `Gpu`; None without any."""
+def visible_gpus():
+    """What the GPUs that TensorFlow sees have at least, `Gpus`; None without any."""
     load_tensorflow()
     import tensorflow as tf
 
@@ -34,7 +36,8 @@ def weakest_gpu():
     details = [tf.config.experimental.get_device_details(each) for each in devices]
     capabilities = [each.get("compute_capability") or (0, 0) for each in details]
     names = {each.get("device_name") for each in details}
-    return Gpu(_smallest_gib(names), min(capabilities) >= _BFLOAT16_FROM)
+    is_fast = min(capabilities) >= _BFLOAT16_FROM
+    return Gpus(len(devices), _smallest_gib(names), is_fast)
 
 
 def _smallest_gib(names):

@@ -1,7 +1,9 @@
 """Networks and patches for a data set, in the order in which they are tried."""
 
 import dataclasses
+import math
 
+from tf_diffseg.runs.device_share import examples_of_device
 from tf_diffseg.runs.planning.coarse_features import (
     of_features,
     patch_sizes,
@@ -20,6 +22,7 @@ class NetworkPlans:
     Args:
         manifest: `Manifest` with a fingerprint.
         given: dict of values of `TrainConfig` that stay as they are.
+        num_devices: devices that share a batch.
 
     Attributes:
         spacing_mm: (x, y, z) of a voxel, to plan by.
@@ -29,23 +32,28 @@ class NetworkPlans:
         patch_sizes: list of (x, y, z), voxels of a feature, the finest first.
     """
 
-    def __init__(self, manifest, given):
+    def __init__(self, manifest, given, num_devices=1):
         self._given = given
+        self._num_devices = num_devices
         claimed_mm = (
             manifest.preprocessing["spacing_mm"]
             or manifest.fingerprint["spacing_mm"]["median"]
         )
-        self.wanted, self.origin = _wanted_patch(manifest, given, claimed_mm)
-        self.spacing_mm = assumed_spacing(self.wanted, claimed_mm)
+        median = _median_shape(manifest, claimed_mm)
+        self.wanted, self.origin = _wanted_patch(manifest, given, median)
+        self.spacing_mm = assumed_spacing(median, claimed_mm)
         self.doubt = _doubt(claimed_mm, self.spacing_mm)
-        self.patch_sizes = self._patch_sizes(manifest.fingerprint.get("class_ml"))
+        # Volumes are by the headers.
+        as_claimed = smallest_class_mm(manifest.fingerprint.get("class_ml"))
+        larger = math.prod(self.spacing_mm) / math.prod(claimed_mm)
+        self.patch_sizes = self._patch_sizes(as_claimed * larger ** (1.0 / 3.0))
 
-    def _patch_sizes(self, class_ml):
+    def _patch_sizes(self, smallest_mm):
         if "patch_size" in self._given:
             return [tuple(self._given["patch_size"])]
         if "patch_shape" in self._given:
             return [(1, 1, 1)]
-        return patch_sizes(self.wanted, self.spacing_mm, smallest_class_mm(class_ml))
+        return patch_sizes(self.wanted, self.spacing_mm, smallest_mm)
 
     def attempts(self):
         """Sizes of features in the order in which to try them.
@@ -88,21 +96,26 @@ class NetworkPlans:
             values["patch_shape"] = times_each(features, patch_size)
             whole = dataclasses.replace(config, **values | self._given)
             yield whole
-            if "accumulation_steps" not in self._given and whole.batch_size > 1:
-                yield dataclasses.replace(whole, accumulation_steps=whole.batch_size)
+            of_device = examples_of_device(whole, self._num_devices)
+            if "accumulation_steps" not in self._given and of_device > 1:
+                yield dataclasses.replace(whole, accumulation_steps=of_device)
 
 
-def _wanted_patch(manifest, given, spacing_mm):
+def _median_shape(manifest, spacing_mm):
+    """(x, y, z) voxels of the median case, before it is cropped or padded."""
+    extent_mm = manifest.fingerprint["extent_mm"]["median"]
+    return tuple(
+        max(1, round(mm / step)) for mm, step in zip(extent_mm, spacing_mm, strict=True)
+    )
+
+
+def _wanted_patch(manifest, given, median):
     """((x, y, z) voxels, where they are from)."""
     if "patch_shape" in given:
         return tuple(given["patch_shape"]), "given"
     if volume_shape := manifest.preprocessing["volume_shape"]:
         return tuple(volume_shape), "the whole volume"
-    extent_mm = manifest.fingerprint["extent_mm"]["median"]
-    shape = tuple(
-        max(1, round(mm / step)) for mm, step in zip(extent_mm, spacing_mm, strict=True)
-    )
-    return shape, f"the median case, {'x'.join(map(str, shape))}"
+    return median, f"the median case, {'x'.join(map(str, median))}"
 
 
 def _doubt(claimed_mm, assumed_mm):

@@ -7,6 +7,7 @@ import sys
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.folds.run_data import read_run_data
 from tf_diffseg.runs.planning.coarse_features import relative_cost
+from tf_diffseg.runs.planning.gpus import visible_gpus
 from tf_diffseg.runs.planning.memory_check import check_memory
 from tf_diffseg.runs.planning.recommender import Choice, Recommender
 from tf_diffseg.runs.planning.run_length import (
@@ -15,6 +16,7 @@ from tf_diffseg.runs.planning.run_length import (
     steps_in_time,
 )
 from tf_diffseg.runs.planning.source_network import network_of_source
+from tf_diffseg.runs.run_plan import training_shards
 from tf_diffseg.runs.train_config import TrainConfig
 from tf_diffseg.text_table import text_table
 
@@ -77,17 +79,19 @@ def recommend_config(
         source = network_of_source(given["init_from"], given.get("strategy"))
         config = TrainConfig().with_values(**source).with_values(**given)
         given = {name: getattr(config, name) for name in source} | given
-    recommender = _with_network(manifest, memory_gib, given)
+    planned = (manifest, memory_gib, given, _count_devices(num_devices))
+    recommender = _with_network(*planned)
     if "epochs" not in given:
         measured = (manifest, data_dir, memory_gib, num_devices)
         seconds = _step_seconds(recommender.config, *measured)
         steps = steps_in_time(seconds, time_budget_hours)
         limits = _limits_of_time(steps, recommender.config)
-        within = _with_network(manifest, memory_gib, given, **limits)
+        within = _with_network(*planned, **limits)
         if within.config != recommender.config:
             recommender = within
             seconds = _step_seconds(recommender.config, *measured)
-        recommender.choose_length(seconds, time_budget_hours)
+        num_windows = _num_windows(recommender.config, manifest, data_dir)
+        recommender.choose_length(seconds, time_budget_hours, num_windows)
     recommender.choose_schedule()
     recommender.choose_augmentation()
     return Recommendation(manifest.dataset, recommender.config, recommender.choices)
@@ -101,12 +105,29 @@ def _limits_of_time(steps, config):
     return {"most_examples": examples_in_time(steps)}
 
 
-def _with_network(manifest, memory_gib, given, **limits):
+def _count_devices(num_devices):
+    """Number of devices that train: of all GPUs if None is given, or the CPU."""
+    gpus = visible_gpus()
+    return 1 if gpus is None else num_devices or gpus.count
+
+
+def _with_network(manifest, memory_gib, given, num_devices, **limits):
     """A `Recommender` that has chosen the network and the patches of an epoch."""
+    limits["num_devices"] = num_devices
     recommender = Recommender(manifest, memory_gib, given, **limits)
     recommender.choose_network()
     recommender.choose_epoch()
     return recommender
+
+
+def _num_windows(config, manifest, data_dir):
+    """Number of windows of a validation, 0 without a split for it."""
+    from tf_diffseg.data.validation_pipeline import windows_of_cases
+
+    shards = training_shards(config, manifest, data_dir).get("validation")
+    if shards is None:
+        return 0
+    return len(windows_of_cases(shards, config.patch_shape, manifest.ignored_id))
 
 
 def value_text(value):

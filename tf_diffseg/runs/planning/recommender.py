@@ -4,9 +4,11 @@ import dataclasses
 import math
 from typing import NamedTuple
 
+from tf_diffseg.data.remainder import Remainder
 from tf_diffseg.errors import InputError
+from tf_diffseg.runs.device_share import examples_of_device
 from tf_diffseg.runs.planning.coarse_features import relative_cost
-from tf_diffseg.runs.planning.gpus import weakest_gpu
+from tf_diffseg.runs.planning.gpus import visible_gpus
 from tf_diffseg.runs.planning.machine import bfloat16_instructions, free_gib
 from tf_diffseg.runs.planning.network_plans import (
     FINEST_CHANNELS,
@@ -26,8 +28,10 @@ from tf_diffseg.runs.planning.run_length import (
     ema_momentum,
     epochs_in_time,
     patches_per_volume,
+    steps_in_time,
+    validations_in_time,
 )
-from tf_diffseg.runs.planning.sides import class_of_one_side
+from tf_diffseg.runs.planning.sides import are_unnamed, class_of_one_side
 from tf_diffseg.runs.planning.step_memory import step_gib
 from tf_diffseg.runs.train_config import TrainConfig
 
@@ -64,6 +68,7 @@ class Recommender:
         most_voxels: largest patch with a feature in each voxel, such that time allows
             `ENOUGH_STEPS` steps; None for any.
         most_examples: largest batch, such that time allows many steps.
+        num_devices: devices that share a batch.
 
     Attributes:
         config: the `TrainConfig`, complete after each method that chooses.
@@ -80,6 +85,7 @@ class Recommender:
         given=None,
         most_voxels=None,
         most_examples=SMALL_BATCH,
+        num_devices=1,
     ):
         if not manifest.fingerprint:
             raise InputError(
@@ -89,11 +95,13 @@ class Recommender:
         self._manifest = manifest
         self._given = dict(given or {})
         self._memory_gib = memory_gib or default_memory_gib()
-        self._plans = NetworkPlans(manifest, self._given)
+        self._num_devices = num_devices
+        self._plans = NetworkPlans(manifest, self._given, num_devices)
         self.config = TrainConfig(**self._given)
         self.choices = []
         self._most_voxels = most_voxels or math.inf
         self._most_examples = most_examples
+        self._num_validations, self._validation = VALIDATIONS, ""
 
     @property
     def _num_cases(self):
@@ -114,7 +122,8 @@ class Recommender:
         if why := _why_bfloat16():
             self._choose("precision", "mixed_bfloat16", why)
         if "batch_size" not in self._given:
-            batch = min(SMALL_BATCH, self._num_cases)
+            # No device is to be without work.
+            batch = min(max(SMALL_BATCH, self._num_devices), self._num_cases)
             self.config = dataclasses.replace(self.config, batch_size=batch)
         self._choose_patch()
         self._choose_batch()
@@ -175,7 +184,11 @@ class Recommender:
         return relative_cost(config.patch_shape, config.patch_size) <= limit
 
     def _gib(self, config):
-        return step_gib(config, self._manifest.num_labels, self._manifest.num_channels)
+        of_device = dataclasses.replace(
+            config, batch_size=examples_of_device(config, self._num_devices)
+        )
+        manifest = self._manifest
+        return step_gib(of_device, manifest.num_labels, manifest.num_channels)
 
     def _take_network(self, config, gib, is_cut):
         origin = self._plans.origin
@@ -209,19 +222,26 @@ class Recommender:
     def choose_epoch(self):
         """Chooses the patches of each case in an epoch."""
         num_cases = self._num_cases
-        patches = patches_per_volume(num_cases, self.config.batch_size)
+        patches = patches_per_volume(self._rounds_per_epoch())
         if patches > 1:
             why = f"{num_cases} training cases would make short epochs"
             self._choose("patches_per_volume", patches, why)
 
-    def choose_length(self, step_seconds, hours):
-        """Chooses the epochs.
+    def choose_length(self, step_seconds, hours, num_windows=0):
+        """Chooses the epochs, and how many of them are validated.
 
         Args:
             step_seconds: measured seconds of a training step.
-            hours: time for training.
+            hours: time for training, with its validations.
+            num_windows: windows of a validation. To sample one takes about as long as
+                to train on one.
         """
-        epochs = epochs_in_time(step_seconds, hours, self._steps_per_epoch())
+        minutes = num_windows * step_seconds / self.config.batch_size / 60
+        self._num_validations, share = validations_in_time(minutes / (60 * hours))
+        if num_windows:
+            self._validation = f" of {num_windows} windows, {minutes:.2g} minutes each"
+        steps = steps_in_time(step_seconds, hours, share)
+        epochs = epochs_in_time(steps, self._steps_per_epoch())
         why = f"{hours:g} h at {step_seconds:.2g} s a step"
         self._choose("epochs", epochs, why)
 
@@ -231,23 +251,37 @@ class Recommender:
         steps = epochs * self._steps_per_epoch()
         warmup = round(WARMUP_SHARE * steps)
         self._choose("warmup_steps", warmup, f"a twentieth of {steps} steps")
-        self._choose(
-            "validation_frequency",
-            max(1, epochs // VALIDATIONS),
-            f"some {VALIDATIONS} validations",
-        )
+        self._choose_validations()
         self._choose("ema", ema_momentum(steps), "the last eighth of the run")
 
+    def _choose_validations(self):
+        epochs, number = self.config.epochs, self._num_validations
+        if number or self.config.early_stopping:
+            number = max(1, number)
+            why = f"at most {number} validation(s){self._validation}"
+            self._choose("validation_frequency", -(-epochs // number), why)
+        else:
+            why = f"no validation{self._validation}: the time is too short"
+            self._choose("validation_frequency", epochs + 1, why)
+
+    def _rounds_per_epoch(self):
+        remainder = Remainder(self.config.remainder)
+        batch_size = self.config.batch_size
+        return max(1, remainder.rounds_per_epoch(self._num_cases, batch_size))
+
     def _steps_per_epoch(self):
-        config = self.config
-        return max(1, self._num_cases * config.patches_per_volume // config.batch_size)
+        return self._rounds_per_epoch() * self.config.patches_per_volume
 
     def choose_augmentation(self):
         """Chooses flips, axes of rotation, and how much is augmented."""
         spacing_mm, shape = self._plans.spacing_mm, self._plans.wanted
-        side = class_of_one_side(self._manifest.class_names[1:])
+        names = self._manifest.class_names[1:]
+        side = class_of_one_side(names)
         if side:
             self._choose("flip_axes", "", f"class {side} is of one side")
+        elif are_unnamed(names):
+            why = f"{names[0]} and {names[1]} may be left and right: name the classes"
+            self._choose("flip_axes", "", why)
         else:
             self._choose("flip_axes", "x", "no class is left or right")
         axes = rotation_axes(shape, spacing_mm)
@@ -277,16 +311,16 @@ _LIGHT_AUGMENTATION = {
 
 def default_memory_gib():
     """16 GiB, or most of what a GPU has, or is free for the CPU, if that is less."""
-    gpu = weakest_gpu()
-    gib = free_gib() if gpu is None else gpu.gib
+    gpus = visible_gpus()
+    gib = free_gib() if gpus is None else gpus.gib
     return _DEFAULT_GIB if gib is None else min(_DEFAULT_GIB, _SHARE_OF_FREE * gib)
 
 
 def _why_bfloat16():
     """Why bfloat16 is faster here, or an empty text if it is not."""
-    gpu = weakest_gpu()
-    if gpu is not None:
-        return "the GPU multiplies bfloat16 faster" if gpu.is_fast_in_bfloat16 else ""
+    gpus = visible_gpus()
+    if gpus is not None:
+        return "the GPU multiplies bfloat16 faster" if gpus.is_fast_in_bfloat16 else ""
     instructions = bfloat16_instructions()
     why = f"the CPU multiplies bfloat16 faster ({instructions})"
     return why if instructions else ""
