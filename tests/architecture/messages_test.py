@@ -17,11 +17,13 @@ _ROOMS = (
         for path in source_tree.REPOSITORY.glob("tf_diffseg/*/__init__.py")
     ),
 )
-# A command, what a recipe hands to commands, and a config file to name in a flag.
+# A command, what a recipe hands to commands, a config file to name in a flag, and flags
+# of another program.
 _OF_COMMANDS = (
     "serving/client.py",
     "runs/recipes/published.py",
     "runs/planning/config_source.py",
+    "runs/planning/gpus.py",
 )
 _FLAG = re.compile(r"(?<!python -m data_tools.inspect_shards )--[a-z]\w+")
 _ERRORS = ("InputError", "CaseError", "MachineError")
