@@ -125,6 +125,16 @@ def test_wrong_flags_are_refused_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_split_test_is_refused_before_any_work(phantoms, tmp_path, stub):
+    """Our converter would refuse the split of all methods, which leaves it out."""
+    flags = _flags(phantoms, tmp_path, stub)
+    del flags["split_file"], flags["fold"]
+    process = _run(**flags, split="train=0.5,validation=0.25,test=0.25")
+    assert process.returncode == 1
+    assert "has cases in the split test; expected a dataset.json" in process.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_packages_that_another_python_lacks_are_named(stub):
     jobs.check_python(str(stub), jobs.PACKAGES)
     jobs.check_python(None, [jobs.OURS])
@@ -149,8 +159,11 @@ def test_dice_is_that_of_each_class_on_the_grid_of_the_file(tmp_path):
     dice = scores.dice_of_labels(*arguments)
     assert dice["organ"]["a"] == pytest.approx(0.5)
     assert dice["nodule"]["a"] == pytest.approx(2 / 3)
-    assert np.isnan(dice["none"]["a"])
-    assert dice["foreground"]["a"] == pytest.approx((1 / 2 + 2 / 3) / 2)
+    # A class that neither has counts for each method, as it does if one invents some.
+    assert dice["none"]["a"] == 1.0
+    assert dice["foreground"]["a"] == pytest.approx((1 / 2 + 2 / 3 + 1) / 3)
+    _label(tmp_path / "out" / "a.nii.gz", [0, 1, 0, 0, 2, 2, 3, 0])
+    assert scores.dice_of_labels(*arguments)["none"]["a"] == 0.0
     _label(tmp_path / "out" / "a.nii.gz", np.zeros(8), np.diag([2, 1, 1, 1]))
     with pytest.raises(InputError, match=r"a\.nii\.gz is on another grid"):
         scores.dice_of_labels(*arguments)

@@ -91,13 +91,17 @@ def make_jobs(dataset, config, methods, minutes, volume_shape):
         raise _refusal(dataset, "has regions or an ignore label")
     if len(dataset.channel_names) > 1:
         raise _refusal(dataset, f"has {len(dataset.channel_names)} channels")
+    if not str(dataset.path).endswith(".json"):
+        raise _refusal(dataset, "is no dataset.json")
     cases = {"train": [], "validation": []}
     for case in dataset.cases:
         paths = {"image": case.image_paths[0], "label": case.label_path}
         if not all(str(path).endswith(".nii.gz") for path in paths.values()):
             raise _refusal(dataset, f"has the files {', '.join(paths.values())}")
         found = {name: os.path.abspath(path) for name, path in paths.items()}
-        cases.setdefault(case.split, []).append({"uid": case.uid, **found})
+        if case.split not in cases:
+            raise _refusal(dataset, f"has cases in the split {case.split}")
+        cases[case.split].append({"uid": case.uid, **found})
     for split in ("train", "validation"):
         if not cases[split]:
             raise _refusal(dataset, f"has no case in the split {split}")
@@ -129,8 +133,9 @@ def make_jobs(dataset, config, methods, minutes, volume_shape):
 
 def _refusal(dataset, what):
     return InputError(
-        f"{dataset.path} {what}; expected one channel, classes with the label values "
-        "0, 1, 2 and so on, .nii.gz files, and the splits train and validation"
+        f"{dataset.path} {what}; expected a dataset.json with one channel, classes "
+        "with the label values 0, 1, 2 and so on, .nii.gz files, and the splits train "
+        "and validation alone, as `split_file` gives them"
     )
 
 

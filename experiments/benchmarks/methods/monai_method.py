@@ -110,9 +110,9 @@ def predict(job, folder, labels):
     network.eval()
     # By default the steps that it visits are not those that it steps to.
     offset = _NUM_TIMESTEPS // _SAMPLING_STEPS - 1
-    scheduler = DDIMScheduler(
-        _NUM_TIMESTEPS, steps_offset=offset, prediction_type=_prediction_type(job)
-    )
+    scheduler = DDIMScheduler(_NUM_TIMESTEPS, prediction_type=_prediction_type(job))
+    # Not as an argument, which older versions check against all of their steps.
+    scheduler.steps_offset = offset
     scheduler.set_timesteps(_SAMPLING_STEPS)
     sample = functools.partial(
         DiffusionInferer(scheduler).sample,

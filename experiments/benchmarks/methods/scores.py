@@ -22,8 +22,8 @@ def dice_of_labels(cases, folder, class_names):
         class_names: background first.
 
     Returns:
-        Dict from class name, or "foreground", to dict from uid to Dice; NaN if neither
-        label map has the class.
+        Dict from class name, or "foreground", to dict from uid to Dice; 1 if neither
+        label map has the class, so that all methods are scored on the same cases.
 
     Raises:
         InputError: a label map is missing, or on another grid.
@@ -39,7 +39,7 @@ def dice_of_labels(cases, folder, class_names):
             raise InputError(f"{path} is on another grid than {case['label']}")
         dice = dice_of_targets(truth.array, label.array, ids)
         for name, value in zip(values, dice[1:], strict=True):
-            values[name][case["uid"]] = float(value)
+            values[name][case["uid"]] = 1.0 if np.isnan(value) else float(value)
     return with_foreground(values)
 
 
