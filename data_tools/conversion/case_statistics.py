@@ -33,6 +33,8 @@ class CaseMeasures:
         label_sha256: of the class ids, or None if there is no foreground.
         remarks: pairs of a check and what it found odd in the files.
         ignored_voxels: number of voxels that have no class.
+        bright_shape: (3,) along x, y and z, of what `crop_to_foreground` keeps; None if
+            an earlier version measured the case.
     """
 
     source_shape: list[int]
@@ -47,6 +49,7 @@ class CaseMeasures:
     label_sha256: str | None = None
     remarks: list[list[str]] = dataclasses.field(default_factory=list)
     ignored_voxels: int = 0
+    bright_shape: list[int] | None = None
 
     @property
     def voxel_ml(self):
@@ -111,7 +114,8 @@ def measure_case(image, class_ids, num_classes):
     counts = _voxels_per_id(class_ids, num_classes, is_foreground)
     if counts[-1]:
         is_foreground &= class_ids != num_classes
-    extent = _foreground_extent(is_foreground)
+    extent = _extent(is_foreground)
+    bright = _extent(_is_bright(image.array))
     intensity, is_whole = describe_intensity(image.array)
     return CaseMeasures(
         source_shape=shape.tolist(),
@@ -127,7 +131,13 @@ def measure_case(image, class_ids, num_classes):
             None if extent is None else voxel_digest([class_ids], class_ids.dtype)
         ),
         ignored_voxels=counts[-1],
+        bright_shape=(shape if bright is None else bright)[order].tolist(),
     )
+
+
+def _is_bright(image):
+    """Voxels brighter than a channel's darkest, as in `foreground.foreground_box`."""
+    return (image > image.min(axis=(0, 1, 2))).any(axis=-1)
 
 
 def voxels_per_class(class_ids, num_classes):
@@ -144,12 +154,12 @@ def _voxels_per_id(class_ids, num_classes, is_not_background):
     return counts.tolist()
 
 
-def _foreground_extent(is_foreground):
-    """Voxels (3,) that the foreground spans along each axis, or None."""
-    columns = is_foreground.any(axis=2)
+def _extent(is_inside):
+    """Voxels (3,) that what is inside spans along each axis, or None."""
+    columns = is_inside.any(axis=2)
     if not columns.any():
         return None
-    occupied = columns.any(axis=1), columns.any(axis=0), is_foreground.any(axis=(0, 1))
+    occupied = columns.any(axis=1), columns.any(axis=0), is_inside.any(axis=(0, 1))
     indices = [np.flatnonzero(along_axis) for along_axis in occupied]
     return np.array([index[-1] - index[0] + 1 for index in indices])
 

@@ -22,6 +22,8 @@ def fingerprint_of(measures, split=None):
         * `shape`: spread of the number of voxels;
         * `spacing_mm`: spread, and `percentile_10`;
         * `extent_mm`: spread of shape times spacing;
+        * `bright_shape` and `bright_mm`: the same of what is brighter than the darkest
+          voxel, which `crop_to_foreground` keeps;
         * `foreground_mm`: spread of the extent of all labelled voxels, over the cases
           that have some, or None;
         * `foreground_intensity`: `percentile_00_5`, `median`, `percentile_99_5`,
@@ -35,6 +37,7 @@ def fingerprint_of(measures, split=None):
         * `ignored_cases`: number of cases with such a volume.
     """
     shape = np.array([case.ras_shape for case in measures])
+    bright = np.array([case.bright_shape or case.ras_shape for case in measures])
     spacing_mm = np.array([case.ras_spacing_mm for case in measures])
     foreground = [case.foreground_mm for case in measures if case.foreground_mm]
     voxels = np.array([case.voxels_per_class for case in measures])
@@ -50,6 +53,8 @@ def fingerprint_of(measures, split=None):
             "percentile_10": np.percentile(spacing_mm, 10, axis=0).tolist(),
         },
         "extent_mm": _spread(shape * spacing_mm),
+        "bright_shape": _spread(bright),
+        "bright_mm": _spread(bright * spacing_mm),
         "foreground_mm": _spread(foreground) if foreground else None,
         "foreground_intensity": _foreground_intensity(measures),
         "class_ml": [

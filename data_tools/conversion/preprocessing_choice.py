@@ -93,7 +93,9 @@ class Choice:
             intensity, ct_window = auto_intensity(self.channel_names, fingerprint)
         volume_shape = self.volume_shape
         if volume_shape == AUTO:
-            volume_shape = auto_volume_shape(fingerprint, spacing_mm)
+            volume_shape = auto_volume_shape(
+                fingerprint, spacing_mm, self.crop_to_foreground
+            )
         try:
             return VolumePreprocessor(
                 spacing_mm, volume_shape, intensity, ct_window, self.crop_to_foreground
@@ -145,21 +147,22 @@ def auto_spacing(fingerprint):
     return _rounded(spacing_mm)
 
 
-def auto_volume_shape(fingerprint, spacing_mm):
+def auto_volume_shape(fingerprint, spacing_mm, is_cropped=False):
     """The smallest shape that holds every case, if that is not too large.
 
     Args:
         fingerprint: from `fingerprint_of`.
         spacing_mm: spacing that volumes are resampled to, or None for their own.
+        is_cropped: whether `crop_to_foreground` is on.
 
     Returns:
         (x, y, z), multiples of `SHAPE_MULTIPLE`, or of `SHORT_AXIS_MULTIPLE` below
         `SHORT_AXIS` voxels, or 1 for slices; None if that is more than `MOST_VOXELS`:
         volumes then keep their shapes.
     """
-    largest = fingerprint["shape"]["max"]
+    largest = fingerprint["bright_shape" if is_cropped else "shape"]["max"]
     if spacing_mm is not None:
-        extent_mm = fingerprint["extent_mm"]["max"]
+        extent_mm = fingerprint["bright_mm" if is_cropped else "extent_mm"]["max"]
         largest = [round(mm / spacing_mm[axis]) for axis, mm in enumerate(extent_mm)]
     shape = tuple(map(_rounded_up, largest))
     return shape if math.prod(shape) <= MOST_VOXELS else None

@@ -118,9 +118,11 @@ def fingerprint_table(fingerprint, class_names, channel_names):
         ("shape", "voxels, x y z"),
         ("spacing_mm", "spacing in mm, x y z"),
         ("extent_mm", "extent in mm, x y z"),
+        ("bright_mm", "without empty borders"),
         ("foreground_mm", "foreground in mm, x y z"),
     ):
-        rows.append(_row(title, fingerprint[name]))
+        if name in fingerprint:  # Earlier versions did not measure all.
+            rows.append(_row(title, fingerprint[name]))
     for name, volume, count in zip(
         class_names,
         fingerprint["class_ml"],

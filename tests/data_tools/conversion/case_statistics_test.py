@@ -1,10 +1,13 @@
 """The figures of a case equal numpy's."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from data_tools.conversion.case_statistics import measure_case
 from data_tools.conversion.intensity_statistics import describe_intensity
+from tf_diffseg.preprocessing.foreground import box_size, foreground_box
+from tf_diffseg.preprocessing.orientation import to_canonical
 from tf_diffseg.volumes.volume import Volume
 
 
@@ -77,3 +80,19 @@ def test_without_foreground_there_is_no_extent():
     measures = measure_case(Volume("a.nii", image, np.eye(4)), class_ids, 2)
     assert measures.foreground_mm is None
     assert measures.foreground_samples == [[], []]
+
+
+@pytest.mark.parametrize("axcodes", ["RAS", "SPL", "ALI"])
+@pytest.mark.parametrize(
+    "channels, bright", [(1, slice(2, 5)), (2, slice(0, 1)), (1, slice(0, 0))]
+)
+def test_the_bright_part_is_what_the_crop_keeps(axcodes, channels, bright):
+    image = np.full((7, 6, 5, channels), -3.0, np.float32)
+    image[bright, 1:4, 2:, -1] = 1.0  # of the last channel alone
+    to_axes = nib.orientations.axcodes2ornt(axcodes)
+    affine = nib.orientations.inv_ornt_aff(to_axes, image.shape[:3])
+    no_class = np.zeros(image.shape[:3], np.uint8)
+    measures = measure_case(Volume("a.nii", image, affine), no_class, 2)
+    oriented, _ = to_canonical(image, affine)
+    kept = box_size(foreground_box(oriented), oriented.shape[:3])
+    assert measures.bright_shape == kept.numpy().tolist()

@@ -44,6 +44,7 @@ def test_fingerprint_of_three_cases():
     assert fingerprint["shape"]["max"] == [50, 30, 20]
     assert fingerprint["spacing_mm"]["median"] == [1.0, 1.0, 2.0]
     assert fingerprint["extent_mm"]["max"] == [50.0, 45.0, 40.0]
+    assert fingerprint["bright_mm"] == fingerprint["extent_mm"]
     assert fingerprint["foreground_mm"]["min"] == [10.0, 8.0, 12.0]
     assert fingerprint["cases_per_class"] == [3, 2, 1]
     organ, vessel = fingerprint["class_ml"][1:]
@@ -111,6 +112,18 @@ def _spacing_fingerprint(*spacings):
 )
 def test_auto_spacing(spacings, expected):
     assert auto_spacing(_spacing_fingerprint(*spacings)) == expected
+
+
+def test_auto_volume_shape_holds_what_a_crop_leaves_of_every_case():
+    cases = [_measures(bright_shape=[20, 30, 9]), _measures(bright_shape=[33, 7, 1])]
+    fingerprint = fingerprint_of(cases)
+    assert fingerprint["bright_shape"]["max"] == [33, 30, 9]
+    assert auto_volume_shape(fingerprint, None) == (40, 30, 20)
+    assert auto_volume_shape(fingerprint, None, is_cropped=True) == (40, 30, 10)
+    # The voxels of the files are 2 mm long along z.
+    for is_cropped, length in ((False, 40), (True, 18)):
+        shape = auto_volume_shape(fingerprint, (1.0, 1.0, 1.0), is_cropped)
+        assert shape == (40, 30, length)
 
 
 def test_auto_volume_shape_holds_every_case():

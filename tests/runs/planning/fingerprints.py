@@ -14,11 +14,14 @@ def manifest_of(
     class_names=None,
     volume_shape=None,
     class_ml=None,
+    bright_shape=None,
 ):
     """A manifest whose cases all have one shape and one spacing.
 
-    The classes have `class_ml` each, or no known volume.
+    The classes have `class_ml` each, or no known volume. With `bright_shape` the cases
+    were cropped to it.
     """
+    bright_mm = np.multiply(bright_shape or shape, spacing_mm).tolist()
     names = class_names or [f"class_{index}" for index in range(1, num_classes)]
     extent_mm = [size * mm for size, mm in zip(shape, spacing_mm, strict=True)]
     uids = [f"case_{index}" for index in range(num_cases)]
@@ -29,11 +32,16 @@ def manifest_of(
         class_names=["background", *names],
         label_values=list(range(len(names) + 1)),
         channel_names=[f"channel_{index}" for index in range(num_channels)],
-        preprocessing={"spacing_mm": None, "volume_shape": volume_shape},
+        preprocessing={
+            "spacing_mm": None,
+            "volume_shape": volume_shape,
+            "crop_to_foreground": bright_shape is not None,
+        },
         splits={"train": Split(uids, [], {})},
         fingerprint={
             "spacing_mm": {"median": list(spacing_mm)},
             "extent_mm": {"median": extent_mm},
+            "bright_mm": {"median": bright_mm},
             "class_ml": [class_ml and {"median": class_ml}] * (1 + len(names)),
         },
     )

@@ -132,6 +132,13 @@ def test_a_given_patch_hides_no_wrong_headers():
     assert "the headers' z 1 mm would be a very flat volume" in why
 
 
+def test_a_patch_is_for_what_a_crop_leaves():
+    values = {"shape": (240, 240, 155), "spacing_mm": (1.0, 1.0, 1.0)}
+    config = _recommend(64.0, bright_shape=(140, 175, 140), **values)
+    assert config.patch_shape == (160, 192, 160)
+    assert _recommend(64.0, **values).patch_shape != config.patch_shape
+
+
 def test_given_values_stay_and_are_planned_with():
     values = {"shape": (200, 200, 200), "spacing_mm": (1.0, 1.0, 1.0)}
     given = {"num_channels": (8, 16, 32), "batch_size": 4, "mask_branch": (8,)}

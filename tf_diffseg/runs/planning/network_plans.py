@@ -102,8 +102,12 @@ class NetworkPlans:
 
 
 def _median_shape(manifest, spacing_mm):
-    """(x, y, z) voxels of the median case, before it is cropped or padded."""
-    extent_mm = manifest.fingerprint["extent_mm"]["median"]
+    """(x, y, z) voxels of the median case, before it has the `volume_shape`."""
+    is_cropped = manifest.preprocessing.get("crop_to_foreground", False)
+    # Earlier versions did not measure what is left of a case.
+    is_cropped &= "bright_mm" in manifest.fingerprint
+    extent_mm = manifest.fingerprint["bright_mm" if is_cropped else "extent_mm"]
+    extent_mm = extent_mm["median"]
     return tuple(
         max(1, round(mm / step)) for mm, step in zip(extent_mm, spacing_mm, strict=True)
     )
