@@ -3,10 +3,10 @@
 import dataclasses
 import math
 
-import nibabel as nib
 import numpy as np
 
 from data_tools.conversion.intensity_statistics import describe_intensity
+from tf_diffseg.preprocessing.orientation import canonical_axes
 from tf_diffseg.volumes.voxels import count_values, voxel_digest
 
 # Foreground intensities kept per case and channel: enough for percentiles of a data
@@ -108,7 +108,7 @@ def measure_case(image, class_ids, num_classes):
     Returns:
         `CaseMeasures`.
     """
-    order = np.argsort(nib.io_orientation(image.affine)[:, 0])
+    order = canonical_axes(image.affine)[0].numpy()
     shape, spacing_mm = np.array(class_ids.shape), image.spacing_mm
     is_foreground = class_ids != 0
     counts = _voxels_per_id(class_ids, num_classes, is_foreground)

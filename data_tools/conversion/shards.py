@@ -50,6 +50,8 @@ def assemble_shard(task):
     """
     staging, shard, keys = task.staging, task.file_name, task.keys
     paths = [staging.record_path(key) for key in keys]
+    # A note of a shard of this name from another run would vouch for the new one.
+    staging.forget_done(shard)
     # Hashing takes as long as writing, and both release Python's lock.
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
         digest = thread.submit(_sha256, paths)

@@ -73,6 +73,10 @@ class Staging:
         """Keeps `{"keys": [...], "sha256": ...}` of a shard that is whole."""
         write_json(self.folder / "done" / f"{shard}.json", done)
 
+    def forget_done(self, shard):
+        """Removes what was kept of a shard that is to be made anew."""
+        (self.folder / "done" / f"{shard}.json").unlink(missing_ok=True)
+
     def done(self, shard):
         """The dict that `keep_done` kept, or None if the shard is not there."""
         path = self.folder / "done" / f"{shard}.json"

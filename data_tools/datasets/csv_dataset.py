@@ -19,6 +19,7 @@ from data_tools.datasets.dataset import (
     repeated_of,
     take_ignored,
 )
+from data_tools.datasets.split_file import SPLIT_NAMES
 from tf_diffseg.errors import InputError
 from tf_diffseg.text import one_line, shown
 from tf_diffseg.volumes.file_endings import uid_of_file
@@ -124,6 +125,6 @@ def _case(path, line, row, image_columns, other_columns):
         uid=row.get("uid", uid_of_file(image_paths[0])),
         image_paths=image_paths,
         label_path=path_in(path.parent, row["label"]),
-        split=split,
+        split=split and SPLIT_NAMES.get(split.lower(), split),
         columns=tuple((name, row[name]) for name in other_columns),
     )

@@ -121,7 +121,7 @@ def case_problems(dataset):
                 "uid",
                 None,
                 f"a case has the uid {shown(uid)}, expected a file name of at most "
-                f"{_LONGEST_UID} bytes",
+                f"{_LONGEST_UID} bytes, other than mean",
             )
         if len(cases) > 1:
             _add_clash(add, uid, cases)
@@ -140,7 +140,8 @@ def is_usable_uid(uid):
     return (
         uid.isprintable()
         and not set("/\\") & set(uid)
-        and uid not in ("", ".", "..")
+        # In a table of results "mean" is the mean of the cases.
+        and uid not in ("", ".", "..", "mean")
         and len(uid.encode()) <= _LONGEST_UID
     )
 

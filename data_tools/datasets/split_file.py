@@ -18,7 +18,7 @@ from tf_diffseg.errors import InputError
 from tf_diffseg.text import read_json_value, shown
 from tf_diffseg.volumes.file_endings import uid_of_file
 
-_SPLIT_NAMES = {
+SPLIT_NAMES = {
     "train": "train",
     "training": "train",
     "val": "validation",
@@ -146,7 +146,7 @@ def _entries_of_lists(path, fields):
     """Pairs of split and entry from an object of lists."""
     entries = []
     for key, listed in fields.items():
-        split = _SPLIT_NAMES.get(str(key).lower())
+        split = SPLIT_NAMES.get(str(key).lower())
         if split is not None and isinstance(listed, list):
             if not listed and split != "test":
                 raise _refusal(path, f": {key!r} lists no case")

@@ -410,8 +410,11 @@ def test_samples_say_how_sure_they_are(chain, tmp_path):
 
 def test_export_refuses_before_any_work(chain, tmp_path):
     export = {"model_dir": chain / "run", "export_dir": tmp_path / "export"}
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "metrics.json").write_text('{"classes": {"liver": {}}}')
     for flag_values, message in [
         ({"results_dir": tmp_path}, "holds no metrics.json"),
+        ({"results_dir": tmp_path / "other"}, "has scores of liver; expected the mod"),
         ({"warmup": chain / "config.py"}, "expected a .nii or .nii.gz file"),
         ({"max_voxels": 7999}, "max_voxels must be at least those of (20, 20, 20)"),
     ]:

@@ -72,6 +72,21 @@ def test_a_hole_goes_to_the_innermost_class_around_it(classes):
     _assert_filled(_cubes(size, *cubes, hole), _cubes(size, *cubes))
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_hole_in_a_slice_is_enclosed_within_it(axis):
+    before = _cubes(9, (2, 1, 8), (0, 3, 6), (1, 4, 5)).take([4], axis)
+    after = _cubes(9, (2, 1, 8), (1, 4, 5)).take([4], axis)
+    _assert_filled(before, after)
+    # Among other slices it is open to them.
+    sheet = np.zeros((9, 9, 9), np.int16)
+    np.moveaxis(sheet, axis, 0)[4] = before.squeeze(axis)
+    _assert_filled(sheet, sheet)
+    # A channel to the outside.
+    open_hole = before.copy()
+    np.moveaxis(open_hole, axis, 0)[0, 4, 5:] = 0
+    _assert_filled(open_hole, open_hole)
+
+
 @pytest.mark.parametrize("one, other", [(1, 2), (2, 1)])
 def test_a_hole_between_classes_goes_to_that_of_more_faces_then_of_more_voxels(
     one, other

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import pathlib
 
 from tf_diffseg.errors import InputError
@@ -60,6 +61,11 @@ def read_values(folder, metric):
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a table: {error}") from error
     return with_foreground(values)
+
+
+def metric_text(value):
+    """A value of a metric as metrics.csv has it, empty if there is none."""
+    return "" if math.isnan(value) else f"{value:.6g}"
 
 
 def with_foreground(values):

@@ -8,9 +8,10 @@ def fill_holes(class_ids):
     """Gives each hole to the class that encloses it most directly.
 
     A hole is a component of background that does not reach the border of the volume;
-    its voxels are connected by faces. It becomes the class with most of the faces
-    around it. If several classes have equally many, it becomes the one with more
-    voxels, then the one with the lower class id.
+    its voxels are connected by faces. A single slice has no border before and behind
+    it. A hole becomes the class with most of the faces around it. If several classes
+    have equally many, it becomes the one with more voxels, then the one with the lower
+    class id.
 
     Args:
         class_ids: int [i, j, k], 0 for background; it is changed in place.
@@ -20,11 +21,16 @@ def fill_holes(class_ids):
     (box,) = ndimage.find_objects((class_ids != 0).astype(np.uint8))
     region = class_ids[box]
     # Background outside the box of all foreground reaches the border.
-    components, count = ndimage.label(np.pad(region == 0, 1, constant_values=True))
+    border = [int(size > 1) for size in class_ids.shape]
+    padded = np.pad(region == 0, [(by, by) for by in border], constant_values=True)
+    components, count = ndimage.label(padded)
     if count < 2:
         return
     outside = components[0, 0, 0]
-    holes = np.where(components == outside, 0, components)[(slice(1, -1),) * 3]
+    inside = tuple(
+        slice(by, size - by) for by, size in zip(border, padded.shape, strict=True)
+    )
+    holes = np.where(components == outside, 0, components)[inside]
     owners = _owners(region, holes, count)
     region[holes > 0] = owners[holes[holes > 0]]
 

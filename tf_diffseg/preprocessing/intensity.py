@@ -95,7 +95,8 @@ def _zscore(image):
     # Sums in float64, once rounded, do not depend on the number of threads: the
     # converter and a server get the same bits. And the mean of a constant channel is
     # exactly its value, so that no rounding is amplified.
-    count = tf.cast(tf.reduce_prod(tf.shape(image)[:3]), tf.float64)
+    # A large scan has more voxels than int32 counts.
+    count = tf.reduce_prod(tf.cast(tf.shape(image)[:3], tf.float64))
     mean = _sum_of_slabs(lambda slab: slab, image) / count
     squares = _sum_of_slabs(lambda slab: tf.square(slab - mean), image)
     deviation = tf.cast(tf.sqrt(squares / count), tf.float32)

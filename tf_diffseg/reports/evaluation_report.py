@@ -7,7 +7,7 @@ import numpy as np
 from tf_diffseg.evaluation.evaluation_summary import summarize
 from tf_diffseg.evaluation.means import nan_mean
 from tf_diffseg.evaluation.metric_columns import METRICS, metric_values
-from tf_diffseg.evaluation.results_folder import FOREGROUND, data_of
+from tf_diffseg.evaluation.results_folder import FOREGROUND, data_of, metric_text
 from tf_diffseg.reports.overlay import save_overlay
 from tf_diffseg.text_table import number_text, spread_text, text_table
 from tf_diffseg.whole_files import whole_files, write_json, write_text
@@ -117,7 +117,7 @@ def _write_csv(path, cases, class_names, summary):
         uids = [case.uid for case in cases]
         for uid, table in zip([*uids, "mean"], [*tables, means], strict=True):
             for class_id, name in enumerate(class_names[1:], start=1):
-                texts = ["" if np.isnan(v) else f"{v:.6g}" for v in table[class_id]]
+                texts = list(map(metric_text, table[class_id]))
                 writer.writerow([uid, class_id, name, *texts])
         foreground = number_text(summary["mean_foreground_dice"], 6)
         writer.writerow(["mean", "", FOREGROUND, foreground])

@@ -11,6 +11,7 @@ from tf_diffseg.evaluation.metric_columns import metric_values
 from tf_diffseg.evaluation.results_folder import (
     FOREGROUND,
     data_of,
+    metric_text,
     read_data,
     read_values,
     with_foreground,
@@ -79,7 +80,11 @@ class Model:
         columns = {case.uid: metric_values(case)[self._metric] for case in cases}
         return with_foreground(
             {
-                name: {uid: float(column[target]) for uid, column in columns.items()}
+                # As a folder of results has them, so that equal ones are equal.
+                name: {
+                    uid: float(metric_text(column[target]) or "nan")
+                    for uid, column in columns.items()
+                }
                 for target, name in enumerate(self._targets, start=1)
             }
         )

@@ -61,6 +61,24 @@ class ExportOptions:
         check(self)
 
 
+def _checked_metrics(trained, results_dir):
+    """Results of an evaluation with the classes of the model.
+
+    They may be those of another network: a model that is trained on all cases has the
+    scores of one that was not.
+    """
+    metrics = read_metrics(results_dir)
+    scored, names = list(metrics.get("classes", {})), trained.targets.names[1:]
+    if scored != names:
+        found = ", ".join(scored) or "nothing"
+        raise InputError(
+            f"results_dir={results_dir} has scores of {found}; expected the model's "
+            f"classes, {', '.join(names)}",
+            argument="results_dir",
+        )
+    return metrics
+
+
 def export_run(trained, export_dir, options):
     """Exports a model into the next version of a folder.
 
@@ -78,7 +96,7 @@ def export_run(trained, export_dir, options):
     """
     export_dir = output_folder("export_dir", export_dir)
     trained = trained.in_precision(options.precision)
-    metrics = options.results_dir and read_metrics(options.results_dir)
+    metrics = options.results_dir and _checked_metrics(trained, options.results_dir)
     if options.warmup is not None:
         _check_warmup(options.warmup)
     load_tensorflow()

@@ -24,6 +24,16 @@ def table(tmp_path):
     return write
 
 
+@pytest.mark.parametrize(
+    "written, split",
+    [("val", "validation"), ("Valid", "validation"), ("training", "train"), ("b", "b")],
+)
+def test_usual_names_of_splits_are_ours(table, written, split):
+    rows = f"a.nii,l.nii,a,{written}\nb.nii,l.nii,c,test\n"
+    dataset = open_dataset(table(f"image,label,uid,split\n{rows}"), LABELS)
+    assert [case.split for case in dataset.cases] == [split, "test"]
+
+
 def test_all_columns(table, tmp_path):
     text = f"image,label,uid,split,age\na.nii,{tmp_path}/l.nii,z,train,44\n"
     dataset = open_dataset(table(f"{text}b.nii,l.nii,y,test,45\n"), LABELS)

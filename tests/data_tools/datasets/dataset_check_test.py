@@ -43,7 +43,7 @@ def test_name_that_is_too_long(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "uid", ["", ".", "..", "a/b", "a\\b", "a\nb", "\udcff", "é" * 101]
+    "uid", ["", ".", "..", "a/b", "a\\b", "a\nb", "\udcff", "é" * 101, "mean"]
 )
 def test_uid_that_is_no_file_name(uid):
     assert not is_usable_uid(uid)

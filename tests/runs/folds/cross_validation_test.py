@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tf_diffseg.errors import InputError
 from tf_diffseg.evaluation.stored_scores import scores_from_json, scores_to_json
 from tf_diffseg.runs import RunFolder, TrainedModels, evaluate_run
 from tf_diffseg.runs.export import ExportOptions, export_run
+from tf_diffseg.runs.folds import fold_scores
 from tf_diffseg.runs.folds.cross_validation import cross_validate
 from tf_diffseg.runs.inference_options import InferenceOptions
 from tf_diffseg.runs.planning.recommendation import recommend_config
@@ -123,6 +125,24 @@ def test_what_is_done_is_not_done_again(shards, validated, capsys):
     assert _checkpoints(folder) == before
     output = capsys.readouterr().out
     assert output.count("nothing to do") == 2
+
+
+@pytest.mark.parametrize("changed", ["network", "version"])
+def test_what_another_network_or_version_scored_is_scored_again(
+    shards, validated, tmp_path, monkeypatch, changed
+):
+    folder = tmp_path / "copy"
+    shutil.copytree(validated[0], folder)
+    if changed == "version":
+        monkeypatch.setattr(fold_scores, "__version__", "0.0.1")
+    else:
+        # As after another training in the same folder, for as many epochs.
+        path = sorted((folder / "fold_0" / "checkpoints").glob("epoch-*"))[-1]
+        other = sorted((folder / "fold_1" / "checkpoints").glob("epoch-*"))[-1]
+        path.write_bytes(other.read_bytes())
+    before = (folder / "fold_0" / "fold_scores.json").read_text()
+    cross_validate(CONFIG, shards, folder, viewer_mb=1.0)
+    assert (folder / "fold_0" / "fold_scores.json").read_text() != before
 
 
 def test_other_folds_are_refused(shards, validated):

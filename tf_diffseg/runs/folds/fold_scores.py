@@ -7,12 +7,14 @@ score a fold again.
 import dataclasses
 import json
 
+from tf_diffseg.data.manifest import file_sha256
 from tf_diffseg.evaluation.stored_scores import scores_from_json, scores_to_json
 from tf_diffseg.metrics import CaseMetrics
 from tf_diffseg.reports.report_page import ReportPage
 from tf_diffseg.runs.evaluation import scorer_of
 from tf_diffseg.runs.trained_models import TrainedModels
 from tf_diffseg.text import read_json
+from tf_diffseg.version import __version__
 from tf_diffseg.whole_files import write_json
 
 _FILE = "fold_scores.json"
@@ -55,7 +57,12 @@ def score_fold(plan, options, viewer_bytes):
     (checkpoint,) = trained.checkpoints
     path = plan.run_folder.path / _FILE
     # What they are scores of, as JSON has it.
-    of = {"checkpoint": checkpoint.name, "options": dataclasses.asdict(options)}
+    of = {
+        "checkpoint": checkpoint.name,
+        "sha256": file_sha256(checkpoint),
+        "options": dataclasses.asdict(options),
+        "version": __version__,
+    }
     of = json.loads(json.dumps(of))
     if path.is_file() and _are_scores(found := read_json(path), of):
         return _from_json(checkpoint, found)

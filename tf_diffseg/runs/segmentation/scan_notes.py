@@ -1,6 +1,5 @@
 """Notes on scans of which a model sees only a part."""
 
-import nibabel as nib
 import numpy as np
 
 # Those of `tf_diffseg.preprocessing.intensity`, which loads TensorFlow.
@@ -17,8 +16,9 @@ def crop_note(image, preprocessing):
     volume_shape = preprocessing.get("volume_shape")
     if volume_shape is None:
         return None
-    # Row i holds the world axis (x, y or z) of voxel axis i.
-    order = np.argsort(nib.io_orientation(image.affine)[:, 0])
+    from tf_diffseg.preprocessing.orientation import canonical_axes
+
+    order = canonical_axes(image.affine)[0].numpy()
     own_spacing = image.spacing_mm[order]
     extent_mm = np.array(image.grid_shape)[order] * own_spacing
     spacing_mm = np.array(preprocessing.get("spacing_mm") or own_spacing)
