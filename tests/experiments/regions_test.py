@@ -111,17 +111,31 @@ def test_a_label_map_has_the_files_own_values(run):
     assert np.mean((found > 0) == (image > 0)) > 0.95
 
 
-@pytest.mark.parametrize("options", [{}, {"early_exit": 0.01}, {"num_samples": 2}])
-def test_windows_over_a_larger_scan_find_each_region(run, options):
-    """A scan of four cubes, which the network sees one by one."""
+def _scan_of_four():
+    """A scan of four tumours, and its label values."""
     distance = np.abs(np.indices((8, 8, 8)) - 3.5).max(axis=0)
     label = np.select([distance < 1, distance < 2, distance < 3], [4, 2, 1])
     label = np.tile(label, (2, 2, 1))
-    image = nib.Nifti1Image(label.astype(np.float32), np.eye(4))
+    return nib.Nifti1Image(label.astype(np.float32), np.eye(4)), label
+
+
+@pytest.mark.parametrize("options", [{}, {"early_exit": 0.01}, {"num_samples": 2}])
+def test_windows_over_a_larger_scan_find_each_region(run, options):
+    """The network sees the tumours one by one."""
+    image, label = _scan_of_four()
     found = np.asarray(load_segmenter(run, overlap=0.0, **options)(image).dataobj)
     for values, dice in (((1, 2, 4), 0.85), ((2, 4), 0.8), ((4,), 0.8)):
         ours, truth = np.isin(found, values), np.isin(label, values)
         assert 2.0 * (ours & truth).sum() / (ours.sum() + truth.sum()) > dice
+
+
+def test_the_largest_region_stays_as_a_whole(run):
+    image, label = _scan_of_four()
+    options = {"overlap": 0.0, "largest_component": True}
+    found = np.asarray(load_segmenter(run, **options)(image).dataobj)
+    for values in ((1, 2, 4), (2, 4), (4,)):
+        number = np.isin(label, values).sum() / 4
+        assert 0.7 * number < np.isin(found, values).sum() < 1.3 * number
 
 
 def test_the_reverse_process_shows_class_ids(data, run, tmp_path):

@@ -143,6 +143,31 @@ def test_a_class_keeps_as_many_components_as_asked_for():
     assert PostProcessing(keep_components={1: 1}).is_active
 
 
+def test_components_of_regions_are_kept_and_not_those_of_their_parts():
+    """A tumour of rim (1), core (2) and middle (3), and an island of rim and core."""
+    class_ids = np.zeros((20, 5, 5), np.int16)
+    class_ids[1:14, 1:4, 1:4] = 1
+    class_ids[5:9, 1:4, 1:4] = 2  # It cuts the rim in two.
+    class_ids[6:8, 2, 2] = 3
+    class_ids[16:19, 1:3, 1:3] = 1
+    class_ids[17, 1, 1] = 2
+    regions = ((1, (1, 2, 3)), (2, (2, 3)), (3, (3,)))
+    expected = class_ids.copy()
+    expected[15:] = 0
+    for options in ({"largest_component": True}, {"min_volume_ml": 0.13}):
+        clean = PostProcessing(**options, regions=regions)
+        after = clean(class_ids, _VOXEL_ML)
+        if "min_volume_ml" in options:  # Its middle is small, too, and becomes core.
+            expected[6:8, 2, 2] = 2
+        np.testing.assert_array_equal(after, expected)
+        assert after.dtype == class_ids.dtype
+    kept = PostProcessing(keep_components={1: 2, 2: 1}, regions=regions)
+    after = kept(class_ids, _VOXEL_ML)
+    assert after[17, 1, 1] == 1 and np.count_nonzero(after) == np.count_nonzero(
+        class_ids
+    )
+
+
 def test_an_empty_label_map_stays_empty():
     every = PostProcessing(True, 1.0, True)
     assert not every(np.zeros((3, 3, 3), int), _VOXEL_ML).any()

@@ -32,6 +32,13 @@ class Targets:
         return None if self.region_labels is None else self.class_ids
 
     @property
+    def written_regions(self):
+        """`regions` of `PostProcessing`, empty if targets do not overlap."""
+        if self.region_labels is None:
+            return ()
+        return tuple(zip(self.region_labels, self.class_ids, strict=True))
+
+    @property
     def largest_entropy(self):
         """Entropy of the most uncertain voxel, in nats."""
         if self.region_labels is None:

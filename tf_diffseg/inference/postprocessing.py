@@ -1,7 +1,7 @@
 """Corrections of a label map by what is known of anatomy."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import ndimage
@@ -14,7 +14,7 @@ class PostProcessing:
     """Cleans a label map: fills holes, then drops components of each class.
 
     Voxels that share a face are of one component. Dropped voxels become background,
-    class 0.
+    class 0, or if classes overlap what is left of them there.
 
     Attributes:
         fill_holes: whether enclosed background becomes the class that encloses it
@@ -24,6 +24,8 @@ class PostProcessing:
             several are equally large, the first in memory order.
         keep_components: dict from class id to how many of its largest components
             stay; `largest_component` decides for classes that are not in it.
+        regions: if classes overlap, for each region the class id that it is written as
+            and those that it consists of. Components then are those of regions.
 
     Raises:
         ValueError: the volume is negative, or a class id or a number is below 1.
@@ -33,6 +35,7 @@ class PostProcessing:
     min_volume_ml: float = 0.0
     largest_component: bool = False
     keep_components: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    regions: Sequence[tuple[int, Sequence[int]]] = ()
 
     def __post_init__(self):
         if not self.min_volume_ml >= 0.0:
@@ -72,12 +75,22 @@ class PostProcessing:
             fill_holes(cleaned)
         if not self._drops:
             return cleaned
+        if self.regions:
+            return self._with_kept_regions(cleaned, voxel_ml)
         for class_id in np.unique(cleaned[cleaned > 0]):
             (box,) = ndimage.find_objects((cleaned == class_id).astype(np.uint8))
             # A view: changes of it change the label map.
             region = cleaned[box]
             mask = region == class_id
             region[mask & ~self._kept(mask, int(class_id), voxel_ml)] = 0
+        return cleaned
+
+    def _with_kept_regions(self, class_ids, voxel_ml):
+        """Writes what stays of each region, in the order of the regions."""
+        cleaned = np.zeros_like(class_ids)
+        for written_id, ids in self.regions:
+            mask = np.isin(class_ids, ids)
+            cleaned[self._kept(mask, written_id, voxel_ml)] = written_id
         return cleaned
 
     def _kept(self, mask, class_id, voxel_ml):

@@ -102,7 +102,9 @@ def scorer_of(trained, manifest, shard_paths):
         options.num_samples,
         options.seed,
         options.batch_size,
-        options.post_processing(trained.manifest.class_names),
+        options.post_processing(
+            trained.manifest.class_names, trained.targets.written_regions
+        ),
         trained.resampling,
         manifest.ignored_id,
         progress,

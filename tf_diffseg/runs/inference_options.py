@@ -101,11 +101,12 @@ class InferenceOptions:
         """Numbers of the axes to mirror."""
         return tuple(AXES.index(name) for name in self.flip_axes)
 
-    def post_processing(self, class_names=()):
+    def post_processing(self, class_names=(), regions=()):
         """`PostProcessing` of these values.
 
         Args:
             class_names: name per class id, background first, for `keep_components`.
+            regions: `Targets.written_regions`.
 
         Raises:
             InputError: `keep_components` names an unknown class, or one twice.
@@ -117,6 +118,7 @@ class InferenceOptions:
             self.min_volume_ml,
             self.largest_component,
             _counts_by_id(self.keep_components or {}, list(class_names)),
+            regions,
         )
 
     def given(self):

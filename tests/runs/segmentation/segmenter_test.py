@@ -94,7 +94,7 @@ class _Found:
     """A model of a `VolumeSegmenter` that finds components of one and two voxels."""
 
     class_names, label_values = ["background", "liver"], [0, 1]
-    num_channels, resampling = 1, ScanResampling({}, {})
+    num_channels, resampling, regions = 1, ScanResampling({}, {}), ()
 
     def label(self, image, affine):
         label = np.zeros(WINDOW, np.int32)

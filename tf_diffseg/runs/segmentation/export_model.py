@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_diffseg.errors import InputError
+from tf_diffseg.evaluation.targets import Targets
 from tf_diffseg.inference import Segmenter, flipped_mean
 from tf_diffseg.runs.segmentation.run_model import model_tensors, predict_function
 from tf_diffseg.runs.segmentation.scan_resampling import ScanResampling
@@ -41,7 +42,9 @@ class ExportModel:
         card = _model_card(path)
         self._path, self._options = path, options
         self._has_card = bool(card)
-        self._region_labels = card.get("targets", {}).get("region_labels")
+        targets = Targets(**card.get("targets", {"names": [], "class_ids": []}))
+        self._region_labels = targets.region_labels
+        self.regions = targets.written_regions
         self.resampling = ScanResampling(
             card.get("preprocessing", {}),
             card.get("training_data", {}).get("fingerprint"),

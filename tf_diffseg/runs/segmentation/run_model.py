@@ -12,6 +12,7 @@ class RunModel:
         manifest = trained.manifest
         self.class_names = manifest.class_names
         self.label_values = manifest.label_values
+        self.regions = trained.targets.written_regions
         self.num_channels = manifest.num_channels
         self.resampling = trained.resampling
         self._trained = trained

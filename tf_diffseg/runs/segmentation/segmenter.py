@@ -46,7 +46,7 @@ class VolumeSegmenter:
         self.num_channels = model.num_channels
         self.resampling = model.resampling
         self.options = options
-        self._clean = options.post_processing(model.class_names)
+        self._clean = options.post_processing(model.class_names, model.regions)
 
     def __call__(self, image):
         """Segments a nibabel image.
