@@ -125,6 +125,7 @@ def summarize(summaries):
 
         * `source_shape`, `source_spacing_mm`, `shape`: each with min, median and max
           over cases;
+        * `spacings_mm`: (x, y, z) in RAS+ of each case, in their order;
         * `intensity`: the same for each statistic per channel;
         * `voxels_per_class`, `ml_per_class`, `cases_per_class` in the files, and with
           the prefix `stored_` on the processed grids;
@@ -139,6 +140,7 @@ def summarize(summaries):
         "source_shape": _spread([case.source_shape for case in measures]),
         "source_spacing_mm": _spread([case.source_spacing_mm for case in measures]),
         "shape": _spread([summary.shape for summary in summaries]),
+        "spacings_mm": [case.ras_spacing_mm for case in measures],
         "intensity": {
             name: _spread([case.intensity[name] for case in measures])
             for name in measures[0].intensity

@@ -1,7 +1,9 @@
 """Folds hold each case once, keep groups together, and are equal."""
 
 import collections
+import dataclasses
 import random
+import statistics
 
 import pytest
 
@@ -33,6 +35,28 @@ def _manifest(groups=None, **uids):
         splits={name: _split(name, of_split) for name, of_split in uids.items()},
         groups=groups or {},
     )
+
+
+def test_a_fold_has_seen_the_voxel_sizes_of_its_own_cases():
+    """They decide which scans are resampled, those of the other folds included."""
+    uids = [f"case_{i}" for i in range(9)]
+    manifest = _manifest(train=uids[:6], validation=uids[6:])
+    spacing_of = {uid: [1.0, 2.0, float(i)] for i, uid in enumerate(uids)}
+    for split in manifest.splits.values():
+        split.statistics["spacings_mm"] = [spacing_of[uid] for uid in split.uids]
+    fingerprint = {"spacing_mm": {"min": [0.0] * 3}, "num_cases": 6}
+    manifest = dataclasses.replace(manifest, fingerprint=fingerprint)
+    for fold in range(3):
+        divided = manifest_of_fold(manifest, 3, fold)
+        seen = [spacing_of[uid][2] for uid in divided.splits["train"].uids]
+        found = divided.fingerprint["spacing_mm"]
+        assert found["min"] == [1.0, 2.0, min(seen)]
+        assert found["max"] == [1.0, 2.0, max(seen)]
+        assert found["median"] == [1.0, 2.0, statistics.median(seen)]
+        assert divided.fingerprint["num_cases"] == 6
+    # Those of an earlier version, and of data without a fingerprint, stay.
+    del manifest.splits["validation"].statistics["spacings_mm"]
+    assert manifest_of_fold(manifest, 3, 0).fingerprint == fingerprint
 
 
 @pytest.mark.parametrize("seed", range(15))

@@ -11,6 +11,8 @@ comes to the data may move up to `num_folds` - 1 others.
 import dataclasses
 import hashlib
 
+import numpy as np
+
 from tf_diffseg.data.manifest import Split
 from tf_diffseg.errors import InputError
 
@@ -88,7 +90,28 @@ def manifest_of_fold(manifest, num_folds, fold, test_in_folds=False):
 
     others = {n: split for n, split in manifest.splits.items() if n not in divided}
     splits = {"train": part(False), "validation": part(True), **others}
-    return dataclasses.replace(manifest, splits=splits)
+    fingerprint = _with_spacing_of(manifest.fingerprint, divided, splits["train"])
+    return dataclasses.replace(manifest, splits=splits, fingerprint=fingerprint)
+
+
+def _with_spacing_of(fingerprint, divided, train):
+    """The fingerprint with the voxel sizes that the network of a fold has seen.
+
+    They decide which scans are resampled. Earlier versions kept none of single cases.
+    """
+    known = [split.statistics.get("spacings_mm") for split in divided.values()]
+    if not fingerprint or not all(known):
+        return fingerprint
+    spacings_mm = np.array([each for of_split in known for each in of_split])
+    seen = spacings_mm[train.numbers]
+    spread = {
+        "min": seen.min(axis=0),
+        "median": np.median(seen, axis=0),
+        "max": seen.max(axis=0),
+        "percentile_10": np.percentile(seen, 10, axis=0),
+    }
+    lists = {name: values.tolist() for name, values in spread.items()}
+    return {**fingerprint, "spacing_mm": lists}
 
 
 def _check_number(manifest, num_folds, group_of, divided):
