@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
-from experiments.benchmarks.peak_memory import peak_bytes
+from experiments.benchmarks.peak_memory import peak_bytes, reset_peak
 from experiments.benchmarks.timing import interleaved_medians
 from experiments.benchmarks.two_branches import sample_figures
 from tf_diffseg.inference import SlidingWindow
@@ -85,6 +85,7 @@ def _windows(repeats):
     )
     forward()
     whole.get_concrete_function(image, seed)
+    reset_peak()
     before = peak_bytes()
     functions = {
         "forwards": lambda: [forward().numpy() for _ in places],

@@ -70,7 +70,8 @@ def _class_table(rows):
     lines = [["arm", "class", *titles]]
     for row in rows:
         for name, metrics in row["classes"].items():
-            if name == FOREGROUND:
+            # The only class may have this name.
+            if name == FOREGROUND and len(row["classes"]) > 1:
                 continue
             found = [(metrics[metric.key], metric.digits + 1) for metric in _METRICS]
             spreads = [spread_text(of["mean"], of["std"], n) for of, n in found]

@@ -166,6 +166,11 @@ class RunFolder:
             raise InputError(f"model_dir={self.path} {problem}", argument="model_dir")
         return TrainConfig.from_json(self.config_path)
 
+    @property
+    def is_begun(self):
+        """Whether the folder is that of a run, trained or not."""
+        return self.config_path.is_file() and (self.path / FILE_NAME).is_file()
+
     def shared_config(self):
         """`config`, to hand on: without the path of `init_from` on this machine."""
         config = self.config()
@@ -313,5 +318,7 @@ def run_around(path):
         path: any path or name.
     """
     path = pathlib.Path(path)
+    if not path.exists() or (path / "saved_model.pb").is_file():
+        return None
     folders = map(RunFolder, (path, *path.parents[:2]))
-    return next((folder for folder in folders if folder.config_path.is_file()), None)
+    return next((folder for folder in folders if folder.is_begun), None)

@@ -7,6 +7,7 @@ from tf_diffseg.errors import InputError
 from tf_diffseg.output_path import output_folder
 from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.ablation.plans import check_plans
+from tf_diffseg.runs.equal_length import check_not_longer
 from tf_diffseg.runs.run_plan import plan_run
 
 
@@ -48,6 +49,9 @@ def compare_strategies(
         )
         for strategy in strategies
     }
+    for name, plan in plans.items():
+        plan.manifest.shard_paths(data_dir, split)  # raises if there is none
+        check_not_longer(name, plan)
     load_tensorflow()
     from tf_diffseg.reports import strategy_report
 

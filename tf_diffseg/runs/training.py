@@ -95,6 +95,9 @@ def checked_plan(
     if data_service is not None:
         check_data_service(data_service)
     load_tensorflow()
-    check_memory(plan.config, plan.manifest, memory_gib)
+    from tf_diffseg.runs.training_run import why_complete
+
+    if not why_complete(plan.config, plan.run_folder):
+        check_memory(plan.config, plan.manifest, memory_gib)
     check_counts(plan.manifest, plan.all_shards)
     return plan

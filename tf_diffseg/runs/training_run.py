@@ -1,6 +1,7 @@
 """One training run: model, data and optimizer of a config."""
 
 import re
+from contextlib import nullcontext
 
 import keras
 
@@ -16,6 +17,7 @@ from tf_diffseg.training.distribution.multi_worker import is_chief
 from tf_diffseg.training.fit import has_stopped_early
 from tf_diffseg.training.flat_network import flat_network
 from tf_diffseg.training.optimizer import KernelDecayAdamW, learning_rate_schedule
+from tf_diffseg.whole_files import alone_in
 
 
 def train_plan(plan, data_service=None, num_devices=None, tracker=None, callbacks=()):
@@ -25,38 +27,42 @@ def train_plan(plan, data_service=None, num_devices=None, tracker=None, callback
     Keras callbacks.
     """
     config, manifest, run_folder = plan.config, plan.manifest, plan.run_folder
-    place = run_folder.place()
-    why_complete = _why_complete(config, run_folder, place)
+    complete = why_complete(config, run_folder)
     changed_rate = run_folder.changed_rate(config)
-    if why_complete and changed_rate:
+    if complete and changed_rate:
         raise InputError(
-            f"the run in {run_folder.path} {why_complete}, so {changed_rate} would "
-            "train nothing; ask for more `epochs`, or name another folder"
+            f"the run in {run_folder.path} {complete}, so {changed_rate} would train "
+            "nothing; ask for more `epochs`, or name another folder"
         )
-    if why_complete:
-        print(f"the run in {run_folder.path} {why_complete}; nothing to do")
+    if complete:
+        print(f"the run in {run_folder.path} {complete}; nothing to do")
         return
+    place = run_folder.place()
     strategy = strategy_of(config, num_devices)
     num_steps = steps_per_epoch(config, manifest)
     model = build_model(config, manifest, num_steps, strategy)
     taken = set_initial_weights(model, config, run_folder, place)
     chief = is_chief(strategy)
-    if chief:
-        run_folder.begin(config, manifest)
-        remember(taken, config, run_folder)
-    _describe(plan, model, num_steps, strategy)
-    if any(place):
-        from_here = f"; {changed_rate}, from here on" if changed_rate else ""
-        print(f"going on after {place}{from_here}", flush=True)
-    pictures = _pictures(plan) if chief else []
-    with tracking(chief and tracker, run_folder.path, config) as trackers:
-        more = [*pictures, *trackers, *callbacks]
-        fit_to_folder(plan, model, num_steps, data_service, more)
+    # Of several workers only the chief writes.
+    alone = alone_in("model_dir", run_folder.path) if chief else nullcontext()
+    with alone:
+        if chief:
+            run_folder.begin(config, manifest)
+            remember(taken, config, run_folder)
+        _describe(plan, model, num_steps, strategy)
+        if any(place):
+            from_here = f"; {changed_rate}, from here on" if changed_rate else ""
+            print(f"going on after {place}{from_here}", flush=True)
+        pictures = _pictures(plan) if chief else []
+        with tracking(chief and tracker, run_folder.path, config) as trackers:
+            more = [*pictures, *trackers, *callbacks]
+            fit_to_folder(plan, model, num_steps, data_service, more)
     print(f"run folder: {run_folder.path}")
 
 
-def _why_complete(config, run_folder, place):
-    """Why a run is already complete, or None."""
+def why_complete(config, run_folder):
+    """Why nothing is left to train of the run in a `RunFolder`, or None."""
+    place = run_folder.place()
     if place.epoch >= config.epochs:
         return f"has {place.epoch} epoch(s) already, {config.epochs} are asked for"
     if has_stopped_early(run_folder.path, config.early_stopping, place):

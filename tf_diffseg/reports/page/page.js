@@ -70,10 +70,12 @@ function fillHeader() {
 function fillSummary() {
   const shown = metrics.filter((metric) => !metric.key.endsWith("d_volume_ml") && metric.key !== "true_volume_ml");
   const head = make("tr", {}, make("th", {}, "Class"), make("th", {}, "Cases"), ...shown.map((metric) => make("th", {}, withUnit(metric))));
-  const rows = Object.entries(summary.classes).map(([name, found], index) => {
+  // By id: an object lists names that are numbers in another order.
+  const rows = classes.map((one) => {
+    const name = one.name, found = summary.classes[name];
     const notes = ["absent", "missed", "invented"].filter((what) => found[`num_${what}`]).map((what) => `${found[`num_${what}`]} ${what}`);
     return make("tr", {},
-      make("td", {}, key(classes[index]), name),
+      make("td", {}, key(one), name),
       make("td", {}, String(found.num_counted), notes.length ? make("small", {}, notes.join(", ")) : null),
       ...shown.map((metric) => {
         const value = found.metrics[metric.key];
@@ -146,7 +148,7 @@ function drawDistribution() {
 }
 
 function drawSteps() {
-  const box = $("steps"), lines = Object.values(summary.classes).map((found, index) => ({ ...classes[index], values: found.dice_per_step }));
+  const box = $("steps"), lines = classes.map((one) => ({ ...one, values: summary.classes[one.name].dice_per_step }));
   const all = lines.flatMap((line) => line.values).filter((value) => value !== null);
   if (!all.length) return;
   const steps = lines[0].values.length, width = wide(box);

@@ -17,13 +17,14 @@ def check_plans(plans, argument, memory_gib=None):
         InputError: a network cannot be built or takes too much memory, or a shard is
             damaged; the message names the run.
     """
-    from tf_diffseg.runs.training_run import build_network
+    from tf_diffseg.runs.training_run import build_network, why_complete
 
     for name, plan in plans.items():
         check_counts(plan.manifest, plan.all_shards)
         try:
             build_network(plan.config, plan.manifest)
-            check_memory(plan.config, plan.manifest, memory_gib)
+            if not why_complete(plan.config, plan.run_folder):
+                check_memory(plan.config, plan.manifest, memory_gib)
         except InputError as error:
             raise InputError(
                 f"{argument}={name}: {error}", argument=argument

@@ -17,6 +17,7 @@ from tf_diffseg.quiet import load_tensorflow
 from tf_diffseg.runs.ablation.arms import make_arms
 from tf_diffseg.runs.ablation.plans import check_plans
 from tf_diffseg.runs.ablation.settings import changed_config, settings_of, shared_folder
+from tf_diffseg.runs.equal_length import check_not_longer
 from tf_diffseg.runs.folds.run_data import read_run_data
 from tf_diffseg.runs.run_plan import plan_run
 from tf_diffseg.whole_files import alone_in
@@ -182,6 +183,7 @@ class _Ablation:
         keras.backend.clear_session()
         gc.collect()
         plan = self.plan(arm, seed, epochs)
+        check_not_longer(arm.name, plan)
         train_plan(plan, callbacks=[Clock(run)])
         score_run(plan.run_folder, self.manifest, self.data_dir, self.split, scores)
 

@@ -5,6 +5,7 @@ import pathlib
 
 from tf_diffseg.errors import InputError
 from tf_diffseg.output_path import output_folder
+from tf_diffseg.runs.equal_length import check_not_longer
 from tf_diffseg.runs.folds.run_data import fold_dir
 from tf_diffseg.runs.inference_options import InferenceOptions
 from tf_diffseg.runs.run_folder import RunFolder
@@ -65,6 +66,8 @@ def cross_validate(
         )
         for fold in range(num_folds)
     ]
+    for plan in plans:
+        check_not_longer(f"fold {plan.config.fold}", plan)
     with alone_in("output_dir", output_dir):
         parts = [
             _train_and_score(plan, inference, num_devices, viewer_mb * 1e6)

@@ -61,6 +61,7 @@ def score_fold(plan, options, viewer_bytes):
         "checkpoint": checkpoint.name,
         "sha256": file_sha256(checkpoint),
         "options": dataclasses.asdict(options),
+        "viewer_bytes": viewer_bytes,
         "version": __version__,
     }
     of = json.loads(json.dumps(of))
