@@ -60,3 +60,15 @@ def test_only_noise_that_is_drawn_needs_a_seed():
     drawing = ["ddpm", "ddim:eta=0.5"]
     assert all(get_sampler(name, _DIFFUSION).draws_noise is True for name in drawing)
     assert get_sampler("ddim", _DIFFUSION).draws_noise is False
+
+
+@pytest.mark.parametrize("variance", ["learned", "learned_range", "fixed_small"])
+def test_a_variance_of_single_steps_is_for_no_others(variance):
+    diffusion = GaussianDiffusion(5, model_variance=variance)
+    assert get_sampler("ddpm", diffusion).diffusion.num_timesteps == 5
+    assert get_sampler("ddim:num_timesteps=3", diffusion).diffusion.num_timesteps == 3
+    if variance == "learned":
+        with pytest.raises(ValueError, match="^num_timesteps=3: the variance is `lear"):
+            get_sampler("ddpm:num_timesteps=3", diffusion)
+    else:
+        get_sampler("ddpm:num_timesteps=3", diffusion)

@@ -34,6 +34,22 @@ def test_two_voxels_along_an_axis(axis, shift):
     assert distances.average_mm() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    "mm, voxels, tolerance_mm",
+    [(0.4, 5, 2.0), (0.2, 5, 1.0), (1 / 3, 3, 1.0), (0.7, 10, 7.0), (1.0, 1, 1.0)],
+)
+@pytest.mark.parametrize("degrees", [0.0, 12.3, 53.13])
+def test_a_distance_of_the_tolerance_is_within_it(mm, voxels, tolerance_mm, degrees):
+    """In the affine of a file, which is oblique and rounded to float32."""
+    turn = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
+    axes_mm = (mm * turn).astype(np.float32)
+    shape = (voxels + 4, 6, 6)
+    one, other = (box(shape, (start, 0, 0), (2, 6, 6)) for start in (1, 1 + voxels))
+    metrics = surface_distances(one, other, axes_mm)
+    assert metrics.surface_dice(tolerance_mm) == 1.0
+    assert metrics.surface_dice(0.99 * tolerance_mm) < 1.0
+
+
 def test_two_voxels_along_the_diagonal():
     one, other = np.zeros((2, 8, 8, 8), bool)
     one[1, 1, 1] = other[4, 4, 4] = True

@@ -12,9 +12,7 @@ from tests.training.toys import (
     threshold_model,
     threshold_volumes,
 )
-from tf_diffseg.diffusion import (
-    DDIMSampler,
-)
+from tf_diffseg.diffusion import DDIMSampler, EarlyExitSampler
 from tf_diffseg.metrics import StreamingDice
 from tf_diffseg.training.diffusion_unet_3d import DiffusionUNet3D
 
@@ -35,6 +33,31 @@ def test_predict_depends_only_on_image_and_seed(untrained):
     seed = np.ones(len(image), np.int32)
     other = untrained.predict({"image": image, "seed": seed}, verbose=0)
     assert np.abs(other - probabilities).max() > 1e-3
+
+
+@pytest.mark.parametrize("num_samples", [None, 2])
+def test_probabilities_of_a_network_of_noise_sum_to_one(num_samples):
+    image, _ = threshold_volumes(2)
+    model = threshold_model(strategy="diffusion", model_output="noise")
+    shape = [2] if num_samples is None else [2, num_samples]
+    seed = tf.reshape(tf.range(np.prod(shape)), shape)
+    image = tf.constant(image)
+    for sample in (model.sample, model.sample_trajectory):
+        probabilities = sample(image, seed)
+        # What is 0 for each class stays so.
+        total = probabilities.numpy().sum(axis=-1)
+        assert ((np.abs(total - 1.0) < 1e-5) | (total == 0.0)).all()
+        assert (total > 0.0).mean() > 0.5
+
+
+def test_steps_that_may_not_be_run_have_no_score():
+    image, label = threshold_volumes(2)
+    model = threshold_model()
+    model.sampler = EarlyExitSampler(model.sampler, 0.5)
+    scores = model.evaluate(image, label, return_dict=True, verbose=0)
+    assert "dice" in scores
+    assert not [name for name in scores if name.startswith("dice_step")]
+    assert set(scores) == set(model.metrics_names)
 
 
 def test_last_step_of_the_trajectory_is_the_sample(untrained):

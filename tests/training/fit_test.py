@@ -204,3 +204,10 @@ def test_a_rate_that_is_lowered_last_is_not_lost(dies, tmp_path):
 def test_a_rate_that_is_lowered_after_averages_are_taken_is_told(tmp_path):
     with pytest.warns(UserWarning, match="put that callback before Checkpointing"):
         _fit_by_hand(_model(use_ema=True), tmp_path, _Lower())
+
+
+def test_several_steps_at_once_leave_no_place_to_resume_from(tmp_path):
+    model = toy_model(compiled={"steps_per_execution": 2})
+    with pytest.raises(ValueError, match="steps_per_execution must be 1 in a run that"):
+        _fit(model, tmp_path, 1)
+    assert not list(tmp_path.iterdir())

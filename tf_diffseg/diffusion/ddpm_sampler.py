@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tf_diffseg.diffusion.model_parameterization import ModelVariance
 from tf_diffseg.diffusion.precision import as_floats, at_step
 from tf_diffseg.diffusion.sampler import Sampler
 
@@ -15,6 +16,24 @@ class DDPMSampler(Sampler):
         >>> sampler.sample(lambda x_t, t_index: tf.sign(x_t), x_T, seed=[1]).shape
         TensorShape([1, 8, 8, 8, 2])
     """
+
+    def __init__(self, diffusion, clip_x_start=True):
+        """Stores the diffusion.
+
+        Args:
+            diffusion: a `GaussianDiffusion`.
+            clip_x_start: as for `Sampler`.
+
+        Raises:
+            ValueError: the variance is learned for the steps of training alone.
+        """
+        if diffusion.is_respaced and diffusion.model_variance is ModelVariance.LEARNED:
+            raise ValueError(
+                f"num_timesteps={diffusion.num_timesteps}: the variance is `learned` "
+                f"for the {diffusion.num_timesteps_trained} steps of training; sample "
+                "as many, use the sampler ddim, or train with learned_range"
+            )
+        super().__init__(diffusion, clip_x_start)
 
     @property
     def draws_noise(self):

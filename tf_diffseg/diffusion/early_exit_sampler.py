@@ -74,7 +74,10 @@ class EarlyExitSampler(Sampler):
         """Goes from x_t to x_(t-1), see `Sampler.step`."""
         return self.sampler.step(model_out, x_t, t_index, noise)
 
-    _may_end_early = True
+    @property
+    def may_end_early(self):
+        """True, if few voxels change."""
+        return True
 
     def _start(self, batch):
         return _State(tf.zeros([batch], tf.bool), tf.zeros([batch], tf.int64))

@@ -87,9 +87,12 @@ class Sampler(abc.ABC):
             model_out, x_t, t_index, clip=self.clip_x_start
         )
 
-    # A sampler that may end before the last step overrides these four.
-    _may_end_early = False
+    @property
+    def may_end_early(self):
+        """Whether sampling may end before the last step."""
+        return False
 
+    # A sampler that may end early overrides these three.
     def _start(self, batch):
         """State of the end test before the first step, for `batch` examples."""
         del batch
@@ -122,7 +125,7 @@ class Sampler(abc.ABC):
             raise ValueError(f"seed is None, but {type(self).__name__} draws noise")
         (x_T,) = as_floats(x_T)
         last_step = self.diffusion.num_timesteps - 1
-        needs_x_start = self_condition or keep_predictions or self._may_end_early
+        needs_x_start = self_condition or keep_predictions or self.may_end_early
 
         def goes_on(run):
             is_left = run.num_steps <= last_step

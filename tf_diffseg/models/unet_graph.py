@@ -255,10 +255,8 @@ def _mixed_axes(arguments):
     network whose voxels see one another at the coarsest resolution does not keep slices
     apart, and statistics of a whole volume keep what the brightness of a slice says.
     """
-    sizes = (
-        arguments.patch_size,
-        *rows_of(arguments.kernel_size, 1),
-        *rows_of(arguments.scale_factor, 1),
-    )
+    sizes = [arguments.patch_size, *rows_of(arguments.kernel_size, 1)]
+    if len(arguments.num_channels) > 1:
+        sizes += rows_of(arguments.scale_factor, 1)
     of_axes = enumerate(zip(*sizes, strict=True), 1)
     return tuple(axis for axis, of_axis in of_axes if max(of_axis) > 1)

@@ -314,7 +314,8 @@ class DiffusionUNet3D(SegmentationUNet3D):
     @property
     def _scores_steps(self):
         """Whether validation visits each step of training once."""
-        return self.num_steps == self.diffusion.num_timesteps
+        is_whole = not self.sampler.may_end_early
+        return is_whole and self.num_steps == self.diffusion.num_timesteps
 
     def _scoring(self, denoise_fn, mask, is_real):
         """A `denoise_fn` that scores the prediction of each step, and keeps none."""
@@ -353,7 +354,15 @@ class DiffusionUNet3D(SegmentationUNet3D):
             seed,
             self.strategy.is_self_conditioned,
         )
-        return x_start_to_probabilities(x_0)
+        return self._probabilities(x_0)
+
+    def _probabilities(self, x_start):
+        probabilities = x_start_to_probabilities(x_start)
+        if self.encoding.is_exclusive and self.model_output is ModelOutput.NOISE:
+            # Nothing makes them sum to 1, unlike those of a softmax.
+            total = tf.reduce_sum(probabilities, axis=-1, keepdims=True)
+            probabilities = tf.math.divide_no_nan(probabilities, total)
+        return probabilities
 
     def sample_trajectory(self, image, seed):
         """Samples as `sample`, and returns the prediction of each reverse step.
@@ -372,7 +381,7 @@ class DiffusionUNet3D(SegmentationUNet3D):
                 seed,
                 self.strategy.is_self_conditioned,
             )
-            return x_start_to_probabilities(predictions)
+            return self._probabilities(predictions)
 
         return each_sample(trajectory, seed)
 

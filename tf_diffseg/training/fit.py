@@ -69,11 +69,18 @@ def fit(
         complete, or had been stopped early.
 
     Raises:
+        ValueError: the model takes several steps at once, so that a place in the run
+            could not be told.
         FloatingPointError: the loss of a step is not a finite number.
         TrainingStopped: SIGTERM came; the same call resumes the run.
         WorkerLost: another worker ended; the same call on all workers resumes from the
             last checkpoint.
     """
+    if model.steps_per_execution != 1:
+        raise ValueError(
+            "steps_per_execution must be 1 in a run that may be resumed, got "
+            f"{model.steps_per_execution}"
+        )
     folder = pathlib.Path(model_dir)
     place = restore(model, folder / "checkpoints")
     if place.epoch >= epochs or has_stopped_early(folder, early_stopping, place):

@@ -157,11 +157,13 @@ def test_movement_keeps_the_ignore_label_and_adds_background():
     assert set(np.unique(moved["label"])) == {0, 9}
 
 
+@pytest.mark.parametrize("thickness", [1, 5])
 @pytest.mark.parametrize("flat", [0, 2])
-def test_a_slice_moves_within_its_plane(flat):
-    """Along the other axis only the smallest change of intensity could come from."""
+def test_a_slice_moves_within_its_plane(flat, thickness):
+    """Also in a thicker patch, whose other slices are padding."""
     shape = np.insert([12, 14], flat, 1)
-    box = tf.constant(shape)
+    box = np.insert([12, 14], flat, thickness)
+    start = np.insert([0, 0], flat, -(thickness // 2))
     case = {
         "image": tf.random.stateless_uniform([*shape, 1], [1, 2]),
         "label": tf.ones(shape, tf.int32),
@@ -173,14 +175,18 @@ def test_a_slice_moves_within_its_plane(flat):
         moved = augment(
             case,
             [3, seed],
-            tf.zeros([3], tf.int32),
+            tf.constant(start, tf.int32),
             tuple(int(size) for size in box),
             affine_probability=1.0,
             elastic_probability=1.0,
             **ranges,
         )
-        assert not np.array_equal(moved["image"], case["image"])
-        kept.append(float(tf.reduce_mean(tf.cast(moved["label"], tf.float32))))
+        slices = np.moveaxis(moved["label"].numpy(), flat, 0)
+        others = np.delete(slices, thickness // 2, axis=0)
+        assert not others.any()
+        image = np.moveaxis(moved["image"].numpy(), flat, 0)[thickness // 2]
+        assert not np.array_equal(image, np.moveaxis(case["image"], flat, 0)[0])
+        kept.append(slices[thickness // 2].mean())
     # With any movement along the thin axis nothing of the slice would be left.
     assert min(kept) > 0.3
 

@@ -105,6 +105,21 @@ def test_the_stem_of_a_mask_branch_is_a_layer_of_its_own():
     _check_rest(report, before, after, values, but=())
 
 
+@pytest.mark.parametrize(
+    "mask_output, is_afresh", [("logits", True), ("features", False)]
+)
+def test_corrections_of_other_logits_start_afresh(mask_output, is_afresh):
+    branch = {"mask_branch": (4,), "mask_output": mask_output}
+    here = _network(3, regions=[[1, 2], [1], [2]], **branch)
+    there = _network(3, seed=1, **branch)
+    report, before, after, _ = _take(here, there)
+    heads = [name for name in after if name.startswith("mask_head/")]
+    assert heads
+    for name in heads:
+        assert (name in _afresh(report)) == is_afresh
+        assert np.array_equal(after[name], before[name]) == is_afresh
+
+
 @pytest.mark.parametrize("regions", [None, [[1, 2], [2], [1]]])
 def test_coarse_logits_of_other_classes_start_afresh(regions):
     deep = {"mask_branch": (4,), "deep_supervision": 1}

@@ -74,7 +74,8 @@ def _moved(example, seed, start, shape, values):
         start = tf.zeros([3], tf.int32)
     box = tf.shape(label) if shape is None else shape
     # A slice moves within its plane: beside it lies nothing, or another slice.
-    extended = tf.cast(tf.convert_to_tensor(box) > 1, tf.float32)
+    extended = (tf.convert_to_tensor(box) > 1) & (tf.shape(label) > 1)
+    extended = tf.cast(extended, tf.float32)
     seeds = split(seed, 5)
     is_affine = happens(seeds[0], values["affine_probability"])
     is_elastic = happens(seeds[1], values["elastic_probability"])

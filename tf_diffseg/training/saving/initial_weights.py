@@ -18,7 +18,8 @@ from tf_diffseg.text_table import text_table
 from tf_diffseg.training.saving.frozen_layers import freeze_layers
 from tf_diffseg.training.saving.network_weights import Channels, weights_of
 
-_STEM, _MASK_STEM, _HEAD, _DEEP_HEADS = "stem", "mask_stem", "head", "deep_"
+_STEM, _HEAD, _DEEP_HEADS = "stem", "head", "deep_"
+_MASK_STEM, _MASK_HEAD = "mask_stem", "mask_head"
 
 
 class MisfitError(ValueError):
@@ -166,6 +167,8 @@ def _layer_pieces(path, variables, others, here, there):
     agree = True
     if path == _HEAD or path.startswith(_DEEP_HEADS):
         agree = here.outputs == there.outputs
+    elif path == _MASK_HEAD:
+        agree = here.corrections == there.corrections
     elif path == _MASK_STEM:  # Its input has a channel for each class.
         agree = here.outputs[:2] == there.outputs[:2]
     if not agree or _shapes(variables) != _shapes(others):

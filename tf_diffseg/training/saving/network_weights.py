@@ -34,10 +34,12 @@ class Channels:
     Attributes:
         inputs: `Inputs` by name: "image", "x_t", "condition".
         outputs: meaning of the head's output channels, as `Inputs.kind`.
+        corrections: the same of the logits that a mask branch corrects, if it does.
     """
 
     inputs: dict[str, Inputs]
     outputs: tuple
+    corrections: tuple = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +92,9 @@ def _channels(model):
         inputs[name] = Inputs(slice(start, start + kind[0]), kind)
         start += kind[0]
     predicted = getattr(model, "model_output", None)
-    return Channels(inputs, (*classes, model.out_channels, predicted))
+    outputs = (*classes, model.out_channels, predicted)
+    corrects = model.mask_branch and model.mask_output == "logits"
+    return Channels(inputs, outputs, outputs if corrects else ())
 
 
 def read_weights(path):
