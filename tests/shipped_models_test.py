@@ -67,7 +67,8 @@ def test_its_files_are_small_and_its_card_is_complete(hippocampus, card):
     assert card["class_names"] == ["background", "Anterior", "Posterior"]
     spacing_mm = card["training_data"]["fingerprint"]["spacing_mm"]
     assert spacing_mm["min"] == spacing_mm["max"] == [1.0, 1.0, 1.0]
-    assert card["training_data"]["num_cases"]["validation"] > 0
+    assert card["training_data"]["num_cases"]["train"] >= 150
+    assert card["metrics"]["num_cases"] >= 20
     assert card["metrics"]["mean_foreground_dice"] >= 0.88
     assert "CC BY-SA 4.0" in card["attribution"]
 

@@ -2,9 +2,9 @@
 # # Segment a hippocampus in a minute, then fine-tune
 #
 # The model that comes with tf_diffseg finds the anterior and the posterior hippocampus in
-# an MR scan that is cropped around one of them. First it segments a scan that it has not
-# seen. Then it meets scans of another contrast, fails, and learns them from a single one. All
-# of it takes a few minutes on two CPU cores.
+# an MR scan that is cropped around one of them. First it segments a scan; it was trained on
+# this one, so its Dice is no test. Then it meets scans of another contrast, fails, and learns
+# them from a single one. All of it takes a few minutes on two CPU cores.
 
 # %%
 import pathlib
@@ -102,7 +102,7 @@ plt.show()
 # ## Fine-tune
 #
 # Suppose that your scanner shows dark what the training data showed bright. Here are such
-# scans, made from two unseen cases by inverting their intensities.
+# scans, made from two cases by inverting their intensities.
 
 # %%
 (work / "images").mkdir()
@@ -159,7 +159,7 @@ plt.show()
 
 # %% [markdown]
 # One labelled scan and a minute of training bring back most of it. The trained weights are
-# ahead, also because the run that begins from them has their network, which is wider than
+# ahead, because they know this hippocampus from its other contrast, and because the run that begins from them has their network, which is wider than
 # that of the config. A start from nothing comes close, because in these small scans the
 # structure always lies in the middle.
 
