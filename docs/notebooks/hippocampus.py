@@ -160,7 +160,7 @@ plt.show()
 # %% [markdown]
 # One labelled scan and a minute of training bring back most of it. The trained weights are
 # ahead, because they know this hippocampus from its other contrast, and because the run that begins from them has their network, which is wider than
-# that of the config. A start from nothing comes close, because in these small scans the
+# that of the config. A start from nothing gets far, because in these small scans the
 # structure always lies in the middle.
 
 # %% [markdown]
