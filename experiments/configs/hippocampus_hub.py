@@ -6,10 +6,10 @@ r"""The Hippocampus model that comes with tf_diffseg.
     python -m experiments.train --config=hippocampus_hub \
         --data_dir=SHARDS --model_dir=RUN
 
-Two and a quarter hours on one CPU core with AVX512_BF16, beside other work. On 176 of the
-196 cases (`--split_file=split.json --fold=0`) two hours; mean foreground Dice on the
-other 20 0.887 (anterior 0.895, posterior 0.878), the same after each of the five reverse
-steps, by `python -m experiments.evaluate --split=validation`.
+Two and a quarter hours on one CPU core with AVX512_BF16, beside other work. On 176 of
+the 196 cases (`--split_file=split.json --fold=0`) two hours; mean foreground Dice on
+the other 20 is 0.887 (anterior 0.895, posterior 0.878), the same after each of the five
+reverse steps, by `python -m experiments.evaluate --split=validation`.
 experiments/hub/hippocampus/README.md has split.json.
 """
 

@@ -5,9 +5,9 @@ r"""Medical Segmentation Decathlon, Task04 Hippocampus.
     python -m experiments.train --config=msd_hippocampus \
         --data_dir=SHARDS --model_dir=RUN
 
-Twelve minutes on one CPU core beside much other work; mean foreground Dice 0.884 (anterior
-0.891, posterior 0.877), the same after each of five reverse steps, on the 34 cases of the
-test split, by `python -m experiments.evaluate`.
+Twelve minutes on one CPU core beside much other work; mean foreground Dice 0.884
+(anterior 0.891, posterior 0.877), the same after each of five reverse steps, on the 34
+cases of the test split, by `python -m experiments.evaluate`.
 
 Others: `--config=msd_hippocampus:dimensions=2` is the network of slices,
 `:diffusion=False` that without diffusion, and `:mask_branch=False` one network that
