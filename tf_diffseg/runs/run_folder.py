@@ -318,7 +318,8 @@ def run_around(path):
         path: any path or name.
     """
     path = pathlib.Path(path)
-    if not path.exists() or (path / "saved_model.pb").is_file():
+    is_name = len(path.parts) == 1 and not path.exists()
+    if is_name or (path / "saved_model.pb").is_file():
         return None
     folders = map(RunFolder, (path, *path.parents[:2]))
     return next((folder for folder in folders if folder.is_begun), None)

@@ -15,12 +15,12 @@ class Gpus(NamedTuple):
     """What each GPU has at least.
 
     Attributes:
-        count: number of GPUs.
+        number: of GPUs.
         gib: memory in GiB; None if it is not known.
         is_fast_in_bfloat16: whether products of bfloat16 numbers are fast.
     """
 
-    count: int
+    number: int
     gib: float | None
     is_fast_in_bfloat16: bool
 
@@ -46,8 +46,10 @@ def _smallest_gib(names):
     The tool counts GPUs in another order, and also those that TensorFlow was not given.
     """
     with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
-        run = {"capture_output": True, "text": True, "check": True, "timeout": 30}
-        lines = subprocess.run(_QUERY.split(), **run).stdout.splitlines()
+        told = subprocess.run(
+            _QUERY.split(), capture_output=True, text=True, check=True, timeout=30
+        )
+        lines = told.stdout.splitlines()
         found = [line.rsplit(",", 1) for line in lines if line.strip()]
         ours = [mib for name, mib in found if name.strip() in names]
         return min(int(mib) for mib in ours or [mib for _, mib in found]) / 1024

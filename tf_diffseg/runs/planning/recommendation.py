@@ -108,7 +108,7 @@ def _limits_of_time(steps, config):
 def _count_devices(num_devices):
     """Number of devices that train: of all GPUs if None is given, or the CPU."""
     gpus = visible_gpus()
-    return 1 if gpus is None else num_devices or gpus.count
+    return 1 if gpus is None else num_devices or gpus.number
 
 
 def _with_network(manifest, memory_gib, given, num_devices, **limits):
