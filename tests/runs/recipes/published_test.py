@@ -84,7 +84,7 @@ def test_a_download_converts_and_fits_its_configs(name, shards_of, tmp_path):
 def test_a_recipe_takes_two_steps(name, dimensions, diffusion, shards_of, tmp_path):
     config = _config(name, dimensions, diffusion)
     patch_shape = (16, 16, 8 if dimensions == 3 else 1)
-    config = dataclasses.replace(config, patch_shape=patch_shape, **_SMALL)
+    config = config.with_values(patch_shape=patch_shape, **_SMALL)
     config = dataclasses.replace(config, num_heads=min(config.num_heads, 2))
     dry_run(config, shards_of(name), tmp_path / "run")
 
@@ -110,8 +110,7 @@ def test_figures_stand_beside_the_published_ones():
 @pytest.mark.slow
 def test_slices_are_trained_on_validated_and_scored(shards_of, tmp_path):
     """The scores are those of whole volumes."""
-    config = dataclasses.replace(
-        _config("hippocampus", 2, True),
+    config = _config("hippocampus", 2, True).with_values(
         **_SMALL | {"patches_per_volume": 4},
         num_heads=0,
         validation_frequency=1,

@@ -42,7 +42,8 @@ class ExportModel:
         card = _model_card(path)
         self._path, self._options = path, options
         self._has_card = bool(card)
-        targets = Targets(**card.get("targets", {"names": [], "class_ids": []}))
+        # An export without a card of ours, or an older one, says nothing of them.
+        targets = Targets(**(card.get("targets") or {"names": [], "class_ids": []}))
         self._region_labels = targets.region_labels
         self.regions = targets.written_regions
         self.resampling = ScanResampling(
