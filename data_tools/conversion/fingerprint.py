@@ -6,6 +6,8 @@ Methods 2021): shapes, spacings, foreground intensities and the size of each cla
 
 import numpy as np
 
+from tf_diffseg.data.spread import spacing_spread, spread
+
 
 def fingerprint_of(measures, split=None):
     """Summarizes cases.
@@ -47,22 +49,19 @@ def fingerprint_of(measures, split=None):
     return {
         "split": split,
         "num_cases": len(measures),
-        "shape": _spread(shape),
-        "spacing_mm": {
-            **_spread(spacing_mm),
-            "percentile_10": np.percentile(spacing_mm, 10, axis=0).tolist(),
-        },
-        "extent_mm": _spread(shape * spacing_mm),
-        "bright_shape": _spread(bright),
-        "bright_mm": _spread(bright * spacing_mm),
-        "foreground_mm": _spread(foreground) if foreground else None,
+        "shape": spread(shape),
+        "spacing_mm": spacing_spread(spacing_mm),
+        "extent_mm": spread(shape * spacing_mm),
+        "bright_shape": spread(bright),
+        "bright_mm": spread(bright * spacing_mm),
+        "foreground_mm": spread(foreground) if foreground else None,
         "foreground_intensity": _foreground_intensity(measures),
         "class_ml": [
-            _spread(volume[volume > 0]) if volume.any() else None
+            spread(volume[volume > 0]) if volume.any() else None
             for volume in class_ml.T
         ],
         "cases_per_class": (voxels > 0).sum(axis=0).tolist(),
-        "ignored_ml": _spread(ignored_ml[ignored_ml > 0]) if ignored_ml.any() else None,
+        "ignored_ml": spread(ignored_ml[ignored_ml > 0]) if ignored_ml.any() else None,
         "ignored_cases": int((ignored_ml > 0).sum()),
     }
 
@@ -93,16 +92,6 @@ def _percentile(values, weights, percentile):
     share = np.cumsum(weights[order])
     rank = np.searchsorted(share, percentile / 100.0 * share[-1])
     return float(values[order[rank]])
-
-
-def _spread(values):
-    """Minimum, median and maximum over cases (n, ...) of each component."""
-    values = np.asarray(values)
-    return {
-        "min": values.min(axis=0).tolist(),
-        "median": np.median(values, axis=0).tolist(),
-        "max": values.max(axis=0).tolist(),
-    }
 
 
 def _class_totals(prefix, voxels, voxel_ml):
@@ -137,12 +126,12 @@ def summarize(summaries):
     stored = np.array([summary.stored_voxels for summary in summaries])
     cropped = np.array([summary.cropped_voxels for summary in summaries])
     return {
-        "source_shape": _spread([case.source_shape for case in measures]),
-        "source_spacing_mm": _spread([case.source_spacing_mm for case in measures]),
-        "shape": _spread([summary.shape for summary in summaries]),
+        "source_shape": spread([case.source_shape for case in measures]),
+        "source_spacing_mm": spread([case.source_spacing_mm for case in measures]),
+        "shape": spread([summary.shape for summary in summaries]),
         "spacings_mm": [case.ras_spacing_mm for case in measures],
         "intensity": {
-            name: _spread([case.intensity[name] for case in measures])
+            name: spread([case.intensity[name] for case in measures])
             for name in measures[0].intensity
         },
         **_class_totals("", voxels, [case.voxel_ml for case in measures]),

@@ -138,6 +138,7 @@ TABLE = {
             "tf_diffseg.data.gzip_member",
             "tf_diffseg.data.manifest",
             "tf_diffseg.data.record_checksum",
+            "tf_diffseg.data.spread",
             "tf_diffseg.preprocessing",
             "tf_diffseg.volumes",
         ),

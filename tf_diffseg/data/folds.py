@@ -14,6 +14,7 @@ import hashlib
 import numpy as np
 
 from tf_diffseg.data.manifest import Split
+from tf_diffseg.data.spread import spacing_spread
 from tf_diffseg.errors import InputError
 
 _TEST = "test"
@@ -103,15 +104,7 @@ def _with_spacing_of(fingerprint, divided, train):
     if not fingerprint or not all(known):
         return fingerprint
     spacings_mm = np.array([each for of_split in known for each in of_split])
-    seen = spacings_mm[train.numbers]
-    spread = {
-        "min": seen.min(axis=0),
-        "median": np.median(seen, axis=0),
-        "max": seen.max(axis=0),
-        "percentile_10": np.percentile(seen, 10, axis=0),
-    }
-    lists = {name: values.tolist() for name, values in spread.items()}
-    return {**fingerprint, "spacing_mm": lists}
+    return {**fingerprint, "spacing_mm": spacing_spread(spacings_mm[train.numbers])}
 
 
 def _check_number(manifest, num_folds, group_of, divided):
